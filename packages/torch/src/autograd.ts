@@ -1,0 +1,121 @@
+/** Differentiation: `backward`, `grad`, and switching recording off, each restored even when the body throws. */
+import { buffer, reserveBuffer } from './callBuffer.ts';
+import { ArgumentError } from './errors.ts';
+import { checked, native } from './native.ts';
+import { Tensor } from './tensor.ts';
+
+/** Settings of `backward` and `grad`. */
+export interface DifferentiationOptions {
+  /** Gradients of the outputs; default ones (scalar outputs only). */
+  gradients?: readonly Tensor[];
+  /** Keep the graph for another pass. Default: the value of `createGraph`. */
+  retainGraph?: boolean;
+  /** Record the differentiation itself, for second derivatives. Default false. */
+  createGraph?: boolean;
+}
+
+function writeLists(operation: string, ...lists: (readonly Tensor[])[]): void {
+  reserveBuffer(lists.reduce((total, list) => total + list.length + 1, 0));
+  let position = 0;
+  for (const list of lists) {
+    buffer[position++] = list.length;
+    for (const tensor of list) {
+      tensor.assertAlive(operation);
+      buffer[position++] = tensor.handle;
+    }
+  }
+}
+
+function asList(tensors: Tensor | readonly Tensor[]): readonly Tensor[] {
+  return tensors instanceof Tensor ? [tensors] : tensors;
+}
+
+/** Adds the gradient of `outputs` to `grad` of every leaf they depend on (or of `inputs` only). */
+export function backward(
+  outputs: Tensor | readonly Tensor[],
+  options: DifferentiationOptions & { inputs?: readonly Tensor[] } = {},
+): void {
+  const { gradients = [], createGraph = false, retainGraph = createGraph, inputs = [] } = options;
+  writeLists('backward', asList(outputs), gradients, inputs);
+  checked('backward', native.backward(retainGraph, createGraph));
+}
+
+/**
+ * Gradients of `outputs` with respect to `inputs`, in their order, without touching any `grad`.
+ *
+ * @param options.allowUnused give null for inputs that the outputs do not depend on, instead of an error
+ */
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: readonly Tensor[],
+  options: DifferentiationOptions & { allowUnused: true },
+): (Tensor | null)[];
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: readonly Tensor[],
+  options?: DifferentiationOptions & { allowUnused?: false },
+): Tensor[];
+export function grad(
+  outputs: Tensor | readonly Tensor[],
+  inputs: readonly Tensor[],
+  options: DifferentiationOptions & { allowUnused?: boolean } = {},
+): (Tensor | null)[] {
+  const { gradients = [], createGraph = false, retainGraph = createGraph, allowUnused = false } = options;
+  writeLists('grad', asList(outputs), gradients, inputs);
+  const count = checked('grad', native.grad(retainGraph, createGraph, allowUnused));
+  return Array.from(buffer.subarray(0, count)).map((handle) => (handle < 0 ? null : new Tensor(handle)));
+}
+
+function withMode<Result>(
+  operation: string,
+  set: (enabled: boolean) => void,
+  enabled: boolean,
+  before: boolean,
+  body: () => Result,
+): Result {
+  set(enabled);
+  try {
+    const result = body();
+    if (result instanceof Promise) {
+      result.catch(() => undefined);
+      throw new ArgumentError(
+        operation,
+        'the function returned a promise. The mode is restored when the function returns: await outside of it.',
+      );
+    }
+    return result;
+  } finally {
+    set(before);
+  }
+}
+
+/** Runs `body` without recording for differentiation. */
+export function noGrad<Result>(body: () => Result): Result {
+  return withMode('noGrad', native.setGradMode, false, native.gradMode(), body);
+}
+
+/** Runs `body` with recording switched on, inside `noGrad` for instance. */
+export function enableGrad<Result>(body: () => Result): Result {
+  return withMode('enableGrad', native.setGradMode, true, native.gradMode(), body);
+}
+
+/** Whether operations are recorded now. */
+export function isGradEnabled(): boolean {
+  return native.gradMode();
+}
+
+let autocastEnabled = false;
+
+/**
+ * Runs `body` with convolutions, linear layers and matrix products in bfloat16, on LibTorch's own list of operators;
+ * float32 weights stay as they are.
+ *
+ * @param enabled false switches autocast off inside an autocast body
+ */
+export function autocast<Result>(body: () => Result, enabled = true): Result {
+  const set = (value: boolean): void => {
+    autocastEnabled = value;
+    checked('autocast', native.setAutocast(value));
+  };
+  return withMode('autocast', set, enabled, autocastEnabled, body);
+}

@@ -1,0 +1,110 @@
+/** Calls ATen operators by name: every operator LibTorch has, as a function and, where it takes `self`, as a method. */
+import {
+  decodeResults,
+  encodeCall,
+  EngineValue,
+  type OperatorArgument,
+  type OperatorResult,
+} from './callBuffer.ts';
+import { ArgumentError } from './errors.ts';
+import { native, throwLastError } from './native.ts';
+
+let wrap: (handle: number) => EngineValue = () => {
+  throw new ArgumentError('dispatch', 'tensor.ts was not loaded');
+};
+let describe: (value: EngineValue) => string = () => 'Tensor';
+
+/** Told once by `tensor.ts` how results become tensors and how error messages show them. */
+export function useTensors(
+  make: (handle: number) => EngineValue,
+  show: (value: EngineValue) => string,
+): void {
+  wrap = make;
+  describe = show;
+}
+
+function describeArguments(first: EngineValue | null, rest: readonly OperatorArgument[]): string {
+  const show = (value: OperatorArgument): string => {
+    if (value instanceof EngineValue) return value.engineKind === 'tensor' ? describe(value) : 'Generator';
+    if (Array.isArray(value)) {
+      const items = value as readonly OperatorArgument[];
+      const shown = items.slice(0, 6).map(show);
+      return `[${shown.join(', ')}${items.length > 6 ? `, ... ${items.length} in all` : ''}]`;
+    }
+    if (typeof value === 'object' && value !== null) {
+      return `{ ${Object.entries(value)
+        .map(([name, item]) => `${name}: ${show(item as OperatorArgument)}`)
+        .join(', ')} }`;
+    }
+    return typeof value === 'string' ? `'${value}'` : String(value);
+  };
+  const all = first === null ? rest : [first, ...rest];
+  return ` (called with ${all.map(show).join(', ')})`;
+}
+
+/** Runs an operator by its number. A single result comes back as it is, several as an array, none as undefined. */
+export function callOperator(
+  name: string,
+  id: number,
+  first: EngineValue | null,
+  rest: readonly OperatorArgument[],
+): OperatorResult | undefined {
+  encodeCall(name, id, first, rest);
+  const count = native.call();
+  if (count < 0)
+    throwLastError(name, native.lastError().kind === 'torch' ? describeArguments(first, rest) : '');
+  const firstArgument = rest[0];
+  const self = first ?? (firstArgument instanceof EngineValue ? firstArgument : null);
+  const results = decodeResults(count, self, wrap);
+  return results.length <= 1 ? results[0] : results;
+}
+
+/** `_foreach_add_` becomes `_foreachAdd_`: inner underscores go, those at the ends stay. */
+export function camelCase(name: string): string {
+  return name.replace(/(?<=[A-Za-z0-9])_+([A-Za-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+interface OperatorEntry {
+  readonly name: string;
+  readonly id: number;
+  readonly isMethod: boolean;
+}
+
+/** ATen's operators by camelCase name. */
+export const operatorEntries: ReadonlyMap<string, OperatorEntry> = new Map(
+  native
+    .listOperators()
+    .split('\n')
+    .map((line, id): [string, OperatorEntry] => {
+      const [qualified = '', kind] = line.split('\t');
+      const name = camelCase(qualified.replace('aten::', ''));
+      return [qualified.startsWith('aten::') ? name : qualified, { name, id, isMethod: kind === 'm' }];
+    })
+    .filter(([name]) => name !== '' && !name.includes('::')),
+);
+
+/** Defines every method operator on `prototype`, unless the class has a member of that name. */
+export function defineMethods(prototype: object): void {
+  for (const [name, { id, isMethod }] of operatorEntries) {
+    if (!isMethod || name in prototype) continue;
+    Object.defineProperty(prototype, name, {
+      configurable: true,
+      writable: true,
+      value(this: EngineValue, ...rest: OperatorArgument[]) {
+        return callOperator(name, id, this, rest);
+      },
+    });
+  }
+}
+
+/** An object with every operator as a function. */
+export function operatorFunctions(): Record<
+  string,
+  (...rest: OperatorArgument[]) => OperatorResult | undefined
+> {
+  const functions: Record<string, (...rest: OperatorArgument[]) => OperatorResult | undefined> = {};
+  for (const [name, { id }] of operatorEntries) {
+    functions[name] = (...rest) => callOperator(name, id, null, rest);
+  }
+  return functions;
+}

@@ -1,0 +1,66 @@
+/** The engine as a whole: versions, threads and memory, for `cohort doctor`, benchmarks and tests. */
+import { ArgumentError } from './errors.ts';
+import { addonPath, checked, native } from './native.ts';
+
+/** What the engine is and what it found on this machine. */
+export interface EngineInfo {
+  /** LibTorch's version. */
+  readonly version: string;
+  /** Path of the native addon. */
+  readonly addonPath: string;
+  /** Widest vector instructions that LibTorch's own kernels use, e.g. `AVX2`. */
+  readonly cpuCapability: string;
+  readonly threads: number;
+  /** LibTorch's build configuration, as it prints it. */
+  readonly config: string;
+  readonly cuda: boolean;
+  readonly onednn: boolean;
+  readonly cachingAllocator: boolean;
+}
+
+/** Reads what the engine is. */
+export function engineInfo(): EngineInfo {
+  const info = checked('engineInfo', native.engineInfo());
+  return {
+    version: info.version,
+    addonPath,
+    cpuCapability: /capability usage: (.*)/.exec(info.config)?.[1]?.trim() ?? 'unknown',
+    threads: native.threads(),
+    config: info.config,
+    cuda: info.cuda,
+    onednn: info.onednn,
+    cachingAllocator: info.cachingAllocator,
+  };
+}
+
+/** Sets how many threads one operator may use. */
+export function setThreads(count: number): void {
+  if (!Number.isInteger(count) || count < 1)
+    throw new ArgumentError('setThreads', `expected a whole number from 1, got ${count}.`);
+  checked('setThreads', native.setThreads(count));
+}
+
+/** How many threads one operator may use. */
+export function threads(): number {
+  return native.threads();
+}
+
+/** Asks LibTorch for deterministic kernels where it has them. */
+export function setDeterministic(enabled: boolean): void {
+  checked('setDeterministic', native.setDeterministic(enabled));
+}
+
+/** Memory of the caching allocator and behind this thread's handles, in bytes. */
+export function memoryStatistics(): {
+  readonly usedBytes: number;
+  readonly reservedBytes: number;
+  readonly peakUsedBytes: number;
+  readonly externalBytes: number;
+} {
+  return checked('memoryStatistics', native.memory());
+}
+
+/** Gives cached memory that no tensor uses back to the system. */
+export function trimMemory(): void {
+  native.trimMemory();
+}

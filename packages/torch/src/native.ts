@@ -1,0 +1,112 @@
+/** Loads the native addon and gives its functions their types; the only file that knows where the addon lies. */
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { TypedArray } from './dtype.ts';
+import {
+  ArgumentError,
+  DisposedTensorError,
+  EngineLoadError,
+  OperatorError,
+  OutOfMemoryError,
+} from './errors.ts';
+
+/** The addon's functions. Tensors are numbers (handles) here; lists travel in the call buffer. */
+export interface NativeAddon {
+  lastError(): { kind: 'argument' | 'disposed' | 'memory' | 'torch'; message: string };
+  setBuffer(buffer: Float64Array): boolean | undefined;
+  intern(text: string): number;
+  internedString(id: number): string;
+  findOperator(name: string): number;
+  listOperators(): string;
+  listSchemas(): string;
+  call(): number;
+  fromBytes(array: TypedArray, dtypeCode: number): number | undefined;
+  wrapBytes(array: TypedArray, dtypeCode: number): number | undefined;
+  toBytes(handle: number, array: TypedArray): boolean | undefined;
+  describe(handle: number): boolean | undefined;
+  device(handle: number): string | undefined;
+  item(handle: number): number | undefined;
+  release(handle: number): boolean | undefined;
+  alias(handle: number): number | undefined;
+  liveTensors(): number;
+  backward(retainGraph: boolean, createGraph: boolean): boolean | undefined;
+  grad(retainGraph: boolean, createGraph: boolean, allowUnused: boolean): number | undefined;
+  setRequiresGrad(handle: number, value: boolean): boolean | undefined;
+  gradientOf(handle: number): number | undefined;
+  setGradient(handle: number, gradient: number): boolean | undefined;
+  setData(handle: number, source: number): boolean | undefined;
+  gradMode(): boolean;
+  setGradMode(enabled: boolean): boolean | undefined;
+  setAutocast(enabled: boolean): boolean | undefined;
+  newGenerator(seed: number): number | undefined;
+  releaseGenerator(handle: number): boolean | undefined;
+  generatorState(handle: number): number | undefined;
+  setGeneratorState(handle: number, state: number): boolean | undefined;
+  seedDefaultGenerator(seed: number): boolean | undefined;
+  threads(): number;
+  setThreads(count: number): boolean | undefined;
+  setDeterministic(enabled: boolean): boolean | undefined;
+  engineInfo():
+    | {
+        version: string;
+        config: string;
+        parallel: string;
+        cuda: boolean;
+        onednn: boolean;
+        cachingAllocator: boolean;
+      }
+    | undefined;
+  memory():
+    { usedBytes: number; reservedBytes: number; peakUsedBytes: number; externalBytes: number } | undefined;
+  trimMemory(): boolean;
+}
+
+/** Path of the compiled addon, beside `src` and `dist`. */
+export const addonPath = fileURLToPath(new URL('../build/cohort_torch.node', import.meta.url));
+
+function load(): NativeAddon {
+  let addon: NativeAddon;
+  try {
+    addon = createRequire(import.meta.url)(addonPath) as NativeAddon;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new EngineLoadError(
+      'load',
+      `the native engine could not be loaded from ${addonPath}: ${reason}. Run "npm run setup", which finds LibTorch and builds it.`,
+      { cause: error },
+    );
+  }
+  // LibTorch counts physical cores only, and sees half of them on many virtual machines.
+  const wanted = Number(process.env['OMP_NUM_THREADS'] ?? availableParallelism());
+  if (Number.isInteger(wanted) && wanted > 0) addon.setThreads(wanted);
+  return addon;
+}
+
+/** The loaded addon. */
+export const native: NativeAddon = load();
+
+/** Throws the typed error for what the addon reported last. `context` ends the sentence, e.g. the argument shapes. */
+export function throwLastError(operation: string, context = ''): never {
+  const { kind, message } = native.lastError();
+  const text = message.trimEnd() + context;
+  switch (kind) {
+    case 'disposed':
+      throw new DisposedTensorError(operation);
+    case 'memory':
+      throw new OutOfMemoryError(
+        operation,
+        `${text}. Use a smaller batch or fewer networks, or release tensors with scope().`,
+      );
+    case 'argument':
+      throw new ArgumentError(operation, text);
+    case 'torch':
+      throw new OperatorError(operation, text);
+  }
+}
+
+/** Returns `result`, or throws the typed error when the addon returned nothing. */
+export function checked<Result>(operation: string, result: Result | undefined): Result {
+  if (result === undefined) throwLastError(operation);
+  return result;
+}

@@ -1,0 +1,27 @@
+/** Weight initialisation, in place, from a generator that is passed in. */
+import { noGrad } from '../autograd.ts';
+import { ArgumentError } from '../errors.ts';
+import { type Generator } from '../generator.ts';
+import { type Tensor } from '../tensor.ts';
+
+/** Elements of a weight that feed one output ("in") or are fed by one input ("out"), kernel included. */
+export function fan(weight: Tensor, mode: 'in' | 'out'): number {
+  const [outputs, inputs, ...kernel] = weight.shape;
+  if (outputs === undefined || inputs === undefined) {
+    throw new ArgumentError(
+      'fan',
+      `a weight needs two or more dimensions, got [${weight.shape.join(', ')}].`,
+    );
+  }
+  return (mode === 'in' ? inputs : outputs) * kernel.reduce((product, size) => product * size, 1);
+}
+
+/** Normal with standard deviation sqrt(2 / fan), for layers before a ReLU (He et al., arXiv 1502.01852, eq. 10). */
+export function kaimingNormal(weight: Tensor, generator: Generator, mode: 'in' | 'out' = 'out'): void {
+  noGrad(() => weight.normal_(0, Math.sqrt(2 / fan(weight, mode)), { generator }));
+}
+
+/** Uniform in [-bound, bound]. */
+export function uniform(weight: Tensor, bound: number, generator: Generator): void {
+  noGrad(() => weight.uniform_(-bound, bound, { generator }));
+}

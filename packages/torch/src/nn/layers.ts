@@ -1,0 +1,243 @@
+/** The layers that image classifiers are made of: convolution, batch normalisation, linear, ReLU, pooling, sequence. */
+import { ArgumentError } from '../errors.ts';
+import { type Generator } from '../generator.ts';
+import { keep } from '../scope.ts';
+import { ops, type Tensor } from '../tensor.ts';
+import { uniform } from './init.ts';
+import { Module, Parameter } from './module.ts';
+
+function assertPositive(operation: string, sizes: Record<string, number>): void {
+  for (const [name, size] of Object.entries(sizes)) {
+    if (!Number.isInteger(size) || size < 1) {
+      throw new ArgumentError(operation, `${name} must be a whole number from 1, got ${size}.`);
+    }
+  }
+}
+
+/** A parameter of the given shape, filled with ones. */
+function ones(shape: readonly number[]): Parameter {
+  return new Parameter(ops.ones(shape));
+}
+
+function zeros(shape: readonly number[]): Parameter {
+  return new Parameter(ops.zeros(shape));
+}
+
+/** Settings of a convolution; sizes in pixels, equal in both directions. */
+export interface Conv2dOptions {
+  readonly stride?: number;
+  readonly padding?: number;
+  readonly dilation?: number;
+  readonly groups?: number;
+  readonly bias?: boolean;
+}
+
+/** 2-D convolution: `[B, inChannels, H, W] -> [B, outChannels, H', W']`. */
+export class Conv2d extends Module {
+  weight: Parameter;
+  bias: Parameter | null;
+  readonly stride: number;
+  readonly padding: number;
+  readonly dilation: number;
+  readonly groups: number;
+
+  /** Weights are uniform in +-1/sqrt(fan in), as PyTorch's default. */
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number,
+    generator: Generator,
+    options: Conv2dOptions = {},
+  ) {
+    super();
+    const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true } = options;
+    assertPositive('Conv2d', { inChannels, outChannels, kernelSize, stride, dilation, groups });
+    if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+      throw new ArgumentError(
+        'Conv2d',
+        `groups ${groups} must divide both ${inChannels} input and ${outChannels} output channels.`,
+      );
+    }
+    const bound = 1 / Math.sqrt((inChannels / groups) * kernelSize * kernelSize);
+    this.weight = ones([outChannels, inChannels / groups, kernelSize, kernelSize]);
+    uniform(this.weight, bound, generator);
+    this.bias = bias ? zeros([outChannels]) : null;
+    if (this.bias !== null) uniform(this.bias, bound, generator);
+    this.stride = stride;
+    this.padding = padding;
+    this.dilation = dilation;
+    this.groups = groups;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return ops.conv2d(input, this.weight, this.bias, this.stride, this.padding, this.dilation, this.groups);
+  }
+}
+
+/**
+ * Batch normalisation over all dimensions but the second (Ioffe and Szegedy, arXiv 1502.03167); in evaluation by the
+ * running statistics.
+ */
+class BatchNorm extends Module {
+  weight: Parameter;
+  bias: Parameter;
+  runningMean: Tensor;
+  runningVar: Tensor;
+  numBatchesTracked: Tensor;
+  readonly #rank: readonly number[];
+
+  /**
+   * @param momentum share of the newest batch in the running statistics
+   * @param epsilon added to the variance
+   */
+  constructor(
+    channels: number,
+    rank: readonly number[],
+    readonly momentum: number,
+    readonly epsilon: number,
+  ) {
+    super();
+    assertPositive('BatchNorm', { channels });
+    this.weight = ones([channels]);
+    this.bias = zeros([channels]);
+    this.runningMean = keep(ops.zeros([channels]));
+    this.runningVar = keep(ops.ones([channels]));
+    this.numBatchesTracked = keep(ops.zeros([], { dtype: 'int64' }));
+    this.#rank = rank;
+  }
+
+  override forward(input: Tensor): Tensor {
+    const rank = input.shape.length;
+    if (!this.#rank.includes(rank)) {
+      throw new ArgumentError(
+        this.constructor.name,
+        `expected ${this.#rank.join(' or ')} dimensions, got ${String(input)}.`,
+      );
+    }
+    if (this.training) this.numBatchesTracked.add_(1);
+    return ops.batchNorm(
+      input, this.weight, this.bias, this.runningMean, this.runningVar,
+      this.training, this.momentum, this.epsilon, false,
+    ); // prettier-ignore
+  }
+}
+
+/** Batch normalisation of feature maps `[B, C, H, W]`. */
+export class BatchNorm2d extends BatchNorm {
+  constructor(channels: number, momentum = 0.1, epsilon = 1e-5) {
+    super(channels, [4], momentum, epsilon);
+  }
+}
+
+/** Batch normalisation of vectors `[B, C]` or sequences `[B, C, L]`. */
+export class BatchNorm1d extends BatchNorm {
+  constructor(channels: number, momentum = 0.1, epsilon = 1e-5) {
+    super(channels, [2, 3], momentum, epsilon);
+  }
+}
+
+/** `x W^T + b`: `[..., inFeatures] -> [..., outFeatures]`. */
+export class Linear extends Module {
+  weight: Parameter;
+  bias: Parameter | null;
+
+  /** Weights and bias are uniform in +-1/sqrt(inFeatures), as PyTorch's default. */
+  constructor(
+    inFeatures: number,
+    outFeatures: number,
+    generator: Generator,
+    options: { readonly bias?: boolean } = {},
+  ) {
+    super();
+    assertPositive('Linear', { inFeatures, outFeatures });
+    const bound = 1 / Math.sqrt(inFeatures);
+    this.weight = ones([outFeatures, inFeatures]);
+    uniform(this.weight, bound, generator);
+    this.bias = (options.bias ?? true) ? zeros([outFeatures]) : null;
+    if (this.bias !== null) uniform(this.bias, bound, generator);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return ops.linear(input, this.weight, this.bias);
+  }
+}
+
+/** `max(x, 0)`. */
+export class ReLU extends Module {
+  override forward(input: Tensor): Tensor {
+    return input.relu();
+  }
+}
+
+/** Largest value of every window; sizes in pixels. */
+export class MaxPool2d extends Module {
+  constructor(
+    readonly kernelSize: number,
+    readonly stride = kernelSize,
+    readonly padding = 0,
+  ) {
+    super();
+    assertPositive('MaxPool2d', { kernelSize, stride });
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.maxPool2d(this.kernelSize, this.stride, this.padding);
+  }
+}
+
+/** Mean of every window; sizes in pixels. */
+export class AvgPool2d extends Module {
+  constructor(
+    readonly kernelSize: number,
+    readonly stride = kernelSize,
+    readonly padding = 0,
+  ) {
+    super();
+    assertPositive('AvgPool2d', { kernelSize, stride });
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.avgPool2d(this.kernelSize, this.stride, this.padding);
+  }
+}
+
+/** Mean over all positions: `[B, C, H, W] -> [B, C]`. */
+export class GlobalAvgPool2d extends Module {
+  override forward(input: Tensor): Tensor {
+    return input.mean([2, 3]);
+  }
+}
+
+/** Returns its input; stands where a shortcut needs no projection. */
+export class Identity extends Module {
+  override forward(input: Tensor): Tensor {
+    // A handle of its own, so that a caller may dispose of input and result alike.
+    return input.alias();
+  }
+}
+
+/** Modules run one after the other; in the state dict they are numbered from 0. */
+export class Sequential extends Module {
+  readonly layers: readonly Module[];
+
+  constructor(...layers: Module[]) {
+    super();
+    this.layers = layers;
+  }
+
+  /** The numbers stand alone, without the name of the array. */
+  protected override itemPrefix(prefix: string, _name: string, index: number): string {
+    return `${prefix}${index}.`;
+  }
+
+  override forward(input: Tensor): Tensor {
+    // Each result is released as soon as the next layer has used it: the graph keeps what backward needs.
+    let current = input;
+    for (const layer of this.layers) {
+      const next = layer.call(current);
+      if (current !== input) current.dispose();
+      current = next;
+    }
+    return current;
+  }
+}

@@ -1,0 +1,197 @@
+/** Base of every layer and network: finds parameters, buffers and children by itself, in the order they were assigned. */
+import { noGrad } from '../autograd.ts';
+import { type MemoryFormat } from '../dtype.ts';
+import { TorchError } from '../errors.ts';
+import { keep, scope } from '../scope.ts';
+import { Tensor } from '../tensor.ts';
+
+/** A tensor that an optimizer changes. Any other tensor that a module holds is a buffer: saved, but not trained. */
+export class Parameter extends Tensor {
+  readonly isParameter = true;
+
+  /** Takes over `value`, which must not be used any more. */
+  constructor(value: Tensor) {
+    super(value.alias().detachHandle());
+    value.dispose();
+    keep(this);
+    this.requiresGrad = true;
+  }
+}
+
+/** A state dict does not fit its module; the message lists every missing, unexpected and misshapen tensor. */
+export class StateDictError extends TorchError {
+  override readonly name = 'StateDictError';
+  readonly missing: readonly string[];
+  readonly unexpected: readonly string[];
+  readonly misshapen: readonly string[];
+
+  constructor(missing: readonly string[], unexpected: readonly string[], misshapen: readonly string[]) {
+    const part = (title: string, names: readonly string[]): string =>
+      names.length === 0
+        ? ''
+        : `\n  ${title} (${names.length}): ${names.slice(0, 12).join(', ')}${names.length > 12 ? ', ...' : ''}`;
+    super(
+      'loadStateDict',
+      `the tensors do not fit this module.${part('missing', missing)}${part('unexpected', unexpected)}${part('wrong shape', misshapen)}\nLoad weights that were saved from the same architecture, or pass { strict: false } to load what fits.`,
+    );
+    this.missing = missing;
+    this.unexpected = unexpected;
+    this.misshapen = misshapen;
+  }
+}
+
+/** `runningMean` is `running_mean` in a state dict, as PyTorch has it. */
+function stateName(property: string): string {
+  return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/**
+ * A layer or network. Assign parameters, buffers, modules and arrays of modules to properties; their names in the state
+ * dict are the property names in snake_case, joined by dots.
+ */
+export abstract class Module<Input = Tensor, Output = Tensor> {
+  /** Whether layers behave as in training (batch statistics) or as in evaluation (running statistics). */
+  training = true;
+
+  /** What the module computes. Call `call()`, which releases the intermediate tensors. */
+  abstract forward(input: Input): Output;
+
+  /** Runs `forward` in a scope of its own: everything but the result is released at once. */
+  call(input: Input): Output {
+    return scope(() => this.forward(input));
+  }
+
+  /** Child modules with their names, in order of assignment. */
+  *namedChildren(): Generator<[string, AnyModule]> {
+    for (const [property, value] of Object.entries(this) as [string, unknown][]) {
+      const name = stateName(property);
+      if (value instanceof Module) {
+        yield [name, value as AnyModule];
+      } else if (Array.isArray(value)) {
+        for (const [index, item] of value.entries()) {
+          if (item instanceof Module) yield [`${name}.${index}`, item as AnyModule];
+        }
+      }
+    }
+  }
+
+  /** Parameters and buffers with their full names, in order of registration. */
+  *namedTensors(prefix = ''): Generator<[string, Tensor]> {
+    for (const [property, value] of Object.entries(this) as [string, unknown][]) {
+      const name = `${prefix}${stateName(property)}`;
+      if (value instanceof Tensor) {
+        yield [name, value];
+      } else if (value instanceof Module) {
+        yield* (value as AnyModule).namedTensors(`${name}.`);
+      } else if (Array.isArray(value)) {
+        for (const [index, item] of value.entries()) {
+          if (item instanceof Module)
+            yield* (item as AnyModule).namedTensors(this.itemPrefix(prefix, name, index));
+        }
+      }
+    }
+  }
+
+  /** Where the tensors of the array item `index` are filed; containers override it. */
+  protected itemPrefix(_prefix: string, name: string, index: number): string {
+    return `${name}.${index}.`;
+  }
+
+  /** Parameters with their full names, in order of registration. */
+  namedParameters(): [string, Parameter][] {
+    return [...this.namedTensors()].filter(
+      (entry): entry is [string, Parameter] => entry[1] instanceof Parameter,
+    );
+  }
+
+  /** Parameters in order of registration. */
+  parameters(): Parameter[] {
+    return this.namedParameters().map(([, parameter]) => parameter);
+  }
+
+  /** Number of trainable elements. */
+  parameterCount(): number {
+    return this.parameters().reduce((total, parameter) => total + parameter.numel, 0);
+  }
+
+  /** Every parameter and buffer by name, in order of registration: the tensors themselves, not copies. */
+  stateDict(): Map<string, Tensor> {
+    return new Map(this.namedTensors());
+  }
+
+  /**
+   * Copies `state` into this module's tensors, converting the dtype.
+   *
+   * @param options.strict refuse missing and unexpected names (default true); wrong shapes are always refused
+   * @throws {StateDictError} before anything was changed.
+   */
+  loadStateDict(state: ReadonlyMap<string, Tensor>, options: { strict?: boolean } = {}): void {
+    const { strict = true } = options;
+    const mine = this.stateDict();
+    const missing = [...mine.keys()].filter((name) => !state.has(name));
+    const unexpected = [...state.keys()].filter((name) => !mine.has(name));
+    const misshapen = [...mine].flatMap(([name, target]) => {
+      const shape = state.get(name)?.shape;
+      return shape === undefined || shape.join() === target.shape.join()
+        ? []
+        : [`${name} [${shape.join(', ')}] instead of [${target.shape.join(', ')}]`];
+    });
+    if (misshapen.length > 0 || (strict && missing.length + unexpected.length > 0)) {
+      throw new StateDictError(strict ? missing : [], strict ? unexpected : [], misshapen);
+    }
+    noGrad(() => {
+      for (const [name, target] of mine) {
+        const source = state.get(name);
+        if (source !== undefined) target.copy_(source);
+      }
+    });
+  }
+
+  /** Switches this module and everything in it to training. */
+  train(training = true): this {
+    this.training = training;
+    for (const [, child] of this.namedChildren()) child.train(training);
+    return this;
+  }
+
+  /** Switches this module and everything in it to evaluation. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /** Moves every 4-D tensor (convolution weights) to a memory format; the fast one for images is `channelsLast`. */
+  toMemoryFormat(memoryFormat: MemoryFormat): this {
+    this.#replaceData((tensor) => (tensor.shape.length === 4 ? tensor.contiguous({ memoryFormat }) : tensor));
+    return this;
+  }
+
+  /** Converts every floating-point tensor to `dtype`, e.g. `float64` for a gradient check. */
+  toDType(dtype: 'float32' | 'float64' | 'bfloat16'): this {
+    this.#replaceData((tensor) => (/float/.test(tensor.dtype) ? tensor.to(dtype) : tensor));
+    return this;
+  }
+
+  #replaceData(convert: (tensor: Tensor) => Tensor): void {
+    noGrad(() => {
+      scope(() => {
+        for (const [, tensor] of this.namedTensors()) {
+          const converted = convert(tensor);
+          if (converted !== tensor) tensor.setData(converted);
+        }
+      });
+    });
+  }
+
+  /** Clears the gradients, so that the next backward pass starts afresh. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters()) parameter.grad = null;
+  }
+
+  /** Releases every parameter and buffer. */
+  dispose(): void {
+    for (const [, tensor] of this.namedTensors()) tensor.dispose();
+  }
+}
+
+/** A module whatever it takes and gives. */
+export type AnyModule = Module<never, unknown>;

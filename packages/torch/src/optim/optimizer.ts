@@ -1,0 +1,143 @@
+/** What every optimizer has: parameters, a learning rate that schedules set, a step, and a state that can be saved. */
+import { ArgumentError } from '../errors.ts';
+import { type Parameter } from '../nn/module.ts';
+import { keep, scope } from '../scope.ts';
+import { ops, type Tensor } from '../tensor.ts';
+import { noGrad } from '../autograd.ts';
+
+/** Moments and counters of an optimizer, as a checkpoint stores them. */
+export interface OptimizerState {
+  /** Tensors by name and index of the parameter, e.g. `momentum.3`. */
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Steps taken. */
+  readonly steps: number;
+}
+
+/** Base of the optimizers; updates run over all parameters at once through LibTorch's foreach operators. */
+export abstract class Optimizer {
+  readonly parameters: readonly Parameter[];
+  /** Step size; schedules set it before a step. */
+  learningRate: number;
+  protected steps = 0;
+  /** One tensor a parameter under each name, made at its first gradient. */
+  readonly #slots = new Map<string, Map<number, Tensor>>();
+
+  protected constructor(operation: string, parameters: readonly Parameter[], learningRate: number) {
+    if (parameters.length === 0)
+      throw new ArgumentError(operation, 'there are no parameters to optimize. Pass module.parameters().');
+    requireFinite(operation, { learningRate });
+    this.parameters = parameters;
+    this.learningRate = learningRate;
+  }
+
+  /** Changes every parameter that has a gradient. */
+  step(): void {
+    noGrad(() => {
+      scope(() => {
+        const indices: number[] = [];
+        const gradients: Tensor[] = [];
+        for (const [index, parameter] of this.parameters.entries()) {
+          const gradient = parameter.grad;
+          if (gradient === null) continue;
+          indices.push(index);
+          gradients.push(gradient);
+        }
+        if (indices.length === 0) return;
+        this.steps += 1;
+        const parameters = indices.map((index) => this.#parameter(index));
+        this.update(parameters, gradients, indices);
+      });
+    });
+  }
+
+  /** Clears the gradients. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters) parameter.grad = null;
+  }
+
+  /** Changes `parameters` in place; `gradients` and `indices` belong to them one by one. */
+  protected abstract update(
+    parameters: readonly Tensor[],
+    gradients: Tensor[],
+    indices: readonly number[],
+  ): void;
+
+  /** The tensors kept under `name` for these parameters; made by `create` where there is none yet. */
+  protected slot(
+    name: string,
+    indices: readonly number[],
+    create: (parameter: Tensor, position: number) => Tensor,
+  ): Tensor[] {
+    let slot = this.#slots.get(name);
+    if (slot === undefined) {
+      slot = new Map();
+      this.#slots.set(name, slot);
+    }
+    const tensors = slot;
+    return indices.map((index, position) => {
+      let tensor = tensors.get(index);
+      if (tensor === undefined) {
+        tensor = keep(create(this.#parameter(index), position));
+        tensors.set(index, tensor);
+      }
+      return tensor;
+    });
+  }
+
+  /** Whether every one of these parameters has a tensor under `name`. */
+  protected hasSlot(name: string, index: number): boolean {
+    return this.#slots.get(name)?.has(index) ?? false;
+  }
+
+  #parameter(index: number): Parameter {
+    const parameter = this.parameters[index];
+    if (parameter === undefined)
+      throw new ArgumentError(
+        'Optimizer',
+        `there is no parameter ${index}; this optimizer has ${this.parameters.length}.`,
+      );
+    return parameter;
+  }
+
+  /** The state, for a checkpoint: the tensors themselves, not copies. */
+  state(): OptimizerState {
+    const tensors = new Map<string, Tensor>();
+    for (const [name, slot] of this.#slots) {
+      for (const [index, tensor] of slot) tensors.set(`${name}.${index}`, tensor);
+    }
+    return { tensors, steps: this.steps };
+  }
+
+  /** Puts a saved state back (copies). @throws {ArgumentError} for tensors that belong to no parameter. */
+  loadState(state: OptimizerState): void {
+    for (const [key, value] of state.tensors) {
+      const [, name, index] = /^(\w+)\.(\d+)$/.exec(key) ?? [];
+      const parameter = this.parameters[Number(index)];
+      if (name === undefined || parameter?.shape.join() !== value.shape.join()) {
+        throw new ArgumentError(
+          'Optimizer.loadState',
+          `'${key}' with shape [${value.shape.join(', ')}] belongs to no parameter of this optimizer. Load a checkpoint of the same cohort.`,
+        );
+      }
+    }
+    for (const slot of this.#slots.values()) for (const tensor of slot.values()) tensor.dispose();
+    this.#slots.clear();
+    for (const [key, value] of state.tensors) {
+      const [name = '', index = ''] = key.split('.');
+      // Laid out like its parameter, as a state that was never saved would be.
+      this.slot(name, [Number(index)], (parameter) =>
+        scope(() => ops.emptyLike(parameter.detach()).copy_(value)),
+      );
+    }
+    this.steps = state.steps;
+  }
+}
+
+/** @throws {ArgumentError} when a setting is negative, infinite or not a number. */
+export function requireFinite(operation: string, settings: Record<string, number>): void {
+  for (const [name, value] of Object.entries(settings)) {
+    if (!Number.isFinite(value) || value < 0) {
+      throw new ArgumentError(operation, `${name} must be a finite number from 0, got ${value}.`);
+    }
+  }
+}
