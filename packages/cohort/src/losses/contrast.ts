@@ -1,0 +1,147 @@
+/**
+ * Mutual contrastive learning between the embeddings of a cohort, with the batch as contrast samples: VCL, ICL, soft VCL
+ * and soft ICL (Yang et al., arXiv 2104.12565, equations 2, 5, 8 and 9), for all networks from one matrix product.
+ */
+import { ops, type Tensor } from '@cohort/torch';
+import { LossError } from './errors.ts';
+
+/** The four terms of mutual contrastive learning, each a scalar summed over networks or ordered pairs of networks. */
+export interface ContrastTerms {
+  /** Contrast inside each network; near `networks * ln(B - 1)` when embeddings say nothing. */
+  readonly vcl: Tensor;
+  /** Contrast between networks. */
+  readonly icl: Tensor;
+  /** KL between the contrastive distributions inside two networks, target detached. */
+  readonly softVcl: Tensor;
+  /** KL between the contrastive distributions across two networks, target detached. */
+  readonly softIcl: Tensor;
+}
+
+/** Temperatures of the distributions. */
+export interface ContrastOptions {
+  /** tau: similarities are divided by it. */
+  readonly temperature: number;
+  /** T: both sides of the soft terms are divided by it, and the result multiplied by its square. */
+  readonly distillationTemperature: number;
+}
+
+/** Stands for minus infinity; its product with zero is zero, not NaN. */
+const excluded = -1e30;
+
+/**
+ * Similarities of every sample in every network to every sample in every other: `S[i, j] = e_i e_j^T / tau`.
+ *
+ * @param embeddings one `[B, D]` a network, L2-normalised
+ * @returns `[N, N, B, B]`
+ */
+export function similarities(embeddings: readonly Tensor[], temperature: number): Tensor {
+  const networks = embeddings.length;
+  const batch = embeddings[0]?.shape[0] ?? 0;
+  const stacked = ops.cat(embeddings, 0); // [N B, D]
+  return stacked
+    .matmul(stacked.t())
+    .div(temperature)
+    .view([networks, batch, networks, batch])
+    .transpose(1, 2); // [N, B, N, B] -> [N, N, B, B]
+}
+
+/**
+ * Contrastive loss of every ordered pair of networks (equations 2 and 5): the anchor's own index is left out of the
+ * denominator and of the positives; the mean over positives comes first, then over anchors. Anchors without a positive
+ * are left out; with none left the loss is zero.
+ *
+ * @param similarity `[N, N, B, B]`
+ * @param labels int64 `[B]`
+ * @returns `[N, N]`; the diagonal is VCL, the rest ICL
+ */
+export function contrastiveLoss(similarity: Tensor, labels: Tensor): Tensor {
+  const batch = labels.shape[0] ?? 0;
+  const self = ops.eye(batch, { dtype: 'bool' });
+  const positive = labels
+    .unsqueeze(0)
+    .eq(labels.unsqueeze(1))
+    .logicalAnd(self.logicalNot())
+    .to(similarity.dtype); // [B, B]
+  const positivesPerAnchor = positive.sum([1], true); // [B, 1]
+  const anchors = positivesPerAnchor.gt(0).to(similarity.dtype).squeeze(1); // [B]
+  const meanOverPositives = positive.div(positivesPerAnchor.clampMin(1)); // [B, B], rows sum to 1 or 0
+  const normaliser = similarity.maskedFill(self, excluded).logsumexp([3]); // [N, N, B]
+  const attraction = similarity.mul(meanOverPositives).sum([3]); // [N, N, B]
+  return normaliser.mul(anchors).sub(attraction).sum([2]).div(anchors.sum().clampMin(1));
+}
+
+/**
+ * KL divergence of the detached `target` distributions from the predicted ones, summed over leading dimensions and
+ * averaged over anchors: `T^2 sum p_target (ln p_target - ln p) / B` (equations 8 and 9).
+ *
+ * @param logProbabilities `[..., B, K]`
+ * @param target log-probabilities of a shape that broadcasts to the same
+ */
+function softLoss(logProbabilities: Tensor, target: Tensor, batch: number, temperature: number): Tensor {
+  const constant = target.detach();
+  return constant
+    .exp()
+    .mul(constant.sub(logProbabilities))
+    .sum()
+    .mul((temperature * temperature) / batch);
+}
+
+/**
+ * All four terms for a cohort of any size.
+ *
+ * @param embeddings one `[B, D]` a network, L2-normalised, all of the same width
+ * @param labels int64 `[B]`
+ * @throws {LossError} for fewer than two networks, unequal shapes, or temperatures that are not positive.
+ */
+export function mutualContrast(
+  embeddings: readonly Tensor[],
+  labels: Tensor,
+  options: ContrastOptions,
+): ContrastTerms {
+  assertCohort(embeddings, labels, options);
+  const { temperature, distillationTemperature } = options;
+  const batch = labels.shape[0] ?? 0;
+  const similarity = similarities(embeddings, temperature); // [N, N, B, B]
+  const losses = contrastiveLoss(similarity, labels); // [N, N]
+  const vcl = losses.trace();
+  const soft = similarity.div(distillationTemperature).logSoftmax(-1); // [N, N, B, B]
+  const inside = soft.diagonal({ dim1: 0, dim2: 1 }).permute([2, 0, 1]); // [N, B, B]
+  return {
+    vcl,
+    icl: losses.sum().sub(vcl),
+    // Every network against every other as target: [1, N, B, B] against [N, 1, B, B]; a pair with itself adds zero.
+    softVcl: softLoss(inside.unsqueeze(0), inside.unsqueeze(1), batch, distillationTemperature),
+    softIcl: softLoss(soft, soft.transpose(0, 1), batch, distillationTemperature),
+  };
+}
+
+function assertCohort(embeddings: readonly Tensor[], labels: Tensor, options: ContrastOptions): void {
+  if (embeddings.length < 2) {
+    throw new LossError(
+      'mutualContrast',
+      'two or more networks are needed to teach each other',
+      `${embeddings.length}`,
+    );
+  }
+  for (const [name, value] of Object.entries(options) as [string, number][]) {
+    if (!(value > 0 && Number.isFinite(value))) {
+      throw new LossError('mutualContrast', `${name} must be a finite number above 0`, String(value));
+    }
+  }
+  const expected = embeddings[0]?.shape.join(', ') ?? '';
+  const odd = embeddings.find(({ shape }) => shape.length !== 2 || shape.join(', ') !== expected);
+  if (odd !== undefined) {
+    throw new LossError(
+      'mutualContrast',
+      `embeddings must be [B, D] of one width, the first is [${expected}]`,
+      String(odd),
+    );
+  }
+  if (labels.shape.length !== 1 || labels.shape[0] !== embeddings[0]?.shape[0]) {
+    throw new LossError(
+      'mutualContrast',
+      `labels must be one for each of the embeddings' rows, [${expected}]`,
+      String(labels),
+    );
+  }
+}

@@ -1,0 +1,11 @@
+/** Losses: pure tensor functions. */
+export { classification } from './classification.ts';
+export {
+  contrastiveLoss,
+  mutualContrast,
+  similarities,
+  type ContrastOptions,
+  type ContrastTerms,
+} from './contrast.ts';
+export { LossError } from './errors.ts';
+export { rampUp } from './rampUp.ts';

@@ -1,0 +1,73 @@
+/** What every architecture has in common: a stem, stages, pooling and a classifier, run so that methods see each part. */
+import { nn, type Generator, type Tensor } from '@cohort/torch';
+
+/** What a network shows of one batch. */
+export interface NetworkOutput {
+  /** Class scores before softmax, `[B, classes]`. */
+  readonly logits: Tensor;
+  /** Pooled features, `[B, embeddingSize]`. */
+  readonly embedding: Tensor;
+  /** Feature map after each stage, `[B, C_k, H_k, W_k]`; empty unless they were asked for. */
+  readonly stages: readonly Tensor[];
+}
+
+/** What an architecture is built for. */
+export interface NetworkOptions {
+  /** Number of classes, two or more. */
+  readonly classes: number;
+  /** Channels of the images: 1 for grey, 3 for colour. */
+  readonly channels: number;
+  /** Source of the initial weights. */
+  readonly generator: Generator;
+}
+
+/**
+ * A network: stem, stages, final layers, global mean pooling and a linear classifier.
+ *
+ * An architecture is a subclass that assigns its layers to properties (their names make the state dict) and says which
+ * of them are the stages.
+ */
+export abstract class Network extends nn.Module<Tensor, NetworkOutput> {
+  /** Width of the pooled embedding. */
+  abstract readonly embeddingSize: number;
+  /** Maps the embedding to class scores. */
+  abstract readonly classifier: nn.Linear;
+
+  /** The stages in order, each a module from feature map to feature map. */
+  abstract get stageModules(): readonly nn.Module[];
+
+  /** A fresh, newly initialised copy of stage `index`; refinement branches are built from these. */
+  abstract createStage(index: number, generator: Generator): nn.Module;
+
+  /** Everything before the first stage: `[B, channels, H, W] -> [B, C_0, H_0, W_0]`. */
+  protected abstract stem(images: Tensor): Tensor;
+
+  /** Layers between the last stage and pooling; none by default. */
+  protected finish(features: Tensor): Tensor {
+    return features;
+  }
+
+  /** Runs the network; stages are kept only where a method asks for them, since they hold much memory. */
+  override forward(images: Tensor): NetworkOutput {
+    return this.run(images, false);
+  }
+
+  /** As `call`, with the feature map of every stage. */
+  callWithStages(images: Tensor): NetworkOutput {
+    return this.run(images, true);
+  }
+
+  private run(images: Tensor, keepStages: boolean): NetworkOutput {
+    const stages: Tensor[] = [];
+    let features = this.stem(images);
+    for (const stage of this.stageModules) {
+      const next = stage.call(features);
+      // Outside of training nothing else refers to the map before: its memory is free for the next one.
+      if (!keepStages || stages.length === 0) features.dispose();
+      features = next;
+      if (keepStages) stages.push(next);
+    }
+    const embedding = this.finish(features).mean([2, 3]); // [B, C, H, W] -> [B, C]
+    return { logits: this.classifier.call(embedding), embedding, stages };
+  }
+}
