@@ -1,0 +1,249 @@
+/** Makes a run folder and records an execution in it, so that what has been written is whole whenever the process stops. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { checkCheckpointName, replaceCheckpoint } from './checkpoints.ts';
+import { describeFileError, fileErrorCode, messageOf, RunError } from './errors.ts';
+import { appendWhole, removeQuietly, replaceFile, syncTree } from './files.ts';
+import { encodeMetric, type MetricRecord } from './metrics.ts';
+import { runId } from './runId.ts';
+import { FILES, formatJsonRecord, RUN_SCHEMA_VERSION, type JsonRecord, type RunInfo } from './schema.ts';
+
+/** What a new run is made from. */
+export interface RunOptions {
+  /** Folder that holds the runs; made if it is missing. */
+  readonly root: string;
+  /** Name of the recipe; the folder's name is made from it. */
+  readonly name: string;
+  /** Text of the resolved recipe. */
+  readonly recipe: string;
+  /** Versions, processor, seeds: whatever explains the numbers later. */
+  readonly environment: JsonRecord;
+  /** The command that started the run. */
+  readonly command: string;
+  /** The clock; the system's by default. */
+  readonly now?: () => Date;
+}
+
+/** Metric records held back before they are appended together. */
+const METRICS_PER_BATCH = 64;
+
+/**
+ * Makes a run folder `<root>/<name>-<yyyymmdd-hhmmss>` (UTC), with `-2`, `-3` ... added if that is taken.
+ * If it cannot be made, nothing is left of it.
+ * @throws RunError that names the path and the remedy
+ */
+export function createRun(options: RunOptions): RunWriter {
+  const now = options.now ?? ((): Date => new Date());
+  const startedAt = now();
+  const root = resolve(options.root);
+  const environment = formatJsonRecord(options.environment, join(root, FILES.environment));
+  try {
+    mkdirSync(root, { recursive: true });
+  } catch (error) {
+    throw describeFileError(error, 'make the folder for runs', root);
+  }
+  const { id, folder } = makeFolder(root, options.name, startedAt);
+  const info: RunInfo = {
+    schemaVersion: RUN_SCHEMA_VERSION,
+    id,
+    name: options.name,
+    status: 'running',
+    startedAt: startedAt.toISOString(),
+    endedAt: null,
+    command: options.command,
+    failure: null,
+  };
+  try {
+    writeFileSync(join(folder, FILES.recipe), options.recipe);
+    writeFileSync(join(folder, FILES.environment), environment);
+    writeFileSync(join(folder, FILES.metrics), '');
+    writeFileSync(join(folder, FILES.log), '');
+    mkdirSync(join(folder, FILES.checkpoints));
+    syncTree(folder);
+    // Last, since it is what makes the folder a run.
+    replaceFile(join(folder, FILES.info), formatJsonRecord(info, join(folder, FILES.info)));
+  } catch (error) {
+    removeQuietly(folder);
+    throw describeFileError(error, 'make the run folder', folder);
+  }
+  return new RunWriter(folder, info, now);
+}
+
+function makeFolder(root: string, name: string, startedAt: Date): { id: string; folder: string } {
+  for (let attempt = 1; ; attempt++) {
+    const id = runId(name, startedAt, attempt);
+    const folder = join(root, id);
+    try {
+      // Without `recursive` this fails if the folder exists, so two processes never get the same one.
+      mkdirSync(folder);
+      return { id, folder };
+    } catch (error) {
+      if (fileErrorCode(error) !== 'EEXIST') throw describeFileError(error, 'make the run folder', folder);
+    }
+  }
+}
+
+/** Records one execution. One process writes a run; any number may read it meanwhile. */
+export class RunWriter {
+  /** The run folder, as an absolute path. */
+  readonly path: string;
+  #info: RunInfo;
+  readonly #now: () => Date;
+  #pendingLines: string[] = [];
+  #lastGoodCheckpoint: string | null = null;
+  #closed = false;
+
+  /** Use `createRun`. */
+  constructor(path: string, info: RunInfo, now: () => Date) {
+    this.path = path;
+    this.#info = info;
+    this.#now = now;
+  }
+
+  /** What `run.json` says now. */
+  get info(): RunInfo {
+    return this.#info;
+  }
+
+  /** The checkpoint written last; null before the first. */
+  get lastGoodCheckpoint(): string | null {
+    return this.#lastGoodCheckpoint;
+  }
+
+  /**
+   * Takes a record. Step records are held back and appended in batches; an epoch record is appended at once with all
+   * that waited, since people watch for it.
+   */
+  metrics(record: MetricRecord): void {
+    this.#refuseWhenClosed('record metrics');
+    this.#pendingLines.push(encodeMetric(record, join(this.path, FILES.metrics)));
+    if (record.kind === 'epoch' || this.#pendingLines.length >= METRICS_PER_BATCH) this.flush();
+  }
+
+  /** Appends the metric records that wait. If that fails they go on waiting, and the file is as it was. */
+  flush(): void {
+    if (this.#pendingLines.length === 0) return;
+    const path = join(this.path, FILES.metrics);
+    this.#guard('write the metrics', path, () => {
+      appendWhole(path, this.#pendingLines.join(''));
+    });
+    this.#pendingLines = [];
+  }
+
+  /** Appends a line to the log at once. */
+  log(line: string): void {
+    this.#refuseWhenClosed('write to the log');
+    const path = join(this.path, FILES.log);
+    this.#guard('write to the log', path, () => {
+      appendWhole(path, line.endsWith('\n') ? line : `${line}\n`);
+    });
+  }
+
+  /**
+   * Lets `write` fill a folder and puts it in place of `checkpoints/<name>` once it is whole and on the disk; metrics
+   * up to here are written first. If anything fails, the old checkpoint stays; an error of `write` that has nothing to
+   * do with files comes out as it is.
+   * @returns the path of the checkpoint
+   */
+  checkpointFolder(name: string, write: (folder: string) => void): string {
+    this.#refuseWhenClosed('write a checkpoint');
+    const checkpoints = join(this.path, FILES.checkpoints);
+    checkCheckpointName(name, checkpoints);
+    this.flush();
+    const what = `write the checkpoint "${name}"`;
+    return this.#guard(what, join(checkpoints, name), () => {
+      this.#lastGoodCheckpoint = replaceCheckpoint(checkpoints, name, write);
+      return this.#lastGoodCheckpoint;
+    });
+  }
+
+  /** Appends what waits and takes no more metrics, log lines or checkpoints. The run's status is left as it is. */
+  close(): void {
+    this.flush();
+    this.#closed = true;
+  }
+
+  /** Ends the run well: writes `summary.json`, then the status. */
+  finish(summary: JsonRecord): void {
+    this.#refuseWhenEnded('finish the run');
+    const path = join(this.path, FILES.summary);
+    const text = formatJsonRecord(summary, path);
+    this.close();
+    this.#guard('write the summary', path, () => {
+      replaceFile(path, text);
+    });
+    this.#end('finished', null);
+  }
+
+  /**
+   * Ends the run as failed. It is called while another error is on its way out and so never throws: what could not be
+   * recorded (the disk may be full) is returned. A run that has ended stays as it ended.
+   */
+  fail(error: unknown): RunError | null {
+    return this.#endQuietly('failed', messageOf(error));
+  }
+
+  /** Ends the run as interrupted; otherwise like `fail`. */
+  interrupt(): RunError | null {
+    return this.#endQuietly('interrupted', null);
+  }
+
+  #endQuietly(status: 'failed' | 'interrupted', failure: string | null): RunError | null {
+    if (this.#info.status !== 'running') return null;
+    let problem: RunError | null = null;
+    const path = join(this.path, FILES.info);
+    // The status is worth writing even where the last metrics could not be.
+    for (const step of [
+      (): void => {
+        this.close();
+      },
+      (): void => {
+        this.#end(status, failure);
+      },
+    ]) {
+      try {
+        step();
+      } catch (error) {
+        problem ??= describeFileError(error, 'end the run', path);
+      }
+    }
+    this.#closed = true;
+    return problem;
+  }
+
+  #end(status: RunInfo['status'], failure: string | null): void {
+    const path = join(this.path, FILES.info);
+    const ended: RunInfo = { ...this.#info, status, endedAt: this.#now().toISOString(), failure };
+    this.#guard('write the status of the run', path, () => {
+      replaceFile(path, formatJsonRecord(ended, path));
+    });
+    this.#info = ended;
+  }
+
+  /** Runs a file operation; a failure of the file system comes out as a `RunError`, any other error as it is. */
+  #guard<T>(what: string, path: string, operation: () => T): T {
+    try {
+      return operation();
+    } catch (error) {
+      if (fileErrorCode(error) === null) throw error;
+      throw describeFileError(error, what, path, { lastGoodCheckpoint: this.#lastGoodCheckpoint });
+    }
+  }
+
+  #refuseWhenClosed(what: string): void {
+    if (this.#closed) this.#refuse(what);
+  }
+
+  #refuseWhenEnded(what: string): void {
+    if (this.#info.status !== 'running') this.#refuse(what);
+  }
+
+  #refuse(what: string): never {
+    const state = this.#info.status === 'running' ? 'it was closed' : `it is ${this.#info.status}`;
+    throw new RunError(
+      'ended',
+      this.path,
+      `cannot ${what} in ${this.path}: ${state}: start a new run with createRun`,
+    );
+  }
+}
