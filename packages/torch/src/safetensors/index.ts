@@ -1,4 +1,4 @@
-/** Safetensors, written by hand because no library for Node checks hostile files: what the rest of the package may use. */
+/** Safetensors, written by hand so that a hostile file is refused before it can do harm: what the rest of the package may use. */
 export { decodeSafetensors } from './decode.ts';
 export { encodeSafetensors } from './encode.ts';
 export { SafetensorsError, type SafetensorsErrorKind } from './errors.ts';
