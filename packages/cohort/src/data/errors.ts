@@ -1,0 +1,59 @@
+/** The typed error of everything that reads, selects or decodes data: it says what was done, expected, found, and the fix. */
+
+/** What kind of trouble the data made; programs branch on this, people read the message. */
+export type DataErrorKind =
+  | 'missing'
+  | 'unreadable'
+  | 'truncated'
+  | 'trailing'
+  | 'format'
+  | 'corrupt'
+  | 'tooLarge'
+  | 'mismatch'
+  | 'label'
+  | 'empty'
+  | 'unknownDataset'
+  | 'argument'
+  | 'decode';
+
+/** The parts of a {@link DataError}'s message. */
+export interface DataErrorDetails {
+  /** What was being done, with the file or dataset's name: `reading IDX file /a/b.gz`. */
+  operation: string;
+  expected: string;
+  received: string;
+  /** What the user can do, as a full sentence. */
+  remedy: string;
+  /** The file concerned, if there is one. */
+  path?: string;
+  /** The lower error that led here. */
+  cause?: unknown;
+}
+
+/** Data that is missing, damaged, or does not fit what was asked of it. */
+export class DataError extends Error {
+  override readonly name = 'DataError';
+  readonly kind: DataErrorKind;
+  readonly path: string | undefined;
+
+  constructor(kind: DataErrorKind, details: DataErrorDetails) {
+    const { operation, expected, received, remedy, path, cause } = details;
+    super(
+      `${operation}: expected ${expected}, got ${received}. ${remedy}`,
+      cause === undefined ? {} : { cause },
+    );
+    this.kind = kind;
+    this.path = path;
+  }
+}
+
+/** The code of a Node.js system or zlib error (`ENOENT`, `Z_BUF_ERROR`), or undefined for anything else. */
+export function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** The message of anything thrown. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,13 @@
+/** Everything that feeds networks: datasets by name, subsets, statistics, augmentation, batches and image decoding. */
+export * from './augmentation.ts';
+export * from './batches.ts';
+export * from './dataset.ts';
+export * from './decodeImage.ts';
+export { DataError, type DataErrorDetails, type DataErrorKind } from './errors.ts';
+export * from './fashionMnist.ts';
+export * from './idx.ts';
+export * from './idxDataset.ts';
+export * from './normalisation.ts';
+export * from './normaliseBatch.ts';
+export * from './registry.ts';
+export * from './subset.ts';

@@ -1,0 +1,116 @@
+/** Takes a smaller split in which every class keeps its share, so that short runs stay representative. */
+import type { ImageDataset, ImageShape, ImageSplit } from './dataset.ts';
+import { imageBytes } from './dataset.ts';
+import { DataError } from './errors.ts';
+import { RANDOM_PURPOSE, shuffleInPlace } from './random.ts';
+
+/** What {@link stratifiedSubset} takes. */
+export interface SubsetOptions {
+  /** Images to keep. */
+  count: number;
+  /** Number of classes of the dataset. */
+  classCount: number;
+  seed: number;
+}
+
+/**
+ * The split's images at `indices`, in that order, copied.
+ * @throws {@link DataError} `argument` for an index outside of the split.
+ */
+export function takeImages(split: ImageSplit, shape: ImageShape, indices: Int32Array): ImageSplit {
+  const size = imageBytes(shape);
+  const images = new Uint8Array(indices.length * size);
+  const labels = new Int32Array(indices.length);
+  for (const [row, index] of indices.entries()) {
+    const label = split.labels[index];
+    if (label === undefined) {
+      throw new DataError('argument', {
+        operation: 'taking images of a split',
+        expected: `indices from 0 to ${split.count - 1}`,
+        received: `${index}`,
+        remedy: 'Take indices of the same split.',
+      });
+    }
+    images.set(split.images.subarray(index * size, (index + 1) * size), row * size);
+    labels[row] = label;
+  }
+  return { images, labels, count: indices.length };
+}
+
+/**
+ * Positions of a seeded subset of `count` images, ascending. Every class that occurs gets its share by largest
+ * remainder, and at least one image. With one seed the choice inside a class grows with the class's share: what a small
+ * subset holds of a class is also in every larger one that takes more of that class.
+ * @throws {@link DataError} `argument` when `count` is more than there are, or too few for one image of every class.
+ */
+export function stratifiedIndices(labels: Uint8Array | Int32Array, options: SubsetOptions): Int32Array {
+  const { count, classCount, seed } = options;
+  const members = Array.from({ length: classCount }, (): number[] => []);
+  for (const [index, label] of labels.entries()) {
+    const ofClass = members[label];
+    if (ofClass === undefined) {
+      throw new DataError('label', {
+        operation: 'taking a stratified subset',
+        expected: `labels from 0 to ${classCount - 1} (${classCount} classes)`,
+        received: `label ${label} at position ${index}`,
+        remedy: 'Check that the labels belong to this dataset.',
+      });
+    }
+    ofClass.push(index);
+  }
+  const shares = classShares(
+    members.map((ofClass) => ofClass.length),
+    count,
+  );
+  const chosen = members.flatMap((ofClass, label) =>
+    shuffleInPlace(ofClass, RANDOM_PURPOSE.subset, seed, label).slice(0, shares[label] ?? 0),
+  );
+  return Int32Array.from(chosen).sort();
+}
+
+/** A stratified seeded subset of a split; `count` null keeps the split as it is. See {@link stratifiedIndices}. */
+export function stratifiedSubset(
+  split: ImageSplit,
+  dataset: Pick<ImageDataset, 'channels' | 'height' | 'width' | 'classes'>,
+  options: { count: number | null; seed: number },
+): ImageSplit {
+  if (options.count === null) return split;
+  const indices = stratifiedIndices(split.labels, {
+    count: options.count,
+    classCount: dataset.classes.length,
+    seed: options.seed,
+  });
+  return takeImages(split, dataset, indices);
+}
+
+/** How many of `count` each class gets: largest remainder, and at least one for every class that is not empty. */
+function classShares(classSizes: readonly number[], count: number): number[] {
+  const total = classSizes.reduce((sum, size) => sum + size, 0);
+  const present = classSizes.filter((size) => size > 0).length;
+  if (!Number.isInteger(count) || count > total || count < present || count < 1) {
+    throw new DataError('argument', {
+      operation: 'taking a stratified subset',
+      expected: `a whole number of images from ${present} (one of every class) to ${total} (all)`,
+      received: `${count}`,
+      remedy: 'Change data.trainImages or data.testImages; null takes all.',
+    });
+  }
+  const quotas = classSizes.map((size) => (size * count) / total);
+  const shares = quotas.map((quota, label) =>
+    (classSizes[label] ?? 0) > 0 ? Math.max(1, Math.floor(quota)) : 0,
+  );
+  let missing = count - shares.reduce((sum, share) => sum + share, 0);
+  const changeOne = (step: 1 | -1, allowed: (label: number) => boolean): void => {
+    let best = -1;
+    let bestGap = -Infinity;
+    for (const [label, quota] of quotas.entries()) {
+      const gap = step * (quota - (shares[label] ?? 0));
+      if (allowed(label) && gap > bestGap) [best, bestGap] = [label, gap];
+    }
+    shares[best] = (shares[best] ?? 0) + step;
+  };
+  // Up: the class furthest below its quota; down (after tiny classes were raised to one image): the furthest above.
+  for (; missing > 0; missing -= 1) changeOne(1, (label) => (shares[label] ?? 0) < (classSizes[label] ?? 0));
+  for (; missing < 0; missing += 1) changeOne(-1, (label) => (shares[label] ?? 0) > 1);
+  return shares;
+}
