@@ -121,7 +121,7 @@ typescript_is_built() {
   local stamp=node_modules/.cohort-typescript package
   [ -f "$stamp" ] || return 1
   for package in packages/*/tsconfig.json; do
-    [ -f "${package%/*}/dist/index.js" ] || return 1
+    [ -f "${package%/*}/dist/.tsbuildinfo" ] || return 1
   done
   # Folders count too: a file that was removed leaves its mark there.
   [ -z "$(find packages/*/src packages/*/*.json tsconfig.json tsconfig.base.json package-lock.json -newer "$stamp")" ]
