@@ -1,0 +1,11 @@
+/** Ties the commands to the code that does the work, which is imported only when a command runs, so that `--help` is fast. */
+import type { CommandActions } from './contracts.ts';
+
+/** The real work behind every command. */
+export const commandActions: CommandActions = {
+  trainRun: async (...given) => (await import('../train/run.ts')).trainRun(...given),
+  evaluateRun: async (...given) => (await import('../evaluate/evaluateRun.ts')).evaluateRun(...given),
+  predictRun: async (...given) => (await import('../evaluate/predictRun.ts')).predictRun(...given),
+  diagnose: async () => (await import('../evaluate/doctor.ts')).diagnose(),
+  runDemo: async (...given) => (await import('./demo.ts')).runDemo(...given),
+};

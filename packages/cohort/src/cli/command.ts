@@ -1,0 +1,101 @@
+/** What every command has in common: --json and --quiet, one reporter, Ctrl-C, and how results and failures are shown. */
+import type { Command } from 'commander';
+import { ConsoleReporter } from '../train/consoleReporter.ts';
+import type { CallOptions } from './contracts.ts';
+import type { CliEnvironment } from './environment.ts';
+import type { Failure } from './failures.ts';
+import { EXIT_CODES, describeFailure } from './failures.ts';
+
+/** Options of every command. */
+export interface CommonOptions {
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+/** What a command came to. */
+export interface CommandOutcome {
+  /** For people, on stdout without `--json`. */
+  readonly text: string;
+  /** For programs, one line on stdout with `--json`. */
+  readonly json: object;
+  /** 0 unless given. */
+  readonly exitCode?: number;
+}
+
+/** Adds the options of every command. */
+export function withCommonOptions(command: Command): Command {
+  return command
+    .option('--json', 'make the last line of stdout one JSON object; progress and messages go to stderr')
+    .option('--quiet', 'show no progress and no messages; results, warnings and errors only');
+}
+
+/** Runs a command's body and shows what it came to; gives back the exit code and never rejects. */
+export async function runCommand(
+  environment: CliEnvironment,
+  options: CommonOptions,
+  body: (call: CallOptions) => Promise<CommandOutcome>,
+): Promise<number> {
+  const isJson = options.json === true;
+  const reporter = new ConsoleReporter({
+    output: isJson ? environment.stderr : environment.stdout,
+    warnings: environment.stderr,
+    variables: environment.variables,
+    now: environment.now,
+    quiet: options.quiet === true,
+  });
+  const stop = new AbortController();
+  const removeListener = environment.onInterrupt(() => {
+    if (stop.signal.aborted) {
+      reporter.close();
+      environment.exit(EXIT_CODES.interrupted);
+      return;
+    }
+    stop.abort();
+    reporter.warning('stopping at the next step; what is done is kept. Ctrl-C again leaves at once.');
+  });
+  try {
+    const { text, json, exitCode } = await body({ signal: stop.signal, reporter });
+    reporter.close();
+    environment.stdout.write(isJson ? jsonLine(json) : `${text}\n`);
+    return exitCode ?? EXIT_CODES.ok;
+  } catch (error) {
+    reporter.close();
+    if (stop.signal.aborted && isAbort(error, stop.signal)) {
+      if (isJson) environment.stdout.write(jsonLine({ status: 'interrupted' }));
+      return EXIT_CODES.interrupted;
+    }
+    const failure = describeFailure(error);
+    showFailure(environment, failure, isJson);
+    return failure.exitCode;
+  } finally {
+    removeListener();
+  }
+}
+
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return error === signal.reason || (error instanceof Error && error.name === 'AbortError');
+}
+
+/** One message on stderr, and with `--json` the same as an object on stdout, so that a program always finds one. */
+export function showFailure(environment: CliEnvironment, failure: Failure, isJson: boolean): void {
+  const { exitCode, kind, message, stack, problems } = failure;
+  environment.stderr.write(`error: ${message}\n${stack === undefined ? '' : `${stack}\n`}`);
+  if (!isJson) return;
+  const error = { kind, message, exitCode, ...(problems === undefined ? {} : { problems }) };
+  environment.stdout.write(jsonLine({ status: 'failed', error }));
+}
+
+/** JSON has no NaN and no infinity; they are written as text, as in the run folder's metrics. */
+function jsonLine(value: object): string {
+  const text = JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'number' && !Number.isFinite(part) ? String(part) : part,
+  );
+  return `${text}\n`;
+}
+
+/** The command as it would be typed again into a shell. */
+export function shellCommand(words: readonly string[]): string {
+  return words
+    .map((word) => (/^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`))
+    .join(' ');
+}

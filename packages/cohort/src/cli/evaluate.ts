@@ -1,0 +1,36 @@
+/** `cohort evaluate`: how good the networks of a run are on the test images. */
+import type { Command } from 'commander';
+import { formatPercent } from '../train/progressText.ts';
+import type { CommonOptions } from './command.ts';
+import { runCommand, withCommonOptions } from './command.ts';
+import type { EvaluateResult } from './contracts.ts';
+import type { CliEnvironment } from './environment.ts';
+import { formatTable } from './table.ts';
+
+/** Adds the command. */
+export function addEvaluateCommand(
+  program: Command,
+  environment: CliEnvironment,
+  setExitCode: (code: number) => void,
+): void {
+  withCommonOptions(program.command('evaluate'))
+    .description('measure the networks of a run, and their ensemble, on the test images')
+    .argument('<run>', 'path of a run folder')
+    .action(async (run: string, options: CommonOptions) => {
+      const exitCode = await runCommand(environment, options, async (call) => {
+        const result = await environment.actions.evaluateRun(run, call);
+        return { text: describeResult(result), json: result };
+      });
+      setExitCode(exitCode);
+    });
+}
+
+function describeResult(result: EvaluateResult): string {
+  const rows = [...result.networks, { name: 'ensemble', ...result.ensemble }].map((row) => [
+    row.name,
+    formatPercent(row.accuracy, 2),
+    row.negativeLogLikelihood.toFixed(4),
+    row.images.toLocaleString('en-US'),
+  ]);
+  return formatTable(['network', 'accuracy', 'negative log-likelihood', 'images'], rows);
+}

@@ -1,0 +1,80 @@
+/** The text of `cohort --help`: complete, and made from the commands themselves so that it stays so. */
+import type { Command, Help } from 'commander';
+import { recipeNames } from '../recipes/folder.ts';
+
+const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
+  ['cohort demo', 'train a pair of networks alone and together, and compare'],
+  ['cohort train fashion-mnist-mcl', 'a recipe of the recipes folder'],
+  [
+    'cohort train my.yaml train.epochs=20 networks.0.model=resnet20',
+    'a recipe of your own, two settings changed',
+  ],
+  ["cohort train my.yaml 'method={ name: independent }'", 'a whole section replaced'],
+  ['cohort evaluate runs/fashion-mnist-mcl-20261124-093000', 'accuracy of a run'],
+  ['cohort predict runs/fashion-mnist-mcl-20261124-093000 shirt.png', 'what the networks see in an image'],
+  ['cohort doctor --json', 'for programs: one JSON object on the last line'],
+];
+
+const EXIT_CODE_TEXT: readonly (readonly [code: string, meaning: string])[] = [
+  ['0', 'success'],
+  ['1', 'failure: one message on stderr says what was wrong and what to do'],
+  ['2', 'wrong usage of the command line'],
+  ['130', 'stopped by Ctrl-C (the first stops at the next step, the second at once)'],
+];
+
+/** Usage, every command in full, recipes, examples, exit codes, environment. */
+export function fullHelp(program: Command, help: Help, recipesFolder: string): string {
+  const names = recipeNames(recipesFolder);
+  const listed = names.length === 0 ? 'none yet' : names.join(', ');
+  return [
+    `Usage: ${help.commandUsage(program)}`,
+    `\n${help.commandDescription(program)}`,
+    section('Options', termRows(program, help)),
+    ...program.commands.map((command) => describeCommand(command, help)),
+    section('Recipes', [
+      `Recipes are YAML files; bare names are looked up in ${recipesFolder}`,
+      `(${listed}).`,
+      'Overrides are key=value: dotted paths, list indices from 0, YAML values.',
+      'The resolved recipe, with every default, is written into the run folder.',
+    ]),
+    section('Examples', twoLines(EXAMPLES)),
+    section(
+      'Exit codes',
+      EXIT_CODE_TEXT.map(([code, meaning]) => `${code.padEnd(4)} ${meaning}`),
+    ),
+    section('Environment', [
+      'COHORT_DATA  folder to look for datasets in',
+      'LIBTORCH     folder of LibTorch to build with (npm run setup)',
+      'NO_COLOR     no colours',
+      'CI           plain lines instead of a live line',
+    ]),
+    '',
+  ].join('\n');
+}
+
+function describeCommand(command: Command, help: Help): string {
+  const rows = termRows(command, help).map((row) => `  ${row}`);
+  return section(`cohort ${help.subcommandTerm(command)}`, [command.description(), ...rows]);
+}
+
+/** A line for each argument and option. */
+function termRows(command: Command, help: Help): string[] {
+  const terms: [term: string, description: string][] = [
+    ...help
+      .visibleArguments(command)
+      .map((item): [string, string] => [help.argumentTerm(item), help.argumentDescription(item)]),
+    ...help
+      .visibleOptions(command)
+      .map((item): [string, string] => [help.optionTerm(item), help.optionDescription(item)]),
+  ];
+  const width = Math.max(0, ...terms.map(([term]) => term.length));
+  return terms.map(([term, description]) => `${term.padEnd(width)}  ${description}`);
+}
+
+function twoLines(entries: readonly (readonly [string, string])[]): string[] {
+  return entries.flatMap(([command, meaning]) => [command, `    ${meaning}`]);
+}
+
+function section(title: string, lines: readonly string[]): string {
+  return [`\n${title}`, ...lines.map((line) => `  ${line}`)].join('\n');
+}

@@ -1,0 +1,116 @@
+/** The `cohort` command: builds the program, runs it, and gives back the exit code. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import type { CommonOptions } from './command.ts';
+import { runCommand, shellCommand, showFailure, withCommonOptions } from './command.ts';
+import { addDoctorCommand } from './doctor.ts';
+import type { CliEnvironment } from './environment.ts';
+import { processEnvironment } from './environment.ts';
+import { addEvaluateCommand } from './evaluate.ts';
+import { EXIT_CODES, describeFailure } from './failures.ts';
+import { fullHelp } from './help.ts';
+import { addPredictCommand } from './predict.ts';
+import { addTrainCommand } from './train.ts';
+
+/**
+ * Runs `cohort` with these arguments.
+ * @param argv - the words after `cohort`.
+ * @returns the exit code; failures have been shown by then.
+ */
+export async function main(
+  argv: readonly string[],
+  environment: CliEnvironment = processEnvironment(),
+): Promise<number> {
+  let exitCode: number = EXIT_CODES.ok;
+  const program = buildProgram(environment, argv, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    // Commander has written help, version or its own message by now.
+    if (error instanceof CommanderError) return usageExitCode(error, environment, argv);
+    const failure = describeFailure(error);
+    showFailure(environment, failure, wantsJson(argv));
+    return failure.exitCode;
+  }
+}
+
+function usageExitCode(error: CommanderError, environment: CliEnvironment, argv: readonly string[]): number {
+  if (error.exitCode === 0) return EXIT_CODES.ok;
+  if (wantsJson(argv)) {
+    const details = { kind: 'UsageError', message: error.message, exitCode: EXIT_CODES.usage };
+    environment.stdout.write(`${JSON.stringify({ status: 'failed', error: details })}\n`);
+  }
+  return EXIT_CODES.usage;
+}
+
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end < 0 ? argv.length : end).includes('--json');
+}
+
+function buildProgram(
+  environment: CliEnvironment,
+  argv: readonly string[],
+  setExitCode: (code: number) => void,
+): Command {
+  const { stdout, stderr } = environment;
+  const program = new Command('cohort')
+    .description('Train small vision networks that teach each other, by mutual contrastive learning.')
+    .version(packageVersion(), '--version', 'show the version')
+    .helpOption('--help', 'show help')
+    .helpCommand(false)
+    .usage('<command> [arguments] [options]')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      getOutHelpWidth: () => stdout.columns ?? 100,
+      getErrHelpWidth: () => stderr.columns ?? 100,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .showHelpAfterError('Run cohort --help for every command, its arguments and options.');
+  addTrainCommand(program, environment, argv, setExitCode);
+  addEvaluateCommand(program, environment, setExitCode);
+  addPredictCommand(program, environment, setExitCode);
+  addDoctorCommand(program, environment, setExitCode);
+  addDemoCommand(program, environment, argv, setExitCode);
+  // Set after the commands are made: each of them keeps commander's own page.
+  program.configureHelp({
+    formatHelp: (command, help) => fullHelp(command, help, environment.recipesFolder),
+  });
+  return program;
+}
+
+function addDemoCommand(
+  program: Command,
+  environment: CliEnvironment,
+  argv: readonly string[],
+  setExitCode: (code: number) => void,
+): void {
+  withCommonOptions(program.command('demo'))
+    .description('train a pair of networks alone and by MCL on Fashion-MNIST, and compare')
+    .action(async (options: CommonOptions) => {
+      const exitCode = await runCommand(environment, options, async (call) => {
+        const command = shellCommand(['cohort', ...argv]);
+        const { report, measured, status } = await environment.actions.runDemo({ ...call, command });
+        return {
+          text: report,
+          json: { status, ...measured },
+          exitCode: status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
+        };
+      });
+      setExitCode(exitCode);
+    });
+}
+
+/** Two folders up from `src/cli` as from `dist/cli`. */
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const parsed: unknown = JSON.parse(text);
+  const isManifest = typeof parsed === 'object' && parsed !== null && 'version' in parsed;
+  return isManifest && typeof parsed.version === 'string' ? parsed.version : 'unknown';
+}

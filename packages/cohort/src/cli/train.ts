@@ -1,0 +1,50 @@
+/** `cohort train`: from a recipe and overrides to a run folder. */
+import type { Command } from 'commander';
+import { formatDuration, formatPercent } from '../train/progressText.ts';
+import type { CommonOptions } from './command.ts';
+import { runCommand, shellCommand, withCommonOptions } from './command.ts';
+import type { TrainResult } from './contracts.ts';
+import type { CliEnvironment } from './environment.ts';
+import { EXIT_CODES } from './failures.ts';
+import { formatTable } from './table.ts';
+
+/** Adds the command. */
+export function addTrainCommand(
+  program: Command,
+  environment: CliEnvironment,
+  argv: readonly string[],
+  setExitCode: (code: number) => void,
+): void {
+  withCommonOptions(program.command('train'))
+    .description('train the cohort of a recipe and write a run folder')
+    .argument('<recipe>', 'name of a recipe in the recipes folder, or path of a YAML file')
+    .argument('[overrides...]', 'settings to change, as key=value with dotted paths and YAML values')
+    .action(async (recipe: string, overrides: string[], options: CommonOptions) => {
+      const exitCode = await runCommand(environment, options, async (call) => {
+        const { loadRecipe } = await import('../recipes/load.ts');
+        const { recipesFolder } = environment;
+        const resolved = loadRecipe(recipe, overrides, { recipesFolder });
+        const command = shellCommand(['cohort', ...argv]);
+        const result = await environment.actions.trainRun(resolved, { ...call, command });
+        const isInterrupted = result.status === 'interrupted';
+        return {
+          text: describeResult(result),
+          json: result,
+          exitCode: isInterrupted ? EXIT_CODES.interrupted : EXIT_CODES.ok,
+        };
+      });
+      setExitCode(exitCode);
+    });
+}
+
+function describeResult(result: TrainResult): string {
+  const rows = [...result.networks, { name: 'ensemble', ...result.ensemble }].map((row) => [
+    row.name,
+    row.testAccuracy === null ? 'not measured' : formatPercent(row.testAccuracy, 2),
+  ]);
+  const verb = result.status === 'interrupted' ? 'stopped' : 'finished';
+  return [
+    formatTable(['network', 'test accuracy'], rows),
+    `${verb} after ${formatDuration(result.seconds)}; run folder: ${result.runFolder}`,
+  ].join('\n');
+}

@@ -1,0 +1,53 @@
+/** The settings of every method, as pure zod schemas without the engine, so that recipe checks and `--help` stay fast. */
+import * as z from 'zod';
+
+/** Weight of one loss term; 0 switches the term off. */
+const weight = z.number().min(0);
+
+/** Networks learn from the labels alone: what every other method is compared with. */
+export const independentSettings = z.strictObject({
+  name: z.literal('independent'),
+});
+
+/** Final-layer mutual contrastive learning (arXiv 2104.12565); defaults are the published settings. */
+export const mclSettings = z.strictObject({
+  name: z.literal('mcl'),
+  /** Weights of the four contrastive terms beside the cross-entropy, which always counts 1. */
+  weights: z
+    .strictObject({
+      vcl: weight.default(0.1),
+      icl: weight.default(0.1),
+      softVcl: weight.default(1),
+      softIcl: weight.default(1),
+    })
+    .prefault({}),
+  /** Divides the similarities (the paper's tau). */
+  temperature: z.number().positive().default(0.1),
+  /** Softens both sides of the KL terms (the paper's T). */
+  distillationTemperature: z.number().positive().default(3),
+  /** Length of the embedding that the heads produce. */
+  embeddingSize: z.int().min(1).max(65_536).default(128),
+  /** Epochs over which the soft terms grow from nothing to their weight; 0 means full weight from the start. */
+  rampUpEpochs: z.int().min(0).default(0),
+});
+
+/** Settings of each method by its name: a new method is one line here and its file. */
+export const methodSchemas = {
+  independent: independentSettings,
+  mcl: mclSettings,
+} as const;
+
+/** Resolved settings of MCL. */
+export type MclSettings = z.output<typeof mclSettings>;
+
+/** Any method's settings, told apart by `name`. */
+export const methodSettings = z.discriminatedUnion('name', [independentSettings, mclSettings]);
+
+/** Any method's resolved settings. */
+export type MethodSettings = z.output<typeof methodSettings>;
+
+/** Names of the methods. */
+export type MethodName = MethodSettings['name'];
+
+/** Fewest networks that each method makes sense with: a method that teaches needs someone to teach. */
+export const minimumNetworks: Readonly<Record<MethodName, number>> = { independent: 1, mcl: 2 };

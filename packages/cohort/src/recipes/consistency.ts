@@ -1,0 +1,79 @@
+/** Rules between settings, which a schema of single settings cannot say; they run on whatever parts of a recipe are sound. */
+import * as z from 'zod';
+import { minimumNetworks } from '../methods/settings.ts';
+import type { PathSegment } from './describe.ts';
+import { valueAt } from './describe.ts';
+import { dataSchema, trainSchema } from './schema.ts';
+
+/** A rule that is broken, at the setting that is easiest to change. */
+export interface Inconsistency {
+  readonly path: readonly PathSegment[];
+  readonly message: string;
+}
+
+type Parts<Shape extends z.ZodRawShape> = { [Key in keyof Shape]?: z.output<Shape[Key]> };
+
+/** Each sound part of a section, so that one wrong setting does not hide what is wrong with the others. */
+function soundParts<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>, data: unknown): Parts<Shape> {
+  if (typeof data !== 'object' || data === null) return {};
+  const parts = Object.entries(schema.shape).flatMap(([key, field]): [string, unknown][] => {
+    const parsed = z.safeParse(field, valueAt(data, [key]));
+    return parsed.success ? [[key, parsed.data]] : [];
+  });
+  return Object.fromEntries(parts) as Parts<Shape>;
+}
+
+/** Every rule between settings that the recipe breaks. */
+export function findInconsistencies(recipe: unknown): Inconsistency[] {
+  return [
+    ...checkNetworks(recipe),
+    ...checkBatchSize(recipe),
+    ...checkOptimizer(recipe),
+    ...checkSchedule(recipe),
+  ];
+}
+
+function checkNetworks(recipe: unknown): Inconsistency[] {
+  const networks = valueAt(recipe, ['networks']);
+  const method = valueAt(recipe, ['method', 'name']);
+  if (!Array.isArray(networks) || networks.length === 0 || typeof method !== 'string') return [];
+  const minimum = new Map<string, number>(Object.entries(minimumNetworks)).get(method) ?? 1;
+  if (networks.length >= minimum) return [];
+  const message = `expected at least ${minimum} networks, since method ${method} lets networks teach each other, came ${networks.length}`;
+  return [{ path: ['networks'], message }];
+}
+
+function checkBatchSize(recipe: unknown): Inconsistency[] {
+  const { batchSize } = soundParts(trainSchema, valueAt(recipe, ['train']));
+  const { trainImages } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  if (batchSize === undefined || trainImages == null || batchSize <= trainImages) return [];
+  const message = `expected at most data.trainImages (${trainImages}), since a batch cannot hold more images than there are, came ${batchSize}`;
+  return [{ path: ['train', 'batchSize'], message }];
+}
+
+function checkOptimizer(recipe: unknown): Inconsistency[] {
+  const { optimizer } = soundParts(trainSchema, valueAt(recipe, ['train']));
+  if (optimizer?.name !== 'sgd' || !optimizer.nesterov || optimizer.momentum > 0) return [];
+  const message =
+    'expected false where momentum is 0, since Nesterov looks ahead along the momentum, came true';
+  return [{ path: ['train', 'optimizer', 'nesterov'], message }];
+}
+
+function checkSchedule(recipe: unknown): Inconsistency[] {
+  const { epochs, schedule } = soundParts(trainSchema, valueAt(recipe, ['train']));
+  if (epochs === undefined || schedule === undefined || schedule.name === 'constant') return [];
+  const broken: Inconsistency[] = [];
+  if (schedule.warmupEpochs >= epochs) {
+    const message = `expected fewer than train.epochs (${epochs}), came ${schedule.warmupEpochs}`;
+    broken.push({ path: ['train', 'schedule', 'warmupEpochs'], message });
+  }
+  if (schedule.name === 'multi-step') {
+    for (const [index, milestone] of schedule.milestones.entries()) {
+      const previous = index === 0 ? 0 : (schedule.milestones[index - 1] ?? 0);
+      if (milestone > previous && milestone < epochs) continue;
+      const message = `expected epochs that rise and stay below train.epochs (${epochs}), came ${milestone}${index === 0 ? '' : ` after ${previous}`}`;
+      broken.push({ path: ['train', 'schedule', 'milestones', index], message });
+    }
+  }
+  return broken;
+}

@@ -1,0 +1,211 @@
+/** Tests of the schema: every default is spelled out, every wrong setting is told at once with its place. */
+import { describe, expect, it } from 'vitest';
+import { modelNames } from '../models/registry.ts';
+import { recipeModelNames } from './catalogue.ts';
+import { RecipeError } from './errors.ts';
+import { parseRecipe, stringifyRecipe } from './load.ts';
+import type { RecipeInput } from './schema.ts';
+import { resolveRecipe } from './validate.ts';
+
+const minimal: RecipeInput = {
+  name: 'small',
+  data: { dataset: 'fashion-mnist' },
+  networks: [{ model: 'resnet8' }, { model: 'resnet20' }],
+  method: { name: 'mcl' },
+  train: { epochs: 10 },
+};
+
+function errorOf(action: () => unknown): RecipeError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof RecipeError) return error;
+    throw error;
+  }
+  throw new Error('expected a RecipeError, nothing was thrown');
+}
+
+/** Every problem as `path: message`. */
+function problemsOf(data: unknown): string[] {
+  return errorOf(() => resolveRecipe(data)).problems.map(({ path, message }) => `${path}: ${message}`);
+}
+
+describe('a recipe that is right', () => {
+  it('has every default spelled out', () => {
+    expect(resolveRecipe(minimal)).toEqual({
+      name: 'small',
+      seed: 1,
+      data: {
+        dataset: 'fashion-mnist',
+        path: null,
+        trainImages: null,
+        testImages: null,
+        augmentation: { cropPadding: 0, horizontalFlip: false },
+      },
+      networks: [{ model: 'resnet8' }, { model: 'resnet20' }],
+      method: {
+        name: 'mcl',
+        weights: { vcl: 0.1, icl: 0.1, softVcl: 1, softIcl: 1 },
+        temperature: 0.1,
+        distillationTemperature: 3,
+        embeddingSize: 128,
+        rampUpEpochs: 0,
+      },
+      train: {
+        epochs: 10,
+        batchSize: 64,
+        optimizer: { name: 'sgd', learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.0005 },
+        schedule: { name: 'cosine', warmupEpochs: 0, finalLearningRate: 0 },
+        precision: 'float32',
+        channelsLast: true,
+        evaluateEveryEpochs: 1,
+        checkpointEveryEpochs: 10,
+      },
+      engine: { threads: null },
+      runs: 'runs',
+    });
+  });
+
+  it('may name another optimizer and schedule, or set a key of the default ones', () => {
+    const { train } = resolveRecipe({
+      ...minimal,
+      train: {
+        epochs: 10,
+        optimizer: { name: 'adamw' },
+        schedule: { name: 'multi-step', milestones: [5, 8] },
+      },
+    });
+    expect(train.optimizer).toEqual({
+      name: 'adamw',
+      learningRate: 0.001,
+      beta1: 0.9,
+      beta2: 0.999,
+      epsilon: 1e-8,
+      weightDecay: 0.01,
+    });
+    expect(train.schedule).toEqual({ name: 'multi-step', milestones: [5, 8], factor: 0.1, warmupEpochs: 0 });
+    const partial = resolveRecipe({ ...minimal, train: { epochs: 10, optimizer: { learningRate: 0.05 } } });
+    expect(partial.train.optimizer).toMatchObject({ name: 'sgd', learningRate: 0.05, momentum: 0.9 });
+  });
+
+  it('reads back the same from its YAML', () => {
+    const recipe = resolveRecipe({ ...minimal, name: 'yes: "no" # 1e3', runs: '0777' });
+    expect(parseRecipe(stringifyRecipe(recipe))).toEqual(recipe);
+  });
+
+  it('does not need a second network for a method that does not teach', () => {
+    const recipe = resolveRecipe({
+      ...minimal,
+      networks: [{ model: 'resnet8' }],
+      method: { name: 'independent' },
+    });
+    expect(recipe.networks).toHaveLength(1);
+  });
+
+  it('may name exactly the models that there are', () => {
+    expect(recipeModelNames()).toEqual(modelNames());
+  });
+});
+
+describe('a recipe with wrong settings', () => {
+  it('tells what was expected, what came, and what was probably meant', () => {
+    expect(problemsOf({ ...minimal, seed: -1 })).toEqual([
+      'seed: expected a whole number of at least 0 and at most 4294967295, came -1',
+    ]);
+    expect(problemsOf({ ...minimal, networks: [{ model: 'resnet9' }, { model: 'resnet8' }] })).toEqual([
+      `networks.0.model: expected one of ${modelNames().join(', ')}, came "resnet9"; did you mean resnet8?`,
+    ]);
+    expect(problemsOf({ ...minimal, method: { name: 'mlc' } })).toEqual([
+      'method.name: expected one of independent, mcl, came "mlc"; did you mean mcl?',
+    ]);
+    expect(problemsOf({ ...minimal, method: { weights: {} } })).toEqual([
+      'method.name: expected one of independent, mcl, came nothing',
+    ]);
+    expect(problemsOf({ ...minimal, engine: null })).toEqual([
+      'engine: expected a section with threads, came null (leave the line out for the defaults)',
+    ]);
+    expect(problemsOf({ ...minimal, networks: [] })).toEqual([
+      'networks: expected a list of one or more sections with model, came an empty list',
+    ]);
+    expect(problemsOf({ ...minimal, data: { dataset: 'fashion-mnist', path: 3 } })).toEqual([
+      'data.path: expected text that is not empty, or null, came 3',
+    ]);
+    const augmentation = { horizontalFlip: 'yes' };
+    expect(problemsOf({ ...minimal, data: { dataset: 'fashion-mnist', augmentation } })).toEqual([
+      'data.augmentation.horizontalFlip: expected true or false, came "yes"; did you mean true?',
+    ]);
+  });
+
+  it.each([
+    [0.5, '0.5'],
+    [0, '0'],
+    ['forty', '"forty"'],
+    [NaN, 'NaN'],
+    [Infinity, 'Infinity'],
+    [[40], 'a list of 1'],
+    [{ a: 1 }, 'a section with a'],
+    [undefined, 'nothing'],
+  ])('says once what is wrong with %j epochs', (epochs, came) => {
+    expect(problemsOf({ ...minimal, train: { epochs } })).toEqual([
+      `train.epochs: expected a whole number of at least 1, came ${came}`,
+    ]);
+  });
+
+  it('refuses unknown keys with the key meant and the keys there are', () => {
+    expect(problemsOf({ ...minimal, train: { epochs: 10, optimizer: { learningRat: 0.1 } } })).toEqual([
+      'train.optimizer.learningRat: unknown key, did you mean learningRate? (the keys of train.optimizer are name, learningRate, momentum, nesterov, weightDecay)',
+    ]);
+    expect(problemsOf({ ...minimal, sead: 1 })[0]).toMatch(/^sead: unknown key, did you mean seed\?/);
+    expect(problemsOf({ ...minimal, colour: 1 })[0]).toMatch(
+      /^colour: unknown key; the keys of a recipe are name, seed,/,
+    );
+    const networks = [{ model: 'resnet8', width: 2 }, { model: 'resnet8' }];
+    expect(problemsOf({ ...minimal, networks })).toEqual([
+      'networks.0.width: unknown key; the keys of networks.0 are model',
+    ]);
+  });
+
+  it('says where a key belongs that stands in the wrong section', () => {
+    const [problem] = errorOf(() =>
+      resolveRecipe({ ...minimal, train: { epochs: 10, momentum: 0.5 } }),
+    ).problems;
+    expect(problem).toMatchObject({ path: 'train.momentum', suggestion: 'train.optimizer.momentum' });
+    expect(problemsOf({ ...minimal, train: { epochs: 10, optimizer: { beta1: 0.5 } } })).toEqual([
+      'train.optimizer.beta1: beta1 belongs to adamw, not to sgd; the keys of train.optimizer are name, learningRate, momentum, nesterov, weightDecay',
+    ]);
+  });
+
+  it.each(['__proto__', 'constructor', 'toString'])('refuses the key %s like any other', (key) => {
+    const data: unknown = JSON.parse(`{ "${key}": { "polluted": true }, "seed": 1 }`);
+    expect(problemsOf(data).join('\n')).toContain(`${key}: unknown key; the keys of a recipe are`);
+    expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
+  });
+
+  it.each([null, undefined, 3, 'text', [minimal]])('refuses %j as a whole', (data) => {
+    expect(problemsOf(data)).toHaveLength(1);
+    expect(problemsOf(data)[0]).toMatch(/^: expected a section with name, seed, data, .*, came /);
+  });
+
+  it('holds settings against one another, also when others are wrong', () => {
+    const data = {
+      ...minimal,
+      seed: 'x',
+      data: { dataset: 'fashion-mnist', trainImages: 32 },
+      networks: [{ model: 'resnet8' }],
+      train: {
+        epochs: 10,
+        optimizer: { momentum: 0 },
+        schedule: { name: 'multi-step', milestones: [3, 2, 20], warmupEpochs: 10 },
+      },
+    };
+    expect(problemsOf(data)).toEqual([
+      expect.stringMatching(/^seed: /),
+      'networks: expected at least 2 networks, since method mcl lets networks teach each other, came 1',
+      'train.batchSize: expected at most data.trainImages (32), since a batch cannot hold more images than there are, came 64',
+      'train.optimizer.nesterov: expected false where momentum is 0, since Nesterov looks ahead along the momentum, came true',
+      'train.schedule.warmupEpochs: expected fewer than train.epochs (10), came 10',
+      'train.schedule.milestones.1: expected epochs that rise and stay below train.epochs (10), came 2 after 3',
+      'train.schedule.milestones.2: expected epochs that rise and stay below train.epochs (10), came 20 after 2',
+    ]);
+  });
+});

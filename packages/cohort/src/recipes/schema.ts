@@ -1,0 +1,111 @@
+/** The recipe: one strict schema for a whole experiment, which also fills in and thereby spells out every default. */
+import * as z from 'zod';
+import { datasetNames } from '../data/registry.ts';
+import { methodSettings } from '../methods/settings.ts';
+import { recipeModelNames } from './catalogue.ts';
+
+/** Lets a section leave out its `name` and still set other keys: `optimizer: { learningRate: 0.05 }` is SGD. */
+function withDefaultName<Options extends z.ZodType>(name: string, schema: Options): z.ZodPreprocess<Options> {
+  return z.preprocess((section) => {
+    const isSection = typeof section === 'object' && section !== null && !Array.isArray(section);
+    return isSection && !Object.hasOwn(section, 'name') ? { name, ...section } : section;
+  }, schema);
+}
+
+const sgdSchema = z.strictObject({
+  name: z.literal('sgd'),
+  learningRate: z.number().positive().default(0.1),
+  momentum: z.number().min(0).lt(1).default(0.9),
+  nesterov: z.boolean().default(true),
+  weightDecay: z.number().min(0).default(0.0005),
+});
+
+const adamwSchema = z.strictObject({
+  name: z.literal('adamw'),
+  learningRate: z.number().positive().default(0.001),
+  beta1: z.number().min(0).lt(1).default(0.9),
+  beta2: z.number().min(0).lt(1).default(0.999),
+  epsilon: z.number().positive().default(1e-8),
+  weightDecay: z.number().min(0).default(0.01),
+});
+
+const warmupEpochs = z.int().min(0).default(0);
+
+const cosineSchema = z.strictObject({
+  name: z.literal('cosine'),
+  warmupEpochs,
+  finalLearningRate: z.number().min(0).default(0),
+});
+
+const multiStepSchema = z.strictObject({
+  name: z.literal('multi-step'),
+  /** Epochs after which the learning rate is multiplied by `factor`. */
+  milestones: z.array(z.int().min(1)).min(1),
+  factor: z.number().positive().lt(1).default(0.1),
+  warmupEpochs,
+});
+
+const constantSchema = z.strictObject({ name: z.literal('constant') });
+
+/** Images: which, where, how many, and how they are varied in training. */
+export const dataSchema = z.strictObject({
+  dataset: z.enum(datasetNames()),
+  /** Folder of the files, from the current folder; null means the dataset's usual places. */
+  path: z.string().min(1).nullable().default(null),
+  /** Size of a stratified subset of the training images; null means all. */
+  trainImages: z.int().min(1).nullable().default(null),
+  /** Size of a stratified subset of the test images; null means all. */
+  testImages: z.int().min(1).nullable().default(null),
+  augmentation: z
+    .strictObject({
+      /** Pixels of black border before a random crop back to size; 0 means no crop. */
+      cropPadding: z.int().min(0).max(1024).default(0),
+      horizontalFlip: z.boolean().default(false),
+    })
+    .prefault({}),
+});
+
+/** How long, in what steps, and with what numbers the cohort is trained. */
+export const trainSchema = z.strictObject({
+  epochs: z.int().min(1),
+  /** Images a step; at least 2, because batch normalisation and contrast need company. */
+  batchSize: z.int().min(2).default(64),
+  optimizer: withDefaultName('sgd', z.discriminatedUnion('name', [sgdSchema, adamwSchema])).prefault({}),
+  schedule: withDefaultName(
+    'cosine',
+    z.discriminatedUnion('name', [cosineSchema, multiStepSchema, constantSchema]),
+  ).prefault({}),
+  precision: z.enum(['float32', 'bfloat16']).default('float32'),
+  channelsLast: z.boolean().default(true),
+  evaluateEveryEpochs: z.int().min(1).default(1),
+  checkpointEveryEpochs: z.int().min(1).default(10),
+});
+
+/** A whole experiment. */
+export const recipeSchema = z.strictObject({
+  /** Begins the name of the run folder. */
+  name: z.string().min(1).max(100),
+  /** Seeds every source of randomness. */
+  seed: z.int().min(0).max(4_294_967_295).default(1),
+  data: dataSchema,
+  networks: z.array(z.strictObject({ model: z.enum(recipeModelNames()) })).min(1),
+  method: methodSettings,
+  train: trainSchema,
+  engine: z
+    .strictObject({
+      /** Threads of LibTorch; null means one for each core. */
+      threads: z.int().min(1).max(1024).nullable().default(null),
+    })
+    .prefault({}),
+  /** Folder that run folders are made in, from the current folder. */
+  runs: z.string().min(1).default('runs'),
+});
+
+/** A recipe after checking, with every default filled in. */
+export type ResolvedRecipe = z.output<typeof recipeSchema>;
+/** What may be written in a recipe: as resolved, but defaults may be left out. */
+export type RecipeInput = z.input<typeof recipeSchema>;
+/** The resolved optimizer section. */
+export type OptimizerRecipe = ResolvedRecipe['train']['optimizer'];
+/** The resolved schedule section. */
+export type ScheduleRecipe = ResolvedRecipe['train']['schedule'];

@@ -1,0 +1,191 @@
+/** Checks a recipe's data against the schema and tells every problem at once, each with its place and the name meant. */
+import * as z from 'zod';
+import { findInconsistencies } from './consistency.ts';
+import type { PathSegment } from './describe.ts';
+import {
+  describeSchema,
+  describeValue,
+  formatPath,
+  keyPaths,
+  optionFor,
+  schemaAt,
+  unionOptions,
+  unwrapSchema,
+  valueAt,
+} from './describe.ts';
+import type { RecipeProblem } from './errors.ts';
+import { RecipeError } from './errors.ts';
+import type { ResolvedRecipe } from './schema.ts';
+import { recipeSchema } from './schema.ts';
+import { nearestName } from './suggest.ts';
+
+/** Where a recipe's data came from, for messages. */
+export interface RecipeOrigin {
+  /** The file, or what else the recipe is called. */
+  readonly source: string;
+  /** Line and column of a setting in the file, or null when it is not written there. */
+  readonly locate?: (path: readonly PathSegment[]) => { line: number; column: number } | null;
+  /** Settings that overrides brought. */
+  readonly overriddenPaths?: readonly (readonly PathSegment[])[];
+  /** Problems found before, to be told together with the others. */
+  readonly problems?: readonly RecipeProblem[];
+}
+
+/** A complaint about one setting before its place is known. */
+interface Complaint {
+  readonly path: readonly PathSegment[];
+  readonly message: string;
+  readonly suggestion: string | null;
+}
+
+/**
+ * The recipe with every default filled in.
+ * @throws {@link RecipeError} with every problem found.
+ */
+export function resolveRecipe(
+  data: unknown,
+  origin: RecipeOrigin = { source: 'the recipe' },
+): ResolvedRecipe {
+  const overridden = origin.overriddenPaths ?? [];
+  const parsed = recipeSchema.safeParse(data);
+  const complaints = parsed.success
+    ? []
+    : parsed.error.issues.flatMap((issue) => complaintsOf(issue, data, overridden));
+  const inconsistencies = findInconsistencies(data).map((found) => ({ ...found, suggestion: null }));
+  const problems = [
+    ...(origin.problems ?? []),
+    ...onePerPath([...complaints, ...inconsistencies]).map((complaint) => locateProblem(complaint, origin)),
+  ];
+  if (parsed.success && problems.length === 0) return parsed.data;
+  throw RecipeError.fromProblems(origin.source, inFileOrder(problems));
+}
+
+/** Two checks may fail on one setting (0.5 is neither whole nor at least 1); the words are the same, so once is enough. */
+function onePerPath(complaints: readonly Complaint[]): Complaint[] {
+  const byPath = new Map<string, Complaint>();
+  for (const complaint of complaints) {
+    const key = formatPath(complaint.path);
+    if (!byPath.has(key)) byPath.set(key, complaint);
+  }
+  return [...byPath.values()];
+}
+
+/** Problems of the file from top to bottom, then those without a line. */
+function inFileOrder(problems: readonly RecipeProblem[]): RecipeProblem[] {
+  return problems.toSorted(
+    (left, right) => (left.line ?? Number.MAX_SAFE_INTEGER) - (right.line ?? Number.MAX_SAFE_INTEGER),
+  );
+}
+
+function locateProblem(complaint: Complaint, origin: RecipeOrigin): RecipeProblem {
+  const { path, message, suggestion } = complaint;
+  const covered = (origin.overriddenPaths ?? []).some((override) => startsWith(path, override));
+  const place = covered ? null : (origin.locate?.(path) ?? null);
+  // A section that only an override made is not in the file: `trian.epochs=3` brings the unknown key `trian`.
+  const made =
+    place === null && (origin.overriddenPaths ?? []).some((override) => startsWith(override, path));
+  const fromOverride = path.length > 0 && (covered || made);
+  const line = place?.line ?? null;
+  return { path: formatPath(path), line, column: null, fromOverride, message, suggestion };
+}
+
+function startsWith(path: readonly PathSegment[], beginning: readonly PathSegment[]): boolean {
+  return beginning.length <= path.length && beginning.every((segment, index) => path[index] === segment);
+}
+
+function complaintsOf(
+  issue: z.core.$ZodIssue,
+  data: unknown,
+  overridden: readonly (readonly PathSegment[])[],
+): Complaint[] {
+  const path = issue.path.map((segment) => (typeof segment === 'symbol' ? String(segment) : segment));
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => unknownKey([...path, key], data, overridden));
+  }
+  return [wrongValue(path, data)];
+}
+
+function unknownKey(
+  path: readonly PathSegment[],
+  data: unknown,
+  overridden: readonly (readonly PathSegment[])[],
+): Complaint {
+  const key = String(path.at(-1));
+  const sectionPath = path.slice(0, -1);
+  const schema = schemaAt(recipeSchema, sectionPath, data);
+  const section = schema === undefined ? undefined : optionFor(schema, valueAt(data, sectionPath));
+  const keys = section instanceof z.ZodObject ? Object.keys(section.shape) : [];
+  const suggestion = nearestName(key, keys);
+  const known = `the keys ${sectionPath.length === 0 ? 'of a recipe' : `of ${formatPath(sectionPath)}`} are ${keys.join(', ')}`;
+  const options = schema === undefined ? [] : [...unionOptions(schema)];
+  const owner = options.find(([, option]) => Object.hasOwn(option.shape, key));
+  if (owner !== undefined) {
+    const name = options.find(([, option]) => option === section)?.[0] ?? 'this one';
+    const switched = overridden.some(
+      (override) => formatPath(override) === formatPath([...sectionPath, 'name']),
+    );
+    const advice = switched
+      ? `; to change ${formatPath(sectionPath)} as a whole, write '${formatPath(sectionPath)}={ name: ${name} }'`
+      : '';
+    const message = `${key} belongs to ${owner[0]}, not to ${name}; ${known}${advice}`;
+    return { path, message, suggestion: null };
+  }
+  if (suggestion !== null) {
+    return { path, message: `unknown key, did you mean ${suggestion}? (${known})`, suggestion };
+  }
+  const elsewhere = keyPaths(recipeSchema).find((candidate) => candidate.at(-1) === key);
+  if (elsewhere !== undefined) {
+    const meant = formatPath(elsewhere);
+    return { path, message: `unknown key, did you mean ${meant}? (${known})`, suggestion: meant };
+  }
+  return { path, message: `unknown key; ${known}`, suggestion: null };
+}
+
+function wrongValue(path: readonly PathSegment[], data: unknown): Complaint {
+  const schema = schemaAt(recipeSchema, path, data);
+  const names = optionNames(path, data, schema);
+  const value = valueAt(data, path);
+  const expected = names.length > 0 ? describeOptions(names, schema) : schema && describeSchema(schema);
+  const hint =
+    value === null && schema instanceof z.ZodPrefault ? ' (leave the line out for the defaults)' : '';
+  const suggestion = typeof value === 'string' ? suggestValue(value, names, schema) : null;
+  const question = suggestion === null ? '' : `; did you mean ${suggestion}?`;
+  const message = `expected ${expected ?? 'another value'}, came ${describeValue(value)}${hint}${question}`;
+  return { path, message, suggestion };
+}
+
+/** The names that may stand at a path: of an enumeration, or of the options of the union that a `name` chooses from. */
+function optionNames(
+  path: readonly PathSegment[],
+  data: unknown,
+  schema: z.core.$ZodType | undefined,
+): string[] {
+  const plain = schema === undefined ? undefined : unwrapSchema(schema);
+  if (plain instanceof z.ZodEnum) return plain.options.map(String);
+  if (path.at(-1) !== 'name') return [];
+  const parent = schemaAt(recipeSchema, path.slice(0, -1), data);
+  return parent === undefined ? [] : [...unionOptions(parent).keys()];
+}
+
+function describeOptions(names: readonly string[], schema: z.core.$ZodType | undefined): string {
+  const orNull = schema instanceof z.ZodNullable ? ', or null' : '';
+  return names.length === 1 ? `${names.join('')}${orNull}` : `one of ${names.join(', ')}${orNull}`;
+}
+
+/** YAML 1.2 reads `yes` and `no` as text; who writes them means true and false. */
+const YES_AND_NO = new Map([
+  ['yes', 'true'],
+  ['on', 'true'],
+  ['no', 'false'],
+  ['off', 'false'],
+]);
+
+function suggestValue(
+  value: string,
+  names: readonly string[],
+  schema: z.core.$ZodType | undefined,
+): string | null {
+  const plain = schema === undefined ? undefined : unwrapSchema(schema);
+  if (plain instanceof z.ZodBoolean) return YES_AND_NO.get(value.toLowerCase()) ?? null;
+  return nearestName(value, names);
+}

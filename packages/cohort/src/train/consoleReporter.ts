@@ -1,0 +1,128 @@
+/** Training progress on a console: a live line in a terminal, plain lines where nobody watches (a pipe, CI, a log). */
+import { accuracyParts, epochParts, layOut, stepParts } from './progressText.ts';
+import type { EpochEndEvent, EpochStartEvent, NetworkAccuracy, Reporter, StepEvent } from './reporter.ts';
+
+/** The part of a Node.js stream that a console needs. */
+export interface ConsoleStream {
+  write(text: string): unknown;
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+}
+
+/** What a console reporter writes to and how. */
+export interface ConsoleReporterOptions {
+  /** Progress and messages. */
+  readonly output: ConsoleStream;
+  /** Warnings. */
+  readonly warnings: ConsoleStream;
+  /** Environment variables: `NO_COLOR`, `CI` and `TERM` are honoured. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+  /** Only warnings. */
+  readonly quiet?: boolean;
+}
+
+/** A terminal need not be told more often; each redraw costs a few dozen microseconds and flickers. */
+const REDRAW_MS = 100;
+/** Inside a long epoch, a log shows a sign of life this often. */
+const SIGN_OF_LIFE_MS = 10_000;
+
+/** Reports to a console. Call {@link ConsoleReporter.close} at the end, so that the live line does not swallow what follows. */
+export class ConsoleReporter implements Reporter {
+  readonly #options: ConsoleReporterOptions;
+  /** True where the live line can be redrawn. */
+  readonly #isLive: boolean;
+  readonly #hasColours: boolean;
+  #rows: readonly string[] = [];
+  #drawnAt = -Infinity;
+  #plainLineAt: number;
+  #accuracies: readonly NetworkAccuracy[] = [];
+
+  constructor(options: ConsoleReporterOptions) {
+    this.#options = options;
+    const { output, warnings, variables } = options;
+    const isDumb = variables.TERM === 'dumb';
+    this.#isLive = output.isTTY === true && !isDumb && !isSet(variables.CI);
+    this.#hasColours = warnings.isTTY === true && !isDumb && (variables.NO_COLOR ?? '') === '';
+    this.#plainLineAt = options.now();
+  }
+
+  message(text: string): void {
+    if (this.#options.quiet === true) return;
+    this.#aroundLiveRows(() => this.#options.output.write(`${text}\n`));
+  }
+
+  warning(text: string): void {
+    const label = this.#hasColours ? '\u001B[33mwarning:\u001B[39m' : 'warning:';
+    this.#aroundLiveRows(() => this.#options.warnings.write(`${label} ${text}\n`));
+  }
+
+  epochStart(event: EpochStartEvent): void {
+    if (event.epoch === 1) this.#accuracies = [];
+    this.#plainLineAt = this.#options.now();
+  }
+
+  step(event: StepEvent): void {
+    if (this.#options.quiet === true) return;
+    const now = this.#options.now();
+    if (this.#isLive) {
+      if (now - this.#drawnAt < REDRAW_MS) return;
+      this.#draw([...stepParts(event), ...accuracyParts(this.#accuracies)]);
+      this.#drawnAt = now;
+    } else if (now - this.#plainLineAt >= SIGN_OF_LIFE_MS) {
+      this.#writeLine(stepParts(event));
+      this.#plainLineAt = now;
+    }
+  }
+
+  epochEnd(event: EpochEndEvent): void {
+    this.#accuracies = event.accuracies ?? this.#accuracies;
+    if (this.#options.quiet === true) return;
+    this.#plainLineAt = this.#options.now();
+    if (!this.#isLive) {
+      this.#writeLine(epochParts(event));
+      return;
+    }
+    this.#draw(epochParts({ ...event, accuracies: this.#accuracies }));
+    this.#drawnAt = this.#options.now();
+    // What the last epoch came to stays on the screen.
+    if (event.epoch === event.epochs) this.close();
+  }
+
+  /** Leaves the live line where it is and goes to a fresh one. */
+  close(): void {
+    if (this.#rows.length > 0) this.#options.output.write('\n');
+    this.#rows = [];
+  }
+
+  #writeLine(parts: readonly string[]): void {
+    this.#options.output.write(`${parts.join('  ')}\n`);
+  }
+
+  #draw(parts: readonly string[]): void {
+    const rows = layOut(parts, this.#options.output.columns ?? 80);
+    this.#options.output.write(`${this.#erasure()}${rows.join('\n')}`);
+    this.#rows = rows;
+  }
+
+  /** Takes the live rows away, writes, and puts them back below. */
+  #aroundLiveRows(write: () => void): void {
+    const rows = this.#rows;
+    if (rows.length > 0) this.#options.output.write(this.#erasure());
+    write();
+    if (rows.length > 0) this.#options.output.write(rows.join('\n'));
+  }
+
+  /** Goes back to the beginning of the live rows and clears from there on. */
+  #erasure(): string {
+    if (this.#rows.length === 0) return '';
+    const up = this.#rows.length > 1 ? `\u001B[${this.#rows.length - 1}A` : '';
+    return `\r${up}\u001B[J`;
+  }
+}
+
+/** CI systems set `CI=true`; `CI=false` and `CI=0` are how people switch it off. */
+function isSet(value: string | undefined): boolean {
+  return value !== undefined && value !== '' && value !== '0' && value.toLowerCase() !== 'false';
+}

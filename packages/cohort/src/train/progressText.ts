@@ -1,0 +1,82 @@
+/** Progress in words and numbers: short enough for one line, the same in a terminal, a pipe and a log. */
+import type { EpochEndEvent, NetworkAccuracy, StepEvent } from './reporter.ts';
+
+/** `45 s`, `2 min 05 s`, `1 h 05 min`. */
+export function formatDuration(seconds: number): string {
+  const total = Math.max(0, Math.round(seconds));
+  const two = (value: number): string => String(value).padStart(2, '0');
+  if (total < 60) return `${total} s`;
+  if (total < 3600) return `${Math.floor(total / 60)} min ${two(total % 60)} s`;
+  return `${Math.floor(total / 3600)} h ${two(Math.floor((total % 3600) / 60))} min`;
+}
+
+/** A loss term with about four digits: `4.812`, `0.0312`, `1.2e-7`, `NaN`. */
+export function formatTerm(value: number): string {
+  const size = Math.abs(value);
+  if (!Number.isFinite(value) || size === 0) return String(value);
+  if (size >= 10_000 || size < 0.001) return value.toExponential(1);
+  return size < 1 ? value.toFixed(4) : value.toPrecision(4);
+}
+
+/** `86.1%` */
+export function formatPercent(fraction: number, digits = 1): string {
+  return `${(100 * fraction).toFixed(digits)}%`;
+}
+
+function formatSpeed(imagesPerSecond: number): string {
+  if (!Number.isFinite(imagesPerSecond)) return '? images/s';
+  return `${Math.round(imagesPerSecond).toLocaleString('en-US')} images/s`;
+}
+
+function formatTimeLeft(secondsLeft: number): string {
+  return Number.isFinite(secondsLeft) ? `${formatDuration(secondsLeft)} left` : 'time left unknown';
+}
+
+function formatTerms(terms: Readonly<Record<string, number>>): string[] {
+  return Object.entries(terms).map(([name, value]) => `${name} ${formatTerm(value)}`);
+}
+
+/** `accuracy`, then one part a network: `resnet8-1 86.1%`. */
+export function accuracyParts(accuracies: readonly NetworkAccuracy[]): string[] {
+  return accuracies.map(
+    ({ name, accuracy }, index) => `${index === 0 ? 'accuracy ' : ''}${name} ${formatPercent(accuracy)}`,
+  );
+}
+
+/** The parts of a line about a step. */
+export function stepParts(event: StepEvent): string[] {
+  return [
+    `epoch ${event.epoch}/${event.epochs}`,
+    `step ${event.step}/${event.stepsPerEpoch}`,
+    formatSpeed(event.imagesPerSecond),
+    formatTimeLeft(event.secondsLeft),
+    ...formatTerms(event.terms),
+  ];
+}
+
+/** The parts of a line about an epoch that is done. */
+export function epochParts(event: EpochEndEvent): string[] {
+  return [
+    `epoch ${event.epoch}/${event.epochs}`,
+    formatDuration(event.seconds),
+    formatSpeed(event.imagesPerSecond),
+    event.epoch < event.epochs ? formatTimeLeft(event.secondsLeft) : 'done',
+    `learning rate ${formatTerm(event.learningRate)}`,
+    ...formatTerms(event.terms),
+    ...accuracyParts(event.accuracies ?? []),
+  ];
+}
+
+/** Puts parts on one row where they fit, and on as few as needed where not; a part wider than the terminal is cut. */
+export function layOut(parts: readonly string[], columns: number): string[] {
+  // The last column stays free: some terminals wrap when it is written.
+  const width = Math.max(10, columns - 1);
+  const rows: string[] = [];
+  for (const part of parts) {
+    const cut = part.length > width ? `${part.slice(0, width - 1)}…` : part;
+    const row = rows.at(-1);
+    if (row !== undefined && row.length + 2 + cut.length <= width) rows[rows.length - 1] = `${row}  ${cut}`;
+    else rows.push(cut);
+  }
+  return rows;
+}

@@ -1,0 +1,83 @@
+/** How training tells what it is doing: the interface that the loop reports to, so that it never writes to a stream itself. */
+
+/** An epoch begins. */
+export interface EpochStartEvent {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly stepsPerEpoch: number;
+  readonly learningRate: number;
+}
+
+/** A step is done. */
+export interface StepEvent {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps done in this epoch, from 1. */
+  readonly step: number;
+  readonly stepsPerEpoch: number;
+  readonly imagesPerSecond: number;
+  /** Until the end of the training; not finite while unknown. */
+  readonly secondsLeft: number;
+  /** Value of every loss term, before weighting. */
+  readonly terms: Readonly<Record<string, number>>;
+}
+
+/** Accuracy of one network on the test images. */
+export interface NetworkAccuracy {
+  readonly name: string;
+  /** 0 to 1. */
+  readonly accuracy: number;
+}
+
+/** An epoch is done. */
+export interface EpochEndEvent {
+  /** From 1. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** How long the epoch took. */
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  /** Until the end of the training; not finite while unknown. */
+  readonly secondsLeft: number;
+  readonly learningRate: number;
+  /** Mean of every loss term over the epoch, before weighting. */
+  readonly terms: Readonly<Record<string, number>>;
+  /** Absent in epochs without evaluation. */
+  readonly accuracies?: readonly NetworkAccuracy[];
+}
+
+/** Whoever wants to know how the training goes. */
+export interface Reporter {
+  /** Something worth knowing, in a sentence or a few lines. */
+  message(text: string): void;
+  /** Something that may need the user to act. */
+  warning(text: string): void;
+  epochStart(event: EpochStartEvent): void;
+  step(event: StepEvent): void;
+  epochEnd(event: EpochEndEvent): void;
+}
+
+/** Tells nobody: for tests, and for callers who read the run's metrics instead. */
+export class SilentReporter implements Reporter {
+  message(): void {
+    // Nobody listens.
+  }
+
+  warning(): void {
+    // Nobody listens.
+  }
+
+  epochStart(): void {
+    // Nobody listens.
+  }
+
+  step(): void {
+    // Nobody listens.
+  }
+
+  epochEnd(): void {
+    // Nobody listens.
+  }
+}
