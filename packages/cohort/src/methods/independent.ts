@@ -1,6 +1,6 @@
 /** The baseline: every network learns from the labels alone, as if the others were not there. */
 import { classification } from '../losses/index.ts';
-import { type LossTerm, type Method, type MethodContext, type StepInput } from './method.ts';
+import type { LossTerm, Method, MethodContext, StepInput } from './method.ts';
 
 /** Cross-entropy of every network; nothing passes between them. */
 export class Independent implements Method {

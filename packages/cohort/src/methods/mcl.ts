@@ -2,14 +2,18 @@
  * Mutual Contrastive Learning at the last layer (Yang et al., arXiv 2104.12565, equation 10): cross-entropy of every
  * network, VCL and ICL on their embeddings, and the contrastive distributions passed on as soft VCL and soft ICL.
  */
-import { autocast } from '@cohort/torch';
+import { autocast, type Tensor } from '@cohort/torch';
 import { classification, mutualContrast, rampUp } from '../losses/index.ts';
 import { EmbeddingHeads } from './embeddingHead.ts';
-import { type LossTerm, type Method, type MethodContext, type StepInput } from './method.ts';
-import { type MclSettings } from './settings.ts';
+import type { LossTerm, Method, MethodContext, StepInput } from './method.ts';
+import type { MclSettings } from './settings.ts';
 
 /** VCL this near to that of embeddings which say nothing counts as collapsed. */
 const collapseMargin = 0.02;
+
+function inFullPrecision(embedding: Tensor): Tensor {
+  return embedding.dtype === 'bfloat16' ? embedding.to('float32') : embedding;
+}
 
 /** MCL with the batch as contrast samples. */
 export class MutualContrastiveLearning implements Method {
@@ -30,7 +34,7 @@ export class MutualContrastiveLearning implements Method {
     const logits = outputs.map((output) => output.logits);
     // Similarities are divided by a small temperature: bfloat16 would leave them two digits.
     const contrast = autocast(() => {
-      const embeddings = this.modules.heads.call(outputs.map((output) => output.embedding.to('float32')));
+      const embeddings = this.modules.heads.call(outputs.map((output) => inFullPrecision(output.embedding)));
       return mutualContrast(embeddings, labels, { temperature, distillationTemperature });
     }, false);
     const soft = rampUp(epoch, rampUpEpochs);

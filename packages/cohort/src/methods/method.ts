@@ -1,6 +1,6 @@
 /** The interface of every method: what a cohort learns from, as extra modules, named loss terms and optional hooks. */
-import { type Generator, type nn, type Tensor } from '@cohort/torch';
-import { type Network } from '../models/network.ts';
+import type { Generator, nn, Tensor } from '@cohort/torch';
+import type { Network } from '../models/network.ts';
 
 /** What a method is built from. */
 export interface MethodContext {

@@ -1,4 +1,5 @@
 /** Architectures. */
 export { Network, type NetworkOptions, type NetworkOutput } from './network.ts';
-export { createNetwork, ModelError, modelNames, type ModelName } from './registry.ts';
+export type { ModelName } from './names.ts';
+export { createNetwork, ModelError, modelNames } from './registry.ts';
 export { ResNet } from './resnet.ts';

@@ -1,6 +1,7 @@
 /** Every architecture by name; a new one is one file and one line here. */
 import { nearestName } from '../data/nearestName.ts';
-import { type Network, type NetworkOptions } from './network.ts';
+import { architectureNames, type ModelName } from './names.ts';
+import type { Network, NetworkOptions } from './network.ts';
 import { ResNet } from './resnet.ts';
 
 const resnet =
@@ -16,10 +17,7 @@ const architectures = {
   resnet44: resnet(44),
   resnet56: resnet(56),
   resnet110: resnet(110),
-} satisfies Record<string, (options: NetworkOptions) => Network>;
-
-/** Name of an architecture. */
-export type ModelName = keyof typeof architectures;
+} satisfies Record<ModelName, (options: NetworkOptions) => Network>;
 
 /** An architecture's name or settings are wrong. */
 export class ModelError extends Error {
@@ -28,7 +26,7 @@ export class ModelError extends Error {
 
 /** Names of all architectures. */
 export function modelNames(): ModelName[] {
-  return Object.keys(architectures) as ModelName[];
+  return [...architectureNames];
 }
 
 function isModelName(name: string): name is ModelName {

@@ -1,6 +1,6 @@
 /** What every optimizer has: parameters, a learning rate that schedules set, a step, and a state that can be saved. */
 import { ArgumentError } from '../errors.ts';
-import { type Parameter } from '../nn/module.ts';
+import type { Parameter } from '../nn/module.ts';
 import { keep, scope } from '../scope.ts';
 import { ops, type Tensor } from '../tensor.ts';
 import { noGrad } from '../autograd.ts';
@@ -120,8 +120,7 @@ export abstract class Optimizer {
         );
       }
     }
-    for (const slot of this.#slots.values()) for (const tensor of slot.values()) tensor.dispose();
-    this.#slots.clear();
+    this.dispose();
     for (const [key, value] of state.tensors) {
       const [name = '', index = ''] = key.split('.');
       // Laid out like its parameter, as a state that was never saved would be.
@@ -130,6 +129,12 @@ export abstract class Optimizer {
       );
     }
     this.steps = state.steps;
+  }
+
+  /** Releases the state; the parameters stay. */
+  dispose(): void {
+    for (const slot of this.#slots.values()) for (const tensor of slot.values()) tensor.dispose();
+    this.#slots.clear();
   }
 }
 

@@ -1,0 +1,198 @@
+/** `cohort doctor`: looks at everything that speed and success depend on here, and says what to improve. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import type { EngineInfo } from '@cohort/torch';
+import { datasetNames, loadDataset } from '../data/registry.ts';
+
+/** One thing that the doctor looked at. */
+export interface DiagnosisCheck {
+  readonly name: string;
+  readonly status: 'ok' | 'warn' | 'fail';
+  readonly value: string;
+  /** What to do about it. */
+  readonly advice?: string;
+}
+
+/** What the doctor found. */
+export interface Diagnosis {
+  readonly checks: readonly DiagnosisCheck[];
+}
+
+/** Vector extensions that LibTorch and oneDNN make use of, weakest first. */
+const vectorExtensions = ['avx2', 'avx512f', 'avx512_bf16', 'amx_bf16'];
+
+/** Looks at Node, LibTorch, processor, threads, BLAS, memory pages, CUDA and the datasets. */
+export async function diagnose(): Promise<Diagnosis> {
+  const checks: DiagnosisCheck[] = [checkNode()];
+  try {
+    const torch = await import('@cohort/torch');
+    checks.push(...checkEngine(torch.engineInfo()));
+  } catch (error) {
+    checks.push({
+      name: 'LibTorch',
+      status: 'fail',
+      value: error instanceof Error ? error.message : String(error),
+      advice: 'Run "npm run setup"; it finds LibTorch and builds the engine.',
+    });
+  }
+  checks.push(checkProcessor(), checkHugePages(), ...(await checkDatasets()));
+  return { checks };
+}
+
+function checkNode(): DiagnosisCheck {
+  const isOld = Number.parseInt(process.versions.node, 10) < 20;
+  return {
+    name: 'Node.js',
+    status: isOld ? 'fail' : 'ok',
+    value: process.version,
+    ...(isOld ? { advice: 'Install Node.js 20 or newer.' } : {}),
+  };
+}
+
+function checkEngine(info: EngineInfo): DiagnosisCheck[] {
+  const libraries = loadedLibraries();
+  const torchPath = libraries.find((path) => /libtorch_cpu\./.test(path)) ?? 'path unknown on this system';
+  return [
+    { name: 'LibTorch', status: 'ok', value: `${info.version}, ${torchPath}` },
+    { name: 'engine', status: 'ok', value: info.addonPath },
+    {
+      name: 'vector kernels',
+      status: info.cpuCapability === 'DEFAULT' || info.cpuCapability === 'NO AVX' ? 'warn' : 'ok',
+      value: info.cpuCapability,
+      ...(info.cpuCapability === 'DEFAULT'
+        ? { advice: 'Unset ATEN_CPU_CAPABILITY to use vector instructions.' }
+        : {}),
+    },
+    checkThreads(info.threads),
+    checkBlas(libraries, info.config),
+    info.onednn
+      ? { name: 'oneDNN', status: 'ok', value: /MKL-DNN (v[\d.]+)/.exec(info.config)?.[1] ?? 'yes' }
+      : {
+          name: 'oneDNN',
+          status: 'warn',
+          value: 'no',
+          advice: 'Use a LibTorch built with oneDNN: convolutions are several times slower without.',
+        },
+    info.cachingAllocator
+      ? { name: 'allocator', status: 'ok', value: 'caching, huge pages' }
+      : {
+          name: 'allocator',
+          status: 'warn',
+          value: 'system',
+          advice: 'Unset COHORT_ALLOCATOR to use the caching allocator.',
+        },
+    {
+      name: 'CUDA',
+      status: 'ok',
+      value: info.cuda ? 'available' : 'not in this LibTorch; training runs on the CPU',
+    },
+  ];
+}
+
+function checkThreads(threads: number): DiagnosisCheck {
+  const cores = availableParallelism();
+  if (threads === cores) return { name: 'threads', status: 'ok', value: `${threads} of ${cores} cores` };
+  const advice =
+    threads < cores
+      ? 'Unset OMP_NUM_THREADS, or set engine.threads in the recipe, to use every core.'
+      : 'Set OMP_NUM_THREADS to the number of cores: more threads than cores wait for each other.';
+  return { name: 'threads', status: 'warn', value: `${threads} of ${cores} cores`, advice };
+}
+
+/** Shared libraries of this process; empty where the system does not list them. */
+function loadedLibraries(): string[] {
+  try {
+    const lines = readFileSync('/proc/self/maps', 'utf8').split('\n');
+    return [
+      ...new Set(lines.map((line) => line.slice(line.indexOf('/'))).filter((path) => path.includes('.so'))),
+    ];
+  } catch {
+    return [];
+  }
+}
+
+function checkBlas(libraries: readonly string[], config: string): DiagnosisCheck {
+  const path = libraries.find((library) => /openblas|libmkl|libblis|libblas\.|Accelerate/.test(library));
+  if (path === undefined) {
+    return {
+      name: 'BLAS',
+      status: 'ok',
+      value: /BLAS_INFO=(\w+)/.exec(config)?.[1] ?? 'built into LibTorch',
+    };
+  }
+  const isReference = /\/blas\/|libblas\.so/.test(path) && !/openblas|mkl|blis/.test(path);
+  return isReference
+    ? {
+        name: 'BLAS',
+        status: 'warn',
+        value: `reference implementation, ${path}`,
+        advice: 'It is very slow. Run: apt-get install libopenblas0-openmp',
+      }
+    : { name: 'BLAS', status: 'ok', value: path };
+}
+
+function checkProcessor(): DiagnosisCheck {
+  const model = cpus()[0]?.model.trim() ?? 'unknown';
+  const flags = processorFlags();
+  const known = vectorExtensions.filter((extension) => flags.includes(extension));
+  const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
+  return {
+    name: 'processor',
+    status: 'ok',
+    value: `${model}, ${memory}${known.length > 0 ? `, ${known.join(' ')}` : ''}`,
+  };
+}
+
+function processorFlags(): string[] {
+  try {
+    if (process.platform === 'darwin') {
+      const options = { encoding: 'utf8' } as const;
+      return execFileSync('sysctl', ['-n', 'machdep.cpu.features'], options).toLowerCase().split(/\s+/);
+    }
+    return /^flags\s*: (.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' ') ?? [];
+  } catch {
+    return [];
+  }
+}
+
+function checkHugePages(): DiagnosisCheck {
+  try {
+    const text = readFileSync('/sys/kernel/mm/transparent_hugepage/enabled', 'utf8');
+    const mode = /\[(\w+)\]/.exec(text)?.[1] ?? 'unknown';
+    return mode === 'never'
+      ? {
+          name: 'huge pages',
+          status: 'warn',
+          value: mode,
+          advice:
+            'As root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (a step is then about a tenth faster).',
+        }
+      : { name: 'huge pages', status: 'ok', value: mode };
+  } catch {
+    return { name: 'huge pages', status: 'ok', value: 'not known on this system' };
+  }
+}
+
+async function checkDatasets(): Promise<DiagnosisCheck[]> {
+  return Promise.all(
+    datasetNames().map(async (name): Promise<DiagnosisCheck> => {
+      try {
+        const { train, test } = await loadDataset(name);
+        return {
+          name: `data ${name}`,
+          status: 'ok',
+          value: `${train.count} training and ${test.count} test images`,
+        };
+      } catch (error) {
+        const value = error instanceof Error ? error.message : String(error);
+        return {
+          name: `data ${name}`,
+          status: 'warn',
+          value,
+          advice: 'Only recipes with this dataset need it.',
+        };
+      }
+    }),
+  );
+}

@@ -1,0 +1,57 @@
+/** The images of a recipe: loaded, cut to its subsets, and handed out in batches for training and for testing. */
+import {
+  BatchLoader,
+  channelStatistics,
+  loadDataset,
+  stratifiedSubset,
+  type ImageDataset,
+  type Normalisation,
+} from '../data/index.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+
+/** Images of a recipe: the subsets that it asks for and what they are normalised with. */
+export interface RecipeData {
+  readonly dataset: ImageDataset;
+  readonly normalisation: Normalisation;
+}
+
+/** Batches for evaluation may be larger than for training: nothing is kept for backward. */
+const evaluationBatchSize = 250;
+
+/** Loads the images of a recipe. @throws {DataError} for missing or damaged files and subsets that are too large. */
+export async function loadRecipeData(recipe: ResolvedRecipe): Promise<RecipeData> {
+  const whole = await loadDataset(recipe.data.dataset, { path: recipe.data.path });
+  const { trainImages, testImages } = recipe.data;
+  const dataset: ImageDataset = {
+    ...whole,
+    train: stratifiedSubset(whole.train, whole, { count: trainImages, seed: recipe.seed }),
+    test: stratifiedSubset(whole.test, whole, { count: testImages, seed: recipe.seed }),
+  };
+  return { dataset, normalisation: channelStatistics(dataset.train, dataset) };
+}
+
+/** The batches that a cohort is measured on: the test images, in order and complete. */
+export function createTestLoader(recipe: ResolvedRecipe, data: RecipeData): BatchLoader {
+  const { dataset, normalisation } = data;
+  return new BatchLoader(dataset.test, {
+    shape: dataset,
+    batchSize: Math.min(evaluationBatchSize, dataset.test.count),
+    normalisation,
+    channelsLast: recipe.train.channelsLast,
+  });
+}
+
+/** The batches that a cohort learns from: shuffled every epoch, augmented, full ones only. */
+export function createTrainingLoader(recipe: ResolvedRecipe, data: RecipeData): BatchLoader {
+  const { dataset, normalisation } = data;
+  return new BatchLoader(dataset.train, {
+    shape: dataset,
+    batchSize: recipe.train.batchSize,
+    normalisation,
+    seed: recipe.seed,
+    shuffle: true,
+    dropLast: true,
+    augmentation: recipe.data.augmentation,
+    channelsLast: recipe.train.channelsLast,
+  });
+}

@@ -1,0 +1,46 @@
+/** What a run was made on: versions, processor, threads and the commit, so that its numbers can be explained later. */
+import { execFileSync } from 'node:child_process';
+import { cpus, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { EngineInfo } from '@cohort/torch';
+
+/** Facts of this machine and this code. */
+export interface MachineDescription {
+  readonly [name: string]: string | number | boolean | null;
+  readonly node: string;
+  readonly libtorch: string;
+  readonly cpu: string;
+  readonly cores: number;
+  readonly threads: number;
+  readonly cpuCapability: string;
+  readonly memoryBytes: number;
+  /** Commit of the code; null outside a git checkout. */
+  readonly gitCommit: string | null;
+}
+
+/** Collects them. */
+export function describeMachine(engine: EngineInfo): MachineDescription {
+  return {
+    node: process.version,
+    libtorch: engine.version,
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    threads: engine.threads,
+    cpuCapability: engine.cpuCapability,
+    memoryBytes: totalmem(),
+    gitCommit: gitCommit(),
+  };
+}
+
+function gitCommit(): string | null {
+  try {
+    const folder = fileURLToPath(new URL('.', import.meta.url));
+    return execFileSync('git', ['rev-parse', 'HEAD'], {
+      cwd: folder,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return null;
+  }
+}

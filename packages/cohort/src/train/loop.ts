@@ -1,0 +1,186 @@
+/** The single training loop: epochs of steps, schedule, evaluation and checkpoints, the same for every method. */
+import { setImmediate } from 'node:timers/promises';
+import { scope, type optim } from '@cohort/torch';
+import type { BatchLoader } from '../data/index.ts';
+import { evaluateCohort, type CohortScore } from '../evaluate/accuracy.ts';
+import type { StepInput } from '../methods/index.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+import { cohortModules, type Cohort } from './cohort.ts';
+import { RunningMeans } from './means.ts';
+import type { Reporter } from './reporter.ts';
+import { trainStep, type TermValues } from './step.ts';
+
+/** What the loop records, to be written wherever the caller keeps its runs. */
+export interface LoopRecorder {
+  step(record: { epoch: number; step: number; values: TermValues }): void;
+  epoch(record: { epoch: number; step: number; values: Record<string, number> }): void;
+  checkpoint(position: { epoch: number; step: number }): void;
+  warning(text: string): void;
+}
+
+/** Everything the loop works with. */
+export interface LoopSetup {
+  readonly recipe: ResolvedRecipe;
+  readonly cohort: Cohort;
+  readonly optimizer: optim.Optimizer;
+  readonly schedule: optim.Schedule;
+  readonly training: BatchLoader;
+  readonly test: BatchLoader;
+  readonly reporter: Reporter;
+  readonly recorder: LoopRecorder;
+  readonly signal: AbortSignal;
+}
+
+/** How a training ended. */
+export interface LoopOutcome {
+  readonly status: 'finished' | 'interrupted';
+  readonly epochs: number;
+  readonly steps: number;
+  /** Scores after the last epoch; null when it was interrupted before any evaluation. */
+  readonly score: CohortScore | null;
+  readonly imagesPerSecond: number;
+}
+
+/** Trains the cohort. Between steps the event loop runs, so that Ctrl-C and displays work. */
+export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
+  const { recipe, cohort, training, recorder, signal } = setup;
+  const { epochs, evaluateEveryEpochs, checkpointEveryEpochs } = recipe.train;
+  const clock = new TrainingClock(epochs * training.imageCount);
+  let score: CohortScore | null = null;
+  for (const [, module] of cohortModules(recipe, cohort)) module.train();
+  for (let epoch = 0; epoch < epochs; epoch += 1) {
+    cohort.method.beforeEpoch?.(epoch);
+    const startedAt = performance.now();
+    const learningRate = setup.schedule(epoch);
+    setup.reporter.epochStart({ epoch: epoch + 1, epochs, stepsPerEpoch: training.batchCount, learningRate });
+    const means = await trainEpoch(setup, epoch, clock);
+    if (means === null) {
+      return {
+        status: 'interrupted',
+        epochs: epoch,
+        steps: clock.steps,
+        score,
+        imagesPerSecond: clock.imagesPerSecond,
+      };
+    }
+    const isLast = epoch + 1 === epochs;
+    const isEvaluated = isLast || (epoch + 1) % evaluateEveryEpochs === 0;
+    if (isEvaluated) score = await evaluateCohort(cohort.networks, setup.test, () => setImmediate());
+    const seconds = (performance.now() - startedAt) / 1000;
+    reportEpoch(setup, { epoch: epoch + 1, seconds, terms: means, score: isEvaluated ? score : null }, clock);
+    if (isLast || (epoch + 1) % checkpointEveryEpochs === 0) {
+      recorder.checkpoint({ epoch: epoch + 1, step: clock.steps });
+    }
+    if (signal.aborted && !isLast) {
+      return {
+        status: 'interrupted',
+        epochs: epoch + 1,
+        steps: clock.steps,
+        score,
+        imagesPerSecond: clock.imagesPerSecond,
+      };
+    }
+  }
+  return { status: 'finished', epochs, steps: clock.steps, score, imagesPerSecond: clock.imagesPerSecond };
+}
+
+/** Counts what was done and measures how fast, training steps only. */
+class TrainingClock {
+  steps = 0;
+  images = 0;
+  #trainingMs = 0;
+  readonly #totalImages: number;
+
+  constructor(totalImages: number) {
+    this.#totalImages = totalImages;
+  }
+
+  add(images: number, durationMs: number): void {
+    this.steps += 1;
+    this.images += images;
+    this.#trainingMs += durationMs;
+  }
+
+  get imagesPerSecond(): number {
+    return this.#trainingMs === 0 ? 0 : (this.images / this.#trainingMs) * 1000;
+  }
+
+  get secondsLeft(): number {
+    return this.imagesPerSecond === 0 ? 0 : (this.#totalImages - this.images) / this.imagesPerSecond;
+  }
+}
+
+/** One epoch; the means of every term, or null when it was interrupted. */
+async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock): Promise<TermValues | null> {
+  const { recipe, cohort, optimizer, schedule, training, reporter, recorder, signal } = setup;
+  const means = new RunningMeans();
+  for (let number = 0; number < training.batchCount; number += 1) {
+    // The first handler for a signal can only run between steps.
+    await setImmediate();
+    if (signal.aborted) return null;
+    const startedAt = performance.now();
+    optimizer.learningRate = schedule(epoch + number / training.batchCount);
+    const where = `in epoch ${epoch + 1}, step ${clock.steps + 1}`;
+    const values = scope(() => {
+      const { images, labels } = training.batch(epoch, number);
+      const input: StepInput = { images, labels, epoch: epoch + number / training.batchCount };
+      const result = trainStep(
+        { method: cohort.method, optimizer, precision: recipe.train.precision },
+        input,
+        where,
+      );
+      cohort.method.afterStep?.(input);
+      return result;
+    });
+    clock.add(recipe.train.batchSize, performance.now() - startedAt);
+    means.add(values);
+    recorder.step({ epoch: epoch + 1, step: clock.steps, values });
+    reporter.step({
+      epoch: epoch + 1,
+      epochs: recipe.train.epochs,
+      step: number + 1,
+      stepsPerEpoch: training.batchCount,
+      imagesPerSecond: clock.imagesPerSecond,
+      secondsLeft: clock.secondsLeft,
+      terms: values,
+    });
+  }
+  return means.values();
+}
+
+interface EpochResult {
+  /** From 1. */
+  readonly epoch: number;
+  readonly seconds: number;
+  readonly terms: TermValues;
+  readonly score: CohortScore | null;
+}
+
+function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock): void {
+  const { recipe, cohort, optimizer, reporter, recorder } = setup;
+  const { epoch, seconds, terms, score } = result;
+  const accuracies =
+    score === null
+      ? []
+      : [...cohort.names, 'ensemble'].map((name, index) => ({
+          name,
+          accuracy: (score.networks[index] ?? score.ensemble).accuracy,
+        }));
+  const speed = { learningRate: optimizer.learningRate, imagesPerSecond: clock.imagesPerSecond };
+  const scores = Object.fromEntries(accuracies.map(({ name, accuracy }) => [`accuracy/${name}`, accuracy]));
+  recorder.epoch({ epoch, step: clock.steps, values: { ...terms, ...scores, ...speed } });
+  reporter.epochEnd({
+    epoch,
+    epochs: recipe.train.epochs,
+    seconds,
+    ...speed,
+    secondsLeft: clock.secondsLeft,
+    terms,
+    ...(score === null ? {} : { accuracies }),
+  });
+  const diagnosis = cohort.method.diagnose?.(terms, recipe.train.batchSize);
+  if (diagnosis !== undefined) {
+    recorder.warning(diagnosis);
+    reporter.warning(diagnosis);
+  }
+}

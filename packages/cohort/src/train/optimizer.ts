@@ -1,0 +1,26 @@
+/** Optimizer and learning-rate schedule of a recipe. */
+import { optim, type nn } from '@cohort/torch';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+
+/** The recipe's optimizer over these modules' parameters. */
+export function createOptimizer(recipe: ResolvedRecipe, modules: readonly nn.AnyModule[]): optim.Optimizer {
+  const parameters = modules.flatMap((module) => module.parameters());
+  const { optimizer } = recipe.train;
+  return optimizer.name === 'sgd'
+    ? new optim.SGD(parameters, optimizer)
+    : new optim.AdamW(parameters, optimizer);
+}
+
+/** The recipe's learning rate as a function of the progress in epochs. */
+export function createSchedule(recipe: ResolvedRecipe): optim.Schedule {
+  const { schedule, optimizer, epochs } = recipe.train;
+  const { learningRate } = optimizer;
+  switch (schedule.name) {
+    case 'cosine':
+      return optim.cosine({ learningRate, epochs, ...schedule });
+    case 'multi-step':
+      return optim.multiStep({ learningRate, ...schedule });
+    case 'constant':
+      return optim.constant({ learningRate });
+  }
+}

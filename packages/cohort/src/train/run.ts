@@ -1,0 +1,144 @@
+/** One run: a recipe from data to a finished run folder. */
+import { createRun, type RunWriter } from '@cohort/runs';
+import { engineInfo, seedDefaultGenerator, setThreads, type nn, type optim } from '@cohort/torch';
+import type { CohortScore } from '../evaluate/accuracy.ts';
+import { stringifyRecipe, type ResolvedRecipe } from '../recipes/index.ts';
+import { writeCheckpoint, type CheckpointInfo } from './checkpoint.ts';
+import { cohortModules, createCohort, type Cohort } from './cohort.ts';
+import { createTestLoader, createTrainingLoader, loadRecipeData } from './data.ts';
+import { describeMachine } from './environment.ts';
+import { trainCohort, type LoopOutcome, type LoopRecorder } from './loop.ts';
+import { createOptimizer, createSchedule } from './optimizer.ts';
+import type { Reporter } from './reporter.ts';
+
+/** What a run is started with, beside its recipe. */
+export interface TrainOptions {
+  /** The command line, for the record. */
+  readonly command: string;
+  /** Ends the training between two steps. */
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+}
+
+/** What came out of a run. */
+export interface TrainResult {
+  readonly status: 'finished' | 'interrupted';
+  readonly runFolder: string;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  /** Test accuracy of every network after the last epoch, 0 to 1; null when interrupted before any evaluation. */
+  readonly networks: readonly { readonly name: string; readonly testAccuracy: number | null }[];
+  readonly ensemble: { readonly testAccuracy: number | null };
+}
+
+/** Trains a recipe and writes its run folder. @throws typed errors of data, losses, files and engine. */
+export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): Promise<TrainResult> {
+  if (recipe.engine.threads !== null) setThreads(recipe.engine.threads);
+  seedDefaultGenerator(recipe.seed);
+  const data = await loadRecipeData(recipe);
+  const { dataset, normalisation } = data;
+  const cohort = createCohort(recipe, { classes: dataset.classes.length, channels: dataset.channels });
+  const modules = cohortModules(recipe, cohort);
+  const optimizer = createOptimizer(
+    recipe,
+    modules.map(([, module]) => module),
+  );
+  const schedule = createSchedule(recipe);
+  const training = createTrainingLoader(recipe, data);
+  const test = createTestLoader(recipe, data);
+  const run = createRun({
+    root: recipe.runs,
+    name: recipe.name,
+    recipe: stringifyRecipe(recipe),
+    environment: describeMachine(engineInfo()),
+    command: options.command,
+  });
+  const startedAt = performance.now();
+  const recorder = createRecorder(run, modules, optimizer, startedAt, (position) => ({
+    version: 1,
+    ...position,
+    classes: dataset.classes,
+    channels: dataset.channels,
+    height: dataset.height,
+    width: dataset.width,
+    normalisation,
+  }));
+  try {
+    const outcome = await trainCohort({
+      recipe,
+      cohort,
+      optimizer,
+      schedule,
+      training,
+      test,
+      reporter: options.reporter,
+      recorder,
+      signal: options.signal,
+    });
+    const seconds = (performance.now() - startedAt) / 1000;
+    if (outcome.status === 'finished') run.finish(summary(cohort, outcome, seconds));
+    else run.interrupt();
+    return result(run, cohort, outcome, seconds);
+  } catch (error) {
+    run.fail(error);
+    throw error;
+  } finally {
+    for (const [, module] of modules) module.dispose();
+    optimizer.dispose();
+    training.dispose();
+    test.dispose();
+  }
+}
+
+function createRecorder(
+  run: RunWriter,
+  modules: readonly (readonly [string, nn.AnyModule])[],
+  optimizer: optim.Optimizer,
+  startedAt: number,
+  checkpointInfo: (position: { epoch: number; step: number }) => CheckpointInfo,
+): LoopRecorder {
+  const timeMs = (): number => Math.round(performance.now() - startedAt);
+  return {
+    step: (record) => {
+      run.metrics({ kind: 'step', timeMs: timeMs(), ...record });
+    },
+    epoch: (record) => {
+      run.metrics({ kind: 'epoch', timeMs: timeMs(), ...record });
+    },
+    checkpoint: (position) => {
+      run.checkpointFolder('last', (folder) => {
+        writeCheckpoint(folder, modules, optimizer, checkpointInfo(position));
+      });
+    },
+    warning: (text) => {
+      run.log(`warning: ${text}`);
+    },
+  };
+}
+
+function summary(cohort: Cohort, outcome: LoopOutcome, seconds: number): Record<string, unknown> {
+  const score = (value: CohortScore | null, index: number): CohortScore['ensemble'] | null =>
+    value?.networks[index] ?? null;
+  return {
+    epochs: outcome.epochs,
+    steps: outcome.steps,
+    seconds,
+    imagesPerSecond: outcome.imagesPerSecond,
+    networks: cohort.names.map((name, index) => ({ name, test: score(outcome.score, index) })),
+    ensemble: { test: outcome.score?.ensemble ?? null },
+  };
+}
+
+function result(run: RunWriter, cohort: Cohort, outcome: LoopOutcome, seconds: number): TrainResult {
+  return {
+    status: outcome.status,
+    runFolder: run.path,
+    seconds,
+    imagesPerSecond: outcome.imagesPerSecond,
+    networks: cohort.names.map((name, index) => ({
+      name,
+      testAccuracy: outcome.score?.networks[index]?.accuracy ?? null,
+    })),
+    ensemble: { testAccuracy: outcome.score?.ensemble.accuracy ?? null },
+  };
+}

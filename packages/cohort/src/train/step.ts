@@ -1,0 +1,63 @@
+/** One training step of a cohort: the method's terms, one weighted sum, backward, optimizer; the same for every method. */
+import { autocast, backward, ops, scope, type optim, type Tensor } from '@cohort/torch';
+import type { Method, StepInput } from '../methods/method.ts';
+
+/** A loss term became infinite or not a number; the weights before this step are still good. */
+export class NotFiniteError extends Error {
+  override readonly name = 'NotFiniteError';
+  readonly term: string;
+
+  constructor(term: string, value: number, where: string) {
+    super(
+      `The loss term '${term}' became ${value} ${where}. The weights before this step are kept. Lower train.optimizer.learningRate, lengthen train.schedule.warmupEpochs, or raise method.temperature.`,
+    );
+    this.term = term;
+  }
+}
+
+/** What a step is done with. */
+export interface StepTools {
+  readonly method: Method;
+  readonly optimizer: optim.Optimizer;
+  readonly precision: 'float32' | 'bfloat16';
+}
+
+/** Values of every loss term, before weighting, and `total`, the weighted sum. */
+export type TermValues = Record<string, number>;
+
+/**
+ * Runs one step and returns the value of every term.
+ *
+ * @param where ends the sentence of an error, e.g. `in epoch 3, step 120`
+ * @throws {NotFiniteError} before any weight has changed.
+ */
+export function trainStep(tools: StepTools, input: StepInput, where: string): TermValues {
+  const { method, optimizer, precision } = tools;
+  // The scope ends before backward: only what the graph needs stays, and is freed on the way back.
+  const { total, values } = scope(() => {
+    const terms = Object.entries(
+      precision === 'bfloat16' ? autocast(() => method.terms(input)) : method.terms(input),
+    );
+    const values: TermValues = {};
+    const weighted: Tensor[] = [];
+    for (const [name, { value, weight }] of terms) {
+      values[name] = assertFinite(name, value.item(), where);
+      if (weight !== 0) weighted.push(weight === 1 ? value : value.mul(weight));
+    }
+    return { total: ops.stack(weighted, 0).sum(), values };
+  });
+  try {
+    values['total'] = assertFinite('total', total.item(), where);
+    backward(total);
+  } finally {
+    total.dispose();
+  }
+  optimizer.step();
+  optimizer.zeroGrad();
+  return values;
+}
+
+function assertFinite(term: string, value: number, where: string): number {
+  if (!Number.isFinite(value)) throw new NotFiniteError(term, value, where);
+  return value;
+}
