@@ -3,6 +3,7 @@
  * and soft ICL (Yang et al., arXiv 2104.12565, equations 2, 5, 8 and 9), for all networks from one matrix product.
  */
 import { ops, type Tensor } from '@cohort/torch';
+import { softDivergence } from './distillation.ts';
 import { LossError } from './errors.ts';
 
 /** The four terms of mutual contrastive learning, each a scalar summed over networks or ordered pairs of networks. */
@@ -71,22 +72,6 @@ export function contrastiveLoss(similarity: Tensor, labels: Tensor): Tensor {
 }
 
 /**
- * KL divergence of the detached `target` distributions from the predicted ones, summed over leading dimensions and
- * averaged over anchors: `T^2 sum p_target (ln p_target - ln p) / B` (equations 8 and 9).
- *
- * @param logProbabilities `[..., B, K]`
- * @param target log-probabilities of a shape that broadcasts to the same
- */
-function softLoss(logProbabilities: Tensor, target: Tensor, batch: number, temperature: number): Tensor {
-  const constant = target.detach();
-  return constant
-    .exp()
-    .mul(constant.sub(logProbabilities))
-    .sum()
-    .mul((temperature * temperature) / batch);
-}
-
-/**
  * All four terms for a cohort of any size.
  *
  * @param embeddings one `[B, D]` a network, L2-normalised, all of the same width
@@ -110,8 +95,8 @@ export function mutualContrast(
     vcl,
     icl: losses.sum().sub(vcl),
     // Every network against every other as target: [1, N, B, B] against [N, 1, B, B]; a pair with itself adds zero.
-    softVcl: softLoss(inside.unsqueeze(0), inside.unsqueeze(1), batch, distillationTemperature),
-    softIcl: softLoss(soft, soft.transpose(0, 1), batch, distillationTemperature),
+    softVcl: softDivergence(inside.unsqueeze(0), inside.unsqueeze(1), batch, distillationTemperature),
+    softIcl: softDivergence(soft, soft.transpose(0, 1), batch, distillationTemperature),
   };
 }
 

@@ -7,5 +7,6 @@ export {
   type ContrastOptions,
   type ContrastTerms,
 } from './contrast.ts';
+export { logitDistillation, softDivergence } from './distillation.ts';
 export { LossError } from './errors.ts';
 export { rampUp } from './rampUp.ts';

@@ -3,7 +3,7 @@
  * network, VCL and ICL on their embeddings, and the contrastive distributions passed on as soft VCL and soft ICL.
  */
 import { autocast, type Tensor } from '@cohort/torch';
-import { classification, mutualContrast, rampUp } from '../losses/index.ts';
+import { classification, logitDistillation, mutualContrast, rampUp } from '../losses/index.ts';
 import { EmbeddingHeads } from './embeddingHead.ts';
 import type { LossTerm, Method, MethodContext, StepInput } from './method.ts';
 import type { MclSettings } from './settings.ts';
@@ -44,6 +44,14 @@ export class MutualContrastiveLearning implements Method {
       icl: { value: contrast.icl, weight: weights.icl },
       softVcl: { value: contrast.softVcl, weight: weights.softVcl * soft },
       softIcl: { value: contrast.softIcl, weight: weights.softIcl * soft },
+      ...(weights.logit === 0
+        ? {}
+        : {
+            logit: {
+              value: logitDistillation(logits, distillationTemperature),
+              weight: weights.logit * soft,
+            },
+          }),
     };
   }
 

@@ -19,6 +19,8 @@ export const mclSettings = z.strictObject({
       icl: weight.default(0.1),
       softVcl: weight.default(1),
       softIcl: weight.default(1),
+      /** Of the logits' distillation towards the ensemble; 0, the default, leaves it out. */
+      logit: weight.default(0),
     })
     .prefault({}),
   /** Divides the similarities (the paper's tau). */

@@ -58,7 +58,7 @@ function run(rounding: (typeof roundings)[number]): Outcome {
     { networks, classes, generator: new Generator(0) },
     {
       name: 'mcl',
-      weights: { vcl: golden.alpha, icl: golden.beta, softVcl: golden.gamma, softIcl: golden.lam },
+      weights: { vcl: golden.alpha, icl: golden.beta, softVcl: golden.gamma, softIcl: golden.lam, logit: 0 },
       temperature: golden.tau,
       distillationTemperature: golden.kd_temperature,
       embeddingSize: golden.feature_dim,
