@@ -43,14 +43,15 @@ describe('a recipe that is right', () => {
         augmentation: { cropPadding: 0, horizontalFlip: false },
       },
       networks: [{ model: 'resnet8' }, { model: 'resnet20' }],
-      method: {
+      // Methods grow settings; what is pinned here are the published ones.
+      method: expect.objectContaining({
         name: 'mcl',
-        weights: { vcl: 0.1, icl: 0.1, softVcl: 1, softIcl: 1 },
+        weights: expect.objectContaining({ vcl: 0.1, icl: 0.1, softVcl: 1, softIcl: 1 }) as unknown,
         temperature: 0.1,
         distillationTemperature: 3,
         embeddingSize: 128,
         rampUpEpochs: 0,
-      },
+      }) as unknown,
       train: {
         epochs: 10,
         batchSize: 64,
