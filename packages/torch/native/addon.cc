@@ -11,26 +11,61 @@ Environment& Environment::of(napi_env env) {
 
 double Environment::addTensor(at::Tensor tensor) {
   TensorEntry entry;
-  // A storage that others hold as well is counted by the handle that came first.
-  if (tensor.defined() && tensor.has_storage() && tensor.storage().use_count() == 1) {
-    entry.reportedBytes = static_cast<int64_t>(tensor.storage().nbytes());
-  }
-  const int64_t bytes = entry.reportedBytes;
   entry.tensor = std::move(tensor);
-  const double handle = tensors.add(std::move(entry));
-  account(bytes);
-  return handle;
+  count(entry);
+  c10::StorageImpl* const counted = entry.counted;
+  try {
+    return tensors.add(std::move(entry));
+  } catch (...) {
+    TensorEntry lost;
+    lost.counted = counted;
+    uncount(lost);
+    throw;
+  }
 }
 
 void Environment::releaseTensor(double handle) {
-  int64_t bytes = 0;
-  try {
-    bytes = tensors.get(handle).reportedBytes;
-  } catch (const DisposedError&) {
+  if (!tensors.has(handle)) return;
+  uncount(tensors.get(handle));
+  tensors.release(handle);
+  if (pendingReferences->any) deletePendingReferences();
+}
+
+void Environment::recountTensor(double handle) {
+  TensorEntry& entry = tensors.get(handle);
+  uncount(entry);
+  count(entry);
+}
+
+void Environment::count(TensorEntry& entry) {
+  if (!entry.tensor.defined() || !entry.tensor.has_storage()) return;
+  c10::StorageImpl* const storage = entry.tensor.storage().unsafeGetStorageImpl();
+  if (storage == nullptr) return;
+  entry.counted = storage;
+  auto found = storages_.find(storage);
+  if (found != storages_.end()) {
+    found->second.handles += 1;
     return;
   }
-  tensors.release(handle);
-  account(-bytes);
+  const auto bytes = static_cast<int64_t>(storage->nbytes());
+  storages_.emplace(storage, CountedStorage{entry.tensor.storage().getWeakStorageImpl(), bytes, 1});
+  account(bytes);
+}
+
+void Environment::uncount(TensorEntry& entry) {
+  if (entry.counted == nullptr) return;
+  auto found = storages_.find(entry.counted);
+  entry.counted = nullptr;
+  if (found == storages_.end() || --found->second.handles > 0) return;
+  account(-found->second.bytes);
+  storages_.erase(found);
+}
+
+void Environment::deletePendingReferences() {
+  std::lock_guard<std::mutex> lock(pendingReferences->mutex);
+  for (napi_ref reference : pendingReferences->references) napi_delete_reference(env, reference);
+  pendingReferences->references.clear();
+  pendingReferences->any = false;
 }
 
 void Environment::account(int64_t deltaBytes) {

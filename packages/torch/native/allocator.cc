@@ -192,13 +192,16 @@ class CachingAllocator final : public c10::Allocator {
   c10::DataPtr allocate(size_t bytes) const override {
 #endif
     if (bytes == 0) return {nullptr, nullptr, &release, c10::Device(c10::DeviceType::CPU)};
-    const size_t total = roundUp(bytes + kHeaderBytes, kAlignment);
     char* raw = nullptr;
     Header header{nullptr, bytes};
-    if (total < kSmallBytes) {
+    const bool isPossible = bytes < (size_t{1} << 46);
+    const size_t total = isPossible ? roundUp(bytes + kHeaderBytes, kAlignment) : 0;
+    if (!isPossible) {
+      // Adding the header could overflow: leave `raw` null.
+    } else if (total < kSmallBytes) {
       void* memory = nullptr;
       if (posix_memalign(&memory, kAlignment, total) == 0) raw = static_cast<char*>(memory);
-    } else if (bytes < (size_t{1} << 46)) {
+    } else {
       header.block = pool().take(total);
       if (header.block != nullptr) raw = header.block->begin;
     }

@@ -80,6 +80,7 @@ napi_value setGradient(napi_env env, napi_callback_info info) {
     } else {
       const at::Tensor& value = environment.tensor(gradient);
       if (!value.sizes().equals(tensor.sizes())) throw ArgumentError("a gradient must have the shape of its tensor");
+      if (value.scalar_type() != tensor.scalar_type()) throw ArgumentError("a gradient must have the dtype of its tensor");
       tensor.mutable_grad() = value;
     }
     return toBoolean(env, true);
@@ -90,6 +91,7 @@ napi_value setGradient(napi_env env, napi_callback_info info) {
 napi_value setData(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
     environment.tensor(arguments.number(0)).set_data(environment.tensor(arguments.number(1)));
+    environment.recountTensor(arguments.number(0));
     return toBoolean(env, true);
   });
 }
@@ -116,8 +118,9 @@ napi_value setAutocast(napi_env env, napi_callback_info info) {
     at::autocast::set_autocast_cpu_dtype(at::kBFloat16);
     at::autocast::set_cpu_enabled(enabled);
 #endif
-    // The cache holds casted copies of weights: it must not outlive the step that changes them.
-    if (!enabled) at::autocast::clear_cache();
+    // LibTorch's cache keeps casted copies of weights until autocast ends: a second step inside one body would compute
+    // with the weights of the first.
+    at::autocast::set_autocast_cache_enabled(false);
     return toBoolean(env, before);
   });
 }

@@ -27,6 +27,8 @@ enum Tag : int {
   kGenerator = 7,
   kBigInteger = 8,
   kDefault = 9,
+  /// A result that is one of the tensors the call was given (`add_`, `out=`): its handle is theirs.
+  kArgument = 10,
 };
 
 struct Overload {
@@ -221,9 +223,16 @@ class Call {
     return stack;
   }
 
-  /// The tensor given first, to recognise operators that return it (`add_`): its handle is then given back.
-  double firstTensorHandle() const {
-    return !positional_.empty() && positional_[0].tag == kTensor ? positional_[0].number() : -1;
+  /// Handles of the tensors that were passed outside of lists, to recognise operators that give one back.
+  std::vector<double> tensorHandles() const {
+    std::vector<double> handles;
+    for (const Value& value : positional_) {
+      if (value.tag == kTensor) handles.push_back(value.number());
+    }
+    for (const auto& keyword : keywords_) {
+      if (keyword.second.tag == kTensor) handles.push_back(keyword.second.number());
+    }
+    return handles;
   }
 
  private:
@@ -473,8 +482,21 @@ class Call {
 /// Writes results back into the call buffer, in the same form as arguments.
 class Writer {
  public:
-  explicit Writer(Environment& environment, double firstHandle)
-      : environment_(environment), firstHandle_(firstHandle) {}
+  Writer(Environment& environment, const std::vector<double>& arguments) : environment_(environment), arguments_(arguments) {}
+
+  /// How many numbers `value` takes in the buffer. Throws for kinds that are not passed, before any handle is made.
+  static size_t measure(const c10::IValue& value) {
+    if (value.isTensor() || value.isNone() || value.isBool() || value.isDouble() || value.isString()) return 2;
+    if (value.isInt()) return 3;
+    if (value.isTensorList()) return 2 + 2 * value.toTensorList().size();
+    if (value.isIntList()) return 2 + 3 * value.toIntList().size();
+    if (value.isList()) {
+      size_t total = 2;
+      for (const c10::IValue& item : value.toListRef()) total += measure(item);
+      return total;
+    }
+    throw ArgumentError("the operator returned a " + value.tagKind() + ", which this binding does not pass");
+  }
 
   void write(const c10::IValue& value) {
     if (value.isTensor()) {
@@ -504,11 +526,9 @@ class Writer {
       put(kList);
       put(static_cast<double>(list.size()));
       for (const auto& item : list) write(item);
-    } else if (value.isString()) {
+    } else {
       put(kString);
       put(environment_.intern(value.toStringRef()));
-    } else {
-      throw ArgumentError("the operator returned a " + value.tagKind() + ", which this binding does not pass");
     }
   }
 
@@ -518,12 +538,14 @@ class Writer {
       put(kNone);
       return;
     }
-    put(kTensor);
-    if (firstHandle_ >= 0 && environment_.tensor(firstHandle_).unsafeGetTensorImpl() == result.unsafeGetTensorImpl()) {
-      put(firstHandle_);
-    } else {
-      put(environment_.addTensor(result));
+    for (const double handle : arguments_) {
+      if (environment_.tensor(handle).unsafeGetTensorImpl() != result.unsafeGetTensorImpl()) continue;
+      put(kArgument);
+      put(handle);
+      return;
     }
+    put(kTensor);
+    put(environment_.addTensor(result));
   }
   void number(int64_t value) {
     if (value >= -9007199254740991 && value <= 9007199254740991) {
@@ -535,21 +557,32 @@ class Writer {
       put(static_cast<double>(value & 0xFFFFFFFF));
     }
   }
-  void put(double value) {
-    if (position_ >= environment_.bufferLength) throw ArgumentError("native call: the results do not fit into the call buffer");
-    environment_.buffer[position_++] = value;
-  }
+  void put(double value) { environment_.buffer[position_++] = value; }
 
   Environment& environment_;
-  double firstHandle_;
+  const std::vector<double>& arguments_;
   size_t position_ = 0;
 };
 
+/// Writes the results, or keeps them for `takeResults` and returns minus the length that the buffer needs.
+double giveResults(Environment& environment, torch::jit::Stack stack, std::vector<double> arguments) {
+  size_t needed = 2;
+  for (const auto& value : stack) needed += Writer::measure(value);
+  if (needed > environment.bufferLength) {
+    environment.waitingResults = std::move(stack);
+    environment.waitingArguments = std::move(arguments);
+    return -static_cast<double>(needed);
+  }
+  Writer writer(environment, arguments);
+  for (const auto& value : stack) writer.write(value);
+  return static_cast<double>(stack.size());
+}
+
 /// call(): buffer in [operator, positional count, keyword count, values...], buffer out [values...]. Returns the number
-/// of results, or -1 when `lastError` has something to say.
+/// of results, -1 when `lastError` has something to say, or minus the length that the buffer must have for `takeResults`.
 napi_value call(napi_env env, napi_callback_info) {
   Environment& environment = Environment::of(env);
-  int results = -1;
+  double results = -1;
   guarded(environment, [&] {
     if (environment.buffer == nullptr) throw ArgumentError("native call: setBuffer was not called");
     Reader reader(environment.buffer, environment.buffer + environment.bufferLength);
@@ -559,9 +592,19 @@ napi_value call(napi_env env, napi_callback_info) {
     const Overload& overload = call.resolve(op);
     torch::jit::Stack stack = call.stackFor(overload);
     overload.handle.callBoxed(&stack);
-    Writer writer(environment, call.firstTensorHandle());
-    for (const auto& value : stack) writer.write(value);
-    results = static_cast<int>(stack.size());
+    results = giveResults(environment, std::move(stack), call.tensorHandles());
+  });
+  return toNumber(env, results);
+}
+
+/// takeResults(): the results of a call that had to wait for a larger buffer.
+napi_value takeResults(napi_env env, napi_callback_info) {
+  Environment& environment = Environment::of(env);
+  double results = -1;
+  guarded(environment, [&] {
+    torch::jit::Stack stack = std::move(environment.waitingResults);
+    environment.waitingResults.clear();
+    results = giveResults(environment, std::move(stack), std::move(environment.waitingArguments));
   });
   return toNumber(env, results);
 }
@@ -641,6 +684,7 @@ napi_value listSchemas(napi_env env, napi_callback_info info) {
 
 void registerDispatch(napi_env env, napi_value exports) {
   exportFunction(env, exports, "call", call);
+  exportFunction(env, exports, "takeResults", takeResults);
   exportFunction(env, exports, "setBuffer", setBuffer);
   exportFunction(env, exports, "intern", intern);
   exportFunction(env, exports, "internedString", internedString);

@@ -3,9 +3,13 @@
 #pragma once
 
 #include <ATen/ATen.h>
+#include <ATen/core/stack.h>
 #include <node_api.h>
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -54,6 +58,8 @@ class HandleTable {
     return slot->value;
   }
 
+  bool has(double handle) { return find(handle) != nullptr; }
+
   /// Releases the value; a stale handle is ignored, so that a late finalizer does no harm.
   bool release(double handle) {
     Slot* slot = find(handle);
@@ -86,10 +92,26 @@ class HandleTable {
   std::vector<uint32_t> free_;
 };
 
-/// A tensor and the bytes that were reported to V8 for it.
+/// A tensor and the memory it was counted under, which `set_` and its like may have changed since.
 struct TensorEntry {
   at::Tensor tensor;
-  int64_t reportedBytes = 0;
+  c10::StorageImpl* counted = nullptr;
+};
+
+/// Memory behind one or more handles. The weak pointer keeps the address from being given to another storage, so that
+/// it can serve as a key.
+struct CountedStorage {
+  c10::weak_intrusive_ptr<c10::StorageImpl> storage;
+  int64_t bytes;
+  uint32_t handles;
+};
+
+/// References to ArrayBuffers whose tensors are gone. LibTorch may drop a tensor on any thread, but a reference may only
+/// be deleted on its own, which the environment does at its next release or wrap.
+struct PendingReferences {
+  std::mutex mutex;
+  std::atomic<bool> any{false};
+  std::vector<napi_ref> references;
 };
 
 class Environment {
@@ -109,9 +131,18 @@ class Environment {
   std::vector<std::string> strings;
   std::unordered_map<std::string, uint32_t> stringIds;
 
-  /// Puts a tensor behind a new handle and counts its memory, unless it is a view of memory already counted.
+  /// Results that did not fit into the call buffer and wait for a larger one, and the tensors that the call was given.
+  torch::jit::Stack waitingResults;
+  std::vector<double> waitingArguments;
+
+  std::shared_ptr<PendingReferences> pendingReferences = std::make_shared<PendingReferences>();
+  void deletePendingReferences();
+
+  /// Puts a tensor behind a new handle and counts its memory, once however many handles share it.
   double addTensor(at::Tensor tensor);
   void releaseTensor(double handle);
+  /// Counts the memory of a tensor afresh after it took over another one's.
+  void recountTensor(double handle);
   at::Tensor& tensor(double handle) { return tensors.get(handle).tensor; }
 
   uint32_t intern(const std::string& text);
@@ -123,6 +154,10 @@ class Environment {
   static Environment& of(napi_env env);
 
  private:
+  void count(TensorEntry& entry);
+  void uncount(TensorEntry& entry);
+
+  std::unordered_map<c10::StorageImpl*, CountedStorage> storages_;
   int64_t externalBytes_ = 0;
   int64_t unreportedBytes_ = 0;
 };

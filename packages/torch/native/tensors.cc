@@ -2,7 +2,6 @@
 #include <ATen/Functions.h>
 
 #include <cstring>
-#include <mutex>
 
 #include "environment.h"
 
@@ -79,29 +78,10 @@ napi_value fromBytes(napi_env env, napi_callback_info info) {
   });
 }
 
-/// References to ArrayBuffers whose tensors are gone. LibTorch may drop a tensor on any thread, but a reference may only
-/// be deleted on its own: the next `wrapBytes` of that environment does it.
-struct PendingReferences {
-  std::mutex mutex;
-  std::vector<napi_ref> references;
-};
-
-std::shared_ptr<PendingReferences> pendingReferences() {
-  thread_local auto pending = std::make_shared<PendingReferences>();
-  return pending;
-}
-
-void deletePending(napi_env env) {
-  auto pending = pendingReferences();
-  std::lock_guard<std::mutex> lock(pending->mutex);
-  for (napi_ref reference : pending->references) napi_delete_reference(env, reference);
-  pending->references.clear();
-}
-
 /// wrapBytes(typed array, dtype code): no copy; the tensor and the array are the same memory.
 napi_value wrapBytes(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
-    deletePending(env);
+    environment.deletePendingReferences();
     const Bytes bytes = bytesOf(env, arguments.value(0));
     const auto type = scalarType(arguments.number(1));
     const auto shape = shapeFromBuffer(environment);
@@ -110,9 +90,10 @@ napi_value wrapBytes(napi_env env, napi_callback_info info) {
     napi_create_reference(env, bytes.arrayBuffer, 1, &reference);
     at::Tensor tensor = at::from_blob(
         bytes.data, shape,
-        [pending = pendingReferences(), reference](void*) {
+        [pending = environment.pendingReferences, reference](void*) {
           std::lock_guard<std::mutex> lock(pending->mutex);
           pending->references.push_back(reference);
+          pending->any = true;
         },
         at::TensorOptions().dtype(type));
     return toNumber(env, environment.addTensor(std::move(tensor)));
@@ -130,7 +111,8 @@ napi_value toBytes(napi_env env, napi_callback_info info) {
     }
     if (expected > 0) {
       at::NoGradGuard noGrad;
-      const at::Tensor plain = source.detach().resolve_conj().resolve_neg().to(at::kCPU).contiguous();
+      const at::Tensor dense = source.layout() == at::kStrided ? source.detach() : source.detach().to_dense();
+      const at::Tensor plain = dense.resolve_conj().resolve_neg().to(at::kCPU).contiguous();
       std::memcpy(bytes.data, plain.data_ptr(), expected);
     }
     return toBoolean(env, true);
@@ -141,6 +123,10 @@ napi_value toBytes(napi_env env, napi_callback_info info) {
 napi_value describe(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
     const at::Tensor& tensor = environment.tensor(arguments.number(0));
+    const auto rank = static_cast<size_t>(tensor.dim());
+    if (environment.bufferLength < 5 + 2 * rank) {
+      throw ArgumentError("a tensor of " + std::to_string(rank) + " dimensions cannot be described; reshape it to fewer");
+    }
     double* out = environment.buffer;
     *out++ = static_cast<double>(tensor.scalar_type());
     *out++ = tensor.requires_grad() ? 1 : 0;
@@ -149,7 +135,7 @@ napi_value describe(napi_env env, napi_callback_info info) {
     const bool rows = strided && tensor.is_contiguous();
     const bool channelsLast = strided && tensor.dim() == 4 && tensor.is_contiguous(at::MemoryFormat::ChannelsLast);
     *out++ = (rows ? 1 : 0) + (channelsLast ? 2 : 0);
-    *out++ = static_cast<double>(tensor.dim());
+    *out++ = static_cast<double>(rank);
     for (const int64_t size : tensor.sizes()) *out++ = static_cast<double>(size);
     if (strided) {
       for (const int64_t stride : tensor.strides()) *out++ = static_cast<double>(stride);

@@ -89,14 +89,18 @@ function withMode<Result>(
   }
 }
 
+function setGradMode(enabled: boolean): void {
+  checked('setGradMode', native.setGradMode(enabled));
+}
+
 /** Runs `body` without recording for differentiation. */
 export function noGrad<Result>(body: () => Result): Result {
-  return withMode('noGrad', native.setGradMode, false, native.gradMode(), body);
+  return withMode('noGrad', setGradMode, false, native.gradMode(), body);
 }
 
 /** Runs `body` with recording switched on, inside `noGrad` for instance. */
 export function enableGrad<Result>(body: () => Result): Result {
-  return withMode('enableGrad', native.setGradMode, true, native.gradMode(), body);
+  return withMode('enableGrad', setGradMode, true, native.gradMode(), body);
 }
 
 /** Whether operations are recorded now. */

@@ -3,18 +3,20 @@ import { ArgumentError, DisposedTensorError } from './errors.ts';
 import { checked, native } from './native.ts';
 
 /** Kinds of value in the buffer; the same numbers stand in native/dispatch.cc. */
-const enum Tag {
-  None = 0,
-  Integer = 1,
-  Double = 2,
-  Boolean = 3,
-  Tensor = 4,
-  List = 5,
-  String = 6,
-  Generator = 7,
-  BigInteger = 8,
-  Default = 9,
-}
+const tags = {
+  none: 0,
+  integer: 1,
+  double: 2,
+  boolean: 3,
+  tensor: 4,
+  list: 5,
+  string: 6,
+  generator: 7,
+  bigInteger: 8,
+  default: 9,
+  /** A result that is one of the tensors the call was given. */
+  argument: 10,
+} as const;
 
 /** A value that lives in the engine: a tensor or a generator. */
 export abstract class EngineValue {
@@ -33,7 +35,12 @@ export type OperatorArgument =
   | null
   | undefined
   | readonly OperatorArgument[]
-  | { readonly [keyword: string]: OperatorArgument };
+  | KeywordArguments;
+
+/** Arguments by name, e.g. `{ keepdim: true }`. */
+export interface KeywordArguments {
+  readonly [keyword: string]: OperatorArgument;
+}
 
 /** What operators return, before it is given its exact type. */
 export type OperatorResult = EngineValue | number | bigint | boolean | string | null | OperatorResult[];
@@ -71,10 +78,11 @@ function keywordId(name: string): number {
   return id;
 }
 
-function isKeywords(value: OperatorArgument): value is { readonly [keyword: string]: OperatorArgument } {
-  return (
-    typeof value === 'object' && value !== null && !(value instanceof EngineValue) && !Array.isArray(value)
-  );
+/** Whether `value` is a plain object; a Date or a typed array is a mistake, not a set of keyword arguments. */
+function isKeywords(value: OperatorArgument): value is KeywordArguments {
+  if (typeof value !== 'object' || value === null || value instanceof EngineValue) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 /** Raised when the arguments do not fit into the buffer; the caller makes room and encodes again. */
@@ -92,15 +100,15 @@ class Encoder {
   value(value: OperatorArgument): void {
     switch (typeof value) {
       case 'number':
-        this.put(Number.isSafeInteger(value) && !Object.is(value, -0) ? Tag.Integer : Tag.Double);
+        this.put(Number.isSafeInteger(value) && !Object.is(value, -0) ? tags.integer : tags.double);
         this.put(value);
         return;
       case 'boolean':
-        this.put(Tag.Boolean);
+        this.put(tags.boolean);
         this.put(value ? 1 : 0);
         return;
       case 'string':
-        this.put(Tag.String);
+        this.put(tags.string);
         this.put(internedId(value));
         return;
       case 'bigint': {
@@ -111,18 +119,19 @@ class Encoder {
             `${value}n does not fit into 64 bits. Pass a smaller integer.`,
           );
         }
-        this.put(Tag.BigInteger);
+        this.put(tags.bigInteger);
         this.put(Number(bits >> 32n));
         this.put(Number(bits & 0xffff_ffffn));
         return;
       }
       case 'undefined':
-        this.put(Tag.Default);
+        this.put(tags.default);
         return;
       case 'object':
         this.object(value);
         return;
-      default:
+      case 'function':
+      case 'symbol':
         throw new ArgumentError(
           this.operation,
           `a ${typeof value} was passed. Operators take tensors, numbers, strings, booleans and lists of these.`,
@@ -132,20 +141,25 @@ class Encoder {
 
   private object(value: OperatorArgument & (object | null)): void {
     if (value === null) {
-      this.put(Tag.None);
+      this.put(tags.none);
     } else if (value instanceof EngineValue) {
       if (value.handle < 0)
         throw new DisposedTensorError(this.operation, `an argument (a ${value.engineKind})`);
-      this.put(value.engineKind === 'tensor' ? Tag.Tensor : Tag.Generator);
+      this.put(value.engineKind === 'tensor' ? tags.tensor : tags.generator);
       this.put(value.handle);
     } else if (Array.isArray(value)) {
-      this.put(Tag.List);
+      this.put(tags.list);
       this.put(value.length);
       for (const item of value as readonly OperatorArgument[]) this.value(item);
-    } else {
+    } else if (isKeywords(value)) {
       throw new ArgumentError(
         this.operation,
         'an object was passed in the middle of the arguments. Keyword arguments go into one plain object at the end.',
+      );
+    } else {
+      throw new ArgumentError(
+        this.operation,
+        `a ${value.constructor.name} was passed. Operators take tensors (Tensor.fromTypedArray makes one), numbers, strings, booleans and lists of these.`,
       );
     }
   }
@@ -200,37 +214,55 @@ export function encodeCall(
   }
 }
 
-/** Reads `count` results; `first` is returned itself where the operator gave its own first argument back. */
+/** The tensor with this handle among the arguments of a call; an operator gave it back. */
+function argumentWithHandle(
+  handle: number,
+  first: EngineValue | null,
+  rest: readonly OperatorArgument[],
+): EngineValue | null {
+  if (first?.handle === handle) return first;
+  for (const value of rest) {
+    if (value instanceof EngineValue) {
+      if (value.handle === handle) return value;
+    } else if (value !== undefined && isKeywords(value)) {
+      const found = argumentWithHandle(handle, null, Object.values(value));
+      if (found !== null) return found;
+    }
+  }
+  return null;
+}
+
+/**
+ * Reads `count` results. Where the operator gave one of its arguments back (`add_`, `out`), that same object is returned.
+ */
 export function decodeResults(
   count: number,
   first: EngineValue | null,
+  rest: readonly OperatorArgument[],
   wrap: (handle: number) => EngineValue,
 ): OperatorResult[] {
   let position = 0;
   const next = (): number => buffer[position++] ?? 0;
   const value = (): OperatorResult => {
-    const tag = next() as Tag;
-    switch (tag) {
-      case Tag.Tensor: {
-        const handle = next();
-        return first !== null && handle === first.handle ? first : wrap(handle);
-      }
-      case Tag.Integer:
-      case Tag.Double:
+    switch (next()) {
+      case tags.tensor:
+        return wrap(next());
+      case tags.argument:
+        return argumentWithHandle(next(), first, rest);
+      case tags.integer:
+      case tags.double:
         return next();
-      case Tag.Boolean:
+      case tags.boolean:
         return next() !== 0;
-      case Tag.List:
+      case tags.list:
         return Array.from({ length: next() }, value);
-      case Tag.String:
+      case tags.string:
         return native.internedString(next());
-      case Tag.BigInteger: {
+      case tags.bigInteger: {
         const high = BigInt(next());
         return (high << 32n) | BigInt(next());
       }
-      case Tag.None:
-      case Tag.Default:
-      case Tag.Generator:
+      default:
         return null;
     }
   };

@@ -3,6 +3,7 @@ import {
   decodeResults,
   encodeCall,
   EngineValue,
+  reserveBuffer,
   type OperatorArgument,
   type OperatorResult,
 } from './callBuffer.ts';
@@ -16,24 +17,32 @@ let describe: (value: EngineValue) => string = () => 'Tensor';
 
 /** Told once by `tensor.ts` how results become tensors and how error messages show them. */
 export function useTensors(
-  make: (handle: number) => EngineValue,
+  tensorClass: new (handle: number) => EngineValue,
   show: (value: EngineValue) => string,
 ): void {
-  wrap = make;
+  wrap = (handle) => new tensorClass(handle);
   describe = show;
 }
 
 function describeArguments(first: EngineValue | null, rest: readonly OperatorArgument[]): string {
   const show = (value: OperatorArgument): string => {
-    if (value instanceof EngineValue) return value.engineKind === 'tensor' ? describe(value) : 'Generator';
+    if (value instanceof EngineValue) {
+      if (value.engineKind === 'generator') return 'Generator';
+      try {
+        return describe(value);
+      } catch {
+        // Tensors without sizes (nested ones) must not hide the error that is being reported.
+        return 'Tensor';
+      }
+    }
     if (Array.isArray(value)) {
-      const items = value as readonly OperatorArgument[];
+      const items: readonly OperatorArgument[] = value;
       const shown = items.slice(0, 6).map(show);
       return `[${shown.join(', ')}${items.length > 6 ? `, ... ${items.length} in all` : ''}]`;
     }
     if (typeof value === 'object' && value !== null) {
       return `{ ${Object.entries(value)
-        .map(([name, item]) => `${name}: ${show(item as OperatorArgument)}`)
+        .map(([name, item]: [string, OperatorArgument]) => `${name}: ${show(item)}`)
         .join(', ')} }`;
     }
     return typeof value === 'string' ? `'${value}'` : String(value);
@@ -50,12 +59,14 @@ export function callOperator(
   rest: readonly OperatorArgument[],
 ): OperatorResult | undefined {
   encodeCall(name, id, first, rest);
-  const count = native.call();
-  if (count < 0)
-    throwLastError(name, native.lastError().kind === 'torch' ? describeArguments(first, rest) : '');
-  const firstArgument = rest[0];
-  const self = first ?? (firstArgument instanceof EngineValue ? firstArgument : null);
-  const results = decodeResults(count, self, wrap);
+  let count = native.call();
+  if (count < -1) {
+    // So many results that they need a larger buffer.
+    reserveBuffer(-count);
+    count = native.takeResults();
+  }
+  if (count < 0) throwLastError(name, () => describeArguments(first, rest));
+  const results = decodeResults(count, first, rest, wrap);
   return results.length <= 1 ? results[0] : results;
 }
 

@@ -66,14 +66,14 @@ export function dtypeOfCode(code: number): DType | undefined {
   return namesByCode.get(code);
 }
 
-/** The dtype that a typed array carries by default. */
-export function dtypeOfArray(array: TypedArray): DType {
+/** The dtype that a typed array carries; `undefined` for `Uint16Array` (raw bits of either half type) and all others. */
+export function dtypeOfArray(array: TypedArray): DType | undefined {
   if (array instanceof Float32Array) return 'float32';
   if (array instanceof Float64Array) return 'float64';
+  if (array instanceof Uint8Array || array instanceof Uint8ClampedArray) return 'uint8';
   if (array instanceof Int8Array) return 'int8';
   if (array instanceof Int16Array) return 'int16';
   if (array instanceof Int32Array) return 'int32';
   if (array instanceof BigInt64Array) return 'int64';
-  if (array instanceof Uint16Array) return 'bfloat16';
-  return 'uint8';
+  return undefined;
 }

@@ -21,6 +21,7 @@ export interface NativeAddon {
   listOperators(): string;
   listSchemas(): string;
   call(): number;
+  takeResults(): number;
   fromBytes(array: TypedArray, dtypeCode: number): number | undefined;
   wrapBytes(array: TypedArray, dtypeCode: number): number | undefined;
   toBytes(handle: number, array: TypedArray): boolean | undefined;
@@ -78,7 +79,7 @@ function load(): NativeAddon {
     );
   }
   // LibTorch counts physical cores only, and sees half of them on many virtual machines.
-  const wanted = Number(process.env['OMP_NUM_THREADS'] ?? availableParallelism());
+  const wanted = Number(process.env.OMP_NUM_THREADS ?? availableParallelism());
   if (Number.isInteger(wanted) && wanted > 0) addon.setThreads(wanted);
   return addon;
 }
@@ -86,10 +87,11 @@ function load(): NativeAddon {
 /** The loaded addon. */
 export const native: NativeAddon = load();
 
-/** Throws the typed error for what the addon reported last. `context` ends the sentence, e.g. the argument shapes. */
-export function throwLastError(operation: string, context = ''): never {
+/** Throws the typed error for what the addon reported last. `context` ends LibTorch's sentence: the argument shapes. */
+export function throwLastError(operation: string, context: () => string = () => ''): never {
   const { kind, message } = native.lastError();
-  const text = message.trimEnd() + context;
+  // The context may ask the addon again: what it said of this failure is already here.
+  const text = message.trimEnd() + (kind === 'torch' || kind === 'memory' ? context() : '');
   switch (kind) {
     case 'disposed':
       throw new DisposedTensorError(operation);

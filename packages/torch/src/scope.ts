@@ -26,8 +26,7 @@ export class Scope {
 
 let current: Scope | null = null;
 let isTensor: (value: object) => value is ScopedTensor & object = (value): value is never => {
-  void value;
-  return false;
+  throw new ArgumentError('scope', `tensor.ts was not loaded; came ${value.constructor.name}.`);
 };
 
 /** Told once by `tensor.ts` how tensors are recognised, which keeps the imports one-way. */
@@ -43,21 +42,29 @@ export function adopt(tensor: ScopedTensor): boolean {
   return true;
 }
 
-/** Calls `visit` for every tensor inside arrays, plain objects, maps and sets. */
-export function visitTensors(value: unknown, visit: (tensor: ScopedTensor) => void): void {
+/** Calls `visit` for every tensor inside arrays, plain objects, maps and sets, which may hold each other in circles. */
+export function visitTensors(
+  value: unknown,
+  visit: (tensor: ScopedTensor) => void,
+  visited?: Set<object>,
+): void {
   if (typeof value !== 'object' || value === null) return;
   if (isTensor(value)) {
     visit(value);
-  } else if (Array.isArray(value) || value instanceof Set) {
-    for (const item of value) visitTensors(item, visit);
-  } else if (value instanceof Map) {
-    for (const item of value.values()) visitTensors(item, visit);
-  } else {
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype === Object.prototype || prototype === null) {
-      for (const item of Object.values(value)) visitTensors(item, visit);
-    }
+    return;
   }
+  const seen = visited ?? new Set();
+  if (seen.has(value)) return;
+  seen.add(value);
+  for (const item of contentsOf(value)) visitTensors(item, visit, seen);
+}
+
+function contentsOf(value: object): Iterable<unknown> {
+  if (value instanceof Set || value instanceof Map) return value.values() as Iterable<unknown>;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  const isPlain = Array.isArray(value) || prototype === Object.prototype || prototype === null;
+  const items: unknown[] = isPlain ? Object.values(value) : [];
+  return items;
 }
 
 function close(scope: Scope): void {

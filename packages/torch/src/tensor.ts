@@ -1,4 +1,5 @@
 /** The tensor: a handle of LibTorch's, with every ATen operator as a method, an owner that releases it, and typed arrays. */
+import { markAsUntransferable } from 'node:worker_threads';
 import { EngineValue, buffer, reserveBuffer } from './callBuffer.ts';
 import { defineMethods, operatorFunctions, useTensors } from './dispatch.ts';
 import {
@@ -10,7 +11,7 @@ import {
   type TypedArrayOf,
 } from './dtype.ts';
 import { ArgumentError, DisposedTensorError } from './errors.ts';
-import { type Operators, type TensorOperators } from './generated/operators.ts';
+import type { Operators, TensorOperators } from './generated/operators.ts';
 import { checked, native } from './native.ts';
 import { adopt, recogniseTensors, type Scope, type ScopedTensor } from './scope.ts';
 
@@ -58,7 +59,8 @@ export class Tensor extends WithOperators implements ScopedTensor {
 
   /**
    * Copies a typed array into a new tensor of `shape` (default: one dimension).
-   * The dtype follows the array, unless `dtype` names another one of the same width (`bool`, `float16`, `bfloat16`).
+   * The dtype follows the array, unless `dtype` names another one of the same width (`bool`, `float16`, `bfloat16`);
+   * a `Uint16Array` needs one.
    *
    * @throws {ArgumentError} when the array's length is not the product of `shape`.
    */
@@ -66,8 +68,23 @@ export class Tensor extends WithOperators implements ScopedTensor {
     return Tensor.#make('fromTypedArray', data, shape, dtype, (code) => native.fromBytes(data, code));
   }
 
-  /** As `fromTypedArray`, but without a copy: the array and the tensor share their memory from now on. */
+  /**
+   * As `fromTypedArray`, but without a copy: the array and the tensor share their memory from now on. The array's
+   * buffer cannot be transferred to another thread any more, since the tensor would keep reading it.
+   *
+   * @throws {ArgumentError} for resizable and shared buffers too.
+   */
   static wrapTypedArray(data: TypedArray, shape: readonly number[] = [data.length], dtype?: DType): Tensor {
+    if (
+      !(data.buffer instanceof ArrayBuffer) ||
+      ('resizable' in data.buffer && data.buffer.resizable === true)
+    ) {
+      throw new ArgumentError(
+        'wrapTypedArray',
+        'the array lies in a resizable or shared buffer, whose memory may change under the tensor. Use fromTypedArray, which copies.',
+      );
+    }
+    markAsUntransferable(data.buffer);
     return Tensor.#make('wrapTypedArray', data, shape, dtype, (code) => native.wrapBytes(data, code));
   }
 
@@ -78,7 +95,15 @@ export class Tensor extends WithOperators implements ScopedTensor {
     dtype: DType | undefined,
     build: (code: number) => number | undefined,
   ): Tensor {
-    const info = dtypes[dtype ?? dtypeOfArray(data)];
+    const type = dtype ?? dtypeOfArray(data);
+    if (type === undefined || !Object.hasOwn(dtypes, type)) {
+      const came = dtype === undefined ? `a ${data.constructor.name} without a dtype` : `dtype '${dtype}'`;
+      throw new ArgumentError(
+        operation,
+        `${came} says no element type. A Uint16Array takes 'float16' or 'bfloat16'; the dtypes are ${Object.keys(dtypes).join(', ')}.`,
+      );
+    }
+    const info = dtypes[type];
     const elements = shape.reduce((product, size) => product * size, 1);
     if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0) || elements !== data.length) {
       throw new ArgumentError(
@@ -86,10 +111,17 @@ export class Tensor extends WithOperators implements ScopedTensor {
         `shape [${shape.join(', ')}] holds ${elements} elements, but the array has ${data.length}. Pass a shape whose product is the array's length.`,
       );
     }
-    if (info.bytes !== data.BYTES_PER_ELEMENT) {
+    const expected = info.allocate(0).constructor as new (length: number) => TypedArray;
+    if (!(data instanceof expected) && !(data instanceof Uint8ClampedArray && type === 'uint8')) {
       throw new ArgumentError(
         operation,
-        `dtype '${String(dtype)}' takes ${info.bytes} bytes an element, but the array has ${data.BYTES_PER_ELEMENT}. Convert with tensor.to('${String(dtype)}') afterwards.`,
+        `dtype '${type}' is carried by a ${expected.name}, but the array is a ${data.constructor.name}. Leave out the dtype and convert with tensor.to('${type}') afterwards.`,
+      );
+    }
+    if (type === 'bool' && data.some((value: number | bigint) => value > 1)) {
+      throw new ArgumentError(
+        operation,
+        "dtype 'bool' takes the bytes 0 and 1 only. Compare first: x.ne(0).",
       );
     }
     reserveBuffer(shape.length + 1);
@@ -129,16 +161,20 @@ export class Tensor extends WithOperators implements ScopedTensor {
 
   /** Number of elements. */
   get numel(): number {
-    return this.shape.reduce((product, size) => product * size, 1);
+    return this.#describe('numel').shape.reduce((product, size) => product * size, 1);
   }
 
   /** Element type. @throws {ArgumentError} for complex and quantised tensors, which have no typed array. */
   get dtype(): DType {
-    const code = this.#describe('dtype').dtypeCode;
+    return this.#dtype('dtype');
+  }
+
+  #dtype(operation: string): DType {
+    const code = this.#describe(operation).dtypeCode;
     const name = dtypeOfCode(code);
     if (name === undefined) {
       throw new ArgumentError(
-        'dtype',
+        operation,
         `LibTorch's scalar type ${code} has no name here. Convert it first, e.g. with x.viewAsReal().`,
       );
     }
@@ -192,6 +228,17 @@ export class Tensor extends WithOperators implements ScopedTensor {
     return this;
   }
 
+  /**
+   * Adds the gradient of this tensor, which must have one element, to `grad` of every leaf it depends on;
+   * `backward()` of this package does the same for several tensors at once.
+   */
+  backward(options: { readonly retainGraph?: boolean; readonly createGraph?: boolean } = {}): void {
+    this.assertAlive('backward');
+    const { createGraph = false, retainGraph = createGraph } = options;
+    buffer.set([1, this.handle, 0, 0]);
+    checked('backward', native.backward(retainGraph, createGraph));
+  }
+
   /** A second handle of the same tensor, with a lifetime of its own. */
   alias(): Tensor {
     this.assertAlive('alias');
@@ -200,7 +247,7 @@ export class Tensor extends WithOperators implements ScopedTensor {
 
   /** The elements, row by row, in a new typed array; one copy. */
   toTypedArray(): TypedArrayOf[DType] {
-    const { allocate } = dtypes[this.dtype];
+    const { allocate } = dtypes[this.#dtype('toTypedArray')];
     const array = allocate(this.numel);
     checked('toTypedArray', native.toBytes(this.handle, array));
     return array;
@@ -212,7 +259,7 @@ export class Tensor extends WithOperators implements ScopedTensor {
    * @throws {ArgumentError} when an int64 is too large for a number; `toTypedArray()` gives bigints.
    */
   toNumbers(): number[] {
-    const name = this.dtype;
+    const name = this.#dtype('toNumbers');
     if (name === 'float16' || name === 'bfloat16') {
       const wide = this.to('float32');
       try {
@@ -284,7 +331,7 @@ export class Tensor extends WithOperators implements ScopedTensor {
 }
 
 recogniseTensors((value): value is Tensor => value instanceof Tensor);
-useTensors((handle) => new Tensor(handle), String);
+useTensors(Tensor, String);
 defineMethods(Tensor.prototype);
 
 /** Every ATen operator as a function: `ops.conv2d(x, w, null, 1, 1)`, `ops.cat([a, b], 1)`, `ops.arange(5, { dtype: 'int64' })`. */
@@ -315,6 +362,13 @@ export function tensor(values: NestedNumbers, dtype: DType = 'float32'): Tensor 
     for (const item of level) collect(item, depth + 1);
   };
   collect(values, 0);
+  const fraction = dtype.includes('int') ? flat.find((value) => !Number.isInteger(value)) : undefined;
+  if (fraction !== undefined) {
+    throw new ArgumentError(
+      'tensor',
+      `dtype '${dtype}' takes whole numbers, got ${fraction}. Round it first.`,
+    );
+  }
   const wide = Tensor.fromTypedArray(
     dtype === 'int64' ? BigInt64Array.from(flat, BigInt) : Float64Array.from(flat),
     shape,

@@ -1,8 +1,8 @@
 /** Weight initialisation, in place, from a generator that is passed in. */
 import { noGrad } from '../autograd.ts';
 import { ArgumentError } from '../errors.ts';
-import { type Generator } from '../generator.ts';
-import { type Tensor } from '../tensor.ts';
+import type { Generator } from '../generator.ts';
+import type { Tensor } from '../tensor.ts';
 
 /** Elements of a weight that feed one output ("in") or are fed by one input ("out"), kernel included. */
 export function fan(weight: Tensor, mode: 'in' | 'out'): number {

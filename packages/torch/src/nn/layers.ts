@@ -1,6 +1,6 @@
 /** The layers that image classifiers are made of: convolution, batch normalisation, linear, ReLU, pooling, sequence. */
 import { ArgumentError } from '../errors.ts';
-import { type Generator } from '../generator.ts';
+import type { Generator } from '../generator.ts';
 import { keep } from '../scope.ts';
 import { ops, type Tensor } from '../tensor.ts';
 import { uniform } from './init.ts';
@@ -226,8 +226,8 @@ export class Sequential extends Module {
   }
 
   /** The numbers stand alone, without the name of the array. */
-  protected override itemPrefix(prefix: string, _name: string, index: number): string {
-    return `${prefix}${index}.`;
+  protected override itemName(_name: string, index: number): string {
+    return `${index}`;
   }
 
   override forward(input: Tensor): Tensor {
@@ -235,7 +235,7 @@ export class Sequential extends Module {
     let current = input;
     for (const layer of this.layers) {
       const next = layer.call(current);
-      if (current !== input) current.dispose();
+      if (current !== input && current !== next) current.dispose();
       current = next;
     }
     return current;

@@ -1,6 +1,6 @@
 /** Base of every layer and network: finds parameters, buffers and children by itself, in the order they were assigned. */
 import { noGrad } from '../autograd.ts';
-import { type MemoryFormat } from '../dtype.ts';
+import type { MemoryFormat } from '../dtype.ts';
 import { TorchError } from '../errors.ts';
 import { keep, scope } from '../scope.ts';
 import { Tensor } from '../tensor.ts';
@@ -46,8 +46,8 @@ function stateName(property: string): string {
 }
 
 /**
- * A layer or network. Assign parameters, buffers, modules and arrays of modules to properties; their names in the state
- * dict are the property names in snake_case, joined by dots.
+ * A layer or network. Assign parameters, buffers, modules and arrays of these to properties (not to `#private` ones,
+ * which nobody outside can see); their names in the state dict are the property names in snake_case, joined by dots.
  */
 export abstract class Module<Input = Tensor, Output = Tensor> {
   /** Whether layers behave as in training (batch statistics) or as in evaluation (running statistics). */
@@ -63,45 +63,46 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
 
   /** Child modules with their names, in order of assignment. */
   *namedChildren(): Generator<[string, AnyModule]> {
-    for (const [property, value] of Object.entries(this) as [string, unknown][]) {
-      const name = stateName(property);
-      if (value instanceof Module) {
-        yield [name, value as AnyModule];
-      } else if (Array.isArray(value)) {
-        for (const [index, item] of value.entries()) {
-          if (item instanceof Module) yield [`${name}.${index}`, item as AnyModule];
-        }
-      }
+    for (const [name, member] of this.#members()) {
+      if (member instanceof Module) yield [name, member];
     }
   }
 
   /** Parameters and buffers with their full names, in order of registration. */
   *namedTensors(prefix = ''): Generator<[string, Tensor]> {
-    for (const [property, value] of Object.entries(this) as [string, unknown][]) {
-      const name = `${prefix}${stateName(property)}`;
-      if (value instanceof Tensor) {
-        yield [name, value];
-      } else if (value instanceof Module) {
-        yield* (value as AnyModule).namedTensors(`${name}.`);
-      } else if (Array.isArray(value)) {
-        for (const [index, item] of value.entries()) {
-          if (item instanceof Module)
-            yield* (item as AnyModule).namedTensors(this.itemPrefix(prefix, name, index));
-        }
-      }
+    for (const [name, member] of this.#members()) {
+      if (member instanceof Tensor) yield [`${prefix}${name}`, member];
+      else yield* member.namedTensors(`${prefix}${name}.`);
     }
   }
 
-  /** Where the tensors of the array item `index` are filed; containers override it. */
-  protected itemPrefix(_prefix: string, name: string, index: number): string {
-    return `${name}.${index}.`;
+  /** Tensors and modules among the properties and in their arrays, with their names in the state dict. */
+  *#members(): Generator<[string, Tensor | Module<never, unknown>]> {
+    for (const [property, value] of Object.entries(this) as [string, unknown][]) {
+      yield* this.#membersOf(stateName(property), value);
+    }
   }
 
-  /** Parameters with their full names, in order of registration. */
+  *#membersOf(name: string, value: unknown): Generator<[string, Tensor | Module<never, unknown>]> {
+    if (value instanceof Tensor || value instanceof Module) {
+      yield [name, value];
+    } else if (Array.isArray(value)) {
+      for (const [index, item] of value.entries()) yield* this.#membersOf(this.itemName(name, index), item);
+    }
+  }
+
+  /** Name of the array item `index`; containers override it. */
+  protected itemName(name: string, index: number): string {
+    return `${name}.${index}`;
+  }
+
+  /** Parameters with their full names, in order of registration; one that is shared comes once, by its first name. */
   namedParameters(): [string, Parameter][] {
-    return [...this.namedTensors()].filter(
-      (entry): entry is [string, Parameter] => entry[1] instanceof Parameter,
-    );
+    const found = new Map<Parameter, string>();
+    for (const [name, tensor] of this.namedTensors()) {
+      if (tensor instanceof Parameter && !found.has(tensor)) found.set(tensor, name);
+    }
+    return Array.from(found, ([parameter, name]) => [name, parameter]);
   }
 
   /** Parameters in order of registration. */
@@ -167,7 +168,7 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
 
   /** Converts every floating-point tensor to `dtype`, e.g. `float64` for a gradient check. */
   toDType(dtype: 'float32' | 'float64' | 'bfloat16'): this {
-    this.#replaceData((tensor) => (/float/.test(tensor.dtype) ? tensor.to(dtype) : tensor));
+    this.#replaceData((tensor) => (tensor.dtype.includes('float') ? tensor.to(dtype) : tensor));
     return this;
   }
 

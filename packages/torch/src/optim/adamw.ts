@@ -1,7 +1,8 @@
 /** AdamW: Adam with weight decay apart from the gradient (Loshchilov and Hutter, arXiv 1711.05101, algorithm 2). */
-import { type Parameter } from '../nn/module.ts';
+import { ArgumentError } from '../errors.ts';
+import type { Parameter } from '../nn/module.ts';
 import { ops, type Tensor } from '../tensor.ts';
-import { Optimizer, requireFinite } from './optimizer.ts';
+import { counterSlot, Optimizer, requireFinite } from './optimizer.ts';
 
 /** Settings of AdamW. */
 export interface AdamWOptions {
@@ -23,9 +24,12 @@ export class AdamW extends Optimizer {
 
   /** @throws {ArgumentError} for negative settings. */
   constructor(parameters: readonly Parameter[], options: AdamWOptions) {
-    super('AdamW', parameters, options.learningRate);
+    super('AdamW', parameters, options.learningRate, ['mean', 'square', counterSlot]);
     const { beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0.01 } = options;
     requireFinite('AdamW', { beta1, beta2, epsilon, weightDecay });
+    if (beta1 >= 1 || beta2 >= 1) {
+      throw new ArgumentError('AdamW', `beta1 and beta2 must be less than 1, got ${beta1} and ${beta2}.`);
+    }
     this.beta1 = beta1;
     this.beta2 = beta2;
     this.epsilon = epsilon;
@@ -34,7 +38,7 @@ export class AdamW extends Optimizer {
 
   protected override update(
     parameters: readonly Tensor[],
-    gradients: Tensor[],
+    gradients: readonly Tensor[],
     indices: readonly number[],
   ): void {
     const mean = this.slot('mean', indices, (parameter) => ops.zerosLike(parameter.detach()));
@@ -44,12 +48,22 @@ export class AdamW extends Optimizer {
     ops._foreachAdd_(mean, gradients, { alpha: 1 - this.beta1 });
     ops._foreachMul_(square, this.beta2);
     ops._foreachAddcmul_(square, gradients, gradients, 1 - this.beta2);
-    // The corrections for the zero start (algorithm 2, lines 9 and 10).
-    const meanCorrection = 1 - this.beta1 ** this.steps;
-    const squareCorrection = 1 - this.beta2 ** this.steps;
+    // The corrections for the zero start (algorithm 2, lines 9 and 10), by each parameter's own count: one that got its
+    // first gradient late starts from zero then.
+    const counters = this.slot(counterSlot, indices, () => ops.zeros([], { dtype: 'int64' }));
+    ops._foreachAdd_(counters, 1);
+    const counts = counters.map((counter) => counter.item());
     const denominator = ops._foreachSqrt(square);
-    ops._foreachDiv_(denominator, Math.sqrt(squareCorrection));
+    ops._foreachDiv_(
+      denominator,
+      counts.map((count) => Math.sqrt(1 - this.beta2 ** count)),
+    );
     ops._foreachAdd_(denominator, this.epsilon);
-    ops._foreachAddcdiv_(parameters, mean, denominator, -this.learningRate / meanCorrection);
+    ops._foreachAddcdiv_(
+      parameters,
+      mean,
+      denominator,
+      counts.map((count) => -this.learningRate / (1 - this.beta1 ** count)),
+    );
   }
 }

@@ -13,6 +13,9 @@ export interface OptimizerState {
   readonly steps: number;
 }
 
+/** The slot that counts a parameter's own updates: a 0-d tensor, unlike the moments, which have the parameter's shape. */
+export const counterSlot = 'step';
+
 /** Base of the optimizers; updates run over all parameters at once through LibTorch's foreach operators. */
 export abstract class Optimizer {
   readonly parameters: readonly Parameter[];
@@ -22,16 +25,30 @@ export abstract class Optimizer {
   /** One tensor a parameter under each name, made at its first gradient. */
   readonly #slots = new Map<string, Map<number, Tensor>>();
 
-  protected constructor(operation: string, parameters: readonly Parameter[], learningRate: number) {
+  protected constructor(
+    operation: string,
+    parameters: readonly Parameter[],
+    learningRate: number,
+    /** What the optimizer keeps for every parameter. */
+    private readonly slotNames: readonly string[],
+  ) {
     if (parameters.length === 0)
       throw new ArgumentError(operation, 'there are no parameters to optimize. Pass module.parameters().');
+    const repeated = parameters.findIndex((parameter, index) => parameters.indexOf(parameter) !== index);
+    if (repeated >= 0) {
+      throw new ArgumentError(
+        operation,
+        `parameter ${repeated} (${String(parameters[repeated])}) was passed twice and would be changed twice a step. Pass each once: [...new Set(parameters)].`,
+      );
+    }
     requireFinite(operation, { learningRate });
     this.parameters = parameters;
     this.learningRate = learningRate;
   }
 
-  /** Changes every parameter that has a gradient. */
+  /** Changes every parameter that has a gradient. @throws {ArgumentError} when `learningRate` was set to nonsense. */
   step(): void {
+    requireFinite('Optimizer.step', { learningRate: this.learningRate });
     noGrad(() => {
       scope(() => {
         const indices: number[] = [];
@@ -58,7 +75,7 @@ export abstract class Optimizer {
   /** Changes `parameters` in place; `gradients` and `indices` belong to them one by one. */
   protected abstract update(
     parameters: readonly Tensor[],
-    gradients: Tensor[],
+    gradients: readonly Tensor[],
     indices: readonly number[],
   ): void;
 
@@ -108,25 +125,32 @@ export abstract class Optimizer {
     return { tensors, steps: this.steps };
   }
 
-  /** Puts a saved state back (copies). @throws {ArgumentError} for tensors that belong to no parameter. */
+  /** Puts a saved state back (copies). @throws {ArgumentError} for tensors that belong to no parameter, before any change. */
   loadState(state: OptimizerState): void {
-    for (const [key, value] of state.tensors) {
-      const [, name, index] = /^(\w+)\.(\d+)$/.exec(key) ?? [];
-      const parameter = this.parameters[Number(index)];
-      if (name === undefined || parameter?.shape.join() !== value.shape.join()) {
+    const entries = Array.from(state.tensors, ([key, value]) => {
+      const [, name = '', index = ''] = /^(\w+)\.(\d+)$/.exec(key) ?? [];
+      const shape = this.parameters[Number(index)]?.shape;
+      const expected = name === counterSlot ? [] : shape;
+      if (!this.slotNames.includes(name) || shape === undefined || expected?.join() !== value.shape.join()) {
         throw new ArgumentError(
           'Optimizer.loadState',
-          `'${key}' with shape [${value.shape.join(', ')}] belongs to no parameter of this optimizer. Load a checkpoint of the same cohort.`,
+          `'${key}' with shape [${value.shape.join(', ')}] belongs to no parameter of this optimizer, which keeps ${this.slotNames.join(', ') || 'nothing'} for ${this.parameters.length} parameters. Load a checkpoint of the same cohort and optimizer.`,
         );
       }
-    }
+      return { name, index: Number(index), value };
+    });
+    // Copied before the old state goes: the tensors to load may be those of this very optimizer.
+    const copies = noGrad(() =>
+      scope(() =>
+        entries.map(({ name, index, value }) =>
+          // Laid out like its parameter, as a state that was never saved would be.
+          name === counterSlot ? value.clone() : ops.emptyLike(this.#parameter(index).detach()).copy_(value),
+        ),
+      ),
+    );
     this.dispose();
-    for (const [key, value] of state.tensors) {
-      const [name = '', index = ''] = key.split('.');
-      // Laid out like its parameter, as a state that was never saved would be.
-      this.slot(name, [Number(index)], (parameter) =>
-        scope(() => ops.emptyLike(parameter.detach()).copy_(value)),
-      );
+    for (const [position, { name, index }] of entries.entries()) {
+      this.slot(name, [index], () => copies[position] ?? ops.zeros([]));
     }
     this.steps = state.steps;
   }

@@ -1,6 +1,6 @@
 /** Stochastic gradient descent with momentum, Nesterov's look-ahead and weight decay, as PyTorch defines them. */
 import { ArgumentError } from '../errors.ts';
-import { type Parameter } from '../nn/module.ts';
+import type { Parameter } from '../nn/module.ts';
 import { ops, type Tensor } from '../tensor.ts';
 import { Optimizer, requireFinite } from './optimizer.ts';
 
@@ -26,7 +26,7 @@ export class SGD extends Optimizer {
 
   /** @throws {ArgumentError} for negative settings, and for Nesterov without momentum. */
   constructor(parameters: readonly Parameter[], options: SgdOptions) {
-    super('SGD', parameters, options.learningRate);
+    super('SGD', parameters, options.learningRate, ['momentum']);
     const { momentum = 0, nesterov = false, weightDecay = 0 } = options;
     requireFinite('SGD', { momentum, weightDecay });
     if (nesterov && momentum === 0) {
@@ -42,11 +42,12 @@ export class SGD extends Optimizer {
 
   protected override update(
     parameters: readonly Tensor[],
-    gradients: Tensor[],
+    given: readonly Tensor[],
     indices: readonly number[],
   ): void {
-    // The gradients are not used after the step: they are changed in place instead of copied.
-    if (this.weightDecay !== 0) ops._foreachAdd_(gradients, parameters, { alpha: this.weightDecay });
+    // `grad` itself is left alone: a caller may log it after the step, or add to it.
+    const { weightDecay } = this;
+    const gradients = weightDecay === 0 ? given : ops._foreachAdd(given, parameters, { alpha: weightDecay });
     let direction: readonly Tensor[] = gradients;
     if (this.momentum !== 0) {
       const isFirst = indices.map((index) => !this.hasSlot('momentum', index));
@@ -62,8 +63,7 @@ export class SGD extends Optimizer {
       }
       direction = velocity;
       if (this.nesterov) {
-        ops._foreachAdd_(gradients, velocity, { alpha: this.momentum });
-        direction = gradients;
+        direction = ops._foreachAdd(gradients, velocity, { alpha: this.momentum });
       }
     }
     ops._foreachAdd_(parameters, direction, { alpha: -this.learningRate });
