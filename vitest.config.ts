@@ -1,4 +1,4 @@
-/** Test run: TypeScript sources directly (no stale build), one file at a time because LibTorch uses every core. */
+/** Test run: TypeScript sources directly (no stale build), a file a core. */
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
@@ -16,6 +16,8 @@ export default defineConfig({
     include: ['packages/*/src/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
+    // One thread a file: two files with two threads each would spend their time waiting for one another.
+    env: { OMP_NUM_THREADS: '1' },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ['default', source('scripts/plainSummary.ts')],

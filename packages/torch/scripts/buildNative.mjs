@@ -57,7 +57,8 @@ function build() {
   const torch = findLibTorch();
   const flags = flagsFor(torch);
   writeIfChanged(join(buildFolder, 'flags'), JSON.stringify({ torch, flags }, null, 2));
-  const make = (...extra) => ['-s', '-C', join(packageFolder, 'native'), `BUILD=${buildFolder}`, ...extra];
+  // The Makefile's own relative ../build: make takes no absolute targets with spaces.
+  const make = (...extra) => ['-s', '-C', join(packageFolder, 'native'), ...extra];
   const environment = { ...process.env, ...flags };
   const upToDate = spawnSync('make', make('-q'), { env: environment }).status === 0;
   if (!upToDate) {

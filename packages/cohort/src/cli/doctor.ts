@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { CommonOptions } from './command.ts';
 import { runCommand, withCommonOptions } from './command.ts';
-import type { Diagnosis } from './contracts.ts';
+import type { Diagnosis } from '../evaluate/doctor.ts';
 import type { CliEnvironment } from './environment.ts';
 import { EXIT_CODES } from './failures.ts';
 

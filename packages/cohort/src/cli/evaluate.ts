@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { formatPercent } from '../train/progressText.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, withCommonOptions } from './command.ts';
-import type { EvaluateResult } from './contracts.ts';
+import type { EvaluateResult } from '../evaluate/evaluateRun.ts';
 import type { CliEnvironment } from './environment.ts';
 import { formatTable } from './table.ts';
 

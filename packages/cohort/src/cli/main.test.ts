@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CommandActions, TrainResult } from './contracts.ts';
+import type { TrainResult } from '../train/run.ts';
+import type { CommandActions } from './contracts.ts';
 import type { CliEnvironment } from './environment.ts';
 import { main } from './main.ts';
 
@@ -92,6 +93,7 @@ const trained: TrainResult = {
   ],
   ensemble: { testAccuracy: 0.87 },
   seconds: 65,
+  imagesPerSecond: 1000,
 };
 
 /** An error as another package throws it. */

@@ -4,7 +4,7 @@ import { InvalidArgumentError } from 'commander';
 import { formatPercent } from '../train/progressText.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, withCommonOptions } from './command.ts';
-import type { LabelProbability, Prediction } from './contracts.ts';
+import type { LabelProbability, Prediction } from '../evaluate/predictRun.ts';
 import type { CliEnvironment } from './environment.ts';
 
 interface PredictCommandOptions extends CommonOptions {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { formatDuration, formatPercent } from '../train/progressText.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, shellCommand, withCommonOptions } from './command.ts';
-import type { TrainResult } from './contracts.ts';
+import type { TrainResult } from '../train/run.ts';
 import type { CliEnvironment } from './environment.ts';
 import { EXIT_CODES } from './failures.ts';
 import { formatTable } from './table.ts';

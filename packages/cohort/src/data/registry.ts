@@ -2,7 +2,7 @@
 import type { DatasetEntry, DatasetOptions, ImageDataset } from './dataset.ts';
 import { DataError } from './errors.ts';
 import { fashionMnist } from './fashionMnist.ts';
-import { nearestName } from './nearestName.ts';
+import { nearestName } from '../nearestName.ts';
 
 const DATASETS: readonly DatasetEntry[] = [fashionMnist];
 
@@ -23,7 +23,7 @@ export async function loadDataset(name: string, options: DatasetOptions = {}): P
       operation: 'loading a dataset',
       expected: `one of: ${datasetNames().join(', ')}`,
       received: `'${name}'`,
-      remedy: nearest === undefined ? 'Set data.dataset to one of these.' : `Did you mean ${nearest}?`,
+      remedy: nearest === null ? 'Set data.dataset to one of these.' : `Did you mean ${nearest}?`,
     });
   }
   return entry.load(options);

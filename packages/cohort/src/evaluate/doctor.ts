@@ -52,7 +52,7 @@ function checkNode(): DiagnosisCheck {
 
 function checkEngine(info: EngineInfo): DiagnosisCheck[] {
   const libraries = loadedLibraries();
-  const torchPath = libraries.find((path) => /libtorch_cpu\./.test(path)) ?? 'path unknown on this system';
+  const torchPath = libraries.find((path) => path.includes('libtorch_cpu.')) ?? 'path unknown on this system';
   return [
     { name: 'LibTorch', status: 'ok', value: `${info.version}, ${torchPath}` },
     { name: 'engine', status: 'ok', value: info.addonPath },

@@ -11,7 +11,12 @@ import { ops, type Tensor } from '@cohort/torch';
  * @param batch B
  * @param temperature T
  */
-export function softDivergence(logProbabilities: Tensor, target: Tensor, batch: number, temperature: number): Tensor {
+export function softDivergence(
+  logProbabilities: Tensor,
+  target: Tensor,
+  batch: number,
+  temperature: number,
+): Tensor {
   const constant = target.detach();
   const pointwise = constant.exp().mul(constant.sub(logProbabilities));
   return pointwise.sum().mul((temperature * temperature) / batch);

@@ -56,7 +56,7 @@ export class MutualContrastiveLearning implements Method {
   }
 
   diagnose(means: Readonly<Record<string, number>>, batchSize: number): string | undefined {
-    const perNetwork = (means['vcl'] ?? 0) / this.#networks.length;
+    const perNetwork = (means.vcl ?? 0) / this.#networks.length;
     const uninformed = Math.log(batchSize - 1);
     if (Math.abs(perNetwork - uninformed) > collapseMargin) return undefined;
     return `The embeddings say nothing yet: VCL is ${perNetwork.toFixed(3)} a network, and ln(B - 1) = ${uninformed.toFixed(3)} is what random ones give. If this lasts, set method.rampUpEpochs or lower method.weights.softVcl and softIcl.`;

@@ -1,5 +1,5 @@
 /** Every architecture by name; a new one is one file and one line here. */
-import { nearestName } from '../data/nearestName.ts';
+import { nearestName } from '../nearestName.ts';
 import { architectureNames, type ModelName } from './names.ts';
 import type { Network, NetworkOptions } from './network.ts';
 import { ResNet } from './resnet.ts';
@@ -42,7 +42,7 @@ export function createNetwork(name: string, options: NetworkOptions): Network {
   if (!isModelName(name)) {
     const nearest = nearestName(name, modelNames());
     throw new ModelError(
-      `There is no model '${name}'.${nearest === undefined ? '' : ` Did you mean '${nearest}'?`} Known models: ${modelNames().join(', ')}.`,
+      `There is no model '${name}'.${nearest === null ? '' : ` Did you mean '${nearest}'?`} Known models: ${modelNames().join(', ')}.`,
     );
   }
   if (!Number.isInteger(options.classes) || options.classes < 2) {

@@ -1,5 +1,4 @@
 /** What recipes offer to the command line and to training. */
-export { recipeModelNames } from './catalogue.ts';
 export { OverrideSyntaxError, RecipeError, describeProblem } from './errors.ts';
 export type { RecipeProblem } from './errors.ts';
 export { recipeNames, recipesFolder } from './folder.ts';
@@ -7,6 +6,6 @@ export { loadRecipe, parseRecipe, stringifyRecipe } from './load.ts';
 export type { LoadRecipeOptions } from './load.ts';
 export { recipeSchema } from './schema.ts';
 export type { OptimizerRecipe, RecipeInput, ResolvedRecipe, ScheduleRecipe } from './schema.ts';
-export { editDistance, nearestName } from './suggest.ts';
+export { editDistance, nearestName } from '../nearestName.ts';
 export { resolveRecipe } from './validate.ts';
 export type { RecipeOrigin } from './validate.ts';

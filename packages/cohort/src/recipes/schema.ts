@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { datasetNames } from '../data/registry.ts';
 import { methodSettings } from '../methods/settings.ts';
-import { recipeModelNames } from './catalogue.ts';
+import { architectureNames } from '../models/names.ts';
 
 /** Lets a section leave out its `name` and still set other keys: `optimizer: { learningRate: 0.05 }` is SGD. */
 function withDefaultName<Options extends z.ZodType>(name: string, schema: Options): z.ZodPreprocess<Options> {
@@ -88,7 +88,7 @@ export const recipeSchema = z.strictObject({
   /** Seeds every source of randomness. */
   seed: z.int().min(0).max(4_294_967_295).default(1),
   data: dataSchema,
-  networks: z.array(z.strictObject({ model: z.enum(recipeModelNames()) })).min(1),
+  networks: z.array(z.strictObject({ model: z.enum(architectureNames) })).min(1),
   method: methodSettings,
   train: trainSchema,
   engine: z

@@ -17,7 +17,7 @@ import type { RecipeProblem } from './errors.ts';
 import { RecipeError } from './errors.ts';
 import type { ResolvedRecipe } from './schema.ts';
 import { recipeSchema } from './schema.ts';
-import { nearestName } from './suggest.ts';
+import { nearestName } from '../nearestName.ts';
 
 /** Where a recipe's data came from, for messages. */
 export interface RecipeOrigin {

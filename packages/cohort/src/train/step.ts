@@ -47,7 +47,7 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
     return { total: ops.stack(weighted, 0).sum(), values };
   });
   try {
-    values['total'] = assertFinite('total', total.item(), where);
+    values.total = assertFinite('total', total.item(), where);
     backward(total);
   } finally {
     total.dispose();

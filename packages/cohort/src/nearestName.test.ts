@@ -1,6 +1,6 @@
 /** Tests of the suggestions: typing errors are found, other words are left alone. */
 import { describe, expect, it } from 'vitest';
-import { editDistance, nearestName } from './suggest.ts';
+import { editDistance, nearestName } from './nearestName.ts';
 
 describe('editDistance', () => {
   it.each([

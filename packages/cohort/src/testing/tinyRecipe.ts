@@ -1,0 +1,70 @@
+/** Test help: a recipe that trains in a second on images that the test made itself, and a reporter that remembers. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder, writeMnistFiles } from '../data/testing.ts';
+import { resolveRecipe, type RecipeInput, type ResolvedRecipe } from '../recipes/index.ts';
+import type { EpochEndEvent, Reporter, StepEvent } from '../train/reporter.ts';
+
+/** A folder with made-up images and room for runs. */
+export interface TinyWorld {
+  readonly path: string;
+  readonly runs: string;
+  /** A recipe on the made-up images; `changes` replace whole sections. */
+  recipe(changes?: Partial<RecipeInput>): ResolvedRecipe;
+  remove(): void;
+}
+
+/** Makes 64 training and 40 test images of ten classes in the format of Fashion-MNIST. */
+export function tinyWorld(): TinyWorld {
+  const { path, remove } = temporaryFolder();
+  const data = join(path, 'data');
+  const runs = join(path, 'runs');
+  mkdirSync(data);
+  writeMnistFiles(data, { trainCount: 64, testCount: 40, compressed: false });
+  return {
+    path,
+    runs,
+    remove,
+    recipe: (changes = {}) =>
+      resolveRecipe(
+        {
+          name: 'tiny',
+          data: { dataset: 'fashion-mnist', path: data },
+          networks: [{ model: 'resnet8' }, { model: 'resnet8' }],
+          method: { name: 'mcl' },
+          train: { epochs: 2, batchSize: 16, checkpointEveryEpochs: 1 },
+          runs,
+          ...changes,
+        },
+        { source: 'the test' },
+      ),
+  };
+}
+
+/** Keeps everything that it is told. */
+export class RememberingReporter implements Reporter {
+  readonly messages: string[] = [];
+  readonly warnings: string[] = [];
+  readonly steps: StepEvent[] = [];
+  readonly epochs: EpochEndEvent[] = [];
+
+  message(text: string): void {
+    this.messages.push(text);
+  }
+
+  warning(text: string): void {
+    this.warnings.push(text);
+  }
+
+  epochStart(): void {
+    // Epochs are remembered when they end.
+  }
+
+  step(event: StepEvent): void {
+    this.steps.push(event);
+  }
+
+  epochEnd(event: EpochEndEvent): void {
+    this.epochs.push(event);
+  }
+}

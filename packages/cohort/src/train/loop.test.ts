@@ -1,0 +1,135 @@
+import { optim, tensor } from '@cohort/torch';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { classification } from '../losses/index.ts';
+import type { LossTerm, Method, StepInput } from '../methods/index.ts';
+import type { Network } from '../models/index.ts';
+import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
+import { createNetworks } from './cohort.ts';
+import { createTestLoader, createTrainingLoader, loadRecipeData } from './data.ts';
+import { trainCohort, type LoopOutcome } from './loop.ts';
+
+let world: TinyWorld;
+beforeAll(() => {
+  world = tinyWorld();
+});
+afterAll(() => {
+  world.remove();
+});
+
+/** A method that writes down when it is called, and whose loss breaks in a step that the test names. */
+class Probe implements Method {
+  readonly modules = {};
+  readonly calls: string[] = [];
+  weightsAtBreak: number[] = [];
+
+  constructor(
+    readonly network: Network,
+    readonly breaksAtCall = Infinity,
+  ) {}
+
+  beforeEpoch(epoch: number): void {
+    this.calls.push(`beforeEpoch ${epoch}`);
+  }
+
+  terms({ images, labels, epoch }: StepInput): Record<string, LossTerm> {
+    this.calls.push(`terms ${epoch}`);
+    const value = classification([this.network.call(images).logits], labels);
+    if (this.calls.filter((call) => call.startsWith('terms')).length < this.breaksAtCall) {
+      return { classification: { value, weight: 1 }, unused: { value: value.mul(2), weight: 0 } };
+    }
+    this.weightsAtBreak = this.network.classifier.weight.toNumbers();
+    return { classification: { value, weight: 1 }, broken: { value: tensor(0).log(), weight: 1 } };
+  }
+
+  afterStep({ epoch }: StepInput): void {
+    this.calls.push(`afterStep ${epoch}`);
+  }
+
+  diagnose(): string {
+    return 'as the method says';
+  }
+}
+
+async function run(breaksAtCall?: number): Promise<{
+  outcome: Promise<LoopOutcome>;
+  probe: Probe;
+  checkpoints: number[];
+  rates: number[];
+  reporter: RememberingReporter;
+}> {
+  const recipe = world.recipe({
+    networks: [{ model: 'resnet8' }],
+    method: { name: 'independent' },
+    train: { epochs: 2, batchSize: 32, checkpointEveryEpochs: 1, evaluateEveryEpochs: 2 },
+  });
+  const data = await loadRecipeData(recipe);
+  const [network] = createNetworks(recipe, { classes: 10, channels: 1 });
+  if (network === undefined) throw new Error('no network');
+  const probe = new Probe(network, breaksAtCall);
+  const optimizer = new optim.SGD(network.parameters(), { learningRate: 0.1 });
+  const checkpoints: number[] = [];
+  const rates: number[] = [];
+  const reporter = new RememberingReporter();
+  const outcome = trainCohort({
+    recipe,
+    cohort: { networks: [network], names: ['resnet8'], method: probe },
+    optimizer,
+    schedule: (epoch) => {
+      rates.push(epoch);
+      return 0.1;
+    },
+    training: createTrainingLoader(recipe, data),
+    test: createTestLoader(recipe, data),
+    reporter,
+    recorder: {
+      step: () => undefined,
+      epoch: () => undefined,
+      checkpoint: ({ epoch }) => checkpoints.push(epoch),
+      warning: () => undefined,
+    },
+    signal: new AbortController().signal,
+  });
+  return { outcome, probe, checkpoints, rates, reporter };
+}
+
+describe('trainCohort', () => {
+  it('calls the method hooks in order and knows nothing else of the method', async () => {
+    const { outcome, probe, reporter } = await run();
+    await expect(outcome).resolves.toMatchObject({ status: 'finished', epochs: 2, steps: 4 });
+    expect(probe.calls).toEqual([
+      'beforeEpoch 0',
+      'terms 0',
+      'afterStep 0',
+      'terms 0.5',
+      'afterStep 0.5',
+      'beforeEpoch 1',
+      'terms 1',
+      'afterStep 1',
+      'terms 1.5',
+      'afterStep 1.5',
+    ]);
+    expect(reporter.warnings).toEqual(['as the method says', 'as the method says']);
+  });
+
+  it('asks the schedule for every step, and evaluates as often as the recipe says', async () => {
+    const { outcome, rates, reporter } = await run();
+    await outcome;
+    expect([...new Set(rates)]).toEqual([0, 0.5, 1, 1.5]);
+    expect(reporter.epochs.map(({ accuracies }) => accuracies?.length)).toEqual([undefined, 2]);
+  });
+
+  it('shows terms of weight zero without training on them', async () => {
+    const { outcome, reporter } = await run();
+    await outcome;
+    const { classification: value = NaN, unused = NaN, total = NaN } = reporter.steps[0]?.terms ?? {};
+    expect(unused).toBeCloseTo(2 * value, 4);
+    expect(total).toBeCloseTo(value, 5);
+  });
+
+  it('stops at a loss that is not finite before any weight changes, and leaves the checkpoint before as the last', async () => {
+    const { outcome, probe, checkpoints } = await run(4);
+    await expect(outcome).rejects.toThrow("The loss term 'broken' became -Infinity in epoch 2, step 4.");
+    expect(checkpoints).toEqual([1]);
+    expect(probe.network.classifier.weight.toNumbers()).toEqual(probe.weightsAtBreak);
+  });
+});

@@ -1,0 +1,191 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openRun } from '@cohort/runs';
+import { liveTensorCount, loadTensors } from '@cohort/torch';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { evaluateRun } from '../evaluate/evaluateRun.ts';
+import { predictRun } from '../evaluate/predictRun.ts';
+import { parseRecipe } from '../recipes/index.ts';
+import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
+import { SilentReporter } from './reporter.ts';
+import { trainRun, type TrainResult } from './run.ts';
+
+const never = new AbortController().signal;
+const silent = { signal: never, reporter: new SilentReporter() };
+let world: TinyWorld;
+
+beforeAll(() => {
+  world = tinyWorld();
+});
+afterAll(() => {
+  world.remove();
+});
+
+function weights(result: TrainResult, file: string): number[] {
+  const { tensors } = loadTensors(join(openRun(result.runFolder).checkpoint('last'), file));
+  return [...tensors.values()].flatMap((tensor) => tensor.toNumbers());
+}
+
+describe('trainRun', () => {
+  let result: TrainResult;
+  const reporter = new RememberingReporter();
+
+  beforeAll(async () => {
+    result = await trainRun(world.recipe(), { command: 'cohort train tiny', signal: never, reporter });
+  });
+
+  it('reports every step with every loss term, and every epoch with the accuracy of every network', () => {
+    expect(reporter.steps).toHaveLength(2 * 4);
+    expect(Object.keys(reporter.steps[0]?.terms ?? {})).toEqual([
+      'classification',
+      'vcl',
+      'icl',
+      'softVcl',
+      'softIcl',
+      'total',
+    ]);
+    expect(reporter.epochs.map(({ epoch }) => epoch)).toEqual([1, 2]);
+    expect(reporter.epochs[1]?.accuracies?.map(({ name }) => name)).toEqual([
+      'resnet8-1',
+      'resnet8-2',
+      'ensemble',
+    ]);
+  });
+
+  it('leaves a finished run folder with recipe, environment, metrics, summary and checkpoint', () => {
+    const run = openRun(result.runFolder);
+    expect(run.info).toMatchObject({ status: 'finished', command: 'cohort train tiny' });
+    expect(parseRecipe(run.recipe)).toEqual(world.recipe());
+    expect(run.environment).toMatchObject({ node: process.version, threads: expect.any(Number) as number });
+    const records = [...run.metrics()];
+    expect(records.filter(({ kind }) => kind === 'step')).toHaveLength(8);
+    const [first, last] = records.filter(({ kind }) => kind === 'epoch');
+    expect(first?.values['total']).toBeGreaterThan(0);
+    expect(last?.values['accuracy/resnet8-1']).toBe(result.networks[0]?.testAccuracy);
+    expect(run.summary).toMatchObject({ epochs: 2, steps: 8 });
+    expect(readdirSync(run.checkpoint('last')).sort()).toEqual([
+      'checkpoint.json',
+      'method-heads.safetensors',
+      'network-resnet8-1.safetensors',
+      'network-resnet8-2.safetensors',
+      'optimizer.safetensors',
+    ]);
+  });
+
+  it('gives the same weights for the same seed, others for another', async () => {
+    const train = (seed: number): Promise<TrainResult> =>
+      trainRun(world.recipe({ seed }), { command: 'test', signal: never, reporter: new SilentReporter() });
+    const [again, other] = [await train(1), await train(2)];
+    const file = 'network-resnet8-2.safetensors';
+    expect(weights(again, file)).toEqual(weights(result, file));
+    expect(weights(other, file)).not.toEqual(weights(result, file));
+  });
+
+  it('starts every method from the same weights, and learns something else by it', async () => {
+    const independent = await trainRun(world.recipe({ method: { name: 'independent' } }), {
+      command: 'test',
+      signal: never,
+      reporter: new SilentReporter(),
+    });
+    expect(weights(independent, 'network-resnet8-1.safetensors')).not.toEqual(
+      weights(result, 'network-resnet8-1.safetensors'),
+    );
+    const first = reporter.steps[0]?.terms['classification'];
+    const metrics = [...openRun(independent.runFolder).metrics({ kind: 'step' })];
+    expect(metrics[0]?.values['classification']).toBe(first);
+  });
+
+  it('releases every tensor that it made', async () => {
+    const before = liveTensorCount();
+    await trainRun(world.recipe(), { command: 'test', signal: never, reporter: new SilentReporter() });
+    // The garbage collector may have taken tensors of the tests before.
+    expect(liveTensorCount()).toBeLessThanOrEqual(before);
+  });
+
+  it('is measured again by evaluateRun, to the same numbers', async () => {
+    const measured = await evaluateRun(result.runFolder, silent);
+    expect(measured.networks.map(({ accuracy }) => accuracy)).toEqual(
+      result.networks.map(({ testAccuracy }) => testAccuracy),
+    );
+    expect(measured.ensemble).toMatchObject({ accuracy: result.ensemble.testAccuracy, images: 40 });
+  });
+
+  it('predicts classes of image files, likeliest first', async () => {
+    const path = join(world.path, 'picture.png');
+    await sharp({ create: { width: 50, height: 40, channels: 3, background: '#808080' } })
+      .png()
+      .toFile(path);
+    const [prediction] = await predictRun(result.runFolder, [path], { ...silent, top: 10 });
+    expect(prediction?.path).toBe(path);
+    const probabilities = prediction?.top.map(({ probability }) => probability) ?? [];
+    expect(probabilities.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 5);
+    expect(probabilities).toEqual([...probabilities].sort((left, right) => right - left));
+    expect(prediction?.perNetwork.map(({ name }) => name)).toEqual(['resnet8-1', 'resnet8-2']);
+    expect(prediction?.top.map(({ label }) => label)).toContain('Ankle boot');
+  });
+
+  it('names the image that cannot be decoded', async () => {
+    await expect(
+      predictRun(result.runFolder, [join(world.path, 'none.png')], { ...silent, top: 3 }),
+    ).rejects.toThrow(/none\.png/);
+  });
+});
+
+describe('trainRun with trouble', () => {
+  it('stops between steps when it is asked to, and says so in the run folder', async () => {
+    const stop = new AbortController();
+    const reporter = new RememberingReporter();
+    reporter.step = (event) => {
+      reporter.steps.push(event);
+      if (event.epoch === 2 && event.step === 2) stop.abort();
+    };
+    const result = await trainRun(world.recipe(), { command: 'test', signal: stop.signal, reporter });
+    expect(result.status).toBe('interrupted');
+    expect(reporter.steps).toHaveLength(6);
+    const run = openRun(result.runFolder);
+    expect(run.info.status).toBe('interrupted');
+    expect(run.checkpoints()).toEqual(['last']);
+  });
+
+  it('ends a run whose loss is not finite as failed, with the term and the step', async () => {
+    const explosive = world.recipe({
+      name: 'explosive',
+      train: { epochs: 3, batchSize: 16, optimizer: { name: 'sgd', learningRate: 1e30, weightDecay: 0 } },
+    });
+    const message =
+      /The loss term '\w+' became (NaN|-?Infinity) in epoch 1, step 2\. The weights before this step are kept/;
+    await expect(
+      trainRun(explosive, { command: 'test', signal: never, reporter: new SilentReporter() }),
+    ).rejects.toThrow(message);
+    const folder = readdirSync(world.runs).find((name) => name.startsWith('explosive'));
+    const { info } = openRun(join(world.runs, folder ?? ''));
+    expect(info.status).toBe('failed');
+    expect(info.failure).toMatch(message);
+  });
+
+  it('leaves no run folder behind when the data cannot be read', async () => {
+    const recipe = world.recipe({
+      name: 'dataless',
+      data: { dataset: 'fashion-mnist', path: join(world.path, 'no') },
+    });
+    await expect(
+      trainRun(recipe, { command: 'test', signal: never, reporter: new SilentReporter() }),
+    ).rejects.toThrow(/no/);
+    expect(
+      existsSync(world.runs) && readdirSync(world.runs).some((name) => name.startsWith('dataless')),
+    ).toBe(false);
+  });
+
+  it('warns in words when the embeddings say nothing', async () => {
+    const reporter = new RememberingReporter();
+    const frozen = world.recipe({
+      method: { name: 'mcl', temperature: 100 },
+      train: { epochs: 1, batchSize: 16 },
+    });
+    await trainRun(frozen, { command: 'test', signal: never, reporter });
+    expect(reporter.warnings.join()).toMatch(
+      /embeddings say nothing yet: VCL is 2\.7\d\d a network, and ln\(B - 1\) = 2\.708/,
+    );
+  });
+});
