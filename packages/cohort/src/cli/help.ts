@@ -4,14 +4,14 @@ import { recipeNames } from '../recipes/folder.ts';
 
 const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
   ['cohort demo', 'train a pair of networks alone and together, and compare'],
-  ['cohort train fashion-mnist-mcl', 'a recipe of the recipes folder'],
+  ['cohort train demo', 'a recipe of the recipes folder'],
   [
     'cohort train my.yaml train.epochs=20 networks.0.model=resnet20',
     'a recipe of your own, two settings changed',
   ],
   ["cohort train my.yaml 'method={ name: independent }'", 'a whole section replaced'],
-  ['cohort evaluate runs/fashion-mnist-mcl-20261124-093000', 'accuracy of a run'],
-  ['cohort predict runs/fashion-mnist-mcl-20261124-093000 shirt.png', 'what the networks see in an image'],
+  ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
+  ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
   ['cohort doctor --json', 'for programs: one JSON object on the last line'],
 ];
 

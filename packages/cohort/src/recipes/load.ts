@@ -21,7 +21,7 @@ export interface LoadRecipeOptions {
 
 /**
  * Reads a recipe, applies overrides, and checks it.
- * @param nameOrPath - the name of a recipe in `recipes/` (`fashion-mnist-mcl`), or the path of a file.
+ * @param nameOrPath - the name of a recipe in `recipes/` (`demo`), or the path of a file.
  * @param overrides - `key=value` each, with dotted paths: `train.epochs=20`, `networks.0.model=resnet20`.
  * @throws {@link RecipeError} when it cannot be found, read or used, with every problem at once.
  */

@@ -61,7 +61,7 @@ describe('trainRun', () => {
     const records = [...run.metrics()];
     expect(records.filter(({ kind }) => kind === 'step')).toHaveLength(8);
     const [first, last] = records.filter(({ kind }) => kind === 'epoch');
-    expect(first?.values['total']).toBeGreaterThan(0);
+    expect(first?.values.total).toBeGreaterThan(0);
     expect(last?.values['accuracy/resnet8-1']).toBe(result.networks[0]?.testAccuracy);
     expect(run.summary).toMatchObject({ epochs: 2, steps: 8 });
     expect(readdirSync(run.checkpoint('last')).sort()).toEqual([
@@ -91,9 +91,9 @@ describe('trainRun', () => {
     expect(weights(independent, 'network-resnet8-1.safetensors')).not.toEqual(
       weights(result, 'network-resnet8-1.safetensors'),
     );
-    const first = reporter.steps[0]?.terms['classification'];
+    const first = reporter.steps[0]?.terms.classification;
     const metrics = [...openRun(independent.runFolder).metrics({ kind: 'step' })];
-    expect(metrics[0]?.values['classification']).toBe(first);
+    expect(metrics[0]?.values.classification).toBe(first);
   });
 
   it('releases every tensor that it made', async () => {
