@@ -47,6 +47,9 @@ export abstract class Network extends nn.Module<Tensor, NetworkOutput> {
     return features;
   }
 
+  /** Fresh, newly initialised layers as `finish` runs them: an architecture that has `finish` has this too. */
+  createFinish?(generator: Generator): nn.Module;
+
   /** Runs the network; stages are kept only where a method asks for them, since they hold much memory. */
   override forward(images: Tensor): NetworkOutput {
     return this.run(images, false);
