@@ -57,7 +57,9 @@ napi_value grad(napi_env env, napi_callback_info info) {
 
 napi_value setRequiresGrad(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
-    environment.tensor(arguments.number(0)).set_requires_grad(arguments.boolean(1));
+    const at::Tensor& tensor = environment.tensor(arguments.number(0));
+    if (!tensor.is_leaf()) throw ArgumentError("this tensor was computed, only leaf tensors can be switched; use detach()");
+    tensor.set_requires_grad(arguments.boolean(1));
     return toBoolean(env, true);
   });
 }

@@ -178,6 +178,9 @@ int64_t integer(const Value& value) {
   return static_cast<int64_t>(value.number());
 }
 
+/// Cost of a list of the wrong length: any overload that takes the list as it is comes first.
+constexpr int kWrongLength = 100;
+
 class Call {
  public:
   Call(Environment& environment, Reader reader) : environment_(environment), reader_(reader) {}
@@ -291,7 +294,7 @@ class Call {
           const int cost = isNumber ? fit(value, element, argument) : -1;
           return cost < 0 ? -1 : cost + 1;
         }
-        int cost = 0;
+        int cost = lengthProblem(value, element, argument).empty() ? 0 : kWrongLength;
         for (const Value& item : reader_.elements(value)) {
           const int step = fit(item, element, argument);
           if (step < 0) return -1;
@@ -323,6 +326,21 @@ class Call {
       default:
         return -1;
     }
+  }
+
+  /// What is wrong with the length of a list, or nothing. Many kernels read `int[2]` without looking at its length, and
+  /// the first tensor of a list without looking whether there is one: such calls would end the process.
+  static std::string lengthProblem(const Value& value, const c10::Type& element, const c10::Argument& argument) {
+    const size_t length = value.length();
+    if (element.kind() == c10::TypeKind::TensorType) {
+      return length > 0 ? "" : "argument '" + argument.name() + "' needs at least one tensor, got an empty list";
+    }
+    const auto wanted = static_cast<size_t>(argument.N().value_or(1));
+    if (wanted < 2 || length == wanted || length == 1) return "";
+    const auto fallback = argument.default_value();
+    if (length == 0 && fallback.has_value() && fallback->isList() && fallback->toListRef().empty()) return "";
+    return "argument '" + argument.name() + "' takes " + std::to_string(wanted) + " values, or one for all, got " +
+           std::to_string(length);
   }
 
   c10::IValue convert(const Value& value, const c10::Type& type, const c10::Argument& argument) const {
@@ -365,11 +383,15 @@ class Call {
 
   c10::IValue convertList(const Value& value, const c10::Type& element, const c10::Argument& argument) const {
     using Kind = c10::TypeKind;
+    const auto wanted = static_cast<size_t>(argument.N().value_or(1));
     std::vector<Value> items;
     if (value.tag == kList) {
+      const std::string problem = lengthProblem(value, element, argument);
+      if (!problem.empty()) throw ArgumentError(problem);
       items = reader_.elements(value);
+      if (items.size() == 1 && wanted > 1) items.assign(wanted, Value(items[0]));
     } else {
-      items.assign(static_cast<size_t>(argument.N().value_or(1)), value);
+      items.assign(wanted, value);
     }
     switch (element.kind()) {
       case Kind::TensorType: {

@@ -113,7 +113,9 @@ napi_value toBytes(napi_env env, napi_callback_info info) {
       at::NoGradGuard noGrad;
       const at::Tensor dense = source.layout() == at::kStrided ? source.detach() : source.detach().to_dense();
       const at::Tensor plain = dense.resolve_conj().resolve_neg().to(at::kCPU).contiguous();
-      std::memcpy(bytes.data, plain.data_ptr(), expected);
+      const void* const data = plain.data_ptr();
+      if (data == nullptr) throw ArgumentError("this tensor has no memory to copy from");
+      std::memcpy(bytes.data, data, expected);
     }
     return toBoolean(env, true);
   });

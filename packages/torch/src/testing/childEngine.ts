@@ -1,0 +1,74 @@
+/** Compiles the engine's sources afresh, for tests that need a process or a thread of their own to break things in. */
+import { execFile } from 'node:child_process';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import typescript from 'typescript';
+
+const sourceFolder = fileURLToPath(new URL('..', import.meta.url));
+const buildFolder = fileURLToPath(new URL('../../build', import.meta.url));
+
+/** How a program ended and what it wrote. */
+export interface ProgramResult {
+  /** Exit code; null when a signal ended it. */
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The engine as JavaScript in a temporary folder: what `dist` would be, had it just been built. */
+export class ChildEngine {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'cohort-torch-'));
+
+  constructor() {
+    for (const path of readdirSync(sourceFolder, { recursive: true, encoding: 'utf8' })) {
+      if (!path.endsWith('.ts') || path.endsWith('.test.ts') || path.startsWith('generated')) continue;
+      const { outputText } = typescript.transpileModule(readFileSync(join(sourceFolder, path), 'utf8'), {
+        compilerOptions: {
+          target: typescript.ScriptTarget.ES2022,
+          module: typescript.ModuleKind.ESNext,
+          verbatimModuleSyntax: true,
+          rewriteRelativeImportExtensions: true,
+        },
+      });
+      const target = join(this.#folder, 'src', path.replace(/\.ts$/, '.js'));
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileSync(target, outputText);
+    }
+    writeFileSync(join(this.#folder, 'package.json'), '{"type":"module"}');
+    symlinkSync(buildFolder, join(this.#folder, 'build'));
+  }
+
+  /** Path of a program of this folder, e.g. `fuzz`, for `new Worker`. */
+  programPath(program: string): string {
+    return join(this.#folder, 'src', 'testing', `${program}.js`);
+  }
+
+  /** Runs a program of this folder in a process of its own. */
+  run(
+    program: string,
+    parameters: readonly string[] = [],
+    nodeFlags: readonly string[] = [],
+  ): Promise<ProgramResult> {
+    const all = [...nodeFlags, this.programPath(program), ...parameters];
+    return new Promise((resolve) => {
+      const child = execFile(process.execPath, all, { maxBuffer: 1 << 26 }, (_error, stdout, stderr) => {
+        resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr });
+      });
+    });
+  }
+
+  dispose(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
