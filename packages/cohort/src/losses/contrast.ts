@@ -47,15 +47,15 @@ export function similarities(embeddings: readonly Tensor[], temperature: number)
 }
 
 /**
- * Contrastive loss of every ordered pair of networks (equations 2 and 5): the anchor's own index is left out of the
- * denominator and of the positives; the mean over positives comes first, then over anchors. Anchors without a positive
- * are left out; with none left the loss is zero.
+ * Contrastive loss of every anchor (equations 2 and 5): the anchor's own index is left out of the denominator and of the
+ * positives, and the mean is taken over positives. Divided by the number of anchors that have a positive, so that the sum
+ * is the batch's mean; anchors without one give zero.
  *
- * @param similarity `[N, N, B, B]`
+ * @param similarity `[..., B, B]`, anchors in rows
  * @param labels int64 `[B]`
- * @returns `[N, N]`; the diagonal is VCL, the rest ICL
+ * @returns `[..., B]`
  */
-export function contrastiveLoss(similarity: Tensor, labels: Tensor): Tensor {
+export function anchorLosses(similarity: Tensor, labels: Tensor): Tensor {
   const batch = labels.shape[0] ?? 0;
   const self = ops.eye(batch, { dtype: 'bool' });
   const positive = labels
@@ -66,9 +66,21 @@ export function contrastiveLoss(similarity: Tensor, labels: Tensor): Tensor {
   const positivesPerAnchor = positive.sum([1], true); // [B, 1]
   const anchors = positivesPerAnchor.gt(0).to(similarity.dtype).squeeze(1); // [B]
   const meanOverPositives = positive.div(positivesPerAnchor.clampMin(1)); // [B, B], rows sum to 1 or 0
-  const normaliser = similarity.maskedFill(self, excluded).logsumexp([3]); // [N, N, B]
-  const attraction = similarity.mul(meanOverPositives).sum([3]); // [N, N, B]
-  return normaliser.mul(anchors).sub(attraction).sum([2]).div(anchors.sum().clampMin(1));
+  const normaliser = similarity.maskedFill(self, excluded).logsumexp([-1]); // [..., B]
+  const attraction = similarity.mul(meanOverPositives).sum([-1]); // [..., B]
+  return normaliser.mul(anchors).sub(attraction).div(anchors.sum().clampMin(1));
+}
+
+/**
+ * Contrastive loss of every ordered pair of networks, the mean over the anchors that have a positive; with none it is
+ * zero.
+ *
+ * @param similarity `[N, N, B, B]`
+ * @param labels int64 `[B]`
+ * @returns `[N, N]`; the diagonal is VCL, the rest ICL
+ */
+export function contrastiveLoss(similarity: Tensor, labels: Tensor): Tensor {
+  return anchorLosses(similarity, labels).sum([-1]);
 }
 
 /**
@@ -100,6 +112,15 @@ export function mutualContrast(
   };
 }
 
+/** @throws {LossError} when a temperature is not a finite number above 0. */
+export function assertTemperatures(operation: string, options: ContrastOptions): void {
+  for (const [name, value] of Object.entries(options) as [string, number][]) {
+    if (!(value > 0 && Number.isFinite(value))) {
+      throw new LossError(operation, `${name} must be a finite number above 0`, String(value));
+    }
+  }
+}
+
 function assertCohort(embeddings: readonly Tensor[], labels: Tensor, options: ContrastOptions): void {
   if (embeddings.length < 2) {
     throw new LossError(
@@ -108,11 +129,7 @@ function assertCohort(embeddings: readonly Tensor[], labels: Tensor, options: Co
       `${embeddings.length}`,
     );
   }
-  for (const [name, value] of Object.entries(options) as [string, number][]) {
-    if (!(value > 0 && Number.isFinite(value))) {
-      throw new LossError('mutualContrast', `${name} must be a finite number above 0`, String(value));
-    }
-  }
+  assertTemperatures('mutualContrast', options);
   const expected = embeddings[0]?.shape.join(', ') ?? '';
   const odd = embeddings.find(({ shape }) => shape.length !== 2 || shape.join(', ') !== expected);
   if (odd !== undefined) {

@@ -2,6 +2,18 @@
 import { ops, type Tensor } from '@cohort/torch';
 
 /**
+ * KL divergence of a constant target from what is predicted, one value a row: `sum_k p_target (ln p_target - ln p)`.
+ *
+ * @param logProbabilities `[..., B, K]`
+ * @param target log-probabilities of a shape that broadcasts to the same; detached here
+ * @returns `[..., B]`
+ */
+export function rowDivergence(logProbabilities: Tensor, target: Tensor): Tensor {
+  const constant = target.detach();
+  return constant.exp().mul(constant.sub(logProbabilities)).sum([-1]);
+}
+
+/**
  * KL divergence of a constant target from what is predicted, summed over leading dimensions and averaged over the batch:
  * `T^2 / B * sum p_target (ln p_target - ln p)`; the factor keeps gradients the size of a cross-entropy's
  * (Hinton et al., arXiv 1503.02531, section 2).
@@ -17,9 +29,26 @@ export function softDivergence(
   batch: number,
   temperature: number,
 ): Tensor {
-  const constant = target.detach();
-  const pointwise = constant.exp().mul(constant.sub(logProbabilities));
-  return pointwise.sum().mul((temperature * temperature) / batch);
+  return rowDivergence(logProbabilities, target)
+    .sum()
+    .mul((temperature * temperature) / batch);
+}
+
+/**
+ * Logits towards softened targets, summed over every pair of a network and a target: in L-MCL the targets are all
+ * networks' aggregated logits, the network's own among them (arXiv 2207.11518).
+ *
+ * @param logits one `[B, classes]` a network
+ * @param targets logits, one `[B, classes]` a target; detached
+ */
+export function targetDistillation(
+  logits: readonly Tensor[],
+  targets: readonly Tensor[],
+  temperature: number,
+): Tensor {
+  const batch = logits[0]?.shape[0] ?? 0;
+  const soften = (scores: readonly Tensor[]): Tensor => ops.stack(scores, 0).div(temperature).logSoftmax(-1); // [N, B, classes]
+  return softDivergence(soften(logits).unsqueeze(1), soften(targets), batch, temperature);
 }
 
 /**
@@ -29,8 +58,5 @@ export function softDivergence(
  * @param logits one `[B, classes]` a network
  */
 export function logitDistillation(logits: readonly Tensor[], temperature: number): Tensor {
-  const batch = logits[0]?.shape[0] ?? 0;
-  const stacked = ops.stack(logits, 0); // [N, B, classes]
-  const ensemble = stacked.mean([0], true).div(temperature).logSoftmax(-1); // [1, B, classes]
-  return softDivergence(stacked.div(temperature).logSoftmax(-1), ensemble, batch, temperature);
+  return targetDistillation(logits, [ops.stack(logits, 0).mean([0])], temperature);
 }

@@ -7,6 +7,7 @@ export {
   type ContrastOptions,
   type ContrastTerms,
 } from './contrast.ts';
-export { logitDistillation, softDivergence } from './distillation.ts';
+export { logitDistillation, softDivergence, targetDistillation } from './distillation.ts';
 export { LossError } from './errors.ts';
+export { layerwiseContrast } from './layerwise.ts';
 export { rampUp } from './rampUp.ts';
