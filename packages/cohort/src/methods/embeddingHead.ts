@@ -4,6 +4,11 @@ import { nn, type Generator, type Tensor } from '@cohort/torch';
 /** Keeps the division defined for a vector of zeros. */
 const normEpsilon = 1e-12;
 
+/** Vectors along the last dimension, each divided by its L2 norm. */
+export function normalised(vectors: Tensor): Tensor {
+  return vectors.div(vectors.norm(2, [-1], true).clampMin(normEpsilon));
+}
+
 /** `[B, inFeatures] -> [B, embeddingSize]`, every row of length 1 (arXiv 2104.12565, section 3.1). */
 export class EmbeddingHead extends nn.Module {
   readonly fc1: nn.Linear;
@@ -16,8 +21,7 @@ export class EmbeddingHead extends nn.Module {
   }
 
   override forward(features: Tensor): Tensor {
-    const projected = this.fc2.call(this.fc1.call(features).relu_());
-    return projected.div(projected.norm(2, [1], true).clampMin(normEpsilon));
+    return normalised(this.fc2.call(this.fc1.call(features).relu_()));
   }
 }
 

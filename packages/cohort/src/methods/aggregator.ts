@@ -1,0 +1,31 @@
+/** Aggregator (Yang et al., arXiv 2207.11518): attention over a network's stages that makes its strongest logits. */
+import { nn, ops, type Generator, type Tensor } from '@cohort/torch';
+
+/** What a network says of a batch at each of its stages. */
+export interface StageOutputs {
+  /** One `[B, D]` a stage. */
+  readonly embeddings: readonly Tensor[];
+  /** One `[B, classes]` a stage. */
+  readonly logits: readonly Tensor[];
+}
+
+/** A mean of the stages' logits with weights `softmax(fc2(relu(fc1(embeddings))))`, of its own for every sample. */
+export class Aggregator extends nn.Module<StageOutputs> {
+  readonly fc1: nn.Linear;
+  readonly fc2: nn.Linear;
+
+  /** @param widths of the embeddings of every stage; the hidden layer is as wide as the last */
+  constructor(widths: readonly number[], generator: Generator) {
+    super();
+    const all = widths.reduce((sum, width) => sum + width, 0);
+    const hidden = widths.at(-1) ?? 0;
+    this.fc1 = new nn.Linear(all, hidden, generator);
+    this.fc2 = new nn.Linear(hidden, widths.length, generator);
+  }
+
+  override forward({ embeddings, logits }: StageOutputs): Tensor {
+    const hidden = this.fc1.call(ops.cat(embeddings, 1)).relu_(); // [B, D]
+    const attention = this.fc2.call(hidden).softmax(1).unsqueeze(2); // [B, S, 1]
+    return ops.stack(logits, 1).mul(attention).sum([1]); // [B, S, classes] -> [B, classes]
+  }
+}
