@@ -1,4 +1,11 @@
 /** Layers, their base class and weight initialisation. */
 export * as init from './init.ts';
 export * from './layers.ts';
-export { Module, Parameter, StateDictError, type AnyModule } from './module.ts';
+export {
+  Module,
+  observeCalls,
+  Parameter,
+  StateDictError,
+  type AnyModule,
+  type CallObserver,
+} from './module.ts';

@@ -6,12 +6,16 @@ import { ops, type Tensor } from '../tensor.ts';
 import { uniform } from './init.ts';
 import { Module, Parameter } from './module.ts';
 
-function assertPositive(operation: string, sizes: Record<string, number>): void {
+function assertWhole(operation: string, sizes: Record<string, number>, least: 0 | 1): void {
   for (const [name, size] of Object.entries(sizes)) {
-    if (!Number.isInteger(size) || size < 1) {
-      throw new ArgumentError(operation, `${name} must be a whole number from 1, got ${size}.`);
+    if (!Number.isInteger(size) || size < least) {
+      throw new ArgumentError(operation, `${name} must be a whole number from ${least}, got ${size}.`);
     }
   }
+}
+
+function assertPositive(operation: string, sizes: Record<string, number>): void {
+  assertWhole(operation, sizes, 1);
 }
 
 /** A parameter of the given shape, filled with ones. */
@@ -52,6 +56,7 @@ export class Conv2d extends Module {
     super();
     const { stride = 1, padding = 0, dilation = 1, groups = 1, bias = true } = options;
     assertPositive('Conv2d', { inChannels, outChannels, kernelSize, stride, dilation, groups });
+    assertWhole('Conv2d', { padding }, 0);
     if (inChannels % groups !== 0 || outChannels % groups !== 0) {
       throw new ArgumentError(
         'Conv2d',
@@ -107,11 +112,19 @@ class BatchNorm extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const rank = input.shape.length;
-    if (!this.#rank.includes(rank)) {
+    const { shape } = input;
+    if (!this.#rank.includes(shape.length)) {
       throw new ArgumentError(
         this.constructor.name,
         `expected ${this.#rank.join(' or ')} dimensions, got ${String(input)}.`,
+      );
+    }
+    const values = shape.reduce((product, size) => product * size, 1) / Math.max(1, shape[1] ?? 1);
+    if (this.training && values < 2) {
+      // The variance of one value is not defined: the running statistics would be NaN from here on.
+      throw new ArgumentError(
+        this.constructor.name,
+        `training needs more than one value a channel, got ${String(input)}. Use a larger batch, or eval().`,
       );
     }
     if (this.training) this.numBatchesTracked.add_(1);
@@ -178,6 +191,7 @@ export class MaxPool2d extends Module {
   ) {
     super();
     assertPositive('MaxPool2d', { kernelSize, stride });
+    assertWhole('MaxPool2d', { padding }, 0);
   }
 
   override forward(input: Tensor): Tensor {
@@ -194,6 +208,7 @@ export class AvgPool2d extends Module {
   ) {
     super();
     assertPositive('AvgPool2d', { kernelSize, stride });
+    assertWhole('AvgPool2d', { padding }, 0);
   }
 
   override forward(input: Tensor): Tensor {

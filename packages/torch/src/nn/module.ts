@@ -40,9 +40,20 @@ export class StateDictError extends TorchError {
   }
 }
 
-/** `runningMean` is `running_mean` in a state dict, as PyTorch has it. */
-function stateName(property: string): string {
-  return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+/** Told of every module that has run, with what it gave. */
+export type CallObserver = (module: AnyModule, output: unknown) => void;
+
+let observer: CallObserver | null = null;
+
+/** Runs `body` and tells `observe` of every module that `call` runs meanwhile, inner ones first. */
+export function observeCalls<Result>(observe: CallObserver, body: () => Result): Result {
+  const before = observer;
+  observer = observe;
+  try {
+    return body();
+  } finally {
+    observer = before;
+  }
 }
 
 /**
@@ -58,7 +69,9 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
 
   /** Runs `forward` in a scope of its own: everything but the result is released at once. */
   call(input: Input): Output {
-    return scope(() => this.forward(input));
+    const output = scope(() => this.forward(input));
+    observer?.(this, output);
+    return output;
   }
 
   /** Child modules with their names, in order of assignment. */
@@ -79,7 +92,7 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
   /** Tensors and modules among the properties and in their arrays, with their names in the state dict. */
   *#members(): Generator<[string, Tensor | Module<never, unknown>]> {
     for (const [property, value] of Object.entries(this) as [string, unknown][]) {
-      yield* this.#membersOf(stateName(property), value);
+      yield* this.#membersOf(this.memberName(property), value);
     }
   }
 
@@ -89,6 +102,11 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
     } else if (Array.isArray(value)) {
       for (const [index, item] of value.entries()) yield* this.#membersOf(this.itemName(name, index), item);
     }
+  }
+
+  /** Name of a property in the state dict: `runningMean` is `running_mean`; classes with published names override it. */
+  protected memberName(property: string): string {
+    return property.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   }
 
   /** Name of the array item `index`; containers override it. */
