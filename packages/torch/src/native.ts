@@ -66,7 +66,17 @@ export interface NativeAddon {
 /** Path of the compiled addon, beside `src` and `dist`. */
 export const addonPath = fileURLToPath(new URL('../build/cohort_torch.node', import.meta.url));
 
+/**
+ * How often a waiting OpenMP thread looks before it sleeps. The default, 300,000 times or some milliseconds, is no faster
+ * on an idle machine, and where other programs use the cores it makes a step up to ten times slower
+ * (docs/decisions/002-threads-and-memory.md).
+ */
+const spinCount = '2000';
+
 function load(): NativeAddon {
+  const isChosen = ['GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'].some((name) => process.env[name] !== undefined);
+  // Read by the OpenMP library when it is loaded, together with the addon.
+  if (!isChosen) process.env.GOMP_SPINCOUNT = spinCount;
   let addon: NativeAddon;
   try {
     addon = createRequire(import.meta.url)(addonPath) as NativeAddon;
