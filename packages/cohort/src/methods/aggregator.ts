@@ -1,13 +1,6 @@
 /** Aggregator (Yang et al., arXiv 2207.11518): attention over a network's stages that makes its strongest logits. */
 import { nn, ops, type Generator, type Tensor } from '@cohort/torch';
-
-/** What a network says of a batch at each of its stages. */
-export interface StageOutputs {
-  /** One `[B, D]` a stage. */
-  readonly embeddings: readonly Tensor[];
-  /** One `[B, classes]` a stage. */
-  readonly logits: readonly Tensor[];
-}
+import type { StageOutputs } from '../models/refinement.ts';
 
 /** A mean of the stages' logits with weights `softmax(fc2(relu(fc1(embeddings))))`, of its own for every sample. */
 export class Aggregator extends nn.Module<StageOutputs> {

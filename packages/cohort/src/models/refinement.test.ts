@@ -1,0 +1,128 @@
+import { backward, Generator, noGrad, type Tensor } from '@cohort/torch';
+import { describe, expect, it } from 'vitest';
+import { expectClose, fillTensors, goldenImages, readJson } from '../testing/golden.ts';
+import type { Network } from './network.ts';
+import { RefinementBranches } from './refinement.ts';
+import { createNetwork, modelNames } from './registry.ts';
+
+interface GoldenModel {
+  parameters: number;
+  input_shape: number[];
+  fill_seed: number;
+  input_seed: number;
+  logits_eval?: number[][];
+  embedding_eval?: number[][];
+  logits_train?: number[][];
+}
+
+function build(name: string, classes = 100): { network: Network; branches: RefinementBranches } {
+  const generator = new Generator(0);
+  const network = createNetwork(name, { classes, channels: 3, generator });
+  return { network, branches: new RefinementBranches(network, generator) };
+}
+
+/** `lmcl_wrn_16_2_cifar` is `wrn-16-2` with us, `lmcl_resnet32_cifar` is `resnet32`. */
+function plainName(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/^lmcl_|_cifar$/g, '')
+    .replace('_05x', '_0.5x')
+    .replaceAll('_', '-');
+}
+
+/** Rows of the golden file whose architecture there is. */
+const rows = Object.entries(readJson('models-lmcl.json') as Record<string, GoldenModel>)
+  .map(([name, row]) => ({ name: plainName(name), row }))
+  .filter(({ name }) => (modelNames() as string[]).includes(name));
+
+/**
+ * State in the golden order: the network, the branches' convolutions, their classifiers. In wide ResNets the final
+ * norms of all branches come after all stages.
+ */
+function goldenState(name: string, network: Network, { branches }: RefinementBranches): [string, Tensor][] {
+  const finishes = branches.map(({ finish }) => [...(finish?.namedTensors() ?? [])]);
+  const stages = branches.map((branch) => [...branch.stages.namedTensors()]);
+  const extractors = name.startsWith('wrn')
+    ? [...stages, ...finishes]
+    : stages.map((tensors, index) => [...tensors, ...(finishes[index] ?? [])]);
+  return [
+    ...network.namedTensors(),
+    ...extractors.flat(),
+    ...branches.flatMap(({ classifier }) => [...classifier.namedTensors()]),
+  ];
+}
+
+it.each(rows)('$name has as many parameters with its branches as published', ({ name, row }) => {
+  const { network, branches } = build(name);
+  expect(network.parameterCount() + branches.parameterCount()).toBe(row.parameters);
+});
+
+describe.each(rows.filter(({ row }) => row.logits_eval !== undefined))('$name', ({ name, row }) => {
+  it('gives the golden embeddings and logits of every stage', () => {
+    const { network, branches } = build(name);
+    fillTensors(goldenState(name, network, branches), row.fill_seed);
+    const images = goldenImages(row.input_seed, row.input_shape);
+    const run = (): Record<'embeddings' | 'logits', Tensor[]> =>
+      noGrad(() => {
+        const outputs = branches.call(network.callWithStages(images));
+        const first8 = (tensors: readonly Tensor[]): Tensor[] =>
+          tensors.map((tensor) => tensor.select(0, 0).narrow(0, 0, 8));
+        return { embeddings: first8(outputs.embeddings), logits: first8(outputs.logits) };
+      });
+    network.eval();
+    branches.eval();
+    const evaluated = run();
+    for (const [stage, embedding] of evaluated.embeddings.entries()) {
+      expectClose(embedding, row.embedding_eval?.[stage] ?? [], 1e-3, 1e-3);
+      expectClose(evaluated.logits[stage] ?? embedding, row.logits_eval?.[stage] ?? [], 1e-3, 1e-3);
+    }
+    network.train();
+    branches.train();
+    for (const [stage, logits] of run().logits.entries()) {
+      expectClose(logits, row.logits_train?.[stage] ?? [], 1e-3, 1e-3);
+    }
+  });
+});
+
+/** Deep ones differ from shallow ones of their family in nothing but time. */
+const shallow = modelNames().filter(
+  (name) => !name.startsWith('imagenet') && !['resnet44', 'resnet56', 'resnet110'].includes(name),
+);
+
+describe.each(shallow)('%s', (name) => {
+  it('computes what the network does when a branch is given its weights', () => {
+    const { network, branches } = build(name, 5);
+    const [branch] = branches.branches;
+    if (branch === undefined) throw new Error('no branch');
+    // Registered last in the network is what follows its first stage.
+    const copied = [...branch.namedTensors()];
+    const originals = [...network.namedTensors()].slice(-copied.length);
+    noGrad(() => {
+      for (const [index, [, target]] of copied.entries()) target.copy_(originals[index]?.[1] ?? target);
+    });
+    network.eval();
+    branch.eval();
+    const { stages, logits, embedding } = network.callWithStages(goldenImages(1, [2, 3, 32, 32]));
+    const refined = branch.call(stages[0] ?? logits);
+    expectClose(refined.embedding, embedding);
+    expectClose(refined.logits, logits);
+  });
+
+  it('gives every stage an embedding and logits, and a gradient to every weight of the branches', () => {
+    const { network, branches } = build(name, 5);
+    const { embeddings, logits } = branches.call(network.callWithStages(goldenImages(2, [2, 3, 32, 32])));
+    const count = network.stageModules.length;
+    expect(embeddings.map(({ shape }) => shape)).toEqual(Array(count).fill([2, network.embeddingSize]));
+    expect(logits.map(({ shape }) => shape)).toEqual(Array(count).fill([2, 5]));
+    backward(logits, { gradients: logits.map((scores) => scores.onesLike()) });
+    const without = branches.namedParameters().filter(([, parameter]) => parameter.grad === null);
+    expect(without).toEqual([]);
+  });
+});
+
+it('refuses an output without the feature maps', () => {
+  const { network, branches } = build('resnet8', 5);
+  expect(() => branches.call(network.call(goldenImages(1, [2, 3, 32, 32])))).toThrow(
+    /expected the feature maps of 3 stages, got 0\. Run the network with callWithStages/,
+  );
+});

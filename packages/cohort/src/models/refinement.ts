@@ -1,0 +1,69 @@
+/**
+ * Refinement branches (Yang et al., arXiv 2207.11518, auxiliary feature refinement modules): what turns the feature map
+ * of an earlier stage into an embedding and logits, as deep as the network's own. They exist in training only.
+ */
+import { nn, type Generator, type Tensor } from '@cohort/torch';
+import type { Network, NetworkOutput } from './network.ts';
+
+/** What a network says of a batch at each of its stages, the last one being its own output. */
+export interface StageOutputs {
+  /** One `[B, D]` a stage. */
+  readonly embeddings: readonly Tensor[];
+  /** One `[B, classes]` a stage. */
+  readonly logits: readonly Tensor[];
+}
+
+/** Fresh copies of everything after one stage: the later stages, final layers, global mean pooling and classifier. */
+export class RefinementBranch extends nn.Module<
+  Tensor,
+  { readonly embedding: Tensor; readonly logits: Tensor }
+> {
+  readonly stages: nn.Sequential;
+  readonly finish: nn.Module | null;
+  readonly classifier: nn.Linear;
+
+  /** @param stage the branch starts from its feature map; from 0, and not the last */
+  constructor(network: Network, stage: number, generator: Generator) {
+    super();
+    const later = network.stageModules.map((_, index) => index).slice(stage + 1);
+    this.stages = new nn.Sequential(...later.map((index) => network.createStage(index, generator)));
+    this.finish = network.createFinish?.(generator) ?? null;
+    const [classes = 0, width = 0] = network.classifier.weight.shape;
+    this.classifier = new nn.Linear(width, classes, generator);
+  }
+
+  override forward(features: Tensor): { embedding: Tensor; logits: Tensor } {
+    const refined = this.stages.call(features);
+    const embedding = (this.finish?.call(refined) ?? refined).mean([2, 3]); // [B, C, H, W] -> [B, C]
+    return { embedding, logits: this.classifier.call(embedding) };
+  }
+}
+
+/** A branch on every stage of a network but the last, which the network refines itself. */
+export class RefinementBranches extends nn.Module<NetworkOutput, StageOutputs> {
+  readonly branches: readonly RefinementBranch[];
+
+  constructor(network: Network, generator: Generator) {
+    super();
+    this.branches = network.stageModules
+      .slice(0, -1)
+      .map((_, stage) => new RefinementBranch(network, stage, generator));
+  }
+
+  /** @param output of `callWithStages` on the same network */
+  override forward({ stages, embedding, logits }: NetworkOutput): StageOutputs {
+    if (stages.length !== this.branches.length + 1) {
+      throw new RangeError(
+        `RefinementBranches: expected the feature maps of ${this.branches.length + 1} stages, got ${stages.length}. Run the network with callWithStages.`,
+      );
+    }
+    const refined = this.branches.flatMap((branch, stage) => {
+      const features = stages[stage];
+      return features === undefined ? [] : [branch.call(features)];
+    });
+    return {
+      embeddings: [...refined.map((branch) => branch.embedding), embedding],
+      logits: [...refined.map((branch) => branch.logits), logits],
+    };
+  }
+}
