@@ -30,10 +30,12 @@ export interface ProgramResult {
 export class ChildEngine {
   readonly #folder = mkdtempSync(join(tmpdir(), 'cohort-torch-'));
 
-  constructor() {
+  /** @param options.withAddon false leaves the native addon out, as before the first build */
+  constructor(options: { readonly withAddon?: boolean } = {}) {
     for (const path of readdirSync(sourceFolder, { recursive: true, encoding: 'utf8' })) {
       if (!path.endsWith('.ts') || path.endsWith('.test.ts') || path.startsWith('generated')) continue;
       const { outputText } = typescript.transpileModule(readFileSync(join(sourceFolder, path), 'utf8'), {
+        fileName: path,
         compilerOptions: {
           target: typescript.ScriptTarget.ES2022,
           module: typescript.ModuleKind.ESNext,
@@ -46,25 +48,27 @@ export class ChildEngine {
       writeFileSync(target, outputText);
     }
     writeFileSync(join(this.#folder, 'package.json'), '{"type":"module"}');
-    symlinkSync(buildFolder, join(this.#folder, 'build'));
+    if (options.withAddon ?? true) symlinkSync(buildFolder, join(this.#folder, 'build'));
   }
 
-  /** Path of a program of this folder, e.g. `fuzz`, for `new Worker`. */
-  programPath(program: string): string {
-    return join(this.#folder, 'src', 'testing', `${program}.js`);
-  }
-
-  /** Runs a program of this folder in a process of its own. */
+  /** Runs a program of this folder, e.g. `fuzzProgram`, in a process of its own. */
   run(
     program: string,
     parameters: readonly string[] = [],
     nodeFlags: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
   ): Promise<ProgramResult> {
-    const all = [...nodeFlags, this.programPath(program), ...parameters];
+    const path = join(this.#folder, 'src', 'testing', `${program}.js`);
+    const options = { maxBuffer: 1 << 26, env: { ...process.env, ...environment } };
     return new Promise((resolve) => {
-      const child = execFile(process.execPath, all, { maxBuffer: 1 << 26 }, (_error, stdout, stderr) => {
-        resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr });
-      });
+      const child = execFile(
+        process.execPath,
+        [...nodeFlags, path, ...parameters],
+        options,
+        (_error, stdout, stderr) => {
+          resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr });
+        },
+      );
     });
   }
 

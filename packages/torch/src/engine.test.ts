@@ -1,0 +1,68 @@
+/** What the engine says of itself, its threads, and how it starts with other settings or without its addon. */
+import { availableParallelism } from 'node:os';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ArgumentError, engineInfo, ops, setDeterministic, setThreads, threads } from './index.ts';
+import { ChildEngine } from './testing/childEngine.ts';
+
+describe('engineInfo', () => {
+  test('says versions, paths and abilities', () => {
+    const info = engineInfo();
+    expect(info.version).toMatch(/^\d+\.\d+\.\d+$/);
+    expect(info.addonPath).toMatch(/cohort_torch\.node$/);
+    expect(info.config).toContain('PyTorch built with');
+    expect(info.cpuCapability).not.toBe('unknown');
+    expect(info.threads).toBe(threads());
+    expect(info.onednn).toBeTypeOf('boolean');
+  });
+});
+
+describe('threads', () => {
+  test('are all of the machine, unless told otherwise', () => {
+    const before = threads();
+    if (process.env.OMP_NUM_THREADS === undefined) expect(before).toBe(availableParallelism());
+    setThreads(1);
+    expect(threads()).toBe(1);
+    setThreads(before);
+    for (const count of [0, -1, 1.5, NaN, Infinity]) {
+      expect(() => {
+        setThreads(count);
+      }).toThrow(ArgumentError);
+    }
+    expect(threads()).toBe(before);
+  });
+
+  test('deterministic kernels can be asked for', () => {
+    setDeterministic(true);
+    expect(ops.ones([3]).cumsum(0).toNumbers()).toEqual([1, 2, 3]);
+    setDeterministic(false);
+  });
+});
+
+describe('starting', () => {
+  let engine: ChildEngine;
+  beforeAll(() => {
+    engine = new ChildEngine();
+  });
+  afterAll(() => {
+    engine.dispose();
+  });
+
+  test('with the allocator of the system', async () => {
+    const result = await engine.run('startProgram', [], [], { COHORT_ALLOCATOR: 'system' });
+    expect(result.stderr).toBe('');
+    expect(JSON.parse(result.stdout)).toEqual({ cachingAllocator: false, sum: 2_000_000, usedBytes: 0 });
+    const usual = JSON.parse((await engine.run('startProgram')).stdout) as object;
+    expect(usual).toMatchObject({ cachingAllocator: true, sum: 2_000_000 });
+  });
+
+  test('without its addon, says what to run', async () => {
+    const lonely = new ChildEngine({ withAddon: false });
+    const result = await lonely.run('startProgram');
+    lonely.dispose();
+    expect(result.code).toBe(1);
+    expect(result.stderr).toMatch(
+      /EngineLoadError: load: the native engine could not be loaded from .*cohort_torch\.node/,
+    );
+    expect(result.stderr).toContain('Run "npm run setup", which finds LibTorch and builds it.');
+  });
+});
