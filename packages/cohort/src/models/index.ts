@@ -1,5 +1,8 @@
 /** Architectures. */
+export { multiplyAdds, type InputShape } from './cost.ts';
+export { describeModels, type ModelDescription } from './describe.ts';
+export { ModelError } from './errors.ts';
 export { Network, type NetworkOptions, type NetworkOutput } from './network.ts';
 export type { ModelName } from './names.ts';
-export { createNetwork, ModelError, modelNames } from './registry.ts';
+export { createNetwork, modelNames } from './registry.ts';
 export { ResNet } from './resnet.ts';

@@ -1,5 +1,6 @@
 /** What every architecture has in common: a stem, stages, pooling and a classifier, run so that methods see each part. */
 import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { ModelError } from './errors.ts';
 
 /** What a network shows of one batch. */
 export interface NetworkOutput {
@@ -33,6 +34,9 @@ export abstract class Network extends nn.Module<Tensor, NetworkOutput> {
   /** Maps the embedding to class scores. */
   abstract readonly classifier: nn.Linear;
 
+  /** Pixels between neighbours of the last stage's map: an image side must have as many. */
+  abstract readonly totalStride: number;
+
   /** The stages in order, each a module from feature map to feature map. */
   abstract get stageModules(): readonly nn.Module[];
 
@@ -61,6 +65,7 @@ export abstract class Network extends nn.Module<Tensor, NetworkOutput> {
   }
 
   private run(images: Tensor, keepStages: boolean): NetworkOutput {
+    this.assertLargeEnough(images);
     const stages: Tensor[] = [];
     let features = this.stem(images);
     for (const stage of this.stageModules) {
@@ -72,5 +77,13 @@ export abstract class Network extends nn.Module<Tensor, NetworkOutput> {
     }
     const embedding = this.finish(features).mean([2, 3]); // [B, C, H, W] -> [B, C]
     return { logits: this.classifier.call(embedding), embedding, stages };
+  }
+
+  private assertLargeEnough({ shape }: Tensor): void {
+    const [height = 0, width = 0] = shape.slice(-2);
+    if (shape.length === 4 && Math.min(height, width) >= this.totalStride) return;
+    throw new ModelError(
+      `${this.constructor.name}: expected images [B, C, H, W] of at least ${this.totalStride} by ${this.totalStride} pixels, since its strides divide them by ${this.totalStride}, got [${shape.join(', ')}]. Use larger images or an architecture for small ones.`,
+    );
   }
 }

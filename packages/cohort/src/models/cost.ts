@@ -1,0 +1,35 @@
+/** What a network costs: its multiply-adds, counted from the shapes that one forward pass really has. */
+import { nn, noGrad, ops, scope, Tensor } from '@cohort/torch';
+import type { Network } from './network.ts';
+
+/** Channels, height and width of an image. */
+export type InputShape = readonly [channels: number, height: number, width: number];
+
+/**
+ * Multiply-adds of convolutions and linear layers for one image; everything else is left out, as is the custom.
+ *
+ * Each output position of such a layer costs as many multiply-adds as the layer has weights.
+ */
+export function multiplyAdds(network: Network, shape: InputShape): number {
+  const wasTraining = network.training;
+  let total = 0;
+  network.eval();
+  try {
+    scope(() =>
+      noGrad(() =>
+        nn.observeCalls(
+          (layer, output) => {
+            const isCounted = layer instanceof nn.Conv2d || layer instanceof nn.Linear;
+            if (!isCounted || !(output instanceof Tensor)) return;
+            const outChannels = layer.weight.shape[0] ?? 1;
+            total += (output.numel / outChannels) * layer.weight.numel;
+          },
+          () => network.call(ops.zeros([1, ...shape])),
+        ),
+      ),
+    );
+  } finally {
+    network.train(wasTraining);
+  }
+  return total;
+}

@@ -1,0 +1,85 @@
+/** Layers that several architectures share, with the initialisation that their publications use. */
+import { nn, ops, type Generator, type Tensor } from '@cohort/torch';
+
+/** Settings of a convolution. */
+export interface ConvolutionOptions {
+  readonly stride?: number;
+  readonly dilation?: number;
+  readonly groups?: number;
+}
+
+/**
+ * A convolution without bias, since batch normalisation follows or precedes it, padded so that stride 1 keeps the size.
+ * Weights are normal with variance 2 / fan out (He et al., arXiv 1502.01852); PyTorch's fan out, which counts all output
+ * channels for grouped convolutions too.
+ */
+export function convolution(
+  inChannels: number,
+  outChannels: number,
+  kernelSize: number,
+  generator: Generator,
+  options: ConvolutionOptions = {},
+): nn.Conv2d {
+  const padding = ((options.dilation ?? 1) * (kernelSize - 1)) / 2;
+  const layer = new nn.Conv2d(inChannels, outChannels, kernelSize, generator, {
+    ...options,
+    padding,
+    bias: false,
+  });
+  nn.init.kaimingNormal(layer.weight, generator, 'out');
+  return layer;
+}
+
+/** A 3x3 convolution of every channel by itself. */
+export function depthwise3x3(channels: number, stride: number, generator: Generator): nn.Conv2d {
+  return convolution(channels, channels, 3, generator, { stride, groups: channels });
+}
+
+/** Batch normalisation and ReLU; one module, so that state dicts number it as the normalisation alone. */
+export class NormRelu extends nn.BatchNorm2d {
+  override forward(input: Tensor): Tensor {
+    return super.forward(input).relu_();
+  }
+}
+
+/** Batch normalisation and ReLU6, `min(max(x, 0), 6)`. */
+export class NormRelu6 extends nn.BatchNorm2d {
+  override forward(input: Tensor): Tensor {
+    return super.forward(input).hardtanh_(0, 6);
+  }
+}
+
+/** ReLU in place, for sequences whose published numbering counts it; what comes before must not need its output again. */
+export class ReluInPlace extends nn.Module {
+  override forward(input: Tensor): Tensor {
+    return input.relu_();
+  }
+}
+
+/** Modules run one after the other, with names of their own in the state dict. */
+export class NamedSequential extends nn.Sequential {
+  readonly #names: readonly string[];
+
+  constructor(layers: readonly (readonly [name: string, layer: nn.Module])[]) {
+    super(...layers.map(([, layer]) => layer));
+    this.#names = layers.map(([name]) => name);
+  }
+
+  /** The modules with their names, in order. */
+  get named(): [name: string, layer: nn.Module][] {
+    return this.layers.map((layer, index) => [this.itemName('', index), layer]);
+  }
+
+  protected override itemName(_name: string, index: number): string {
+    return this.#names[index] ?? `${index}`;
+  }
+}
+
+/**
+ * Joins two maps of C channels each and shuffles the channels in two groups (ShuffleNet V2, figure 3): `left_0, right_0,
+ * left_1, right_1, ...`.
+ */
+export function joinShuffled(left: Tensor, right: Tensor): Tensor {
+  // One copy: [B, C, 2, H, W] -> [B, 2C, H, W].
+  return ops.stack([left, right], 2).flatten(1, 2);
+}
