@@ -6,6 +6,7 @@ export const commandActions: CommandActions = {
   trainRun: async (...given) => (await import('../train/run.ts')).trainRun(...given),
   evaluateRun: async (...given) => (await import('../evaluate/evaluateRun.ts')).evaluateRun(...given),
   predictRun: async (...given) => (await import('../evaluate/predictRun.ts')).predictRun(...given),
+  describeModels: async () => (await import('../models/index.ts')).describeModels(),
   diagnose: async () => (await import('../evaluate/doctor.ts')).diagnose(),
   runDemo: async (...given) => (await import('./demo.ts')).runDemo(...given),
 };

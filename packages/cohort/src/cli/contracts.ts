@@ -3,6 +3,7 @@ import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../evaluate/doctor.ts';
 import type { EvaluateResult } from '../evaluate/evaluateRun.ts';
 import type { Prediction, PredictOptions } from '../evaluate/predictRun.ts';
+import type { ModelDescription } from '../models/index.ts';
 import type { Reporter } from '../train/reporter.ts';
 import type { TrainOptions, TrainResult } from '../train/run.ts';
 import type { DemoOptions, DemoResult } from './demo.ts';
@@ -23,6 +24,7 @@ export interface CommandActions {
     imagePaths: readonly string[],
     options: PredictOptions,
   ) => Promise<readonly Prediction[]>;
+  readonly describeModels: () => Promise<readonly ModelDescription[]>;
   readonly diagnose: () => Promise<Diagnosis>;
   readonly runDemo: (options: DemoOptions) => Promise<DemoResult>;
 }

@@ -71,6 +71,7 @@ async function run(
       trainRun: unexpected,
       evaluateRun: unexpected,
       predictRun: unexpected,
+      describeModels: unexpected,
       diagnose: unexpected,
       runDemo: unexpected,
       ...actions(interrupt),
@@ -110,13 +111,14 @@ describe('cohort --help', () => {
       'cohort train [options] <recipe> [overrides...]',
       'cohort evaluate [options] <run>',
       'cohort predict [options] <run> <images...>',
+      'cohort models [options]',
       'cohort doctor [options]',
       'cohort demo [options]',
     ]) {
       expect(out).toContain(usage);
     }
-    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(5);
-    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(5);
+    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(6);
+    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(6);
     expect(out).toMatch(/--top <count> .*\(default: 3\)/);
     expect(out).toMatch(/^ +recipe +name of a recipe/m);
     expect(out).toContain(`bare names are looked up in ${recipesFolder}`);
@@ -327,6 +329,24 @@ describe('other commands', () => {
     expect(code).toBe(0);
     expect(out).toContain('x.png: Shirt 93.1%, Coat 5.0%\n  resnet8-1: Shirt 93.1%, Coat 5.0%\n');
     expect(out).toContain('y.png: ');
+  });
+
+  it('models lists the architectures as a table, or in full', async () => {
+    const model = {
+      name: 'resnet32',
+      parameters: 472756,
+      multiplyAdds: 69130496,
+      inputShape: [3, 32, 32] as const,
+      classes: 100,
+      paper: 'arXiv 1512.03385',
+    };
+    const describeModels = (): Promise<[typeof model]> => Promise.resolve([model]);
+    const { code, out } = await run(['models'], () => ({ describeModels }));
+    expect(code).toBe(0);
+    expect(out).toMatch(/^model +parameters \(M\) +multiply-adds \(M\) +input +classes +paper$/m);
+    expect(out).toMatch(/^resnet32 +0\.47 +69\.1 +3x32x32 +100 +arXiv 1512\.03385$/m);
+    const full = await run(['models', '--json'], () => ({ describeModels }));
+    expect(lastLine(full.out)).toEqual({ models: [model] });
   });
 
   it('doctor shows every check, and exits with 1 when one fails', async () => {

@@ -9,6 +9,7 @@ import { processEnvironment } from './environment.ts';
 import { addEvaluateCommand } from './evaluate.ts';
 import { EXIT_CODES, describeFailure } from './failures.ts';
 import { fullHelp } from './help.ts';
+import { addModelsCommand } from './models.ts';
 import { addPredictCommand } from './predict.ts';
 import { addTrainCommand } from './train.ts';
 
@@ -76,6 +77,7 @@ function buildProgram(
   addTrainCommand(program, environment, argv, setExitCode);
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
+  addModelsCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);
   addDemoCommand(program, environment, argv, setExitCode);
   // Set after the commands are made: each of them keeps commander's own page.
