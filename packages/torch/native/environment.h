@@ -135,6 +135,9 @@ class Environment {
   torch::jit::Stack waitingResults;
   std::vector<double> waitingArguments;
 
+  /// Whether operators that trust their arguments may be called.
+  bool internalOperatorsAllowed = false;
+
   std::shared_ptr<PendingReferences> pendingReferences = std::make_shared<PendingReferences>();
   void deletePendingReferences();
 

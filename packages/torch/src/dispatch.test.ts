@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { operatorEntries } from './dispatch.ts';
 import {
+  allowInternalOperators,
   ArgumentError,
   Generator,
   liveTensorCount,
@@ -183,13 +184,47 @@ describe('results', () => {
   });
 
   test('undefined tensors come back as null', () => {
-    const gradients = ops.convolutionBackward(
-      ops.ones([1, 1, 2, 2]), ops.ones([1, 1, 2, 2]), ops.ones([1, 1, 1, 1]),
-      null, [1, 1], [0, 0], [1, 1], false, [0, 0], 1, [false, true, false],
+    const gradients = internally(() =>
+      ops.convolutionBackward(
+        ops.ones([1, 1, 2, 2]), ops.ones([1, 1, 2, 2]), ops.ones([1, 1, 1, 1]),
+        null, [1, 1], [0, 0], [1, 1], false, [0, 0], 1, [false, true, false],
+      ),
     ); // prettier-ignore
     expect(gradients[0]).toBeNull();
     expect(gradients[1].toNumbers()).toEqual([4]);
     expect(gradients[2]).toBeNull();
+  });
+});
+
+/** Runs `body` with LibTorch's internal operators allowed. */
+function internally<Result>(body: () => Result): Result {
+  allowInternalOperators();
+  try {
+    return body();
+  } finally {
+    allowInternalOperators(false);
+  }
+}
+
+describe('internal operators', () => {
+  test.each([
+    '_softmax',
+    'nativeBatchNorm',
+    'slowConv3d',
+    'convolutionBackward',
+    'quantizedLstmCell',
+    '_stack',
+  ])('%s is refused until it is allowed', (name) => {
+    expect(() => untyped(name)).toThrow(
+      `${name}: this operator is internal to LibTorch and does not check its arguments: a wrong one ends the process. Use the public operator behind which it stands, or call allowInternalOperators() first`,
+    );
+    expect(() => internally(() => untyped(name))).toThrow(/no overload takes \(\)/);
+  });
+
+  test('public operators with underscores are not among them', () => {
+    expect(tensor([1, 2], 'int64').__and__(3).toNumbers()).toEqual([1, 2]);
+    expect(ops._foreachAdd([tensor([1])], 1)[0]?.item()).toBe(2);
+    expect(internally(() => tensor([0, 0])._softmax(0, false).toNumbers())).toEqual([0.5, 0.5]);
   });
 });
 

@@ -50,6 +50,16 @@ export function setDeterministic(enabled: boolean): void {
   checked('setDeterministic', native.setDeterministic(enabled));
 }
 
+/**
+ * Lets this thread call operators that LibTorch keeps for itself: those with a leading underscore (`_foreach...` and
+ * `__and__` aside), `...Backward`, and kernels such as `nativeBatchNorm`, `slowConv3d` or `quantizedLstmCell`. They do
+ * not check their arguments, since their callers inside LibTorch have: a wrong shape can end the process without a word.
+ * Until this is called they throw an `ArgumentError`.
+ */
+export function allowInternalOperators(allowed = true): void {
+  checked('allowInternalOperators', native.allowInternalOperators(allowed));
+}
+
 /** Memory of the caching allocator and behind this thread's handles, in bytes. */
 export function memoryStatistics(): {
   readonly usedBytes: number;

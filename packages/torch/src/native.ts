@@ -22,6 +22,7 @@ export interface NativeAddon {
   listSchemas(): string;
   call(): number;
   takeResults(): number;
+  allowInternalOperators(allowed: boolean): boolean | undefined;
   fromBytes(array: TypedArray, dtypeCode: number): number | undefined;
   wrapBytes(array: TypedArray, dtypeCode: number): number | undefined;
   toBytes(handle: number, array: TypedArray): boolean | undefined;
