@@ -68,7 +68,9 @@ function hash(value: number): number {
 /** `u(seed, k)` for k from 0: numbers in [-1, 1). */
 export function uniformSequence(seed: number, length: number): Float64Array {
   const offset = Math.imul(seed, 0x9e3779b1);
-  return Float64Array.from({ length }, (_, k) => ((hash((k + offset) | 0) >>> 8) / 2 ** 24) * 2 - 1);
+  const values = new Float64Array(length);
+  for (let k = 0; k < length; k += 1) values[k] = ((hash((k + offset) | 0) >>> 8) / 2 ** 24) * 2 - 1;
+  return values;
 }
 
 /** Images `1.5 u(seed, k)` of a shape. */
@@ -78,6 +80,18 @@ export function goldenImages(seed: number, shape: readonly number[]): Tensor {
     Float32Array.from(uniformSequence(seed, length), (u) => 1.5 * Math.fround(u)),
     shape,
   );
+}
+
+/** How a tensor's values follow from u, by its name and shape. */
+function fillRule(name: string, shape: readonly number[]): (u: number) => number {
+  if (name.endsWith('running_mean')) return (u) => 0.1 * u;
+  if (name.endsWith('running_var')) return (u) => 1 + 0.2 * u;
+  if (shape.length >= 2) {
+    const fanIn = shape.slice(1).reduce((product, size) => product * size, 1);
+    const factor = Math.fround(Math.sqrt(6 / fanIn));
+    return (u) => u * factor;
+  }
+  return name.endsWith('bias') ? (u) => 0.1 * u : (u) => 0.7 + 0.2 * u;
 }
 
 /** Fills tensors by the golden rule; the i-th one takes `fillSeed + i`. */
@@ -90,16 +104,8 @@ export function fillTensors(tensors: Iterable<readonly [string, Tensor]>, fillSe
         continue;
       }
       const { shape } = target;
-      const values = Float32Array.from(uniformSequence(seed, target.numel));
-      const fanIn = shape.slice(1).reduce((product, size) => product * size, 1);
-      const factor = Math.fround(Math.sqrt(6 / fanIn));
-      const fill = (u: number): number => {
-        if (name.endsWith('running_mean')) return 0.1 * u;
-        if (name.endsWith('running_var')) return 1 + 0.2 * u;
-        if (shape.length >= 2) return u * factor;
-        return name.endsWith('bias') ? 0.1 * u : 0.7 + 0.2 * u;
-      };
-      const source = Tensor.fromTypedArray(values.map(fill), shape);
+      const values = new Float32Array(uniformSequence(seed, target.numel));
+      const source = Tensor.fromTypedArray(values.map(fillRule(name, shape)), shape);
       target.copy_(source);
       source.dispose();
       seed += 1;

@@ -247,3 +247,50 @@ describe('memory', () => {
     expect(() => new nn.Parameter(value)).toThrow(DisposedTensorError);
   });
 });
+
+describe('hooks for those who write and measure networks', () => {
+  test('a class may give its members published names', () => {
+    class Published extends nn.Module {
+      readonly convShortcut = new nn.Linear(2, 2, new Generator(1), { bias: false });
+      readonly inner = new nn.BatchNorm1d(2);
+
+      protected override memberName(property: string): string {
+        return property === 'inner' ? '1' : property;
+      }
+
+      override forward(input: Tensor): Tensor {
+        return this.convShortcut.call(input);
+      }
+    }
+    const network = new Published();
+    // The name is the class's own affair: `running_mean` inside is as ever.
+    expect([...network.stateDict().keys()].slice(0, 4)).toEqual([
+      'convShortcut.weight',
+      '1.weight',
+      '1.bias',
+      '1.running_mean',
+    ]);
+    network.dispose();
+  });
+
+  test('observeCalls tells of inner modules first, and stops when the body ends or throws', () => {
+    const layers = new nn.Sequential(new nn.ReLU(), new nn.Linear(2, 3, new Generator(1)));
+    const seen: [string, readonly number[]][] = [];
+    const observe: nn.CallObserver = (module, output) => {
+      if (output instanceof Tensor) seen.push([module.constructor.name, output.shape]);
+    };
+    const body = (): Tensor => scope(() => layers.call(ops.ones([4, 2])));
+    expect(nn.observeCalls(observe, body).shape).toEqual([4, 3]);
+    expect(seen).toEqual([
+      ['ReLU', [4, 2]],
+      ['Linear', [4, 3]],
+      ['Sequential', [4, 3]],
+    ]);
+    const fail = (): never => {
+      throw new Error('broken');
+    };
+    expect(() => nn.observeCalls(observe, fail)).toThrow('broken');
+    body();
+    expect(seen).toHaveLength(3);
+  });
+});
