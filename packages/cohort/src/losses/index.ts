@@ -9,5 +9,5 @@ export {
 } from './contrast.ts';
 export { logitDistillation, softDivergence, targetDistillation } from './distillation.ts';
 export { LossError } from './errors.ts';
-export { layerwiseContrast } from './layerwise.ts';
+export { layerwiseContrast, termsCounted, weightsAcross } from './layerwise.ts';
 export { rampUp } from './rampUp.ts';

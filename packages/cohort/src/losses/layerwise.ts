@@ -13,18 +13,39 @@ import { LossError } from './errors.ts';
  */
 const visits = 2;
 
-/** Places, in the stack of all networks' stages, of stages that belong to different networks; each pair once. */
+/** Pairs of stages of different networks, as places in the stack of all networks' stages. */
 interface StagePairs {
-  readonly first: readonly number[];
-  readonly second: readonly number[];
+  /** Every pair once, then once more turned over. */
+  readonly anchors: readonly number[];
+  readonly others: readonly number[];
 }
 
 function pairStages(stagesPerNetwork: readonly number[]): StagePairs {
   const networkOf = stagesPerNetwork.flatMap((stages, network) => Array<number>(stages).fill(network));
   const pairs = networkOf.flatMap((network, place) =>
-    networkOf.flatMap((other, later) => (other > network ? [{ place, later }] : [])),
+    networkOf.flatMap((laterNetwork, later) => (laterNetwork > network ? [[place, later] as const] : [])),
   );
-  return { first: pairs.map(({ place }) => place), second: pairs.map(({ later }) => later) };
+  const both = [...pairs, ...pairs.map(([place, later]) => [later, place] as const)];
+  return { anchors: both.map(([anchor]) => anchor), others: both.map(([, other]) => other) };
+}
+
+/** What VCL is divided by for its mean over all stages, given weights of 1: the terms that its sum counts. */
+export function termsCounted(stagesPerNetwork: readonly number[]): number {
+  return visits * pairStages(stagesPerNetwork).anchors.length;
+}
+
+/**
+ * The weights that count, of pairs of stages of different networks.
+ *
+ * @param weights `[B, E, E]` for the E stages of all networks in order
+ * @param stagesPerNetwork one number a network, E together
+ * @returns `[P, B]`, every pair in both directions
+ */
+export function weightsAcross(weights: Tensor, stagesPerNetwork: readonly number[]): Tensor {
+  const { anchors, others } = pairStages(stagesPerNetwork);
+  const count = stagesPerNetwork.reduce((sum, stages) => sum + stages, 0);
+  const places = anchors.map((anchor, pair) => anchor * count + (others[pair] ?? 0));
+  return weights.flatten(1).indexSelect(1, tensor(places, 'int64')).t();
 }
 
 /**
@@ -53,32 +74,33 @@ export function layerwiseContrast(
   const batch = labels.shape[0] ?? 0;
   const stages = embeddings.flat();
   const count = stages.length; // E
-  const { first, second } = pairStages(embeddings.map(({ length }) => length)); // U pairs each
-  const anchors = tensor([...first, ...second], 'int64'); // [2U]: every pair in both directions
-  const others = tensor([...second, ...first], 'int64'); // [2U]
+  const stagesPerNetwork = embeddings.map(({ length }) => length);
+  const pairs = pairStages(stagesPerNetwork);
+  const unordered = pairs.anchors.length / 2; // U
+  const anchors = tensor(pairs.anchors, 'int64'); // [2U]
+  const others = tensor(pairs.others, 'int64'); // [2U]
 
-  const every = Array.from({ length: count }, (_, place) => place);
   const stacked = ops.stack(stages, 0); // [E, B, D]
-  const left = stacked.indexSelect(0, tensor([...every, ...first], 'int64'));
-  const right = stacked.indexSelect(0, tensor([...every, ...second], 'int64'));
+  const left = ops.cat([stacked, stacked.indexSelect(0, anchors.narrow(0, 0, unordered))], 0);
+  const right = ops.cat([stacked, stacked.indexSelect(0, others.narrow(0, 0, unordered))], 0);
   const products = left.bmm(right.transpose(1, 2)).div(temperature); // [E + U, B, B]
-  const turned = products.narrow(0, count, first.length).transpose(1, 2); // the other direction: [U, B, B]
+  const turned = products.narrow(0, count, unordered).transpose(1, 2); // the other direction: [U, B, B]
   const similarity = ops.cat([products, turned], 0); // [E + 2U, B, B]
 
-  const across = weights.flatten(1).indexSelect(1, anchors.mul(count).add(others)).t(); // [2U, B]
+  const across = weightsAcross(weights, stagesPerNetwork); // [2U, B]
   const inside = ops.zeros([count, batch], { dtype: across.dtype }).indexAdd(0, anchors, across); // [E, B]
   const losses = anchorLosses(similarity, labels).mul(ops.cat([inside, across], 0)); // [E + 2U, B]
 
   const soft = similarity.div(distillationTemperature).logSoftmax(-1); // [E + 2U, B, B]
   const softInside = soft.narrow(0, 0, count); // [E, B, B]
-  const softAcross = soft.narrow(0, count, 2 * first.length); // [2U, B, B]
+  const softAcross = soft.narrow(0, count, 2 * unordered); // [2U, B, B]
   const softVcl = rowDivergence(softInside.indexSelect(0, anchors), softInside.indexSelect(0, others));
-  const softIcl = rowDivergence(softAcross, softAcross.roll(first.length, 0));
+  const softIcl = rowDivergence(softAcross, softAcross.roll(unordered, 0));
   const scale = (visits * distillationTemperature * distillationTemperature) / batch;
   return {
     vcl: losses.narrow(0, 0, count).sum().mul(visits),
     icl: losses
-      .narrow(0, count, 2 * first.length)
+      .narrow(0, count, 2 * unordered)
       .sum()
       .mul(visits),
     softVcl: softVcl.mul(across).sum().mul(scale),

@@ -22,3 +22,19 @@ export class Aggregator extends nn.Module<StageOutputs> {
     return ops.stack(logits, 1).mul(attention).sum([1]); // [B, S, classes] -> [B, classes]
   }
 }
+
+/** The aggregators of a cohort, one a network. */
+export class Aggregators extends nn.Module<readonly StageOutputs[], Tensor[]> {
+  readonly networks: readonly Aggregator[];
+
+  /** @param widths of the embeddings, for every network one a stage */
+  constructor(widths: readonly (readonly number[])[], generator: Generator) {
+    super();
+    this.networks = widths.map((stages) => new Aggregator(stages, generator));
+  }
+
+  /** Aggregated logits of every network, in the same order. */
+  override forward(outputs: readonly StageOutputs[]): Tensor[] {
+    return outputs.flatMap((output, index) => this.networks[index]?.call(output) ?? []);
+  }
+}

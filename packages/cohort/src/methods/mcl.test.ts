@@ -66,8 +66,9 @@ describe('mcl', () => {
     expect(end.logit?.weight).toBe(1);
   });
 
-  it('computes its contrast in float32 under autocast', () => {
-    const method = cohort(['resnet8', 'resnet8'], { temperature: 0.1 });
+  it('computes its terms in float32 under autocast', () => {
+    const weights = { vcl: 0.1, icl: 0.1, softVcl: 1, softIcl: 1, logit: 1 };
+    const method = cohort(['resnet8', 'resnet8'], { weights });
     const dtypes = autocast(() =>
       Object.values(method.terms({ images, labels, epoch: 0 })).map(({ value }) => value.dtype),
     );

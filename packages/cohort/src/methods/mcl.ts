@@ -2,18 +2,13 @@
  * Mutual Contrastive Learning at the last layer (Yang et al., arXiv 2104.12565, equation 10): cross-entropy of every
  * network, VCL and ICL on their embeddings, and the contrastive distributions passed on as soft VCL and soft ICL.
  */
-import { autocast, type Tensor } from '@cohort/torch';
+import { autocast } from '@cohort/torch';
 import { classification, logitDistillation, mutualContrast, rampUp } from '../losses/index.ts';
+import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from './embeddingHead.ts';
 import type { LossTerm, Method, MethodContext, StepInput } from './method.ts';
+import { inFullPrecision } from './precision.ts';
 import type { MclSettings } from './settings.ts';
-
-/** VCL this near to that of embeddings which say nothing counts as collapsed. */
-const collapseMargin = 0.02;
-
-function inFullPrecision(embedding: Tensor): Tensor {
-  return embedding.dtype === 'bfloat16' ? embedding.to('float32') : embedding;
-}
 
 /** MCL with the batch as contrast samples. */
 export class MutualContrastiveLearning implements Method {
@@ -31,8 +26,7 @@ export class MutualContrastiveLearning implements Method {
   terms({ images, labels, epoch }: StepInput): Record<string, LossTerm> {
     const { weights, temperature, distillationTemperature, rampUpEpochs } = this.#settings;
     const outputs = this.#networks.map((network) => network.call(images));
-    const logits = outputs.map((output) => output.logits);
-    // Similarities are divided by a small temperature: bfloat16 would leave them two digits.
+    const logits = outputs.map((output) => inFullPrecision(output.logits));
     const contrast = autocast(() => {
       const embeddings = this.modules.heads.call(outputs.map((output) => inFullPrecision(output.embedding)));
       return mutualContrast(embeddings, labels, { temperature, distillationTemperature });
@@ -56,9 +50,6 @@ export class MutualContrastiveLearning implements Method {
   }
 
   diagnose(means: Readonly<Record<string, number>>, batchSize: number): string | undefined {
-    const perNetwork = (means.vcl ?? 0) / this.#networks.length;
-    const uninformed = Math.log(batchSize - 1);
-    if (Math.abs(perNetwork - uninformed) > collapseMargin) return undefined;
-    return `The embeddings say nothing yet: VCL is ${perNetwork.toFixed(3)} a network, and ln(B - 1) = ${uninformed.toFixed(3)} is what random ones give. If this lasts, set method.rampUpEpochs or lower method.weights.softVcl and softIcl.`;
+    return describeCollapse((means.vcl ?? 0) / this.#networks.length, batchSize);
   }
 }

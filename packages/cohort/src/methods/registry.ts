@@ -1,5 +1,6 @@
 /** Every method by name; a new one is its file, its settings in settings.ts and one line here. */
 import { Independent } from './independent.ts';
+import { LayerwiseMutualContrastiveLearning } from './lmcl.ts';
 import { MutualContrastiveLearning } from './mcl.ts';
 import type { Method, MethodContext } from './method.ts';
 import type { MethodSettings } from './settings.ts';
@@ -11,5 +12,7 @@ export function createMethod(settings: MethodSettings, context: MethodContext): 
       return new Independent(context);
     case 'mcl':
       return new MutualContrastiveLearning(context, settings);
+    case 'l-mcl':
+      return new LayerwiseMutualContrastiveLearning(context, settings);
   }
 }

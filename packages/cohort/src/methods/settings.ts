@@ -9,6 +9,18 @@ export const independentSettings = z.strictObject({
   name: z.literal('independent'),
 });
 
+/** What final-layer and layer-wise contrast have in common. */
+const contrastSettings = {
+  /** Divides the similarities (the paper's tau). */
+  temperature: z.number().positive().default(0.1),
+  /** Softens both sides of the KL terms (the paper's T). */
+  distillationTemperature: z.number().positive().default(3),
+  /** Length of the embedding that the heads produce. */
+  embeddingSize: z.int().min(1).max(65_536).default(128),
+  /** Epochs over which the soft terms grow from nothing to their weight; 0 means full weight from the start. */
+  rampUpEpochs: z.int().min(0).default(0),
+};
+
 /** Final-layer mutual contrastive learning (arXiv 2104.12565); defaults are the published settings. */
 export const mclSettings = z.strictObject({
   name: z.literal('mcl'),
@@ -23,27 +35,41 @@ export const mclSettings = z.strictObject({
       logit: weight.default(0),
     })
     .prefault({}),
-  /** Divides the similarities (the paper's tau). */
-  temperature: z.number().positive().default(0.1),
-  /** Softens both sides of the KL terms (the paper's T). */
-  distillationTemperature: z.number().positive().default(3),
-  /** Length of the embedding that the heads produce. */
-  embeddingSize: z.int().min(1).max(65_536).default(128),
-  /** Epochs over which the soft terms grow from nothing to their weight; 0 means full weight from the start. */
-  rampUpEpochs: z.int().min(0).default(0),
+  ...contrastSettings,
+});
+
+/** Layer-wise mutual contrastive learning (arXiv 2207.11518); defaults are the published settings. */
+export const lmclSettings = z.strictObject({
+  name: z.literal('l-mcl'),
+  /** Weights of the terms beside the cross-entropies of every stage and aggregate, which always count 1. */
+  weights: z
+    .strictObject({
+      vcl: weight.default(0.1),
+      icl: weight.default(0.1),
+      softVcl: weight.default(1),
+      softIcl: weight.default(1),
+      /** Of the logits' distillation from the aggregated logits. */
+      logit: weight.default(1),
+    })
+    .prefault({}),
+  ...contrastSettings,
 });
 
 /** Settings of each method by its name: a new method is one line here and its file. */
 export const methodSchemas = {
   independent: independentSettings,
   mcl: mclSettings,
+  'l-mcl': lmclSettings,
 } as const;
 
 /** Resolved settings of MCL. */
 export type MclSettings = z.output<typeof mclSettings>;
 
+/** Resolved settings of layer-wise MCL. */
+export type LmclSettings = z.output<typeof lmclSettings>;
+
 /** Any method's settings, told apart by `name`. */
-export const methodSettings = z.discriminatedUnion('name', [independentSettings, mclSettings]);
+export const methodSettings = z.discriminatedUnion('name', [independentSettings, mclSettings, lmclSettings]);
 
 /** Any method's resolved settings. */
 export type MethodSettings = z.output<typeof methodSettings>;
@@ -52,4 +78,8 @@ export type MethodSettings = z.output<typeof methodSettings>;
 export type MethodName = MethodSettings['name'];
 
 /** Fewest networks that each method makes sense with: a method that teaches needs someone to teach. */
-export const minimumNetworks: Readonly<Record<MethodName, number>> = { independent: 1, mcl: 2 };
+export const minimumNetworks: Readonly<Record<MethodName, number>> = {
+  independent: 1,
+  mcl: 2,
+  'l-mcl': 2,
+};

@@ -67,3 +67,18 @@ export class RefinementBranches extends nn.Module<NetworkOutput, StageOutputs> {
     };
   }
 }
+
+/** The branches of a cohort, network by network; architectures and numbers of stages may differ. */
+export class CohortBranches extends nn.Module<readonly NetworkOutput[], StageOutputs[]> {
+  readonly networks: readonly RefinementBranches[];
+
+  constructor(networks: readonly Network[], generator: Generator) {
+    super();
+    this.networks = networks.map((network) => new RefinementBranches(network, generator));
+  }
+
+  /** @param outputs of `callWithStages`, one a network */
+  override forward(outputs: readonly NetworkOutput[]): StageOutputs[] {
+    return outputs.flatMap((output, index) => this.networks[index]?.call(output) ?? []);
+  }
+}

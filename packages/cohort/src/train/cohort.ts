@@ -24,6 +24,9 @@ export function createCohort(recipe: ResolvedRecipe, input: CohortInput): Cohort
   const networks = createNetworks(recipe, input);
   const generator = new Generator(hashKeys(RANDOM_PURPOSE.method, recipe.seed));
   const method = createMethod(recipe.method, { networks, classes: input.classes, generator });
+  if (recipe.train.channelsLast) {
+    for (const module of Object.values(method.modules)) module.toMemoryFormat('channelsLast');
+  }
   return { networks, names: networkNames(recipe), method };
 }
 

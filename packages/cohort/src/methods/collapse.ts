@@ -1,0 +1,15 @@
+/** Tells in words when embeddings have collapsed, or do not say anything yet. */
+
+/** A contrastive loss this near to that of embeddings which say nothing counts as collapsed. */
+const collapseMargin = 0.02;
+
+/**
+ * What to tell the user, or undefined when all is well.
+ *
+ * @param loss mean over the networks of the contrastive loss inside a network
+ */
+export function describeCollapse(loss: number, batchSize: number): string | undefined {
+  const uninformed = Math.log(batchSize - 1);
+  if (Math.abs(loss - uninformed) > collapseMargin) return undefined;
+  return `The embeddings say nothing yet: VCL is ${loss.toFixed(3)} a network, and ln(B - 1) = ${uninformed.toFixed(3)} is what random ones give. If this lasts, set method.rampUpEpochs or lower method.weights.softVcl and softIcl.`;
+}
