@@ -1,5 +1,14 @@
 /** What every registered architecture must do, so that every method works on every model. */
-import { backward, Generator, liveTensorCount, noGrad, scope, type nn, type Tensor } from '@cohort/torch';
+import {
+  autocast,
+  backward,
+  Generator,
+  liveTensorCount,
+  noGrad,
+  scope,
+  type nn,
+  type Tensor,
+} from '@cohort/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { expectClose, goldenImages } from '../testing/golden.ts';
 import { describeModels } from './describe.ts';
@@ -106,6 +115,20 @@ describe.each(modelNames())('%s', (name) => {
     const reached = network.parameters().filter(({ grad }) => (grad?.abs().sum().item() ?? 0) > 0);
     expect(reached.length).toBeGreaterThan(network.parameters().length / 2);
     network.zeroGrad();
+  });
+
+  it('trains in bfloat16 and channels-last', () => {
+    const copy = build(name).toMemoryFormat('channelsLast').train();
+    scope(() => {
+      const reordered = images.contiguous({ memoryFormat: 'channelsLast' });
+      const { logits, stages } = autocast(() => copy.callWithStages(reordered));
+      expect(new Set([logits, ...stages].map(({ dtype }) => dtype))).toEqual(new Set(['bfloat16']));
+      backward(logits.to('float32').square().sum());
+      const broken = copy.namedParameters().filter(([, { grad }]) => grad === null);
+      expect(broken).toEqual([]);
+      expect(logits.toNumbers().every(Number.isFinite)).toBe(true);
+    });
+    copy.dispose();
   });
 
   it('gives the same logits from its state dict, in channels-last memory and without leaking', () => {

@@ -45,7 +45,8 @@ export class NormRelu extends nn.BatchNorm2d {
 /** Batch normalisation and ReLU6, `min(max(x, 0), 6)`. */
 export class NormRelu6 extends nn.BatchNorm2d {
   override forward(input: Tensor): Tensor {
-    return super.forward(input).hardtanh_(0, 6);
+    // Not hardtanh, whose gradient LibTorch 1.13 lacks for bfloat16.
+    return super.forward(input).clamp_(0, 6);
   }
 }
 
