@@ -42,6 +42,7 @@ struct Operator {
   std::string name;
   std::vector<Overload> overloads;
   bool isInternal;
+  Guard guard;
 };
 
 /// Whether LibTorch keeps an operator for itself. It marks most with a leading underscore; their callers inside LibTorch
@@ -99,7 +100,7 @@ class OperatorIndex {
         return left.schema->overload_name() < right.schema->overload_name();
       });
       ids_.emplace(name, static_cast<int>(operators_.size()));
-      operators_.push_back({name, std::move(overloads), isInternalName(name)});
+      operators_.push_back({name, std::move(overloads), isInternalName(name), guardOf(name)});
     }
   }
   std::vector<Operator> operators_;
@@ -635,6 +636,7 @@ napi_value call(napi_env env, napi_callback_info) {
     call.readArguments();
     const Overload& overload = call.resolve(op);
     torch::jit::Stack stack = call.stackFor(overload);
+    if (op.guard) op.guard(*overload.schema, stack);
     overload.handle.callBoxed(&stack);
     results = giveResults(environment, std::move(stack), call.tensorHandles());
   });

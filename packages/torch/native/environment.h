@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -168,6 +169,10 @@ class Environment {
 /// Runs `body`, turning every C++ exception into the environment's `failure`. Returns whether it succeeded.
 template <typename Body>
 bool guarded(Environment& environment, Body&& body);
+
+/// Looks at a call's arguments before LibTorch does, and throws for those that would end the process.
+using Guard = std::function<void(const c10::FunctionSchema&, const torch::jit::Stack&)>;
+Guard guardOf(const std::string& qualified);
 
 void registerDispatch(napi_env env, napi_value exports);
 void registerTensors(napi_env env, napi_value exports);
