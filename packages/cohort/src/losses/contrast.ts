@@ -27,7 +27,7 @@ export interface ContrastOptions {
 }
 
 /** Stands for minus infinity; its product with zero is zero, not NaN. */
-const excluded = -1e30;
+export const excluded = -1e30;
 
 /**
  * Similarities of every sample in every network to every sample in every other: `S[i, j] = e_i e_j^T / tau`.

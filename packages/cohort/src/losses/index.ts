@@ -10,4 +10,5 @@ export {
 export { logitDistillation, softDivergence, targetDistillation } from './distillation.ts';
 export { LossError } from './errors.ts';
 export { layerwiseContrast, termsCounted, weightsAcross } from './layerwise.ts';
+export { memoryContrast, updateBank, type ContrastSamples } from './memoryBank.ts';
 export { rampUp } from './rampUp.ts';

@@ -7,9 +7,10 @@ const collapseMargin = 0.02;
  * What to tell the user, or undefined when all is well.
  *
  * @param loss mean over the networks of the contrastive loss inside a network
+ * @param candidates contrast samples of an anchor: B - 1 inside the batch
  */
-export function describeCollapse(loss: number, batchSize: number): string | undefined {
-  const uninformed = Math.log(batchSize - 1);
+export function describeCollapse(loss: number, candidates: number): string | undefined {
+  const uninformed = Math.log(candidates);
   if (Math.abs(loss - uninformed) > collapseMargin) return undefined;
-  return `The embeddings say nothing yet: VCL is ${loss.toFixed(3)} a network, and ln(B - 1) = ${uninformed.toFixed(3)} is what random ones give. If this lasts, set method.rampUpEpochs or lower method.weights.softVcl and softIcl.`;
+  return `The embeddings say nothing yet: VCL is ${loss.toFixed(3)} a network, and ln(${candidates}) = ${uninformed.toFixed(3)} is what random ones give. If this lasts, set method.rampUpEpochs or lower method.weights.softVcl and softIcl.`;
 }

@@ -86,7 +86,7 @@ export class LayerwiseMutualContrastiveLearning implements Method {
 
   diagnose(means: Readonly<Record<string, number>>, batchSize: number): string | undefined {
     const { vcl = 0, matchWeight = 0 } = means;
-    return describeCollapse(vcl / (matchWeight * termsCounted(this.#stagesPerNetwork)), batchSize);
+    return describeCollapse(vcl / (matchWeight * termsCounted(this.#stagesPerNetwork)), batchSize - 1);
   }
 }
 

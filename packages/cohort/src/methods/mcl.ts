@@ -6,30 +6,44 @@ import { autocast } from '@cohort/torch';
 import { classification, logitDistillation, mutualContrast, rampUp } from '../losses/index.ts';
 import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from './embeddingHead.ts';
+import type { MemoryBanks } from './memoryBank.ts';
 import type { LossTerm, Method, MethodContext, StepInput } from './method.ts';
 import { inFullPrecision } from './precision.ts';
+import { RememberedContrast } from './rememberedContrast.ts';
 import type { MclSettings } from './settings.ts';
 
-/** MCL with the batch as contrast samples. */
+/** MCL with the batch as contrast samples, or remembered embeddings where `memory` is set. */
 export class MutualContrastiveLearning implements Method {
-  readonly modules: { readonly heads: EmbeddingHeads };
+  readonly modules: { readonly heads: EmbeddingHeads; readonly memory?: MemoryBanks };
   readonly #networks: MethodContext['networks'];
   readonly #settings: MclSettings;
+  readonly #memory: RememberedContrast | null;
 
   constructor(context: MethodContext, settings: MclSettings) {
     this.#networks = context.networks;
     this.#settings = settings;
     const widths = context.networks.map((network) => network.embeddingSize);
-    this.modules = { heads: new EmbeddingHeads(widths, settings.embeddingSize, context.generator) };
+    const heads = new EmbeddingHeads(widths, settings.embeddingSize, context.generator);
+    const { memory, embeddingSize } = settings;
+    this.#memory = memory === null ? null : new RememberedContrast(context, memory, embeddingSize);
+    this.modules = this.#memory === null ? { heads } : { heads, memory: this.#memory.banks };
   }
 
-  terms({ images, labels, epoch }: StepInput): Record<string, LossTerm> {
+  get notice(): string | null {
+    return this.#memory?.notice ?? null;
+  }
+
+  terms(step: StepInput): Record<string, LossTerm> {
+    const { images, labels, epoch } = step;
     const { weights, temperature, distillationTemperature, rampUpEpochs } = this.#settings;
     const outputs = this.#networks.map((network) => network.call(images));
     const logits = outputs.map((output) => inFullPrecision(output.logits));
     const contrast = autocast(() => {
       const embeddings = this.modules.heads.call(outputs.map((output) => inFullPrecision(output.embedding)));
-      return mutualContrast(embeddings, labels, { temperature, distillationTemperature });
+      const options = { temperature, distillationTemperature };
+      return this.#memory === null
+        ? mutualContrast(embeddings, labels, options)
+        : this.#memory.terms(embeddings, step, options);
     }, false);
     const soft = rampUp(epoch, rampUpEpochs);
     return {
@@ -49,7 +63,13 @@ export class MutualContrastiveLearning implements Method {
     };
   }
 
+  afterStep(step: StepInput): void {
+    this.#memory?.afterStep(step);
+  }
+
   diagnose(means: Readonly<Record<string, number>>, batchSize: number): string | undefined {
-    return describeCollapse((means.vcl ?? 0) / this.#networks.length, batchSize);
+    const { memory } = this.#settings;
+    const candidates = memory === null ? batchSize - 1 : memory.positives + memory.negatives;
+    return describeCollapse((means.vcl ?? 0) / this.#networks.length, candidates);
   }
 }

@@ -8,6 +8,8 @@ export interface MethodContext {
   readonly classes: number;
   /** Source of the initial weights of the method's own modules. */
   readonly generator: Generator;
+  /** Labels of the training images, by index; absent where no images are to be trained on. */
+  readonly trainingLabels?: ArrayLike<number>;
 }
 
 /** One training step as a method sees it. */
@@ -18,6 +20,8 @@ export interface StepInput {
   readonly labels: Tensor;
   /** Epochs done, from 0. */
   readonly epoch: number;
+  /** Positions of the samples among the training images, `[B]`; absent where samples are not from there. */
+  readonly indices?: Int32Array;
 }
 
 /** A loss term: its value, and what it is multiplied by in the sum. */
@@ -30,6 +34,9 @@ export interface LossTerm {
 export interface Method {
   /** Modules that exist only in training: their parameters are optimised and saved with the networks'. */
   readonly modules: Readonly<Record<string, nn.AnyModule>>;
+
+  /** What a user should know before training starts, e.g. how much memory the method takes. */
+  readonly notice?: string | null;
 
   /** Runs the networks on a batch and names what they are to minimise; called inside a scope. */
   terms(step: StepInput): Record<string, LossTerm>;

@@ -36,6 +36,18 @@ export const mclSettings = z.strictObject({
     })
     .prefault({}),
   ...contrastSettings,
+  /** Contrast with remembered embeddings, for many classes; null, the default, contrasts inside the batch. */
+  memory: z
+    .strictObject({
+      /** Images of the anchor's class beside itself. */
+      positives: z.int().min(1).max(1024).default(2),
+      /** Images of other classes. */
+      negatives: z.int().min(1).max(1_048_576).default(8192),
+      /** Share of the old embedding when an image is seen again. */
+      bankMomentum: z.number().min(0).lt(1).default(0.5),
+    })
+    .nullable()
+    .default(null),
 });
 
 /** Layer-wise mutual contrastive learning (arXiv 2207.11518); defaults are the published settings. */
@@ -64,6 +76,9 @@ export const methodSchemas = {
 
 /** Resolved settings of MCL. */
 export type MclSettings = z.output<typeof mclSettings>;
+
+/** Resolved settings of memory banks. */
+export type MemorySettings = NonNullable<MclSettings['memory']>;
 
 /** Resolved settings of layer-wise MCL. */
 export type LmclSettings = z.output<typeof lmclSettings>;

@@ -19,11 +19,24 @@ export interface Cohort {
   readonly method: Method;
 }
 
-/** Builds the cohort of a recipe. The networks' first weights depend on seed and place only, not on the method. */
-export function createCohort(recipe: ResolvedRecipe, input: CohortInput): Cohort {
+/**
+ * Builds the cohort of a recipe. The networks' first weights depend on seed and place only, not on the method.
+ *
+ * @param trainingLabels of the images that it will be trained on, by index
+ */
+export function createCohort(
+  recipe: ResolvedRecipe,
+  input: CohortInput,
+  trainingLabels: ArrayLike<number>,
+): Cohort {
   const networks = createNetworks(recipe, input);
   const generator = new Generator(hashKeys(RANDOM_PURPOSE.method, recipe.seed));
-  const method = createMethod(recipe.method, { networks, classes: input.classes, generator });
+  const method = createMethod(recipe.method, {
+    networks,
+    classes: input.classes,
+    generator,
+    trainingLabels,
+  });
   if (recipe.train.channelsLast) {
     for (const module of Object.values(method.modules)) module.toMemoryFormat('channelsLast');
   }

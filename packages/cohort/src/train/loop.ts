@@ -122,8 +122,8 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
     optimizer.learningRate = schedule(epoch + number / training.batchCount);
     const where = `in epoch ${epoch + 1}, step ${clock.steps + 1}`;
     const values = scope(() => {
-      const { images, labels } = training.batch(epoch, number);
-      const input: StepInput = { images, labels, epoch: epoch + number / training.batchCount };
+      const { images, labels, indices } = training.batch(epoch, number);
+      const input: StepInput = { images, labels, indices, epoch: epoch + number / training.batchCount };
       const result = trainStep(
         { method: cohort.method, optimizer, precision: recipe.train.precision },
         input,

@@ -103,6 +103,31 @@ describe('trainRun', () => {
     expect(liveTensorCount()).toBeLessThanOrEqual(before);
   });
 
+  it('says before training how much memory banks take, and saves them', async () => {
+    const told = new RememberingReporter();
+    const memory = { positives: 1, negatives: 8 };
+    const recipe = world.recipe({ method: { name: 'mcl', embeddingSize: 16, memory } });
+    const remembered = await trainRun(recipe, { command: '', signal: never, reporter: told });
+    expect(told.messages[0]).toMatch(/Memory banks: 2 networks x 64 images x 16 x 4 bytes/);
+    expect(weights(remembered, 'method-memory.safetensors')).toHaveLength(2 * 64 * 16);
+  });
+
+  it('trains layer by layer, saves every part of the method and releases every tensor', async () => {
+    const before = liveTensorCount();
+    const layerwise = await trainRun(world.recipe({ method: { name: 'l-mcl' } }), {
+      command: '',
+      ...silent,
+    });
+    expect(liveTensorCount()).toBe(before);
+    const files = readdirSync(openRun(layerwise.runFolder).checkpoint('last'));
+    expect(files.filter((file) => file.startsWith('method-'))).toEqual([
+      'method-aggregators.safetensors',
+      'method-branches.safetensors',
+      'method-heads.safetensors',
+      'method-matching.safetensors',
+    ]);
+  });
+
   it('is measured again by evaluateRun, to the same numbers', async () => {
     const measured = await evaluateRun(result.runFolder, silent);
     expect(measured.networks.map(({ accuracy }) => accuracy)).toEqual(
@@ -185,7 +210,7 @@ describe('trainRun with trouble', () => {
     });
     await trainRun(frozen, { command: 'test', signal: never, reporter });
     expect(reporter.warnings.join()).toMatch(
-      /embeddings say nothing yet: VCL is 2\.7\d\d a network, and ln\(B - 1\) = 2\.708/,
+      /embeddings say nothing yet: VCL is 2\.7\d\d a network, and ln\(15\) = 2\.708/,
     );
   });
 });

@@ -37,7 +37,13 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   seedDefaultGenerator(recipe.seed);
   const data = await loadRecipeData(recipe);
   const { dataset, normalisation } = data;
-  const cohort = createCohort(recipe, { classes: dataset.classes.length, channels: dataset.channels });
+  const cohort = createCohort(
+    recipe,
+    { classes: dataset.classes.length, channels: dataset.channels },
+    dataset.train.labels,
+  );
+  const { notice = null } = cohort.method;
+  if (notice !== null) options.reporter.message(notice);
   const modules = cohortModules(recipe, cohort);
   const optimizer = createOptimizer(
     recipe,

@@ -63,6 +63,7 @@ function run(rounding: (typeof roundings)[number]): Outcome {
       distillationTemperature: golden.kd_temperature,
       embeddingSize: golden.feature_dim,
       rampUpEpochs: 0,
+      memory: null,
     },
   );
   fillModule(method.modules.heads, golden.fill_seed_heads);
