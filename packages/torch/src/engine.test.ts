@@ -47,12 +47,20 @@ describe('starting', () => {
     engine.dispose();
   });
 
-  test('with the allocator of the system', async () => {
-    const result = await engine.run('startProgram', [], [], { COHORT_ALLOCATOR: 'system' });
+  test('with the allocator of the system and a given number of threads', async () => {
+    const result = await engine.run('startProgram', [], [], {
+      COHORT_ALLOCATOR: 'system',
+      OMP_NUM_THREADS: '2',
+    });
     expect(result.stderr).toBe('');
-    expect(JSON.parse(result.stdout)).toEqual({ cachingAllocator: false, sum: 2_000_000, usedBytes: 0 });
+    expect(JSON.parse(result.stdout)).toEqual({
+      cachingAllocator: false,
+      sum: 2_000_000,
+      usedBytes: 0,
+      threads: 2,
+    });
     const usual = JSON.parse((await engine.run('startProgram')).stdout) as object;
-    expect(usual).toMatchObject({ cachingAllocator: true, sum: 2_000_000 });
+    expect(usual).toMatchObject({ cachingAllocator: true, sum: 2_000_000, threads: 1 });
   });
 
   test('without its addon, says what to run', async () => {
