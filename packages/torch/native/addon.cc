@@ -1,4 +1,6 @@
 // The module that Node loads: one Environment per thread of JavaScript, and the functions of the other files.
+#include <c10/util/Logging.h>
+
 #include "environment.h"
 
 namespace cohort {
@@ -99,7 +101,16 @@ napi_value lastError(napi_env env, napi_callback_info) {
   return result;
 }
 
+/// An error carries a stack trace that nobody is shown, and that takes milliseconds to put into words.
+void dropStackTraces() {
+#if COHORT_TORCH_VERSION < 20300
+  c10::SetStackTraceFetcher([] { return std::string(); });
+#endif
+}
+
 napi_value initialise(napi_env env, napi_value exports) {
+  static std::once_flag once;
+  std::call_once(once, dropStackTraces);
   installAllocator();
   auto* environment = new Environment(env);
   napi_set_instance_data(

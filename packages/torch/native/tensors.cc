@@ -112,10 +112,8 @@ napi_value toBytes(napi_env env, napi_callback_info info) {
     if (expected > 0) {
       at::NoGradGuard noGrad;
       const at::Tensor dense = source.layout() == at::kStrided ? source.detach() : source.detach().to_dense();
-      const at::Tensor plain = dense.resolve_conj().resolve_neg().to(at::kCPU).contiguous();
-      const void* const data = plain.data_ptr();
-      if (data == nullptr) throw ArgumentError("this tensor has no memory to copy from");
-      std::memcpy(bytes.data, data, expected);
+      // Copied straight into the array, whatever the strides and the device.
+      at::from_blob(bytes.data, dense.sizes(), at::TensorOptions().dtype(dense.scalar_type())).copy_(dense);
     }
     return toBoolean(env, true);
   });

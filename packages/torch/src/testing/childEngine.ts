@@ -51,7 +51,10 @@ export class ChildEngine {
     if (options.withAddon ?? true) symlinkSync(buildFolder, join(this.#folder, 'build'));
   }
 
-  /** Runs a program of this folder, e.g. `fuzzProgram`, in a process of its own. */
+  /**
+   * Runs a program of this folder, e.g. `fuzzProgram`, in a process of its own. Operators use one thread there: the
+   * programs compute little, and threads that wait for each other are slow where other processes run as well.
+   */
   run(
     program: string,
     parameters: readonly string[] = [],
@@ -59,7 +62,7 @@ export class ChildEngine {
     environment: Readonly<Record<string, string>> = {},
   ): Promise<ProgramResult> {
     const path = join(this.#folder, 'src', 'testing', `${program}.js`);
-    const options = { maxBuffer: 1 << 26, env: { ...process.env, ...environment } };
+    const options = { maxBuffer: 1 << 26, env: { ...process.env, OMP_NUM_THREADS: '1', ...environment } };
     return new Promise((resolve) => {
       const child = execFile(
         process.execPath,
