@@ -124,6 +124,11 @@ describe('checkpoints', () => {
     const writer = testRun(temporaryFolder());
     const run = openRun(writer.path);
     expect(runErrorOf(() => run.checkpoint('last')).message).toContain('the run has none yet');
+    const failed = testRun(temporaryFolder());
+    failed.fail(new Error('no data'));
+    expect(runErrorOf(() => openRun(failed.path).checkpoint('last')).message).toContain(
+      'the run failed before its first one: run the recipe again',
+    );
     for (const name of ['last', 'epoch-10']) writer.checkpointFolder(name, () => undefined);
     expect(run.checkpoints()).toEqual(['epoch-10', 'last']);
     const error = runErrorOf(() => run.checkpoint('best'));

@@ -4,7 +4,14 @@ import { dirname, join, resolve } from 'node:path';
 import { checkCheckpointName, findCheckpoint, listCheckpoints } from './checkpoints.ts';
 import { describeFileError, fileErrorCode, RunError } from './errors.ts';
 import { readMetrics, type MetricFilter, type MetricRecord } from './metrics.ts';
-import { checkRunInfo, FILES, parseJsonRecord, type JsonRecord, type RunInfo } from './schema.ts';
+import {
+  checkRunInfo,
+  FILES,
+  parseJsonRecord,
+  type JsonRecord,
+  type RunInfo,
+  type RunStatus,
+} from './schema.ts';
 
 /** What a folder of runs holds. */
 export interface RunList {
@@ -50,6 +57,14 @@ export function listRuns(root: string): RunList {
   runs.sort((a, b) => Date.parse(b.info.startedAt) - Date.parse(a.info.startedAt) || compare(b, a));
   return { runs, unreadable };
 }
+
+/** Why a run has no checkpoint at all, and what to do. */
+const WITHOUT_CHECKPOINT: Readonly<Record<RunStatus, string>> = {
+  running: 'the run has none yet: let it reach its first checkpoint',
+  finished: 'all of them were deleted: restore them from a copy or run the recipe again',
+  failed: 'the run failed before its first one: run the recipe again',
+  interrupted: 'the run was interrupted before its first one: run the recipe again',
+};
 
 /** One run folder, open for reading. */
 export class RunReader {
@@ -109,9 +124,7 @@ export class RunReader {
     if (found !== null) return found;
     const names = this.checkpoints();
     const remedy =
-      names.length === 0
-        ? 'the run has none yet: let it reach its first checkpoint'
-        : `choose one of: ${names.join(', ')}`;
+      names.length === 0 ? WITHOUT_CHECKPOINT[this.info.status] : `choose one of: ${names.join(', ')}`;
     throw new RunError(
       'missing-checkpoint',
       join(checkpoints, name),

@@ -27,7 +27,7 @@ export function loadRun(path: string): LoadedRun {
     classes: checkpoint.classes.length,
     channels: checkpoint.channels,
   });
-  loadModules(folder, networkFiles(recipe, networks));
+  loadModules(folder, checkpoint, networkFiles(recipe, networks));
   for (const network of networks) network.eval();
   return {
     recipe,

@@ -25,6 +25,7 @@ class Probe implements Method {
   constructor(
     readonly network: Network,
     readonly breaksAtCall = Infinity,
+    readonly ruinsAfterEpoch = Infinity,
   ) {}
 
   beforeEpoch(epoch: number): void {
@@ -43,6 +44,7 @@ class Probe implements Method {
 
   afterStep({ epoch }: StepInput): void {
     this.calls.push(`afterStep ${epoch}`);
+    if (epoch === this.ruinsAfterEpoch) this.network.classifier.weight.detach().fill_(NaN);
   }
 
   diagnose(): string {
@@ -50,7 +52,10 @@ class Probe implements Method {
   }
 }
 
-async function run(breaksAtCall?: number): Promise<{
+async function run(
+  breaksAtCall?: number,
+  ruinsAfterEpoch?: number,
+): Promise<{
   outcome: Promise<LoopOutcome>;
   probe: Probe;
   checkpoints: number[];
@@ -65,7 +70,7 @@ async function run(breaksAtCall?: number): Promise<{
   const data = await loadRecipeData(recipe);
   const [network] = createNetworks(recipe, { classes: 10, channels: 1 });
   if (network === undefined) throw new Error('no network');
-  const probe = new Probe(network, breaksAtCall);
+  const probe = new Probe(network, breaksAtCall, ruinsAfterEpoch);
   const optimizer = new optim.SGD(network.parameters(), { learningRate: 0.1 });
   const checkpoints: number[] = [];
   const rates: number[] = [];
@@ -108,7 +113,8 @@ describe('trainCohort', () => {
       'terms 1.5',
       'afterStep 1.5',
     ]);
-    expect(reporter.warnings).toEqual(['as the method says', 'as the method says']);
+    // Both epochs are diagnosed; the trouble is told when it begins.
+    expect(reporter.warnings).toEqual(['as the method says']);
   });
 
   it('asks the schedule for every step, and evaluates as often as the recipe says', async () => {
@@ -131,5 +137,13 @@ describe('trainCohort', () => {
     await expect(outcome).rejects.toThrow("The loss term 'broken' became -Infinity in epoch 2, step 4.");
     expect(checkpoints).toEqual([1]);
     expect(probe.network.classifier.weight.toNumbers()).toEqual(probe.weightsAtBreak);
+  });
+
+  it('stops when the test images show that the weights are ruined, before they become the last checkpoint', async () => {
+    const { outcome, checkpoints } = await run(undefined, 1.5);
+    await expect(outcome).rejects.toThrow(
+      'The negative log-likelihood of resnet8 on the test images became NaN after epoch 2, step 4.',
+    );
+    expect(checkpoints).toEqual([1]);
   });
 });

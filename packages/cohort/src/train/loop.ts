@@ -8,7 +8,7 @@ import type { ResolvedRecipe } from '../recipes/index.ts';
 import { cohortModules, type Cohort } from './cohort.ts';
 import { RunningMeans } from './means.ts';
 import type { Reporter } from './reporter.ts';
-import { trainStep, type TermValues } from './step.ts';
+import { NotFiniteError, trainStep, type TermValues } from './step.ts';
 
 /** What the loop records, to be written wherever the caller keeps its runs. */
 export interface LoopRecorder {
@@ -47,6 +47,13 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
   const { epochs, evaluateEveryEpochs, checkpointEveryEpochs } = recipe.train;
   const clock = new TrainingClock(epochs * training.imageCount);
   let score: CohortScore | null = null;
+  let diagnosis: string | undefined;
+  // What was learned since the last checkpoint would be lost otherwise.
+  const stop = (epochsDone: number): LoopOutcome => {
+    const { steps, imagesPerSecond } = clock;
+    if (steps > 0) recorder.checkpoint({ epoch: epochsDone, step: steps });
+    return { status: 'interrupted', epochs: epochsDone, steps, score, imagesPerSecond };
+  };
   for (const [, module] of cohortModules(recipe, cohort)) module.train();
   for (let epoch = 0; epoch < epochs; epoch += 1) {
     cohort.method.beforeEpoch?.(epoch);
@@ -54,34 +61,39 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     const learningRate = setup.schedule(epoch);
     setup.reporter.epochStart({ epoch: epoch + 1, epochs, stepsPerEpoch: training.batchCount, learningRate });
     const means = await trainEpoch(setup, epoch, clock);
-    if (means === null) {
-      return {
-        status: 'interrupted',
-        epochs: epoch,
-        steps: clock.steps,
-        score,
-        imagesPerSecond: clock.imagesPerSecond,
-      };
-    }
+    if (means === null) return stop(epoch);
     const isLast = epoch + 1 === epochs;
     const isEvaluated = isLast || (epoch + 1) % evaluateEveryEpochs === 0;
-    if (isEvaluated) score = await evaluateCohort(cohort.networks, setup.test, () => setImmediate());
+    if (isEvaluated) {
+      score = await evaluateCohort(cohort.networks, setup.test, () => setImmediate());
+      assertScoreFinite(score, cohort, `after epoch ${epoch + 1}, step ${clock.steps}`);
+    }
     const seconds = (performance.now() - startedAt) / 1000;
     reportEpoch(setup, { epoch: epoch + 1, seconds, terms: means, score: isEvaluated ? score : null }, clock);
+    const found = cohort.method.diagnose?.(means, recipe.train.batchSize);
+    // Told when it begins: the same words after every epoch would bury all else.
+    if (found !== undefined && diagnosis === undefined) {
+      recorder.warning(found);
+      setup.reporter.warning(found);
+    }
+    diagnosis = found;
+    if (signal.aborted && !isLast) return stop(epoch + 1);
     if (isLast || (epoch + 1) % checkpointEveryEpochs === 0) {
       recorder.checkpoint({ epoch: epoch + 1, step: clock.steps });
     }
-    if (signal.aborted && !isLast) {
-      return {
-        status: 'interrupted',
-        epochs: epoch + 1,
-        steps: clock.steps,
-        score,
-        imagesPerSecond: clock.imagesPerSecond,
-      };
-    }
   }
   return { status: 'finished', epochs, steps: clock.steps, score, imagesPerSecond: clock.imagesPerSecond };
+}
+
+/** Weights can be finite and yet so large that nothing which comes out of them is. */
+function assertScoreFinite(score: CohortScore, cohort: Cohort, where: string): void {
+  for (const [index, { negativeLogLikelihood: value }] of score.networks.entries()) {
+    if (Number.isFinite(value)) continue;
+    const name = cohort.names[index] ?? '';
+    throw new NotFiniteError(
+      `The negative log-likelihood of ${name} on the test images became ${value} ${where}`,
+    );
+  }
 }
 
 /** Counts what was done and measures how fast, training steps only. */
@@ -178,9 +190,4 @@ function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock
     terms,
     ...(score === null ? {} : { accuracies }),
   });
-  const diagnosis = cohort.method.diagnose?.(terms, recipe.train.batchSize);
-  if (diagnosis !== undefined) {
-    recorder.warning(diagnosis);
-    reporter.warning(diagnosis);
-  }
 }

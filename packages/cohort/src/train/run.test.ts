@@ -8,6 +8,7 @@ import { evaluateRun } from '../evaluate/evaluateRun.ts';
 import { predictRun } from '../evaluate/predictRun.ts';
 import { parseRecipe } from '../recipes/index.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
+import { readCheckpointInfo } from './checkpoint.ts';
 import { SilentReporter } from './reporter.ts';
 import { trainRun, type TrainResult } from './run.ts';
 
@@ -24,7 +25,10 @@ afterAll(() => {
 
 function weights(result: TrainResult, file: string): number[] {
   const { tensors } = loadTensors(join(openRun(result.runFolder).checkpoint('last'), file));
-  return [...tensors.values()].flatMap((tensor) => tensor.toNumbers());
+  const numbers = [...tensors.values()].flatMap((tensor) => tensor.toNumbers());
+  // Not left to the garbage collector, since tests count what is alive.
+  for (const tensor of tensors.values()) tensor.dispose();
+  return numbers;
 }
 
 describe('trainRun', () => {
@@ -170,7 +174,21 @@ describe('trainRun with trouble', () => {
     expect(reporter.steps).toHaveLength(6);
     const run = openRun(result.runFolder);
     expect(run.info.status).toBe('interrupted');
-    expect(run.checkpoints()).toEqual(['last']);
+    // What was learned after the checkpoint of epoch 1 is kept.
+    expect(readCheckpointInfo(run.checkpoint('last'))).toMatchObject({ epoch: 1, step: 6 });
+    await expect(evaluateRun(result.runFolder, silent)).resolves.toMatchObject({ ensemble: { images: 40 } });
+  });
+
+  it('writes no checkpoint of a training that was stopped before its first step', async () => {
+    const result = await trainRun(world.recipe(), {
+      command: 'test',
+      signal: AbortSignal.abort(),
+      reporter: new SilentReporter(),
+    });
+    expect(result.status).toBe('interrupted');
+    await expect(evaluateRun(result.runFolder, silent)).rejects.toThrow(
+      /no such checkpoint: the run was interrupted before its first one/,
+    );
   });
 
   it('ends a run whose loss is not finite as failed, with the term and the step', async () => {
@@ -179,7 +197,7 @@ describe('trainRun with trouble', () => {
       train: { epochs: 3, batchSize: 16, optimizer: { name: 'sgd', learningRate: 1e30, weightDecay: 0 } },
     });
     const message =
-      /The loss term '\w+' became (NaN|-?Infinity) in epoch 1, step 2\. The weights before this step are kept/;
+      /The loss term '\w+' became (NaN|-?Infinity) in epoch 1, step 2\. .* No checkpoint was written before/;
     await expect(
       trainRun(explosive, { command: 'test', signal: never, reporter: new SilentReporter() }),
     ).rejects.toThrow(message);
@@ -187,6 +205,25 @@ describe('trainRun with trouble', () => {
     const { info } = openRun(join(world.runs, folder ?? ''));
     expect(info.status).toBe('failed');
     expect(info.failure).toMatch(message);
+  });
+
+  it('keeps the last good checkpoint when the weights blow up, and says where it is', async () => {
+    const explosive = world.recipe({
+      name: 'late',
+      train: {
+        epochs: 8,
+        batchSize: 64,
+        checkpointEveryEpochs: 1,
+        // Too much for the second or third step, not for the first.
+        optimizer: { name: 'sgd', learningRate: 300, weightDecay: 0 },
+        schedule: { name: 'constant' },
+      },
+    });
+    const training = trainRun(explosive, { command: 'test', ...silent });
+    await expect(training).rejects.toThrow(/The last good checkpoint is \/.*late.*\/checkpoints\/last\.$/);
+    const folder = join(world.runs, readdirSync(world.runs).find((name) => name.startsWith('late')) ?? '');
+    const measured = await evaluateRun(folder, silent);
+    expect(measured.ensemble.negativeLogLikelihood).toBeGreaterThan(0);
   });
 
   it('leaves no run folder behind when the data cannot be read', async () => {

@@ -3,13 +3,14 @@ import { createRun, type RunWriter } from '@cohort/runs';
 import { engineInfo, seedDefaultGenerator, setThreads, type nn, type optim } from '@cohort/torch';
 import type { CohortScore } from '../evaluate/accuracy.ts';
 import { stringifyRecipe, type ResolvedRecipe } from '../recipes/index.ts';
-import { writeCheckpoint, type CheckpointInfo } from './checkpoint.ts';
+import { assertWeightsFinite, writeCheckpoint, type CheckpointInfo } from './checkpoint.ts';
 import { cohortModules, createCohort, type Cohort } from './cohort.ts';
 import { createTestLoader, createTrainingLoader, loadRecipeData } from './data.ts';
 import { describeMachine } from './environment.ts';
 import { trainCohort, type LoopOutcome, type LoopRecorder } from './loop.ts';
 import { createOptimizer, createSchedule } from './optimizer.ts';
 import type { Reporter } from './reporter.ts';
+import { NotFiniteError } from './step.ts';
 
 /** What a run is started with, beside its recipe. */
 export interface TrainOptions {
@@ -85,7 +86,8 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
     if (outcome.status === 'finished') run.finish(summary(cohort, outcome, seconds));
     else run.interrupt();
     return result(run, cohort, outcome, seconds);
-  } catch (error) {
+  } catch (thrown) {
+    const error = thrown instanceof NotFiniteError ? thrown.withLastGood(run.lastGoodCheckpoint) : thrown;
     run.fail(error);
     throw error;
   } finally {
@@ -112,6 +114,8 @@ function createRecorder(
       run.metrics({ kind: 'epoch', timeMs: timeMs(), ...record });
     },
     checkpoint: (position) => {
+      // A training that has blown up must not take the place of the last good checkpoint.
+      assertWeightsFinite(modules, position);
       run.checkpointFolder('last', (folder) => {
         writeCheckpoint(folder, modules, optimizer, checkpointInfo(position));
       });

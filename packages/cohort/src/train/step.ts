@@ -2,16 +2,27 @@
 import { autocast, backward, ops, scope, type optim, type Tensor } from '@cohort/torch';
 import type { Method, StepInput } from '../methods/method.ts';
 
-/** A loss term became infinite or not a number; the weights before this step are still good. */
+/** A loss term or a weight became infinite or not a number. */
 export class NotFiniteError extends Error {
   override readonly name = 'NotFiniteError';
-  readonly term: string;
+  readonly #what: string;
 
-  constructor(term: string, value: number, where: string) {
+  /**
+   * @param what what became of which value and where: `The loss term 'vcl' became NaN in epoch 3, step 120`
+   * @param lastGood the checkpoint to fall back to; null where none was written, left out where none is known of
+   */
+  constructor(what: string, lastGood?: string | null) {
+    const kept =
+      lastGood === null ? ' No checkpoint was written before.' : ` The last good checkpoint is ${lastGood}.`;
     super(
-      `The loss term '${term}' became ${value} ${where}. The weights before this step are kept. Lower train.optimizer.learningRate, lengthen train.schedule.warmupEpochs, or raise method.temperature.`,
+      `${what}. Lower train.optimizer.learningRate, lengthen train.schedule.warmupEpochs, or raise method.temperature.${lastGood === undefined ? '' : kept}`,
     );
-    this.term = term;
+    this.#what = what;
+  }
+
+  /** The same error, with the checkpoint to fall back to. */
+  withLastGood(lastGood: string | null): NotFiniteError {
+    return new NotFiniteError(this.#what, lastGood);
   }
 }
 
@@ -58,6 +69,8 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
 }
 
 function assertFinite(term: string, value: number, where: string): number {
-  if (!Number.isFinite(value)) throw new NotFiniteError(term, value, where);
+  if (!Number.isFinite(value)) {
+    throw new NotFiniteError(`The loss term '${term}' became ${value} ${where}`);
+  }
   return value;
 }
