@@ -2,7 +2,7 @@
 import { createInterface } from 'node:readline';
 import { readFileSync } from 'node:fs';
 import { engineInfo, Generator, ops, optim, seedDefaultGenerator } from '@cohort/torch';
-import { createMethod, createNetwork, trainStep } from 'cohort';
+import { createMethod, createNetwork, resolveRecipe, trainStep } from 'cohort';
 
 const option = (name, fallback) => {
   const index = process.argv.indexOf(`--${name}`);
@@ -21,14 +21,17 @@ function makeStep() {
       'channelsLast',
     ),
   );
-  const settings = {
-    name: 'mcl',
-    weights: { vcl: 0.1, icl: 0.1, softVcl: 1, softIcl: 1, logit: 0 },
-    temperature: 0.1,
-    distillationTemperature: 3,
-    embeddingSize: 128,
-    rampUpEpochs: 0,
-  };
+  // The published settings, with whatever else has a default.
+  const { method: settings } = resolveRecipe(
+    {
+      name: 'benchmark',
+      data: { dataset: 'fashion-mnist' },
+      networks: [{ model: 'resnet32' }, { model: 'resnet32' }],
+      method: { name: 'mcl' },
+      train: { epochs: 1 },
+    },
+    { source: 'the benchmark' },
+  );
   const method = createMethod(settings, { networks, classes, generator });
   const modules = [...networks, ...Object.values(method.modules)];
   const optimizer = new optim.SGD(
