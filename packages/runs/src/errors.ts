@@ -108,6 +108,8 @@ export function describeFileError(
       return build('missing', `${path} does not exist: check the path`);
     case 'ENOTDIR':
       return build('missing', `a part of ${path} is a file where a folder was expected: check the path`);
+    case 'EEXIST':
+      return build('io', `${path} is a file where a folder was expected: choose another folder`);
     case 'EMFILE':
     case 'ENFILE':
       return build(

@@ -1,9 +1,36 @@
 /** Files are replaced whole or not at all, and a failed append leaves no half line. */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { appendWhole, syncTree, writeFileAtomic } from './files.ts';
+import { appendWhole, makeFolders, syncTree, writeFileAtomic } from './files.ts';
 import { fillUp, makeReadOnly, runErrorOf, smallDisk, temporaryFolder, textOf } from './testing.ts';
+
+describe('makeFolders', () => {
+  test('makes what is missing and keeps what is there', () => {
+    const path = join(temporaryFolder(), 'a', 'b', 'c');
+    makeFolders(path);
+    writeFileSync(join(path, 'kept'), '');
+    makeFolders(path);
+    expect(readdirSync(path)).toEqual(['kept']);
+  });
+
+  test('a file in the way is told, and so is a place where nothing can be made', () => {
+    const file = join(temporaryFolder(), 'file');
+    writeFileSync(file, '');
+    expect(() => {
+      makeFolders(file);
+    }).toThrow(/EEXIST/);
+    expect(() => {
+      makeFolders(join(file, 'a', 'b'));
+    }).toThrow(/ENOTDIR/);
+  });
+
+  test.runIf(existsSync('/proc/self'))('returns where the system refuses with "no such file"', () => {
+    expect(() => {
+      makeFolders('/proc/runs/a');
+    }).toThrow(/ENOENT.*\/proc\/runs'/);
+  });
+});
 
 describe('writeFileAtomic', () => {
   test('writes text and bytes, replaces, and leaves nothing beside the file', () => {

@@ -2,13 +2,16 @@
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -50,6 +53,23 @@ export function replaceFile(path: string, data: string | Uint8Array): void {
     throw error;
   }
   syncFolder(dirname(path));
+}
+
+/**
+ * Makes a folder with those above it. `mkdirSync` can do that too, but in Node 20 it never returns where the system
+ * answers "no such file" for a folder whose parent is there, as under /proc.
+ * Errors of the file system come out as they are.
+ */
+export function makeFolders(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const code = fileErrorCode(error);
+    if (code === 'EEXIST' && statSync(path).isDirectory()) return;
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
+    makeFolders(dirname(path));
+    makeFolders(path);
+  }
 }
 
 /**

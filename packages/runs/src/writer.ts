@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { checkCheckpointName, replaceCheckpoint } from './checkpoints.ts';
 import { describeFileError, fileErrorCode, messageOf, RunError } from './errors.ts';
-import { appendWhole, removeQuietly, replaceFile, syncTree } from './files.ts';
+import { appendWhole, makeFolders, removeQuietly, replaceFile, syncTree } from './files.ts';
 import { encodeMetric, type MetricRecord } from './metrics.ts';
 import { runId } from './runId.ts';
 import { FILES, formatJsonRecord, RUN_SCHEMA_VERSION, type JsonRecord, type RunInfo } from './schema.ts';
@@ -38,7 +38,7 @@ export function createRun(options: RunOptions): RunWriter {
   const root = resolve(options.root);
   const environment = formatJsonRecord(options.environment, join(root, FILES.environment));
   try {
-    mkdirSync(root, { recursive: true });
+    makeFolders(root);
   } catch (error) {
     throw describeFileError(error, 'make the folder for runs', root);
   }
