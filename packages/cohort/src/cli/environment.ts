@@ -11,7 +11,7 @@ export interface CliEnvironment {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Milliseconds on a clock that never goes back. */
   readonly now: () => number;
-  /** Calls the listener at every Ctrl-C until the function given back is called. */
+  /** Calls the listener at every Ctrl-C, and when the system asks the process to end, until the function given back is called. */
   readonly onInterrupt: (listener: () => void) => () => void;
   /** Leaves at once. */
   readonly exit: (code: number) => void;
@@ -34,8 +34,11 @@ export function processEnvironment(): CliEnvironment {
     variables: process.env,
     now: () => performance.now(),
     onInterrupt: (listener) => {
-      process.on('SIGINT', listener);
-      return () => process.off('SIGINT', listener);
+      // SIGTERM is how schedulers, containers and `timeout` ask; what was learned is worth as much then.
+      for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, listener);
+      return () => {
+        for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, listener);
+      };
     },
     exit: (code) => process.exit(code),
     recipesFolder: recipesFolder(),

@@ -19,7 +19,7 @@ const EXIT_CODE_TEXT: readonly (readonly [code: string, meaning: string])[] = [
   ['0', 'success'],
   ['1', 'failure: one message on stderr says what was wrong and what to do'],
   ['2', 'wrong usage of the command line'],
-  ['130', 'stopped by Ctrl-C (the first stops at the next step, the second at once)'],
+  ['130', 'stopped by Ctrl-C or SIGTERM (the first stops at the next step, the second at once)'],
 ];
 
 /** Usage, every command in full, recipes, examples, exit codes, environment. */

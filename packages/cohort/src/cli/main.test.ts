@@ -134,6 +134,7 @@ describe('cohort --help', () => {
     expect(code).toBe(0);
     expect(out).toContain('Usage: cohort predict [options] <run> <images...>');
     expect(out).toContain('--top <count>');
+    expect(await run(['predict', '-h'])).toEqual(await run(['predict', '--help']));
   });
 
   it('shows the version', async () => {

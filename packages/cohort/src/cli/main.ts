@@ -1,6 +1,7 @@
 /** The `cohort` command: builds the program, runs it, and gives back the exit code. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { widthOf } from '../train/consoleReporter.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, shellCommand, showFailure, withCommonOptions } from './command.ts';
 import { addDoctorCommand } from './doctor.ts';
@@ -61,15 +62,15 @@ function buildProgram(
   const program = new Command('cohort')
     .description('Train small vision networks that teach each other, by mutual contrastive learning.')
     .version(packageVersion(), '--version', 'show the version')
-    .helpOption('--help', 'show help')
+    .helpOption('-h, --help', 'show help')
     .helpCommand(false)
     .usage('<command> [arguments] [options]')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
-      getOutHelpWidth: () => stdout.columns ?? 100,
-      getErrHelpWidth: () => stderr.columns ?? 100,
+      getOutHelpWidth: () => widthOf(stdout, 100),
+      getErrHelpWidth: () => widthOf(stderr, 100),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })

@@ -168,6 +168,12 @@ describe('in a terminal', () => {
     expect(screenOf(output.text)).toEqual(['epoch 3/40  step 12/31  1,234 images/s  2 min 10 s left']);
   });
 
+  it('takes 80 columns where the terminal does not know its size and says 0', () => {
+    const { reporter, output } = setUp(true, { columns: 0 });
+    reporter.step(step);
+    expect(Math.max(...screenOf(output.text).map((row) => row.length))).toBeGreaterThan(60);
+  });
+
   it('puts messages above the live line', () => {
     const { reporter, output } = setUp(true);
     reporter.step(step);

@@ -23,6 +23,12 @@ export interface ConsoleReporterOptions {
   readonly quiet?: boolean;
 }
 
+/** Columns of a terminal; one that does not know its size says 0. */
+export function widthOf(stream: ConsoleStream, otherwise = 80): number {
+  const { columns = 0 } = stream;
+  return columns > 0 ? columns : otherwise;
+}
+
 /** A terminal need not be told more often; each redraw costs a few dozen microseconds and flickers. */
 const REDRAW_MS = 100;
 /** Inside a long epoch, a log shows a sign of life this often. */
@@ -101,7 +107,7 @@ export class ConsoleReporter implements Reporter {
   }
 
   #draw(parts: readonly string[]): void {
-    const rows = layOut(parts, this.#options.output.columns ?? 80);
+    const rows = layOut(parts, widthOf(this.#options.output));
     this.#options.output.write(`${this.#erasure()}${rows.join('\n')}`);
     this.#rows = rows;
   }
