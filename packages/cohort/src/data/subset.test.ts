@@ -82,7 +82,7 @@ describe('stratifiedIndices', () => {
     const error = await dataErrorOf(() => stratifiedIndices(uneven, { count, classCount: 3, seed: 1 }));
     expect(error.kind).toBe('argument');
     expect(error.message).toContain(
-      `expected a whole number of images from 3 (one of every class) to 100 (all), got ${count}. Change data.trainImages`,
+      `expected a whole number of images from 3 (one of every class) to 100 (all), got ${count}. Change the number of images`,
     );
   });
 

@@ -11,6 +11,8 @@ export interface SubsetOptions {
   /** Number of classes of the dataset. */
   classCount: number;
   seed: number;
+  /** The setting that asks for the images, for the message: `data.trainImages`. */
+  setting?: string;
 }
 
 /**
@@ -44,7 +46,7 @@ export function takeImages(split: ImageSplit, shape: ImageShape, indices: Int32A
  * @throws {@link DataError} `argument` when `count` is more than there are, or too few for one image of every class.
  */
 export function stratifiedIndices(labels: Uint8Array | Int32Array, options: SubsetOptions): Int32Array {
-  const { count, classCount, seed } = options;
+  const { count, classCount, seed, setting = 'the number of images' } = options;
   const members = Array.from({ length: classCount }, (): number[] => []);
   for (const [index, label] of labels.entries()) {
     const ofClass = members[label];
@@ -61,6 +63,7 @@ export function stratifiedIndices(labels: Uint8Array | Int32Array, options: Subs
   const shares = classShares(
     members.map((ofClass) => ofClass.length),
     count,
+    setting,
   );
   const chosen = members.flatMap((ofClass, label) =>
     shuffleInPlace(ofClass, RANDOM_PURPOSE.subset, seed, label).slice(0, shares[label] ?? 0),
@@ -72,19 +75,19 @@ export function stratifiedIndices(labels: Uint8Array | Int32Array, options: Subs
 export function stratifiedSubset(
   split: ImageSplit,
   dataset: Pick<ImageDataset, 'channels' | 'height' | 'width' | 'classes'>,
-  options: { count: number | null; seed: number },
+  options: { count: number | null; seed: number; setting?: string },
 ): ImageSplit {
   if (options.count === null) return split;
   const indices = stratifiedIndices(split.labels, {
-    count: options.count,
     classCount: dataset.classes.length,
-    seed: options.seed,
+    ...options,
+    count: options.count,
   });
   return takeImages(split, dataset, indices);
 }
 
 /** How many of `count` each class gets: largest remainder, and at least one for every class that is not empty. */
-function classShares(classSizes: readonly number[], count: number): number[] {
+function classShares(classSizes: readonly number[], count: number, setting: string): number[] {
   const total = classSizes.reduce((sum, size) => sum + size, 0);
   const present = classSizes.filter((size) => size > 0).length;
   if (!Number.isInteger(count) || count > total || count < present || count < 1) {
@@ -92,7 +95,7 @@ function classShares(classSizes: readonly number[], count: number): number[] {
       operation: 'taking a stratified subset',
       expected: `a whole number of images from ${present} (one of every class) to ${total} (all)`,
       received: `${count}`,
-      remedy: 'Change data.trainImages or data.testImages; null takes all.',
+      remedy: `Change ${setting}; null takes all.`,
     });
   }
   const quotas = classSizes.map((size) => (size * count) / total);

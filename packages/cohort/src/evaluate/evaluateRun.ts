@@ -22,7 +22,7 @@ export async function evaluateRun(
   runPath: string,
   options: { readonly signal: AbortSignal; readonly reporter: Reporter },
 ): Promise<EvaluateResult> {
-  const run = loadRun(runPath);
+  const run = loadRun(runPath, options.reporter);
   const data = await loadRecipeData(run.recipe);
   const loader = createTestLoader(run.recipe, { ...data, normalisation: run.checkpoint.normalisation });
   try {

@@ -1,9 +1,10 @@
 /** Opens a run for use: its recipe, and its networks with the weights of its last checkpoint, ready to evaluate. */
 import { openRun } from '@cohort/runs';
-import { setThreads } from '@cohort/torch';
 import type { Network } from '../models/index.ts';
 import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { loadModules, readCheckpointInfo, type CheckpointInfo } from '../train/checkpoint.ts';
+import { applyThreads } from '../train/environment.ts';
+import type { Reporter } from '../train/reporter.ts';
 import { createNetworks, networkFiles, networkNames } from '../train/cohort.ts';
 
 /** A run's networks, in evaluation mode. */
@@ -17,10 +18,10 @@ export interface LoadedRun {
 }
 
 /** @throws {RunError} when the folder is no run or has no checkpoint; CheckpointError when it does not fit its recipe. */
-export function loadRun(path: string): LoadedRun {
+export function loadRun(path: string, reporter: Pick<Reporter, 'warning'>): LoadedRun {
   const run = openRun(path);
   const recipe = parseRecipe(run.recipe, `${path}/recipe.yaml`);
-  if (recipe.engine.threads !== null) setThreads(recipe.engine.threads);
+  applyThreads(recipe, reporter);
   const folder = run.checkpoint('last');
   const checkpoint = readCheckpointInfo(folder);
   const networks = createNetworks(recipe, {

@@ -38,7 +38,7 @@ export async function predictRun(
   imagePaths: readonly string[],
   options: PredictOptions,
 ): Promise<readonly Prediction[]> {
-  const run = loadRun(runPath);
+  const run = loadRun(runPath, options.reporter);
   const { checkpoint, networks, names } = run;
   const normaliser = new BatchNormaliser(checkpoint.normalisation);
   const { channels, height, width, classes } = checkpoint;

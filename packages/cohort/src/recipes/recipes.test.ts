@@ -108,6 +108,9 @@ describe('a recipe with wrong settings', () => {
     expect(problemsOf({ ...minimal, seed: -1 })).toEqual([
       'seed: expected a whole number of at least 0 and at most 4294967295, came -1',
     ]);
+    expect(problemsOf({ ...minimal, train: { epochs: 1, optimizer: { weightDecay: 1e300 } } })).toEqual([
+      'train.optimizer.weightDecay: expected a number of at least 0 and at most 3.4e+38, came 1e+300',
+    ]);
     expect(problemsOf({ ...minimal, networks: [{ model: 'resnet9' }, { model: 'resnet8' }] })).toEqual([
       `networks.0.model: expected one of ${architectureNames.join(', ')}, came "resnet9"; did you mean resnet8?`,
     ]);

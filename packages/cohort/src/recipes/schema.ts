@@ -12,21 +12,26 @@ function withDefaultName<Options extends z.ZodType>(name: string, schema: Option
   }, schema);
 }
 
+/** About the largest 32-bit float; the engine takes nothing beyond. */
+const LARGEST = 3.4e38;
+const positive = z.number().positive().max(LARGEST);
+const notNegative = z.number().min(0).max(LARGEST);
+
 const sgdSchema = z.strictObject({
   name: z.literal('sgd'),
-  learningRate: z.number().positive().default(0.1),
+  learningRate: positive.default(0.1),
   momentum: z.number().min(0).lt(1).default(0.9),
   nesterov: z.boolean().default(true),
-  weightDecay: z.number().min(0).default(0.0005),
+  weightDecay: notNegative.default(0.0005),
 });
 
 const adamwSchema = z.strictObject({
   name: z.literal('adamw'),
-  learningRate: z.number().positive().default(0.001),
+  learningRate: positive.default(0.001),
   beta1: z.number().min(0).lt(1).default(0.9),
   beta2: z.number().min(0).lt(1).default(0.999),
-  epsilon: z.number().positive().default(1e-8),
-  weightDecay: z.number().min(0).default(0.01),
+  epsilon: positive.default(1e-8),
+  weightDecay: notNegative.default(0.01),
 });
 
 const warmupEpochs = z.int().min(0).default(0);
@@ -34,7 +39,7 @@ const warmupEpochs = z.int().min(0).default(0);
 const cosineSchema = z.strictObject({
   name: z.literal('cosine'),
   warmupEpochs,
-  finalLearningRate: z.number().min(0).default(0),
+  finalLearningRate: notNegative.default(0),
 });
 
 const multiStepSchema = z.strictObject({

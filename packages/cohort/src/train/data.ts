@@ -5,6 +5,7 @@ import {
   loadDataset,
   stratifiedSubset,
   type ImageDataset,
+  type ImageSplit,
   type Normalisation,
 } from '../data/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
@@ -21,12 +22,12 @@ const evaluationBatchSize = 250;
 /** Loads the images of a recipe. @throws {DataError} for missing or damaged files and subsets that are too large. */
 export async function loadRecipeData(recipe: ResolvedRecipe): Promise<RecipeData> {
   const whole = await loadDataset(recipe.data.dataset, { path: recipe.data.path });
-  const { trainImages, testImages } = recipe.data;
-  const dataset: ImageDataset = {
-    ...whole,
-    train: stratifiedSubset(whole.train, whole, { count: trainImages, seed: recipe.seed }),
-    test: stratifiedSubset(whole.test, whole, { count: testImages, seed: recipe.seed }),
+  const subset = (split: 'train' | 'test'): ImageSplit => {
+    const setting = `${split}Images` as const;
+    const options = { count: recipe.data[setting], seed: recipe.seed, setting: `data.${setting}` };
+    return stratifiedSubset(whole[split], whole, options);
   };
+  const dataset: ImageDataset = { ...whole, train: subset('train'), test: subset('test') };
   return { dataset, normalisation: channelStatistics(dataset.train, dataset) };
 }
 

@@ -1,8 +1,10 @@
 /** What a run was made on: versions, processor, threads and the commit, so that its numbers can be explained later. */
 import { execFileSync } from 'node:child_process';
-import { cpus, totalmem } from 'node:os';
+import { availableParallelism, cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import type { EngineInfo } from '@cohort/torch';
+import { setThreads, type EngineInfo } from '@cohort/torch';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+import type { Reporter } from './reporter.ts';
 
 /** Facts of this machine and this code. */
 export interface MachineDescription {
@@ -16,6 +18,20 @@ export interface MachineDescription {
   readonly memoryBytes: number;
   /** Commit of the code; null outside a git checkout. */
   readonly gitCommit: string | null;
+}
+
+/**
+ * Gives LibTorch the threads that the recipe asks for, but one a core at most: more wait for each other, and a recipe
+ * that was written on a larger machine would seem to hang on this one.
+ */
+export function applyThreads(recipe: ResolvedRecipe, reporter: Pick<Reporter, 'warning'>): void {
+  const { threads } = recipe.engine;
+  if (threads === null) return;
+  const cores = availableParallelism();
+  if (threads > cores) {
+    reporter.warning(`engine.threads is ${threads}, but there are ${cores} cores here: using ${cores}.`);
+  }
+  setThreads(Math.min(threads, cores));
 }
 
 /** Collects them. */

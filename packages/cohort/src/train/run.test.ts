@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { availableParallelism } from 'node:os';
+import { join, relative } from 'node:path';
 import { openRun } from '@cohort/runs';
-import { liveTensorCount, loadTensors } from '@cohort/torch';
+import { liveTensorCount, loadTensors, setThreads } from '@cohort/torch';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluateRun } from '../evaluate/evaluateRun.ts';
@@ -138,6 +139,34 @@ describe('trainRun', () => {
       result.networks.map(({ testAccuracy }) => testAccuracy),
     );
     expect(measured.ensemble).toMatchObject({ accuracy: result.ensemble.testAccuracy, images: 40 });
+  });
+
+  it('is measured from any folder, wherever its recipe took the data from', async () => {
+    const { data } = world.recipe();
+    const relativePath = relative(process.cwd(), data.path ?? '');
+    const recipe = world.recipe({ data: { ...data, path: relativePath } });
+    const { runFolder } = await trainRun(recipe, { command: '', ...silent });
+    expect(parseRecipe(openRun(runFolder).recipe).data.path).toBe(data.path);
+  });
+
+  it('uses no more threads than there are cores, and says so', async () => {
+    const reporter = new RememberingReporter();
+    const greedy = world.recipe({ engine: { threads: 1024 }, train: { epochs: 1, batchSize: 64 } });
+    const { runFolder } = await trainRun(greedy, { command: '', signal: never, reporter });
+    const cores = availableParallelism();
+    expect(reporter.warnings[0]).toBe(
+      `engine.threads is 1024, but there are ${cores} cores here: using ${cores}.`,
+    );
+    expect(openRun(runFolder).environment.threads).toBe(cores);
+    setThreads(1);
+  });
+
+  it('names the setting that asks for too few images', async () => {
+    const { data } = world.recipe();
+    const scarce = world.recipe({ data: { ...data, testImages: 3 } });
+    await expect(trainRun(scarce, { command: '', ...silent })).rejects.toThrow(
+      /from 10 \(one of every class\) to 40 \(all\), got 3\. Change data\.testImages; null takes all/,
+    );
   });
 
   it('predicts classes of image files, likeliest first', async () => {

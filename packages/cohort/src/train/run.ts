@@ -1,12 +1,13 @@
 /** One run: a recipe from data to a finished run folder. */
+import { resolve } from 'node:path';
 import { createRun, type RunWriter } from '@cohort/runs';
-import { engineInfo, seedDefaultGenerator, setThreads, type nn, type optim } from '@cohort/torch';
+import { engineInfo, seedDefaultGenerator, type nn, type optim } from '@cohort/torch';
 import type { CohortScore } from '../evaluate/accuracy.ts';
 import { stringifyRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { assertWeightsFinite, writeCheckpoint, type CheckpointInfo } from './checkpoint.ts';
 import { cohortModules, createCohort, type Cohort } from './cohort.ts';
 import { createTestLoader, createTrainingLoader, loadRecipeData } from './data.ts';
-import { describeMachine } from './environment.ts';
+import { applyThreads, describeMachine } from './environment.ts';
 import { trainCohort, type LoopOutcome, type LoopRecorder } from './loop.ts';
 import { createOptimizer, createSchedule } from './optimizer.ts';
 import type { Reporter } from './reporter.ts';
@@ -34,7 +35,7 @@ export interface TrainResult {
 
 /** Trains a recipe and writes its run folder. @throws typed errors of data, losses, files and engine. */
 export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): Promise<TrainResult> {
-  if (recipe.engine.threads !== null) setThreads(recipe.engine.threads);
+  applyThreads(recipe, options.reporter);
   seedDefaultGenerator(recipe.seed);
   const data = await loadRecipeData(recipe);
   const { dataset, normalisation } = data;
@@ -56,7 +57,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   const run = createRun({
     root: recipe.runs,
     name: recipe.name,
-    recipe: stringifyRecipe(recipe),
+    recipe: stringifyRecipe(withAbsolutePath(recipe)),
     environment: describeMachine(engineInfo()),
     command: options.command,
   });
@@ -96,6 +97,12 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
     training.dispose();
     test.dispose();
   }
+}
+
+/** The recipe as a later evaluation can use it from any folder: the path of its data counts from the current one. */
+function withAbsolutePath(recipe: ResolvedRecipe): ResolvedRecipe {
+  const { path } = recipe.data;
+  return path === null ? recipe : { ...recipe, data: { ...recipe.data, path: resolve(path) } };
 }
 
 function createRecorder(
