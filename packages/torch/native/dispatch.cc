@@ -373,7 +373,7 @@ class Call {
         return convertList(value, *type.castRaw<c10::ListType>()->getElementType(), argument);
       case Kind::IntType:
       case Kind::SymIntType:
-        return integer(value);
+        return size(value, argument);
       case Kind::FloatType:
         return value.number();
       case Kind::NumberType:
@@ -397,6 +397,17 @@ class Call {
       default:
         throw ArgumentError("argument '" + argument.name() + "' has the type " + type.str() + ", which this binding does not pass");
     }
+  }
+
+  /// Whole numbers are sizes, strides, offsets and counts, which LibTorch multiplies without looking for an overflow.
+  static int64_t size(const Value& value, const c10::Argument& argument) {
+    constexpr int64_t kMostElements = int64_t{1} << 47;
+    const int64_t number = integer(value);
+    if (number <= kMostElements && number >= -kMostElements) return number;
+    static const char* const bounds[] = {"from", "to", "low", "high", "start", "end", "ignore_index"};
+    const bool isBound = std::any_of(std::begin(bounds), std::end(bounds), [&](const char* name) { return argument.name() == name; });
+    if (isBound) return number;
+    throw ArgumentError("argument '" + argument.name() + "' is " + std::to_string(number) + ", more than any memory holds");
   }
 
   c10::IValue convertList(const Value& value, const c10::Type& element, const c10::Argument& argument) const {
@@ -434,7 +445,7 @@ class Call {
       case Kind::SymIntType: {
         std::vector<int64_t> list;
         list.reserve(items.size());
-        for (const Value& item : items) list.push_back(integer(item));
+        for (const Value& item : items) list.push_back(size(item, argument));
         return list;
       }
       case Kind::FloatType: {

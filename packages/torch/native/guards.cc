@@ -4,6 +4,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/function_schema.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "environment.h"
@@ -146,16 +147,117 @@ void pixelShuffle(const Named& arguments) {
   }
 }
 
-/// The memory of another dtype may be too short.
-void setSource(const Named& arguments) {
-  const at::Tensor self = arguments.tensor("self");
-  const at::Tensor source = arguments.tensor("source");
-  if (!self.defined() || !source.defined() || self.scalar_type() == source.scalar_type()) return;
-  refuse("source", std::string("have the dtype of self, ") + c10::toString(self.scalar_type()), c10::toString(source.scalar_type()));
+/// LibTorch adds up the reach of a strided view without looking for an overflow.
+void stridedView(const Named& arguments) {
+  const auto sizes = arguments.integers("size");
+  const auto strides = arguments.integers("stride");
+  const c10::IValue* offset = arguments.find("storage_offset");
+  double reach = offset != nullptr && offset->isInt() ? static_cast<double>(offset->toInt()) : 0;
+  for (size_t i = 0; i < std::min(sizes.size(), strides.size()); ++i) {
+    reach += static_cast<double>(sizes[i]) * static_cast<double>(strides[i]);
+  }
+  constexpr double kMostElements = 140737488355328.0;
+  if (!(reach <= kMostElements)) refuse("size", "reach no further than the memory", "a view past every memory");
 }
 
-/// Recurrent networks over packed sequences trust the batch sizes.
-void packedSequence(const Named& arguments) {
+void repeatInterleave(const Named& arguments) {
+  double total = 0;
+  for (const int64_t count : arguments.integers("repeats")) {
+    if (count < 0) refuse("repeats", "not be negative", std::to_string(count));
+    total += static_cast<double>(count);
+  }
+  if (total > 140737488355328.0) refuse("repeats", "add up to what memory can hold", std::to_string(total));
+  const c10::IValue* size = arguments.find("output_size");
+  const c10::IValue* repeats = arguments.find("repeats");
+  if (size == nullptr || !size->isInt() || repeats == nullptr) return;
+  const c10::IValue* self = arguments.find("self");
+  // One number of repeats stands for all elements.
+  if (repeats->isInt()) total = static_cast<double>(repeats->toInt());
+  if (self != nullptr && (repeats->isInt() || arguments.integers("repeats").size() == 1)) {
+    const c10::IValue* dim = arguments.find("dim");
+    const at::Tensor& tensor = self->toTensor();
+    if (dim == nullptr) {
+      total *= static_cast<double>(tensor.numel());
+    } else {
+      if (tensor.dim() == 0) return;
+      total *= static_cast<double>(tensor.size(dim->toInt()));
+    }
+  }
+  if (total != static_cast<double>(size->toInt())) {
+    refuse("output_size", "be the sum of the repeats", std::to_string(size->toInt()));
+  }
+}
+
+/// Cells cut the gates into equal parts and use every one, whether it is there or not.
+void requireGates(const std::string& name, const at::Tensor& weight, int64_t gates) {
+  if (weight.dim() > 0 && weight.size(0) > 0 && weight.size(0) % gates == 0) return;
+  refuse(name, "have a first dimension that is a multiple of " + std::to_string(gates),
+         weight.dim() > 0 ? std::to_string(weight.size(0)) : "no dimensions");
+}
+
+template <int64_t gates>
+void recurrentCell(const Named& arguments) {
+  for (const char* name : {"w_ih", "w_hh", "b_ih", "b_hh"}) {
+    const at::Tensor weight = arguments.tensor(name);
+    if (weight.defined()) requireGates(name, weight, gates);
+  }
+  for (const char* name : {"input", "w_ih", "w_hh"}) {
+    const at::Tensor tensor = arguments.tensor(name);
+    if (tensor.defined() && tensor.dim() != 2) refuse(name, "have two dimensions", std::to_string(tensor.dim()));
+  }
+}
+
+/// The other tensor's memory may be too short for another dtype, offset or shape.
+void setSource(const Named& arguments) {
+  stridedView(arguments);
+  const at::Tensor self = arguments.tensor("self");
+  const at::Tensor source = arguments.tensor("source");
+  if (!self.defined() || !source.defined()) return;
+  if (self.scalar_type() != source.scalar_type()) {
+    refuse("source", std::string("have the dtype of self, ") + c10::toString(self.scalar_type()), c10::toString(source.scalar_type()));
+  }
+  const c10::IValue* offset = arguments.find("storage_offset");
+  if (offset == nullptr || !offset->isInt()) return;
+  const auto sizes = arguments.integers("size");
+  const auto strides = arguments.integers("stride");
+  if (!strides.empty() && strides.size() != sizes.size()) refuse("stride", "have the length of size", std::to_string(strides.size()));
+  int64_t last = offset->toInt();
+  int64_t contiguous = 1;
+  for (size_t i = sizes.size(); i-- > 0;) {
+    const int64_t stride = strides.empty() ? contiguous : strides[i];
+    if (sizes[i] < 0 || stride < 0) refuse("size", "not be negative", std::to_string(std::min(sizes[i], stride)));
+    last += std::max<int64_t>(sizes[i] - 1, 0) * stride;
+    contiguous *= std::max<int64_t>(sizes[i], 1);
+  }
+  const auto elements = static_cast<int64_t>(source.storage().nbytes() / source.element_size());
+  requireRange("storage_offset", last, 0, std::max<int64_t>(elements - 1, 0));
+}
+
+/// One spacing for every dimension, which LibTorch does not count.
+void gradient(const Named& arguments) {
+  const at::Tensor self = arguments.tensor("self");
+  const c10::IValue* spacing = arguments.find("spacing");
+  if (!self.defined() || spacing == nullptr || !spacing->isList()) return;
+  const auto dims = arguments.integers("dim");
+  const size_t wanted = arguments.find("dim") == nullptr ? static_cast<size_t>(self.dim()) : dims.size();
+  const size_t given = spacing->toListRef().size();
+  if (given != wanted) refuse("spacing", "have one entry a dimension, " + std::to_string(wanted), std::to_string(given));
+}
+
+/// Recurrent networks trust the gates of their weights, and over packed sequences the batch sizes.
+template <int64_t gates>
+void recurrentNetwork(const Named& arguments) {
+  const c10::IValue* weights = arguments.find("params");
+  const c10::IValue* hasBiases = arguments.find("has_biases");
+  if (weights != nullptr && weights->isTensorList() && hasBiases != nullptr) {
+    const auto list = weights->toTensorVector();
+    const size_t each = hasBiases->toBool() ? 4 : 2;
+    const bool hasProjections = list.size() % each != 0;
+    for (size_t i = 0; i < list.size(); ++i) {
+      // The projection of an LSTM has no gates; it comes last in its layer.
+      if (!hasProjections || i % (each + 1) != each) requireGates("params", list[i], gates);
+    }
+  }
   const c10::IValue* given = arguments.find("batch_sizes");
   if (given == nullptr) return;
   const at::Tensor data = arguments.tensor("data");
@@ -198,12 +300,22 @@ Guard guardOf(const std::string& qualified) {
       {"aten::segment_reduce", segmentReduce},
       {"aten::pixel_shuffle", pixelShuffle},
       {"aten::pixel_unshuffle", pixelShuffle},
+      {"aten::gradient", gradient},
       {"aten::set", setSource},
       {"aten::set_", setSource},
-      {"aten::lstm", packedSequence},
-      {"aten::gru", packedSequence},
-      {"aten::rnn_tanh", packedSequence},
-      {"aten::rnn_relu", packedSequence},
+      {"aten::as_strided", stridedView},
+      {"aten::as_strided_", stridedView},
+      {"aten::as_strided_copy", stridedView},
+      {"aten::as_strided_scatter", stridedView},
+      {"aten::repeat_interleave", repeatInterleave},
+      {"aten::lstm", recurrentNetwork<4>},
+      {"aten::gru", recurrentNetwork<3>},
+      {"aten::rnn_tanh", recurrentNetwork<1>},
+      {"aten::rnn_relu", recurrentNetwork<1>},
+      {"aten::lstm_cell", recurrentCell<4>},
+      {"aten::gru_cell", recurrentCell<3>},
+      {"aten::rnn_tanh_cell", recurrentCell<1>},
+      {"aten::rnn_relu_cell", recurrentCell<1>},
   };
   const auto found = checks.find(qualified);
   if (found == checks.end()) return nullptr;

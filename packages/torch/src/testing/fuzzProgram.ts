@@ -136,6 +136,14 @@ function use(result: unknown): void {
   }
 }
 
+function show(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(show).join(', ')}]`;
+  if (value instanceof Tensor || typeof value !== 'object' || value === null) return String(value);
+  return `{ ${Object.entries(value)
+    .map(([name, item]) => `${name}: ${show(item)}`)
+    .join(', ')} }`;
+}
+
 const log = logPath === undefined ? null : openSync(logPath, 'w');
 function record(text: string): void {
   if (log === null) return;
@@ -158,7 +166,7 @@ function callOnce({ text, operator, parameters }: Schema): void {
     if (isKeywordOnly) keywords[name] = value;
     else positional.push(value);
   }
-  record(`${text}\t${[...positional, keywords].map(String).join(', ')}`);
+  record(`${text}(${[...positional, keywords].map(show).join(', ')})`);
   try {
     use(Reflect.apply(call, undefined, [...positional, keywords]));
     counts.succeeded += 1;
