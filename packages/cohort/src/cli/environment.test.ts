@@ -1,5 +1,6 @@
+import { PassThrough, Writable } from 'node:stream';
 import { describe, expect, it, vi } from 'vitest';
-import { processEnvironment } from './environment.ts';
+import { outliveBrokenStreams, processEnvironment } from './environment.ts';
 
 describe('processEnvironment', () => {
   it('takes SIGTERM for Ctrl-C, until nobody listens any more', () => {
@@ -11,5 +12,35 @@ describe('processEnvironment', () => {
     expect(listener).toHaveBeenCalledTimes(2);
     remove();
     expect(signals.map((signal) => process.listenerCount(signal))).toEqual(before);
+  });
+});
+
+describe('outliveBrokenStreams', () => {
+  async function writeToBroken(code: string): Promise<{ told: unknown; losses: number }> {
+    const error = Object.assign(new Error(`${code}: broken`), { code });
+    const stdout = new Writable({
+      write: (_chunk, _encoding, done) => {
+        done(error);
+      },
+    });
+    const stderr = new PassThrough({ encoding: 'utf8' });
+    const onLoss = vi.fn();
+    outliveBrokenStreams(stdout, stderr, onLoss);
+    const broken = new Promise((resolve) => stdout.once('close', resolve));
+    stdout.write('epoch 1');
+    await broken;
+    stdout.write('epoch 2');
+    return { told: stderr.read(), losses: onLoss.mock.calls.length };
+  }
+
+  it('says once that results are lost', async () => {
+    expect(await writeToBroken('ENOSPC')).toEqual({
+      told: 'error: standard output cannot be written (ENOSPC: broken); what would follow there is lost.\n',
+      losses: 1,
+    });
+  });
+
+  it('says nothing when the reader went away by itself', async () => {
+    expect(await writeToBroken('EPIPE')).toEqual({ told: null, losses: 0 });
   });
 });

@@ -1,8 +1,10 @@
 /** The world as the command line sees it (streams, variables, clock, signals), passed in so that tests can stand in for it. */
+import type { Writable } from 'node:stream';
 import { recipesFolder } from '../recipes/folder.ts';
 import type { ConsoleStream } from '../train/consoleReporter.ts';
 import { commandActions } from './actions.ts';
 import type { CommandActions } from './contracts.ts';
+import { EXIT_CODES } from './failures.ts';
 
 /** Everything outside the command line that it reads or touches. */
 export interface CliEnvironment {
@@ -22,12 +24,11 @@ export interface CliEnvironment {
 
 /** The environment of this process. */
 export function processEnvironment(): CliEnvironment {
-  // A reader that went away (`| head`, a closed terminal) must not cost a training that has been running for hours.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+  outliveBrokenStreams(process.stdout, process.stderr, () => {
+    process.once('exit', (code) => {
+      if (code === EXIT_CODES.ok) process.exitCode = EXIT_CODES.failure;
     });
-  }
+  });
   return {
     stdout: process.stdout,
     stderr: process.stderr,
@@ -44,4 +45,20 @@ export function processEnvironment(): CliEnvironment {
     recipesFolder: recipesFolder(),
     actions: commandActions,
   };
+}
+
+/**
+ * A reader that went away (`| head`) or a full disk behind `> log` must not cost a training that has been running for hours.
+ *
+ * @param onLoss called when something could not be written that a reader waits for
+ */
+export function outliveBrokenStreams(stdout: Writable, stderr: Writable, onLoss: () => void): void {
+  stdout.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') return;
+    stderr.write(
+      `error: standard output cannot be written (${error.message}); what would follow there is lost.\n`,
+    );
+    onLoss();
+  });
+  for (const stream of [stdout, stderr]) stream.on('error', () => undefined);
 }

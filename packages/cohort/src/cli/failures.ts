@@ -66,6 +66,10 @@ export function describeFailure(thrown: unknown): Failure {
       'problems' in thrown && Array.isArray(thrown.problems) ? { problems: thrown.problems } : {};
     return { exitCode: EXIT_CODES.failure, kind: thrown.name, message: thrown.message, ...problems };
   }
+  if ('syscall' in thrown && thrown.syscall === 'uv_cwd') {
+    const message = 'The current folder does not exist any more. Go to another one (cd) and start again.';
+    return { exitCode: EXIT_CODES.failure, kind: thrown.name, message };
+  }
   const code = 'code' in thrown && 'syscall' in thrown ? thrown.code : undefined;
   const advice = typeof code === 'string' ? SYSTEM_ADVICE.get(code) : undefined;
   if (advice !== undefined) {

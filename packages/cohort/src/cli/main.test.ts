@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TrainResult } from '../train/run.ts';
 import type { CommandActions } from './contracts.ts';
 import type { CliEnvironment } from './environment.ts';
+import { describeFailure } from './failures.ts';
 import { main } from './main.ts';
 
 const recipeText = `name: small
@@ -402,6 +403,14 @@ describe('failures', () => {
   });
 
   it('system errors say what to do', async () => {
+    const gone = Object.assign(new Error('ENOENT: no such file or directory, uv_cwd'), {
+      code: 'ENOENT',
+      syscall: 'uv_cwd',
+    });
+    expect(describeFailure(gone)).toMatchObject({
+      exitCode: 1,
+      message: 'The current folder does not exist any more. Go to another one (cd) and start again.',
+    });
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
       code: 'ENOSPC',
       syscall: 'write',

@@ -183,6 +183,22 @@ describe('trainRun', () => {
     expect(prediction?.top.map(({ label }) => label)).toContain('Ankle boot');
   });
 
+  it('predicts any number of images in the order that they were given', async () => {
+    const picture = async (grey: number): Promise<string> => {
+      const path = join(world.path, `grey-${grey}.png`);
+      const background = { r: grey, g: grey, b: grey };
+      await sharp({ create: { width: 28, height: 28, channels: 3, background } })
+        .png()
+        .toFile(path);
+      return path;
+    };
+    const paths = await Promise.all(Array.from({ length: 20 }, (_, index) => picture(12 * index)));
+    const together = await predictRun(result.runFolder, paths, { ...silent, top: 3 });
+    expect(together.map(({ path }) => path)).toEqual(paths);
+    const [alone] = await predictRun(result.runFolder, paths.slice(17, 18), { ...silent, top: 3 });
+    expect(together[17]).toEqual(alone);
+  });
+
   it('names the image that cannot be decoded', async () => {
     await expect(
       predictRun(result.runFolder, [join(world.path, 'none.png')], { ...silent, top: 3 }),
