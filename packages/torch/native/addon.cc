@@ -103,9 +103,7 @@ napi_value lastError(napi_env env, napi_callback_info) {
 
 /// An error carries a stack trace that nobody is shown, and that takes milliseconds to put into words.
 void dropStackTraces() {
-#if COHORT_TORCH_VERSION < 20300
-  c10::SetStackTraceFetcher([] { return std::string(); });
-#endif
+  c10::SetStackTraceFetcher([]() -> std::string { return {}; });
 }
 
 napi_value initialise(napi_env env, napi_value exports) {

@@ -62,7 +62,11 @@ export class ChildEngine {
     environment: Readonly<Record<string, string>> = {},
   ): Promise<ProgramResult> {
     const path = join(this.#folder, 'src', 'testing', `${program}.js`);
-    const options = { maxBuffer: 1 << 26, env: { ...process.env, OMP_NUM_THREADS: '1', ...environment } };
+    const options = {
+      cwd: this.#folder,
+      maxBuffer: 1 << 26,
+      env: { ...process.env, OMP_NUM_THREADS: '1', ...environment },
+    };
     return new Promise((resolve) => {
       const child = execFile(
         process.execPath,
