@@ -70,6 +70,10 @@ export function describeFailure(thrown: unknown): Failure {
     const message = 'The current folder does not exist any more. Go to another one (cd) and start again.';
     return { exitCode: EXIT_CODES.failure, kind: thrown.name, message };
   }
+  if ('code' in thrown && thrown.code === 'ERR_MODULE_NOT_FOUND') {
+    const message = `${thrown.message}. A part of Cohort is not built or not installed: run npm run setup in its folder.`;
+    return { exitCode: EXIT_CODES.failure, kind: thrown.name, message };
+  }
   const code = 'code' in thrown && 'syscall' in thrown ? thrown.code : undefined;
   const advice = typeof code === 'string' ? SYSTEM_ADVICE.get(code) : undefined;
   if (advice !== undefined) {

@@ -411,6 +411,11 @@ describe('failures', () => {
       exitCode: 1,
       message: 'The current folder does not exist any more. Go to another one (cd) and start again.',
     });
+    const unbuilt = Object.assign(new Error("Cannot find module 'x'"), { code: 'ERR_MODULE_NOT_FOUND' });
+    expect(describeFailure(unbuilt).message).toBe(
+      "Cannot find module 'x'. A part of Cohort is not built or not installed: run npm run setup in its folder.",
+    );
+    expect(describeFailure(unbuilt)).not.toHaveProperty('stack');
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {
       code: 'ENOSPC',
       syscall: 'write',

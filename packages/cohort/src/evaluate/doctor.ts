@@ -52,17 +52,16 @@ function checkNode(): DiagnosisCheck {
 
 function checkEngine(info: EngineInfo): DiagnosisCheck[] {
   const libraries = loadedLibraries();
+  const isScalar = ['DEFAULT', 'NO AVX'].includes(info.cpuCapability);
   const torchPath = libraries.find((path) => path.includes('libtorch_cpu.')) ?? 'path unknown on this system';
   return [
     { name: 'LibTorch', status: 'ok', value: `${info.version}, ${torchPath}` },
     { name: 'engine', status: 'ok', value: info.addonPath },
     {
       name: 'vector kernels',
-      status: info.cpuCapability === 'DEFAULT' || info.cpuCapability === 'NO AVX' ? 'warn' : 'ok',
+      status: isScalar ? 'warn' : 'ok',
       value: info.cpuCapability,
-      ...(info.cpuCapability === 'DEFAULT'
-        ? { advice: 'Unset ATEN_CPU_CAPABILITY to use vector instructions.' }
-        : {}),
+      ...(isScalar ? { advice: 'Unset ATEN_CPU_CAPABILITY to use vector instructions.' } : {}),
     },
     checkThreads(info.threads),
     checkBlas(libraries, info.config),
