@@ -1,10 +1,11 @@
-// Checks that LibTorch leaves out of public operators: each of these mistakes reads or writes past a tensor's memory, or
-// divides where the processor cannot, and would end the process without a word. Found by random and by wilful calls
-// (src/fuzz.test.ts, src/mistakes.test.ts) on LibTorch 1.13 with guard pages behind every tensor.
+// Checks that LibTorch leaves out of public operators: each of these mistakes reads or writes past a tensor's memory,
+// divides where the processor cannot, or loops for ever: the process would be gone without a word. Found by random and by wilful calls
+// (src/crash.test.ts) on LibTorch 1.13 with guard pages behind every tensor.
 #include <ATen/ATen.h>
 #include <ATen/core/function_schema.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "environment.h"
@@ -18,6 +19,8 @@ using Stack = torch::jit::Stack;
 class Named {
  public:
   Named(const c10::FunctionSchema& schema, const Stack& stack) : schema_(schema), stack_(stack) {}
+
+  bool has(const char* name) const { return schema_.argumentIndexWithName(name).has_value(); }
 
   /// Null when the overload has no such argument, or it was left out.
   const c10::IValue* find(const char* name) const {
@@ -244,6 +247,21 @@ void gradient(const Named& arguments) {
   if (given != wanted) refuse("spacing", "have one entry a dimension, " + std::to_string(wanted), std::to_string(given));
 }
 
+/// LAPACK searches for the singular values of an infinite matrix for ever.
+void finiteMatrix(const Named& arguments) {
+  if (arguments.has("ord")) {
+    // Of the norms, the spectral and the nuclear one are made of singular values.
+    const c10::IValue* order = arguments.find("ord");
+    if (order == nullptr) return;
+    if (order->isString() ? order->toStringRef() != "nuc" : std::abs(order->toScalar().toDouble()) != 2) return;
+  }
+  for (const char* name : {"A", "self", "input"}) {
+    const at::Tensor matrix = arguments.tensor(name);
+    if (!matrix.defined() || matrix.dim() < 2 || matrix.isfinite().all().item<bool>()) continue;
+    refuse(name, "be finite", "a matrix with NaN or infinite elements");
+  }
+}
+
 /// Recurrent networks trust the gates of their weights, and over packed sequences the batch sizes.
 template <int64_t gates>
 void recurrentNetwork(const Named& arguments) {
@@ -303,6 +321,18 @@ Guard guardOf(const std::string& qualified) {
       {"aten::gradient", gradient},
       {"aten::set", setSource},
       {"aten::set_", setSource},
+      {"aten::svd", finiteMatrix},
+      {"aten::linalg_svd", finiteMatrix},
+      {"aten::linalg_svdvals", finiteMatrix},
+      {"aten::linalg_pinv", finiteMatrix},
+      {"aten::pinverse", finiteMatrix},
+      {"aten::linalg_matrix_rank", finiteMatrix},
+      {"aten::matrix_rank", finiteMatrix},
+      {"aten::linalg_cond", finiteMatrix},
+      {"aten::linalg_lstsq", finiteMatrix},
+      {"aten::linalg_norm", finiteMatrix},
+      {"aten::linalg_matrix_norm", finiteMatrix},
+      {"aten::nuclear_norm", finiteMatrix},
       {"aten::as_strided", stridedView},
       {"aten::as_strided_", stridedView},
       {"aten::as_strided_copy", stridedView},

@@ -27,7 +27,7 @@ struct Operator {
 
 /// Whether LibTorch keeps an operator for itself. It marks most with a leading underscore; their callers inside LibTorch
 /// have checked the arguments, so they check nothing: a wrong shape reads past the memory or divides by zero, and the
-/// process is gone. Random calls (src/fuzz.test.ts) ended the process in some fifty of these.
+/// process is gone. Random calls (src/crash.test.ts) ended the process in some fifty of these.
 inline bool isInternalName(const std::string& qualified) {
   const std::string name = qualified.substr(qualified.find("::") + 2);
   const auto startsWith = [&](const char* prefix) { return name.rfind(prefix, 0) == 0; };
