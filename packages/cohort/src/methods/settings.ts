@@ -16,7 +16,7 @@ const contrastSettings = {
   /** Softens both sides of the KL terms (the paper's T). */
   distillationTemperature: z.number().positive().default(3),
   /** Length of the embedding that the heads produce. */
-  embeddingSize: z.int().min(1).max(65_536).default(128),
+  embeddingSize: z.int().min(1).max(4096).default(128),
   /** Epochs over which the soft terms grow from nothing to their weight; 0 means full weight from the start. */
   rampUpEpochs: z.int().min(0).default(0),
 };
