@@ -262,6 +262,44 @@ void finiteMatrix(const Named& arguments) {
   }
 }
 
+void requireDimensions(const Named& arguments, const char* name, int64_t least, int64_t most) {
+  const at::Tensor tensor = arguments.tensor(name);
+  if (!tensor.defined() || (tensor.dim() >= least && tensor.dim() <= most)) return;
+  refuse(name, least == most ? "have " + std::to_string(least) + " dimensions" : "have one or two dimensions",
+         std::to_string(tensor.dim()));
+}
+
+void embeddingBag(const Named& arguments) {
+  requireDimensions(arguments, "weight", 2, 2);
+  requireDimensions(arguments, "indices", 1, 2);
+  requireDimensions(arguments, "offsets", 1, 1);
+}
+
+/// The backward pass does not expect to find no distances at all.
+void pairwiseDistance(const Named& arguments) {
+  const at::Tensor self = arguments.tensor("self");
+  if (self.defined() && self.numel() == 0 && self.requires_grad()) refuse("self", "have rows to differentiate", "none");
+}
+
+/// Batches are written where they would lie in contiguous memory.
+void triangle(const Named& arguments) {
+  const at::Tensor out = arguments.tensor("out");
+  if (out.defined() && !out.is_contiguous()) refuse("out", "be contiguous", "a tensor with other strides");
+}
+
+void luUnpack(const Named& arguments) {
+  const at::Tensor factors = arguments.tensor("LU_data");
+  const at::Tensor pivots = arguments.tensor("LU_pivots");
+  if (!factors.defined() || !pivots.defined() || factors.dim() < 2) return;
+  auto expected = factors.sizes().vec();
+  expected.pop_back();
+  expected.back() = std::min(factors.size(-1), factors.size(-2));
+  if (!pivots.sizes().equals(expected)) {
+    refuse("LU_pivots", "have one pivot a row of every matrix", std::to_string(pivots.numel()) + " in another shape");
+  }
+  for (const int64_t pivot : arguments.integers("LU_pivots")) requireRange("LU_pivots", pivot, 1, factors.size(-2));
+}
+
 /// Recurrent networks trust the gates of their weights, and over packed sequences the batch sizes.
 template <int64_t gates>
 void recurrentNetwork(const Named& arguments) {
@@ -321,6 +359,11 @@ Guard guardOf(const std::string& qualified) {
       {"aten::gradient", gradient},
       {"aten::set", setSource},
       {"aten::set_", setSource},
+      {"aten::embedding_bag", embeddingBag},
+      {"aten::pdist", pairwiseDistance},
+      {"aten::tril", triangle},
+      {"aten::triu", triangle},
+      {"aten::lu_unpack", luUnpack},
       {"aten::svd", finiteMatrix},
       {"aten::linalg_svd", finiteMatrix},
       {"aten::linalg_svdvals", finiteMatrix},
