@@ -1,7 +1,8 @@
 /** How good networks are on a split: accuracy and negative log-likelihood of each and of their ensemble. */
-import { noGrad, ops, scope, type Tensor } from '@cohort/torch';
+import { keep, noGrad, ops, scope, type Tensor } from '@cohort/torch';
 import type { BatchLoader } from '../data/index.ts';
 import type { Network } from '../models/index.ts';
+import type { HeldOutEmbeddings } from './representation.ts';
 
 /** Measures over a split. */
 export interface Score {
@@ -25,51 +26,129 @@ const smallestProbability = 1e-12;
 
 /** Probabilities of every network and, last, of their ensemble: `[B, classes]` each. */
 export function classProbabilities(networks: readonly Network[], images: Tensor): Tensor[] {
-  return noGrad(() =>
-    scope(() => {
-      const each = networks.map((network) => network.call(images).logits.to('float32').softmax(1));
-      return [...each, ops.stack(each, 0).mean([0])];
-    }),
-  );
+  return noGrad(() => scope(() => withEnsemble(networks.map((network) => network.call(images).logits))));
+}
+
+/** `[B, classes]` logits of every network to probabilities, with their mean as the last. */
+function withEnsemble(logits: readonly Tensor[]): Tensor[] {
+  const each = logits.map((scores) => scores.to('float32').softmax(1));
+  return [...each, ops.stack(each, 0).mean([0])];
+}
+
+/** Settings of an evaluation. */
+export interface EvaluationOptions {
+  /** Awaited between batches, so that a long evaluation can be interrupted. */
+  readonly pause?: () => Promise<void>;
+  /** Is given the pooled embeddings of the first so many images, or of all if there are fewer; they are released afterwards. */
+  readonly heldOut?: { readonly images: number; readonly take: (embeddings: HeldOutEmbeddings) => void };
 }
 
 /**
  * Runs every network over all batches of `loader`, in evaluation mode, and puts them back into training mode if they
  * were in it.
- *
- * @param pause awaited between batches, so that a long evaluation can be interrupted
  */
 export async function evaluateCohort(
   networks: readonly Network[],
   loader: BatchLoader,
-  pause: () => Promise<void> = () => Promise.resolve(),
+  options: EvaluationOptions = {},
 ): Promise<CohortScore> {
   const modes = networks.map((network) => network.training);
-  const correct = Array.from({ length: networks.length + 1 }, () => 0);
-  const surprise = Array.from({ length: networks.length + 1 }, () => 0);
+  const tally = new Tally(networks.length + 1);
+  const heldOut = new HeldOutCollector(options.heldOut?.images ?? 0);
   try {
     for (const network of networks) network.eval();
     for (let number = 0; number < loader.batchCount; number += 1) {
-      scope(() => {
-        const { images, labels } = loader.batch(0, number);
-        for (const [index, probabilities] of classProbabilities(networks, images).entries()) {
-          const right = probabilities.gather(1, labels.unsqueeze(1)).clampMin(smallestProbability);
-          correct[index] = (correct[index] ?? 0) + probabilities.argmax(1).eq(labels).sum().item();
-          surprise[index] = (surprise[index] ?? 0) - right.log().sum().item();
-        }
+      noGrad(() => {
+        scope(() => {
+          const { images, labels } = loader.batch(0, number);
+          const outputs = networks.map((network) => network.call(images));
+          tally.add(withEnsemble(outputs.map(({ logits }) => logits)), labels);
+          heldOut.add(
+            outputs.map(({ embedding }) => embedding),
+            labels,
+          );
+        });
       });
-      await pause();
+      await options.pause?.();
     }
+    if (options.heldOut !== undefined) heldOut.give(options.heldOut.take);
   } finally {
+    heldOut.dispose();
     for (const [index, network] of networks.entries()) network.train(modes[index]);
   }
-  const scores = correct.map((count, index) => ({
-    accuracy: count / loader.imageCount,
-    negativeLogLikelihood: (surprise[index] ?? 0) / loader.imageCount,
-  }));
+  const scores = tally.scores(loader.imageCount);
   return {
     networks: scores.slice(0, -1),
     ensemble: scores.at(-1) ?? { accuracy: 0, negativeLogLikelihood: 0 },
     images: loader.imageCount,
   };
+}
+
+/** Counts what is right and adds up how surprising the truth was, for every network and the ensemble. */
+class Tally {
+  readonly #correct: number[];
+  readonly #surprise: number[];
+
+  constructor(count: number) {
+    this.#correct = Array<number>(count).fill(0);
+    this.#surprise = Array<number>(count).fill(0);
+  }
+
+  add(probabilities: readonly Tensor[], labels: Tensor): void {
+    for (const [index, each] of probabilities.entries()) {
+      const right = each.gather(1, labels.unsqueeze(1)).clampMin(smallestProbability);
+      this.#correct[index] = (this.#correct[index] ?? 0) + each.argmax(1).eq(labels).sum().item();
+      this.#surprise[index] = (this.#surprise[index] ?? 0) - right.log().sum().item();
+    }
+  }
+
+  scores(images: number): Score[] {
+    return this.#correct.map((count, index) => ({
+      accuracy: count / images,
+      negativeLogLikelihood: (this.#surprise[index] ?? 0) / images,
+    }));
+  }
+}
+
+/** Keeps embeddings and labels of the first images. */
+class HeldOutCollector {
+  readonly #batches: { embeddings: Tensor[]; labels: Tensor }[] = [];
+  #missing: number;
+
+  constructor(images: number) {
+    this.#missing = images;
+  }
+
+  add(embeddings: readonly Tensor[], labels: Tensor): void {
+    const count = Math.min(this.#missing, labels.numel);
+    if (count === 0) return;
+    const first = (rows: Tensor): Tensor => rows.narrow(0, 0, count);
+    this.#batches.push(
+      keep({ embeddings: embeddings.map((rows) => first(rows.to('float32'))), labels: first(labels) }),
+    );
+    this.#missing -= count;
+  }
+
+  give(take: (embeddings: HeldOutEmbeddings) => void): void {
+    scope(() => {
+      const networks = this.#batches[0]?.embeddings ?? [];
+      take({
+        embeddings: networks.map((_, index) =>
+          ops.cat(
+            this.#batches.flatMap(({ embeddings }) => embeddings[index] ?? []),
+            0,
+          ),
+        ),
+        labels: ops.cat(
+          this.#batches.map(({ labels }) => labels),
+          0,
+        ),
+      });
+    });
+  }
+
+  dispose(): void {
+    for (const { embeddings, labels } of this.#batches)
+      for (const each of [...embeddings, labels]) each.dispose();
+  }
 }

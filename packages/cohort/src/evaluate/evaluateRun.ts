@@ -27,9 +27,11 @@ export async function evaluateRun(
   const loader = createTestLoader(run.recipe, { ...data, normalisation: run.checkpoint.normalisation });
   try {
     options.reporter.message(`measuring ${run.names.join(', ')} on ${loader.imageCount} test images`);
-    const score = await evaluateCohort(run.networks, loader, async () => {
-      await setImmediate();
-      options.signal.throwIfAborted();
+    const score = await evaluateCohort(run.networks, loader, {
+      pause: async () => {
+        await setImmediate();
+        options.signal.throwIfAborted();
+      },
     });
     const { images } = score;
     return {

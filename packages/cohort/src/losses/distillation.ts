@@ -52,11 +52,17 @@ export function targetDistillation(
 }
 
 /**
- * Logit distillation: every network towards the softened mean of all networks' logits (arXiv 2104.12565, section 3.5),
- * summed over networks.
+ * Logit distillation: networks towards the softened mean of all networks' logits (arXiv 2104.12565, section 3.5), summed
+ * over the networks that learn.
  *
  * @param logits one `[B, classes]` a network
+ * @param students which networks learn: all, or only the last
  */
-export function logitDistillation(logits: readonly Tensor[], temperature: number): Tensor {
-  return targetDistillation(logits, [ops.stack(logits, 0).mean([0])], temperature);
+export function logitDistillation(
+  logits: readonly Tensor[],
+  temperature: number,
+  students: 'all' | 'last' = 'all',
+): Tensor {
+  const ensemble = ops.stack(logits, 0).mean([0]);
+  return targetDistillation(students === 'all' ? logits : logits.slice(-1), [ensemble], temperature);
 }

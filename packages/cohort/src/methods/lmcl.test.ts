@@ -1,6 +1,6 @@
-import { autocast, backward, Generator, noGrad, ops, tensor } from '@cohort/torch';
+import { autocast, backward, Generator, liveTensorCount, noGrad, ops, scope, tensor } from '@cohort/torch';
 import { describe, expect, it } from 'vitest';
-import { createNetwork } from '../models/index.ts';
+import { Branches, createNetwork } from '../models/index.ts';
 import { goldenImages } from '../testing/golden.ts';
 import { createMethod, type Method } from './index.ts';
 import type { Network } from '../models/network.ts';
@@ -120,5 +120,121 @@ describe('l-mcl', () => {
       /say nothing yet: VCL is 2\.708 a network/,
     );
     expect(method.diagnose?.({ vcl: uninformed - 9, matchWeight: 0.5 }, 16)).toBeUndefined();
+  });
+});
+
+describe('the meta step of l-mcl', () => {
+  const meta = lmclSettings.parse({ name: 'l-mcl', meta: { intervalSteps: 3 } }).meta;
+  const input = { images, labels, epoch: 0 };
+  const other = { images: goldenImages(5, [6, 1, 16, 16]), labels };
+  const context = (step: number) => ({ step, learningRate: 0.1, otherBatch: () => other });
+
+  function stateOf(method: Method & { networks: Network[] }): Record<string, number[]> {
+    const modules = {
+      ...method.modules,
+      ...Object.fromEntries(method.networks.map((network, index) => [`network${index}`, network])),
+    };
+    return Object.fromEntries(
+      Object.entries(modules).flatMap(([name, module]) =>
+        [...module.stateDict()].map(([key, value]) => [`${name}.${key}`, value.toNumbers()]),
+      ),
+    );
+  }
+
+  it('follows the first step and every third, changes the matching network alone, and leaves no tensor behind', () => {
+    const method = cohort(['resnet8', 'resnet14'], { meta });
+    const before = stateOf(method);
+    expect(scope(() => method.afterStep?.(input, context(1)))).toBeUndefined();
+    expect(stateOf(method)).toEqual(before);
+    const measured = scope(() => method.afterStep?.(input, context(3)));
+    expect(measured?.metaLoss).toBeGreaterThan(0);
+    expect(measured?.hypergradientNorm).toBeGreaterThan(0);
+    const after = stateOf(method);
+    const changed = Object.keys(after).filter((name) => after[name]?.join() !== before[name]?.join());
+    expect(changed).toEqual(Object.keys(after).filter((name) => name.startsWith('matching.')));
+    const live = liveTensorCount();
+    scope(() => method.afterStep?.(input, context(6)));
+    expect(liveTensorCount()).toBeLessThanOrEqual(live);
+  });
+
+  it('trains the matching network with an optimizer of its own, whose momentum a checkpoint can hold', () => {
+    const method = cohort(['resnet8', 'resnet8'], { meta });
+    const optimizer = method.optimizers?.matching;
+    expect(optimizer?.parameters).toEqual(method.modules.matching?.parameters());
+    scope(() => method.afterStep?.(input, context(0)));
+    expect(optimizer?.learningRate).toBe(0.1);
+    expect(optimizer?.state().tensors.size).toBe(optimizer?.parameters.length);
+  });
+
+  it('may take the outer loss from another batch, and a learning rate of its own', () => {
+    const settings = meta === null ? null : { ...meta, outerBatch: 'other' as const, learningRate: 0.02 };
+    const [apart, same] = [settings, meta].map((each) => cohort(['resnet8', 'resnet8'], { meta: each }));
+    expect(apart?.wantsOtherBatch?.(0)).toBe(true);
+    expect(apart?.wantsOtherBatch?.(1)).toBe(false);
+    expect(same?.wantsOtherBatch?.(0)).toBe(false);
+    const losses = [apart, same].map(
+      (method) => scope(() => method?.afterStep?.(input, context(0)))?.metaLoss,
+    );
+    expect(losses[0]).not.toBe(losses[1]);
+    expect(apart?.optimizers?.matching?.learningRate).toBe(0.02);
+  });
+
+  it('keeps the first matching weights without meta steps', () => {
+    const method = cohort(['resnet8', 'resnet8'], { meta: null });
+    expect(method.optimizers).toEqual({});
+    expect(method.afterStep?.(input, context(0))).toBeUndefined();
+  });
+
+  it('tells a hypergradient that is not finite and changes nothing by it', () => {
+    const method = cohort(['resnet8', 'resnet8'], { meta });
+    const before = method.modules.matching?.stateDict().get('layers.0.weight')?.toNumbers();
+    const broken = { images: ops.full([6, 1, 16, 16], NaN), labels, epoch: 0 };
+    expect(scope(() => method.afterStep?.(broken, context(0)))?.hypergradientNorm).toBeNaN();
+    expect(method.modules.matching?.stateDict().get('layers.0.weight')?.toNumbers()).toEqual(before);
+  });
+
+  it('records the matching weight of every pair of stages over an epoch', () => {
+    const method = cohort(['resnet8', 'resnet8'], { meta });
+    termsAt(method);
+    const metrics = method.epochMetrics?.() ?? {};
+    expect(Object.keys(metrics)).toHaveLength(2 * 9);
+    const means = Object.entries(metrics).filter(([name]) => name.endsWith('/mean'));
+    const overall = termsAt(method).matchWeight?.value ?? NaN;
+    expect(means.reduce((sum, [, value]) => sum + value, 0) / means.length).toBeCloseTo(overall, 5);
+  });
+});
+
+describe('the contrast space of l-mcl', () => {
+  it('is that of the last stages, L2-normalised and of one width for networks of other widths', () => {
+    const method = cohort(['resnet8', 'resnet110']);
+    const projected = method.contrastSpace?.project([ops.ones([2, 64]), ops.ones([2, 256])]) ?? [];
+    expect(projected.map(({ shape }) => shape)).toEqual([
+      [2, 128],
+      [2, 128],
+    ]);
+    expect(projected[1]?.norm().item()).toBeCloseTo(Math.SQRT2, 5);
+  });
+});
+
+describe('branches under l-mcl', () => {
+  it('share a trunk, refine it apart, and take a meta step that puts the trunk back', () => {
+    const networks = [0, 1].map((seed) =>
+      createNetwork('resnet8', { classes, channels: 1, generator: new Generator(seed) }),
+    );
+    const settings = lmclSettings.parse({ name: 'l-mcl' });
+    const method = createMethod(settings, {
+      networks,
+      topology: new Branches(networks, 1),
+      classes,
+      generator: new Generator(9),
+    });
+    const trunk = (): (number[] | undefined)[] =>
+      networks.map((network) => network.stateDict().get('conv1.weight')?.toNumbers());
+    const before = trunk();
+    expect(termsAt(method).vcl?.value).toBeGreaterThan(0);
+    const context = { step: 0, learningRate: 0.1, otherBatch: () => ({ images, labels }) };
+    scope(() => method.afterStep?.({ images, labels, epoch: 0 }, context));
+    expect(trunk()).toEqual(before);
+    expect(before[1]).toEqual(before[0]);
   });
 });

@@ -3,7 +3,7 @@
  * embedding and logits; every stage learns from every stage of the other networks, as much as the matching network says,
  * and every network's logits from the aggregated ones.
  */
-import { autocast, noGrad, type Tensor } from '@cohort/torch';
+import { autocast, noGrad, type nn, type optim, type Tensor } from '@cohort/torch';
 import {
   classification,
   layerwiseContrast,
@@ -11,17 +11,35 @@ import {
   targetDistillation,
   termsCounted,
   weightsAcross,
+  type ContrastTerms,
 } from '../losses/index.ts';
+import { Peers, type Topology } from '../models/index.ts';
 import { CohortBranches, type StageOutputs } from '../models/refinement.ts';
 import { Aggregators } from './aggregator.ts';
 import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from './embeddingHead.ts';
 import { MatchingNetwork } from './matching.ts';
-import type { LossTerm, Method, MethodContext, StepInput } from './method.ts';
+import { MatchingStatistics } from './matchingStatistics.ts';
+import { MetaOptimisation, type MetaObjectives, type MetaStepValues } from './metaStep.ts';
+import type {
+  ContrastSpace,
+  LabelledImages,
+  LossTerm,
+  Method,
+  MethodContext,
+  StepContext,
+  StepInput,
+} from './method.ts';
 import { inFullPrecision } from './precision.ts';
 import type { LmclSettings } from './settings.ts';
 
-/** Layer-wise MCL with the batch as contrast samples. The matching network gets no gradient from the loss terms. */
+/** Weights of the four contrastive terms at some epoch. */
+type ContrastWeights = Readonly<Record<keyof ContrastTerms, number>>;
+
+/**
+ * Layer-wise MCL with the batch as contrast samples. The matching network gets no gradient from the loss terms: the meta
+ * step trains it.
+ */
 export class LayerwiseMutualContrastiveLearning implements Method {
   readonly modules: {
     readonly branches: CohortBranches;
@@ -29,58 +47,87 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     readonly matching: MatchingNetwork;
     readonly aggregators: Aggregators;
   };
+  readonly optimizers: Readonly<Record<string, optim.Optimizer>>;
   readonly #networks: MethodContext['networks'];
+  readonly #topology: Topology;
   readonly #settings: LmclSettings;
   readonly #stagesPerNetwork: readonly number[];
+  readonly #meta: MetaOptimisation | null;
+  readonly #statistics: MatchingStatistics;
 
   constructor(context: MethodContext, settings: LmclSettings) {
     const { networks, generator } = context;
     this.#networks = networks;
+    this.#topology = context.topology ?? new Peers(networks);
     this.#settings = settings;
     this.#stagesPerNetwork = networks.map(({ stageModules }) => stageModules.length);
+    this.#statistics = new MatchingStatistics(this.#stagesPerNetwork);
     const widths = networks.map(({ stageModules, embeddingSize }) => stageModules.map(() => embeddingSize));
     this.modules = {
-      branches: new CohortBranches(networks, generator),
+      branches: new CohortBranches(networks, generator, settings.refinement),
       heads: new EmbeddingHeads(widths.flat(), settings.embeddingSize, generator),
       matching: new MatchingNetwork(widths.flat(), generator),
       aggregators: new Aggregators(widths, generator),
     };
+    this.#meta = settings.meta === null ? null : new MetaOptimisation(this.modules.matching, settings.meta);
+    this.optimizers = this.#meta === null ? {} : { matching: this.#meta.optimizer };
   }
 
   terms({ images, labels, epoch }: StepInput): Record<string, LossTerm> {
-    const { weights, temperature, distillationTemperature, rampUpEpochs } = this.#settings;
-    const outputs = this.modules.branches
-      .call(this.#networks.map((network) => network.callWithStages(images)))
-      .map(({ embeddings, logits }) => ({
-        embeddings: embeddings.map(inFullPrecision),
-        logits: logits.map(inFullPrecision),
-      }));
-    const features = outputs.flatMap(({ embeddings }) => embeddings);
+    const { weights, distillationTemperature } = this.#settings;
+    const outputs = this.#stageOutputs(images);
     const { aggregated, contrast, matchWeight } = autocast(() => {
-      const matchWeights = noGrad(() => this.modules.matching.call(features)); // [B, E, E]
-      const embeddings = byNetwork(this.modules.heads.call(features), outputs);
-      const options = { temperature, distillationTemperature };
+      const matchWeights = noGrad(() => this.modules.matching.call(featuresOf(outputs))); // [B, E, E]
+      this.#statistics.add(matchWeights);
       return {
         aggregated: this.modules.aggregators.call(outputs),
-        contrast: layerwiseContrast(embeddings, labels, matchWeights, options),
+        contrast: this.#contrast(outputs, labels, matchWeights),
         matchWeight: weightsAcross(matchWeights, this.#stagesPerNetwork).mean(),
       };
     }, false);
     const everyLogits = [...outputs.flatMap(({ logits }) => logits), ...aggregated];
     const ownLogits = outputs.flatMap(({ logits }) => logits.slice(-1));
-    const soft = rampUp(epoch, rampUpEpochs);
+    const contrastWeights = this.#contrastWeights(epoch);
     return {
       classification: { value: classification(everyLogits, labels), weight: 1 },
-      vcl: { value: contrast.vcl, weight: weights.vcl },
-      icl: { value: contrast.icl, weight: weights.icl },
-      softVcl: { value: contrast.softVcl, weight: weights.softVcl * soft },
-      softIcl: { value: contrast.softIcl, weight: weights.softIcl * soft },
+      vcl: { value: contrast.vcl, weight: contrastWeights.vcl },
+      icl: { value: contrast.icl, weight: contrastWeights.icl },
+      softVcl: { value: contrast.softVcl, weight: contrastWeights.softVcl },
+      softIcl: { value: contrast.softIcl, weight: contrastWeights.softIcl },
       logit: {
         value: targetDistillation(ownLogits, aggregated, distillationTemperature),
-        weight: weights.logit * soft,
+        weight: weights.logit * rampUp(epoch, this.#settings.rampUpEpochs),
       },
       // Not a loss: shown beside the terms, so that one sees what the matching network thinks.
       matchWeight: { value: matchWeight, weight: 0 },
+    };
+  }
+
+  wantsOtherBatch(step: number): boolean {
+    return this.#settings.meta?.outerBatch === 'other' && this.#meta?.isDue(step) === true;
+  }
+
+  afterStep(input: StepInput, context: StepContext): MetaStepValues | undefined {
+    const { meta } = this.#settings;
+    if (meta === null || this.#meta?.isDue(context.step) !== true) return undefined;
+    const outer = meta.outerBatch === 'same' ? input : context.otherBatch();
+    return this.#meta.step(this.#objectives(input, outer), context.learningRate);
+  }
+
+  epochMetrics(): Record<string, number> {
+    return this.#statistics.take();
+  }
+
+  /** That of the last stages, which are the networks' own embeddings. */
+  get contrastSpace(): ContrastSpace {
+    return {
+      temperature: this.#settings.temperature,
+      project: (embeddings) =>
+        embeddings.flatMap((embedding, network) => {
+          const stages = this.#stagesPerNetwork.slice(0, network + 1).reduce((sum, count) => sum + count, 0);
+          const head = this.modules.heads.heads[stages - 1];
+          return head === undefined ? [] : [head.call(inFullPrecision(embedding))];
+        }),
     };
   }
 
@@ -88,6 +135,60 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     const { vcl = 0, matchWeight = 0 } = means;
     return describeCollapse(vcl / (matchWeight * termsCounted(this.#stagesPerNetwork)), batchSize - 1);
   }
+
+  /** Embeddings and logits of every stage of every network. */
+  #stageOutputs(images: Tensor): StageOutputs[] {
+    return this.modules.branches.call(this.#topology.run(images, true)).map(({ embeddings, logits }) => ({
+      embeddings: embeddings.map(inFullPrecision),
+      logits: logits.map(inFullPrecision),
+    }));
+  }
+
+  #contrast(outputs: readonly StageOutputs[], labels: Tensor, matchWeights: Tensor): ContrastTerms {
+    const { temperature, distillationTemperature } = this.#settings;
+    const embeddings = byNetwork(this.modules.heads.call(featuresOf(outputs)), outputs);
+    return layerwiseContrast(embeddings, labels, matchWeights, { temperature, distillationTemperature });
+  }
+
+  #contrastWeights(epoch: number): ContrastWeights {
+    const { weights, rampUpEpochs } = this.#settings;
+    const soft = rampUp(epoch, rampUpEpochs);
+    return { ...weights, softVcl: weights.softVcl * soft, softIcl: weights.softIcl * soft };
+  }
+
+  /** The published losses of the meta step: contrast alone inside, the stages' cross-entropies outside. */
+  #objectives(input: StepInput, outer: LabelledImages): MetaObjectives {
+    const weights = this.#contrastWeights(input.epoch);
+    const { branches, heads, matching } = this.modules;
+    const modules: nn.AnyModule[] = [...this.#networks, branches, heads];
+    const parameters = modules.flatMap((module) => module.parameters());
+    const trained = new Set<Tensor>(parameters);
+    return {
+      parameters,
+      buffers: modules.flatMap((module) =>
+        [...module.stateDict().values()].filter((tensor) => !trained.has(tensor)),
+      ),
+      inner: () => {
+        const outputs = this.#stageOutputs(input.images);
+        const contrast = this.#contrast(outputs, input.labels, matching.call(featuresOf(outputs)));
+        return contrast.vcl
+          .mul(weights.vcl)
+          .add(contrast.icl.mul(weights.icl))
+          .add(contrast.softVcl.mul(weights.softVcl))
+          .add(contrast.softIcl.mul(weights.softIcl));
+      },
+      outer: () =>
+        classification(
+          this.#stageOutputs(outer.images).flatMap(({ logits }) => logits),
+          outer.labels,
+        ),
+    };
+  }
+}
+
+/** Embeddings of all stages in one list: network by network, stage by stage. */
+function featuresOf(outputs: readonly StageOutputs[]): Tensor[] {
+  return outputs.flatMap(({ embeddings }) => embeddings);
 }
 
 /** Cuts a list of one item a stage into one list a network. */

@@ -4,10 +4,11 @@
  */
 import { autocast } from '@cohort/torch';
 import { classification, logitDistillation, mutualContrast, rampUp } from '../losses/index.ts';
+import { Peers, type Topology } from '../models/index.ts';
 import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from './embeddingHead.ts';
 import type { MemoryBanks } from './memoryBank.ts';
-import type { LossTerm, Method, MethodContext, StepInput } from './method.ts';
+import type { ContrastSpace, LossTerm, Method, MethodContext, StepInput } from './method.ts';
 import { inFullPrecision } from './precision.ts';
 import { RememberedContrast } from './rememberedContrast.ts';
 import type { MclSettings } from './settings.ts';
@@ -15,12 +16,14 @@ import type { MclSettings } from './settings.ts';
 /** MCL with the batch as contrast samples, or remembered embeddings where `memory` is set. */
 export class MutualContrastiveLearning implements Method {
   readonly modules: { readonly heads: EmbeddingHeads; readonly memory?: MemoryBanks };
-  readonly #networks: MethodContext['networks'];
+  readonly #topology: Topology;
+  readonly #networkCount: number;
   readonly #settings: MclSettings;
   readonly #memory: RememberedContrast | null;
 
   constructor(context: MethodContext, settings: MclSettings) {
-    this.#networks = context.networks;
+    this.#topology = context.topology ?? new Peers(context.networks);
+    this.#networkCount = context.networks.length;
     this.#settings = settings;
     const widths = context.networks.map((network) => network.embeddingSize);
     const heads = new EmbeddingHeads(widths, settings.embeddingSize, context.generator);
@@ -36,7 +39,7 @@ export class MutualContrastiveLearning implements Method {
   terms(step: StepInput): Record<string, LossTerm> {
     const { images, labels, epoch } = step;
     const { weights, temperature, distillationTemperature, rampUpEpochs } = this.#settings;
-    const outputs = this.#networks.map((network) => network.call(images));
+    const outputs = this.#topology.run(images);
     const logits = outputs.map((output) => inFullPrecision(output.logits));
     const contrast = autocast(() => {
       const embeddings = this.modules.heads.call(outputs.map((output) => inFullPrecision(output.embedding)));
@@ -56,20 +59,27 @@ export class MutualContrastiveLearning implements Method {
         ? {}
         : {
             logit: {
-              value: logitDistillation(logits, distillationTemperature),
+              value: logitDistillation(logits, distillationTemperature, this.#settings.logitStudents),
               weight: weights.logit * soft,
             },
           }),
     };
   }
 
-  afterStep(step: StepInput): void {
+  afterStep(step: StepInput): undefined {
     this.#memory?.afterStep(step);
+  }
+
+  get contrastSpace(): ContrastSpace {
+    return {
+      temperature: this.#settings.temperature,
+      project: (embeddings) => this.modules.heads.call(embeddings.map(inFullPrecision)),
+    };
   }
 
   diagnose(means: Readonly<Record<string, number>>, batchSize: number): string | undefined {
     const { memory } = this.#settings;
     const candidates = memory === null ? batchSize - 1 : memory.positives + memory.negatives;
-    return describeCollapse((means.vcl ?? 0) / this.#networks.length, candidates);
+    return describeCollapse((means.vcl ?? 0) / this.#networkCount, candidates);
   }
 }

@@ -110,7 +110,7 @@ describe('mcl with memory', () => {
       scope(() => {
         expect(method.terms(step).vcl?.value.item()).toBeGreaterThan(0);
         expect(bank.sub(before).abs().sum().item()).toBe(0);
-        method.afterStep?.(step);
+        method.afterStep?.(step, { step: 0, learningRate: 0.1, otherBatch: () => step });
       });
     });
     expect(liveTensorCount()).toBe(live);

@@ -1,10 +1,13 @@
 /** The interface of every method: what a cohort learns from, as extra modules, named loss terms and optional hooks. */
-import type { Generator, nn, Tensor } from '@cohort/torch';
+import type { Generator, nn, optim, Tensor } from '@cohort/torch';
 import type { Network } from '../models/network.ts';
+import type { Topology } from '../models/topology.ts';
 
 /** What a method is built from. */
 export interface MethodContext {
   readonly networks: readonly Network[];
+  /** How the networks are run on a batch; as peers unless given. */
+  readonly topology?: Topology;
   readonly classes: number;
   /** Source of the initial weights of the method's own modules. */
   readonly generator: Generator;
@@ -12,16 +15,30 @@ export interface MethodContext {
   readonly trainingLabels?: ArrayLike<number>;
 }
 
-/** One training step as a method sees it. */
-export interface StepInput {
+/** Images with their labels. */
+export interface LabelledImages {
   /** float32 `[B, C, H, W]`. */
   readonly images: Tensor;
   /** int64 `[B]`. */
   readonly labels: Tensor;
+}
+
+/** One training step as a method sees it. */
+export interface StepInput extends LabelledImages {
   /** Epochs done, from 0. */
   readonly epoch: number;
   /** Positions of the samples among the training images, `[B]`; absent where samples are not from there. */
   readonly indices?: Int32Array;
+}
+
+/** What a method may need beside the batch once the optimizer has taken its step. */
+export interface StepContext {
+  /** Steps done before this one, over all epochs. */
+  readonly step: number;
+  /** Learning rate that the step was taken with. */
+  readonly learningRate: number;
+  /** Training images of the same epoch that are not those of the step; throws unless `wantsOtherBatch` said so before. */
+  readonly otherBatch: () => LabelledImages;
 }
 
 /** A loss term: its value, and what it is multiplied by in the sum. */
@@ -30,10 +47,27 @@ export interface LossTerm {
   readonly weight: number;
 }
 
+/** Where embeddings of different networks can be compared. */
+export interface ContrastSpace {
+  /** tau: similarities are divided by it. */
+  readonly temperature: number;
+  /**
+   * @param embeddings pooled, one `[B, D]` a network
+   * @returns L2-normalised, one `[B, E]` a network, all of one width
+   */
+  project(embeddings: readonly Tensor[]): Tensor[];
+}
+
 /** A method at work on one cohort. */
 export interface Method {
   /** Modules that exist only in training: their parameters are optimised and saved with the networks'. */
   readonly modules: Readonly<Record<string, nn.AnyModule>>;
+
+  /**
+   * Optimizers of the method's own, by name, for parameters that do not follow the loss terms. The method steps them
+   * itself; the loop's optimizer leaves their parameters alone, and checkpoints hold their state.
+   */
+  readonly optimizers?: Readonly<Record<string, optim.Optimizer>>;
 
   /** What a user should know before training starts, e.g. how much memory the method takes. */
   readonly notice?: string | null;
@@ -44,8 +78,17 @@ export interface Method {
   /** Called before every epoch. */
   beforeEpoch?(epoch: number): void;
 
-  /** Called after the optimizer's step. */
-  afterStep?(step: StepInput): void;
+  /** Whether `afterStep` will ask for another batch after the training step with this number, from 0. */
+  wantsOtherBatch?(step: number): boolean;
+
+  /** Called after the optimizer's step, inside a scope; what it measured is recorded with the step. */
+  afterStep?(step: StepInput, context: StepContext): Readonly<Record<string, number>> | undefined;
+
+  /** What the method gathered over an epoch, for the record; called once at its end. */
+  epochMetrics?(): Readonly<Record<string, number>>;
+
+  /** The space in which the method contrasts embeddings; left out by a method that does not. */
+  readonly contrastSpace?: ContrastSpace;
 
   /** Looks at an epoch's mean of every term and says in words what a user should know, e.g. that it has collapsed. */
   diagnose?(means: Readonly<Record<string, number>>, batchSize: number): string | undefined;

@@ -1,8 +1,9 @@
 /** The settings of every method, as pure zod schemas without the engine, so that recipe checks and `--help` stay fast. */
 import * as z from 'zod';
+import { notNegative, positive } from '../numberSchemas.ts';
 
 /** Weight of one loss term; 0 switches the term off. */
-const weight = z.number().min(0);
+const weight = notNegative;
 
 /** Networks learn from the labels alone: what every other method is compared with. */
 export const independentSettings = z.strictObject({
@@ -12,9 +13,9 @@ export const independentSettings = z.strictObject({
 /** What final-layer and layer-wise contrast have in common. */
 const contrastSettings = {
   /** Divides the similarities (the paper's tau). */
-  temperature: z.number().positive().default(0.1),
+  temperature: positive.default(0.1),
   /** Softens both sides of the KL terms (the paper's T). */
-  distillationTemperature: z.number().positive().default(3),
+  distillationTemperature: positive.default(3),
   /** Length of the embedding that the heads produce. */
   embeddingSize: z.int().min(1).max(4096).default(128),
   /** Epochs over which the soft terms grow from nothing to their weight; 0 means full weight from the start. */
@@ -36,6 +37,8 @@ export const mclSettings = z.strictObject({
     })
     .prefault({}),
   ...contrastSettings,
+  /** Which networks learn from the ensemble's logits; published are both of two networks, and the last of more. */
+  logitStudents: z.enum(['all', 'last']).default('all'),
   /** Contrast with remembered embeddings, for many classes; null, the default, contrasts inside the batch. */
   memory: z
     .strictObject({
@@ -65,6 +68,27 @@ export const lmclSettings = z.strictObject({
     })
     .prefault({}),
   ...contrastSettings,
+  /**
+   * Depth of the refinement branches: `full` copies every later block, `short` one block a stage; `auto` is `short` for
+   * networks whose strides divide the image by 32 or more, as published for ImageNet, else `full`.
+   */
+  refinement: z.enum(['auto', 'full', 'short']).default('auto'),
+  /** How the matching network is trained; null leaves its first weights as they are. Defaults are the published settings. */
+  meta: z
+    .strictObject({
+      /** A meta step follows the first and then every so many training steps. */
+      intervalSteps: z.int().min(1).default(50),
+      /** Look-ahead steps on the layer-wise MCL loss, before the one on the cross-entropy. */
+      innerSteps: z.int().min(1).max(100).default(2),
+      /** Of look-ahead steps and matching network; null follows the training's schedule. */
+      learningRate: positive.nullable().default(null),
+      momentum: z.number().min(0).lt(1).default(0.9),
+      weightDecay: weight.default(0.0005),
+      /** Images of the cross-entropy: the training step's own, or others of the same epoch. */
+      outerBatch: z.enum(['same', 'other']).default('same'),
+    })
+    .nullable()
+    .prefault({}),
 });
 
 /** Settings of each method by its name: a new method is one line here and its file. */
@@ -82,6 +106,9 @@ export type MemorySettings = NonNullable<MclSettings['memory']>;
 
 /** Resolved settings of layer-wise MCL. */
 export type LmclSettings = z.output<typeof lmclSettings>;
+
+/** Resolved settings of the meta step. */
+export type MetaSettings = NonNullable<LmclSettings['meta']>;
 
 /** Any method's settings, told apart by `name`. */
 export const methodSettings = z.discriminatedUnion('name', [independentSettings, mclSettings, lmclSettings]);

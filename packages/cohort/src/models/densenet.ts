@@ -3,9 +3,9 @@
  * `growth` channels, the plain form without bottlenecks or compression; 40 layers and growth 12 have 1.0 million weights.
  */
 import { nn, ops, type Generator, type Tensor } from '@cohort/torch';
-import { missingStage } from './errors.ts';
+import { missingStage, noShortForm } from './errors.ts';
 import { convolution, NamedSequential, NormRelu } from './layers.ts';
-import { Network, type NetworkOptions } from './network.ts';
+import { Network, type NetworkOptions, type StageForm } from './network.ts';
 
 const stemWidth = 16;
 const blocks = 3;
@@ -64,8 +64,9 @@ export class DenseNet extends Network {
   }
 
   /** A dense block and, but for the last, the transition that halves the resolution. */
-  override createStage(index: number, generator: Generator): NamedSequential {
+  override createStage(index: number, generator: Generator, form: StageForm = 'full'): NamedSequential {
     if (!Number.isInteger(index) || index < 0 || index >= blocks) throw missingStage(index, blocks);
+    if (form === 'short') throw noShortForm('DenseNet');
     const widthOf = (layers: number): number => stemWidth + layers * this.#growth;
     const firstLayer = index * this.#layersPerBlock;
     const layers = Array.from({ length: this.#layersPerBlock }, (_, position): [string, nn.Module] => [

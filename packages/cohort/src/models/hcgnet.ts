@@ -3,10 +3,10 @@
  * every input on by dense concatenation, gated by attention; transitions halve resolution and channels.
  */
 import { nn, type Generator, type Tensor } from '@cohort/torch';
-import { missingStage } from './errors.ts';
+import { missingStage, noShortForm } from './errors.ts';
 import { GatedUnit, SmgModule } from './hcgnetModules.ts';
 import { convolution, NamedSequential, NormRelu } from './layers.ts';
-import { Network, type NetworkOptions } from './network.ts';
+import { Network, type NetworkOptions, type StageForm } from './network.ts';
 
 /** Modules in each hybrid block. */
 const modulesPerBlock = 8;
@@ -73,9 +73,10 @@ export class HcgNet extends Network {
   }
 
   /** A hybrid block and, but for the last, the transition that ends its stage. */
-  override createStage(index: number, generator: Generator): NamedSequential {
+  override createStage(index: number, generator: Generator, form: StageForm = 'full'): NamedSequential {
     const widths = this.#widths[index];
     if (widths === undefined) throw missingStage(index, this.#widths.length);
+    if (form === 'short') throw noShortForm('HCGNet');
     const { inChannels, growth, blockChannels, outChannels } = widths;
     const modules = Array.from({ length: modulesPerBlock }, (_, position): [string, nn.Module] => [
       `SMG${position + 1}`,

@@ -5,7 +5,7 @@
 import { nn, type Generator, type Tensor } from '@cohort/torch';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
-import { Network, type NetworkOptions } from './network.ts';
+import { Network, type NetworkOptions, type StageForm } from './network.ts';
 import { BasicBlock, Bottleneck, residualStage, type ResidualBlock } from './residualBlocks.ts';
 
 const widths = [64, 128, 256, 512] as const;
@@ -55,13 +55,13 @@ export class ImagenetResNet extends Network {
     return [this.layer1, this.layer2, this.layer3, this.layer4];
   }
 
-  override createStage(index: number, generator: Generator): nn.Module {
+  override createStage(index: number, generator: Generator, form: StageForm = 'full'): nn.Module {
     const width = widths[index];
     const blocks = this.#blocks[index];
     if (width === undefined || blocks === undefined) throw missingStage(index, widths.length);
     const before = index === 0 ? widths[0] : (widths[index - 1] ?? 0) * this.#block.expansion;
     const stride = index === 0 ? 1 : 2;
-    return residualStage(this.#block, before, width, blocks, stride, generator);
+    return residualStage(this.#block, before, width, form === 'short' ? 1 : blocks, stride, generator);
   }
 
   protected override stem(images: Tensor): Tensor {

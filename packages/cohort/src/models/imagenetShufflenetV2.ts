@@ -5,7 +5,7 @@
 import { nn, type Generator, type Tensor } from '@cohort/torch';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, joinShuffled, NormRelu, ReluInPlace } from './layers.ts';
-import { Network, type NetworkOptions } from './network.ts';
+import { Network, type NetworkOptions, type StageForm } from './network.ts';
 import { shuffleBlocks, shuffleStemWidth, shuffleWidths, type ShuffleWidth } from './shufflenetV2.ts';
 
 /** 1x1, depthwise 3x3 and 1x1 convolutions; the ReLU apart, since torchvision numbers it. */
@@ -85,13 +85,14 @@ export class ImagenetShuffleNetV2 extends Network {
     return [this.stage2, this.stage3, this.stage4];
   }
 
-  override createStage(index: number, generator: Generator): nn.Module {
+  override createStage(index: number, generator: Generator, form: StageForm = 'full'): nn.Module {
     const { stages } = shuffleWidths[this.#width];
     const width = stages[index];
     const blocks = shuffleBlocks[index];
     if (width === undefined || blocks === undefined) throw missingStage(index, stages.length);
     const first = new InvertedResidual(stages[index - 1] ?? shuffleStemWidth, width, 2, generator);
-    const others = Array.from({ length: blocks - 1 }, () => new InvertedResidual(width, width, 1, generator));
+    const count = form === 'short' ? 1 : blocks;
+    const others = Array.from({ length: count - 1 }, () => new InvertedResidual(width, width, 1, generator));
     return new nn.Sequential(first, ...others);
   }
 

@@ -2,7 +2,8 @@
 export { multiplyAdds, type InputShape } from './cost.ts';
 export { describeModels, type ModelDescription } from './describe.ts';
 export { ModelError } from './errors.ts';
-export { Network, type NetworkOptions, type NetworkOutput } from './network.ts';
+export { Network, type NetworkOptions, type NetworkOutput, type Trunk } from './network.ts';
 export type { ModelName } from './names.ts';
 export { createNetwork, modelNames } from './registry.ts';
 export { ResNet } from './resnet.ts';
+export { Branches, Peers, type Topology } from './topology.ts';

@@ -5,7 +5,7 @@
 import { nn, noGrad, type Generator, type Tensor } from '@cohort/torch';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, NormRelu6 } from './layers.ts';
-import { Network, type NetworkOptions } from './network.ts';
+import { Network, type NetworkOptions, type StageForm } from './network.ts';
 
 const stemWidth = 32;
 const firstWidth = 16;
@@ -118,13 +118,15 @@ export class MobileNetV2 extends Network {
     return this.#stages;
   }
 
-  override createStage(index: number, generator: Generator): nn.Sequential {
+  override createStage(index: number, generator: Generator, form: StageForm = 'full'): nn.Sequential {
     const runs = stages[index];
     const stride = this.#strides.stages[index];
     if (runs === undefined || stride === undefined) throw missingStage(index, stages.length);
     const layers: nn.Module[] = [];
     let before = stages[index - 1]?.at(-1)?.width ?? firstWidth;
-    for (const { width, blocks } of runs) {
+    for (const { width, blocks } of form === 'short'
+      ? runs.slice(-1).map((run) => ({ ...run, blocks: 1 }))
+      : runs) {
       for (let block = 0; block < blocks; block += 1) {
         const isFirst = layers.length === 0;
         layers.push(new InvertedResidual(before, width, isFirst ? stride : 1, expansion, generator));

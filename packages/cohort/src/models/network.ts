@@ -1,5 +1,5 @@
 /** What every architecture has in common: a stem, stages, pooling and a classifier, run so that methods see each part. */
-import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { nn, scope, type Generator, type Tensor } from '@cohort/torch';
 import { ModelError } from './errors.ts';
 
 /** What a network shows of one batch. */
@@ -11,6 +11,19 @@ export interface NetworkOutput {
   /** Feature map after each stage, `[B, C_k, H_k, W_k]`; empty unless they were asked for. */
   readonly stages: readonly Tensor[];
 }
+
+/** What a network has of one batch after its stem and some stages. */
+export interface Trunk {
+  /** The last feature map, `[B, C, H, W]`. */
+  readonly features: Tensor;
+  /** Feature maps of the stages so far; empty unless they were asked for. */
+  readonly stages: readonly Tensor[];
+  /** How many stages have run. */
+  readonly stageCount: number;
+}
+
+/** A stage as the network has it, or with one block in its place. */
+export type StageForm = 'full' | 'short';
 
 /** What an architecture is built for. */
 export interface NetworkOptions {
@@ -40,8 +53,12 @@ export abstract class Network extends nn.Module<Tensor, NetworkOutput> {
   /** The stages in order, each a module from feature map to feature map. */
   abstract get stageModules(): readonly nn.Module[];
 
-  /** A fresh, newly initialised copy of stage `index`; refinement branches are built from these. */
-  abstract createStage(index: number, generator: Generator): nn.Module;
+  /**
+   * A fresh, newly initialised copy of stage `index`; refinement branches are built from these.
+   *
+   * @throws {ModelError} for a stage that there is not, and for a short form where the architecture has none.
+   */
+  abstract createStage(index: number, generator: Generator, form?: StageForm): nn.Module;
 
   /** Everything before the first stage: `[B, channels, H, W] -> [B, C_0, H_0, W_0]`. */
   protected abstract stem(images: Tensor): Tensor;
@@ -65,18 +82,53 @@ export abstract class Network extends nn.Module<Tensor, NetworkOutput> {
   }
 
   private run(images: Tensor, keepStages: boolean): NetworkOutput {
+    return scope(() => {
+      const trunk = this.trunk(images, 0, keepStages);
+      // Nothing else refers to the stem's map: it goes once the first stage has used it.
+      return this.branch(trunk, keepStages, true);
+    });
+  }
+
+  /**
+   * The stem and the first `count` stages, which several networks may share.
+   *
+   * @param keepStages whether to keep the feature map of every stage
+   */
+  trunk(images: Tensor, count: number, keepStages = false): Trunk {
     this.assertLargeEnough(images);
-    const stages: Tensor[] = [];
-    let features = this.stem(images);
-    for (const stage of this.stageModules) {
+    const trunk: Trunk = { features: this.stem(images), stages: [], stageCount: 0 };
+    return this.runStages(trunk, this.stageModules.slice(0, count), keepStages, true);
+  }
+
+  /**
+   * Everything after a trunk.
+   *
+   * @param ownsTrunk whether the trunk's feature map may be released as soon as it has been used
+   */
+  branch(trunk: Trunk, keepStages = false, ownsTrunk = false): NetworkOutput {
+    const later = this.stageModules.slice(trunk.stageCount);
+    const { features, stages } = this.runStages(trunk, later, keepStages, ownsTrunk);
+    const embedding = this.finish(features).mean([2, 3]); // [B, C, H, W] -> [B, C]
+    return { logits: this.classifier.call(embedding), embedding, stages };
+  }
+
+  private runStages(
+    trunk: Trunk,
+    modules: readonly nn.Module[],
+    keepStages: boolean,
+    ownsTrunk: boolean,
+  ): Trunk {
+    const stages = [...trunk.stages];
+    let { features } = trunk;
+    for (const [index, stage] of modules.entries()) {
       const next = stage.call(features);
       // Outside of training nothing else refers to the map before: its memory is free for the next one.
-      if (!keepStages || stages.length === 0) features.dispose();
+      const isKept = stages.includes(features) || (index === 0 && !ownsTrunk);
+      if (!isKept) features.dispose();
       features = next;
       if (keepStages) stages.push(next);
     }
-    const embedding = this.finish(features).mean([2, 3]); // [B, C, H, W] -> [B, C]
-    return { logits: this.classifier.call(embedding), embedding, stages };
+    return { features, stages, stageCount: trunk.stageCount + modules.length };
   }
 
   private assertLargeEnough({ shape }: Tensor): void {

@@ -3,7 +3,7 @@
  * of an earlier stage into an embedding and logits, as deep as the network's own. They exist in training only.
  */
 import { nn, type Generator, type Tensor } from '@cohort/torch';
-import type { Network, NetworkOutput } from './network.ts';
+import type { Network, NetworkOutput, StageForm } from './network.ts';
 
 /** What a network says of a batch at each of its stages, the last one being its own output. */
 export interface StageOutputs {
@@ -11,6 +11,16 @@ export interface StageOutputs {
   readonly embeddings: readonly Tensor[];
   /** One `[B, classes]` a stage. */
   readonly logits: readonly Tensor[];
+}
+
+/** How deep branches are: as the network, with one block a stage, or whichever is usual for the network. */
+export type RefinementDepth = StageForm | 'auto';
+
+/** Networks whose strides divide the image by this much or more are for large images, where branches are short. */
+const largeImageStride = 32;
+
+function usualForm({ totalStride }: Network): StageForm {
+  return totalStride >= largeImageStride ? 'short' : 'full';
 }
 
 /** Fresh copies of everything after one stage: the later stages, final layers, global mean pooling and classifier. */
@@ -22,11 +32,14 @@ export class RefinementBranch extends nn.Module<
   readonly finish: nn.Module | null;
   readonly classifier: nn.Linear;
 
-  /** @param stage the branch starts from its feature map; from 0, and not the last */
-  constructor(network: Network, stage: number, generator: Generator) {
+  /**
+   * @param stage the branch starts from its feature map; from 0, and not the last
+   * @param form of every later stage
+   */
+  constructor(network: Network, stage: number, generator: Generator, form: StageForm = 'full') {
     super();
     const later = network.stageModules.map((_, index) => index).slice(stage + 1);
-    this.stages = new nn.Sequential(...later.map((index) => network.createStage(index, generator)));
+    this.stages = new nn.Sequential(...later.map((index) => network.createStage(index, generator, form)));
     this.finish = network.createFinish?.(generator) ?? null;
     const [classes = 0, width = 0] = network.classifier.weight.shape;
     this.classifier = new nn.Linear(width, classes, generator);
@@ -43,11 +56,12 @@ export class RefinementBranch extends nn.Module<
 export class RefinementBranches extends nn.Module<NetworkOutput, StageOutputs> {
   readonly branches: readonly RefinementBranch[];
 
-  constructor(network: Network, generator: Generator) {
+  constructor(network: Network, generator: Generator, depth: RefinementDepth = 'full') {
     super();
+    const form = depth === 'auto' ? usualForm(network) : depth;
     this.branches = network.stageModules
       .slice(0, -1)
-      .map((_, stage) => new RefinementBranch(network, stage, generator));
+      .map((_, stage) => new RefinementBranch(network, stage, generator, form));
   }
 
   /** @param output of `callWithStages` on the same network */
@@ -72,9 +86,9 @@ export class RefinementBranches extends nn.Module<NetworkOutput, StageOutputs> {
 export class CohortBranches extends nn.Module<readonly NetworkOutput[], StageOutputs[]> {
   readonly networks: readonly RefinementBranches[];
 
-  constructor(networks: readonly Network[], generator: Generator) {
+  constructor(networks: readonly Network[], generator: Generator, depth: RefinementDepth = 'full') {
     super();
-    this.networks = networks.map((network) => new RefinementBranches(network, generator));
+    this.networks = networks.map((network) => new RefinementBranches(network, generator, depth));
   }
 
   /** @param outputs of `callWithStages`, one a network */

@@ -5,7 +5,7 @@
 import { nn, type Generator, type Tensor } from '@cohort/torch';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
-import { Network, type NetworkOptions } from './network.ts';
+import { Network, type NetworkOptions, type StageForm } from './network.ts';
 import { BasicBlock, Bottleneck, residualStage, type ResidualBlock } from './residualBlocks.ts';
 
 const widths = [16, 32, 64] as const;
@@ -42,12 +42,13 @@ export class ResNet extends Network {
     return [this.layer1, this.layer2, this.layer3];
   }
 
-  override createStage(index: number, generator: Generator): nn.Module {
+  override createStage(index: number, generator: Generator, form: StageForm = 'full'): nn.Module {
     const width = widths[index];
     if (width === undefined) throw missingStage(index, widths.length);
     const before = index === 0 ? widths[0] : (widths[index - 1] ?? 0) * this.#block.expansion;
     const stride = index === 0 ? 1 : 2;
-    return residualStage(this.#block, before, width, this.#blocksPerStage, stride, generator);
+    const blocks = form === 'short' ? 1 : this.#blocksPerStage;
+    return residualStage(this.#block, before, width, blocks, stride, generator);
   }
 
   protected override stem(images: Tensor): Tensor {

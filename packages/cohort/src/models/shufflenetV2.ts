@@ -5,7 +5,7 @@
 import { nn, type Generator, type Tensor } from '@cohort/torch';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, joinShuffled, NormRelu } from './layers.ts';
-import { Network, type NetworkOptions } from './network.ts';
+import { Network, type NetworkOptions, type StageForm } from './network.ts';
 
 /** Channels of the stem, for every width. */
 export const shuffleStemWidth = 24;
@@ -124,13 +124,14 @@ export class ShuffleNetV2 extends Network {
     return [this.layer1, this.layer2, this.layer3];
   }
 
-  override createStage(index: number, generator: Generator): nn.Module {
+  override createStage(index: number, generator: Generator, form: StageForm = 'full'): nn.Module {
     const { stages } = shuffleWidths[this.#width];
     const width = stages[index];
     const blocks = shuffleBlocks[index];
     if (width === undefined || blocks === undefined) throw missingStage(index, stages.length);
     const down = new DownUnit(stages[index - 1] ?? shuffleStemWidth, width, generator);
-    const others = Array.from({ length: blocks - 1 }, () => new BasicUnit(width, generator));
+    const count = form === 'short' ? 1 : blocks;
+    const others = Array.from({ length: count - 1 }, () => new BasicUnit(width, generator));
     return new nn.Sequential(down, ...others);
   }
 

@@ -6,7 +6,7 @@
 import { nn, type Generator, type Tensor } from '@cohort/torch';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
-import { Network, type NetworkOptions } from './network.ts';
+import { Network, type NetworkOptions, type StageForm } from './network.ts';
 
 /** Channels of each convolution, stage by stage; the very first convolution is the stem. */
 const widths = [[64], [128, 128], [256, 256, 256], [512, 512, 512], [512, 512, 512]] as const;
@@ -41,12 +41,12 @@ export class Vgg16 extends Network {
     return [this.layer1, this.layer2, this.layer3, this.layer4, this.layer5];
   }
 
-  override createStage(index: number, generator: Generator): nn.Module {
+  override createStage(index: number, generator: Generator, form: StageForm = 'full'): nn.Module {
     const stage = widths[index];
     if (stage === undefined) throw missingStage(index, widths.length);
     let before = widths[index - 1]?.[0] ?? stemWidth;
     const layers: nn.Module[] = index === 0 ? [] : [new nn.MaxPool2d(2)];
-    for (const width of stage) {
+    for (const width of form === 'short' ? stage.slice(-1) : stage) {
       layers.push(convolution(before, width, 3, generator), new NormRelu(width));
       before = width;
     }

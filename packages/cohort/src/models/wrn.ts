@@ -5,7 +5,7 @@
 import { nn, type Generator, type Tensor } from '@cohort/torch';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
-import { Network, type NetworkOptions } from './network.ts';
+import { Network, type NetworkOptions, type StageForm } from './network.ts';
 
 const stemWidth = 16;
 const baseWidths = [16, 32, 64] as const;
@@ -98,11 +98,12 @@ export class WideResNet extends Network {
     return [this.block1, this.block2, this.block3];
   }
 
-  override createStage(index: number, generator: Generator): Group {
+  override createStage(index: number, generator: Generator, form: StageForm = 'full'): Group {
     const width = this.#widths[index];
     if (width === undefined) throw missingStage(index, this.#widths.length);
     const before = this.#widths[index - 1] ?? stemWidth;
-    return new Group(before, width, this.#blocksPerGroup, index === 0 ? 1 : 2, generator);
+    const blocks = form === 'short' ? 1 : this.#blocksPerGroup;
+    return new Group(before, width, blocks, index === 0 ? 1 : 2, generator);
   }
 
   override createFinish(): NormRelu {

@@ -27,6 +27,7 @@ function soundParts<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>, dat
 export function findInconsistencies(recipe: unknown): Inconsistency[] {
   return [
     ...checkNetworks(recipe),
+    ...checkTopology(recipe),
     ...checkBatchSize(recipe),
     ...checkOptimizer(recipe),
     ...checkSchedule(recipe),
@@ -41,6 +42,20 @@ function checkNetworks(recipe: unknown): Inconsistency[] {
   if (networks.length >= minimum) return [];
   const message = `expected at least ${minimum} networks, since method ${method} lets networks teach each other, came ${networks.length}`;
   return [{ path: ['networks'], message }];
+}
+
+function checkTopology(recipe: unknown): Inconsistency[] {
+  const networks = valueAt(recipe, ['networks']);
+  if (valueAt(recipe, ['topology', 'name']) !== 'branches' || !Array.isArray(networks)) return [];
+  const models = networks.map((_, index) => valueAt(recipe, ['networks', index, 'model']));
+  if (networks.length < 2) {
+    const message = `expected at least 2 networks, since branches share a trunk, came ${networks.length}`;
+    return [{ path: ['networks'], message }];
+  }
+  const odd = models.findIndex((model) => model !== models[0]);
+  if (odd < 0) return [];
+  const message = `expected ${String(models[0])} as in networks.0, since topology branches shares layers, came ${String(models[odd])}; use topology peers for different models`;
+  return [{ path: ['networks', odd, 'model'], message }];
 }
 
 function checkBatchSize(recipe: unknown): Inconsistency[] {

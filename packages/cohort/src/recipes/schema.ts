@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { datasetNames } from '../data/registry.ts';
 import { methodSettings } from '../methods/settings.ts';
 import { architectureNames } from '../models/names.ts';
+import { notNegative, positive } from '../numberSchemas.ts';
 
 /** Lets a section leave out its `name` and still set other keys: `optimizer: { learningRate: 0.05 }` is SGD. */
 function withDefaultName<Options extends z.ZodType>(name: string, schema: Options): z.ZodPreprocess<Options> {
@@ -11,11 +12,6 @@ function withDefaultName<Options extends z.ZodType>(name: string, schema: Option
     return isSection && !Object.hasOwn(section, 'name') ? { name, ...section } : section;
   }, schema);
 }
-
-/** About the largest 32-bit float; the engine takes nothing beyond. */
-const LARGEST = 3.4e38;
-const positive = z.number().positive().max(LARGEST);
-const notNegative = z.number().min(0).max(LARGEST);
 
 const sgdSchema = z.strictObject({
   name: z.literal('sgd'),
@@ -86,6 +82,16 @@ export const trainSchema = z.strictObject({
   checkpointEveryEpochs: z.int().min(1).default(10),
 });
 
+/** How the cohort shares layers. */
+const topologySchema = z.discriminatedUnion('name', [
+  z.strictObject({ name: z.literal('peers') }),
+  z.strictObject({
+    name: z.literal('branches'),
+    /** Stages that are shared beside the stem; the last stage never is. */
+    sharedStages: z.int().min(0).max(16).default(1),
+  }),
+]);
+
 /** A whole experiment. */
 export const recipeSchema = z.strictObject({
   /** Begins the name of the run folder. */
@@ -94,6 +100,8 @@ export const recipeSchema = z.strictObject({
   seed: z.int().min(0).max(4_294_967_295).default(1),
   data: dataSchema,
   networks: z.array(z.strictObject({ model: z.enum(architectureNames) })).min(1),
+  /** Whether networks share nothing, or stem and first stages. */
+  topology: topologySchema.prefault({ name: 'peers' }),
   method: methodSettings,
   train: trainSchema,
   engine: z

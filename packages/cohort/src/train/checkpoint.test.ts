@@ -20,7 +20,7 @@ afterAll(() => {
 });
 beforeEach(() => {
   const optimizer = new optim.SGD(saved.parameters(), { learningRate: 0.1 });
-  writeCheckpoint(folder.path, [['network-a', saved]], optimizer, {
+  writeCheckpoint(folder.path, [['network-a', saved]], [['optimizer', optimizer]], {
     version: 1,
     epoch: 2,
     step: 6,

@@ -1,4 +1,4 @@
-/** Checkpoints: every module and the optimizer as safetensors files in one folder, with a JSON file that ties them together. */
+/** Checkpoints: every module and optimizer as safetensors files in one folder, with a JSON file that ties them together. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,7 +35,6 @@ export class CheckpointError extends Error {
 }
 
 const infoFile = 'checkpoint.json';
-const optimizerFile = 'optimizer.safetensors';
 
 const count = z.int().min(1);
 const infoSchema = z.object({
@@ -52,6 +51,9 @@ const infoSchema = z.object({
 
 type NamedModules = readonly (readonly [string, nn.AnyModule])[];
 
+/** Optimizers with the names of their files. */
+export type NamedOptimizers = readonly (readonly [string, optim.Optimizer])[];
+
 /** @throws {NotFiniteError} naming the first tensor, weights and running statistics alike, that is not finite. */
 export function assertWeightsFinite(modules: NamedModules, position: { epoch: number; step: number }): void {
   for (const [name, module] of modules) {
@@ -67,13 +69,15 @@ export function assertWeightsFinite(modules: NamedModules, position: { epoch: nu
 export function writeCheckpoint(
   folder: string,
   modules: NamedModules,
-  optimizer: optim.Optimizer,
+  optimizers: NamedOptimizers,
   info: CheckpointInfo,
 ): void {
   for (const [name, module] of modules) saveTensors(join(folder, `${name}.safetensors`), module.stateDict());
-  const { tensors, steps } = optimizer.state();
-  saveTensors(join(folder, optimizerFile), tensors, { steps: String(steps) });
-  const files = [...modules.map(([name]) => `${name}.safetensors`), optimizerFile];
+  for (const [name, optimizer] of optimizers) {
+    const { tensors, steps } = optimizer.state();
+    saveTensors(join(folder, `${name}.safetensors`), tensors, { steps: String(steps) });
+  }
+  const files = [...modules, ...optimizers].map(([name]) => `${name}.safetensors`);
   const sha256 = Object.fromEntries(files.map((file) => [file, digest(join(folder, file))]));
   const stored: StoredCheckpointInfo = { ...info, sha256 };
   writeFileSync(join(folder, infoFile), `${JSON.stringify(stored, null, 2)}\n`);

@@ -2,7 +2,7 @@
 import { Generator, type nn } from '@cohort/torch';
 import { hashKeys, RANDOM_PURPOSE } from '../data/random.ts';
 import { createMethod, type Method } from '../methods/index.ts';
-import { createNetwork, type Network } from '../models/index.ts';
+import { Branches, createNetwork, Peers, type Network, type Topology } from '../models/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 
 /** The images that a cohort is built for. */
@@ -31,8 +31,10 @@ export function createCohort(
 ): Cohort {
   const networks = createNetworks(recipe, input);
   const generator = new Generator(hashKeys(RANDOM_PURPOSE.method, recipe.seed));
+  const topology = createTopology(recipe, networks);
   const method = createMethod(recipe.method, {
     networks,
+    topology,
     classes: input.classes,
     generator,
     trainingLabels,
@@ -41,6 +43,12 @@ export function createCohort(
     for (const module of Object.values(method.modules)) module.toMemoryFormat('channelsLast');
   }
   return { networks, names: networkNames(recipe), method };
+}
+
+/** How the networks are run together; from here on branches share their trunk's weights. */
+function createTopology(recipe: ResolvedRecipe, networks: readonly Network[]): Topology {
+  const { topology } = recipe;
+  return topology.name === 'branches' ? new Branches(networks, topology.sharedStages) : new Peers(networks);
 }
 
 /** The networks alone, as evaluation and prediction need them. */

@@ -1,7 +1,7 @@
 import { optim, tensor } from '@cohort/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { classification } from '../losses/index.ts';
-import type { LossTerm, Method, StepInput } from '../methods/index.ts';
+import type { LossTerm, Method, StepContext, StepInput } from '../methods/index.ts';
 import type { Network } from '../models/index.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
 import { createNetworks } from './cohort.ts';
@@ -42,9 +42,10 @@ class Probe implements Method {
     return { classification: { value, weight: 1 }, broken: { value: tensor(0).log(), weight: 1 } };
   }
 
-  afterStep({ epoch }: StepInput): void {
+  afterStep({ epoch }: StepInput, { step, learningRate, otherBatch }: StepContext): Record<string, number> {
     this.calls.push(`afterStep ${epoch}`);
     if (epoch === this.ruinsAfterEpoch) this.network.classifier.weight.detach().fill_(NaN);
+    return { probed: step * learningRate, otherLabels: otherBatch().labels.numel };
   }
 
   diagnose(): string {

@@ -3,12 +3,17 @@ import { setImmediate } from 'node:timers/promises';
 import { scope, type optim } from '@cohort/torch';
 import type { BatchLoader } from '../data/index.ts';
 import { evaluateCohort, type CohortScore } from '../evaluate/accuracy.ts';
-import type { StepInput } from '../methods/index.ts';
+import {
+  measureRepresentations,
+  representationImages,
+  type RepresentationMeasures,
+} from '../evaluate/representation.ts';
+import type { LabelledImages, StepInput } from '../methods/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { cohortModules, type Cohort } from './cohort.ts';
 import { RunningMeans } from './means.ts';
 import type { Reporter } from './reporter.ts';
-import { NotFiniteError, trainStep, type TermValues } from './step.ts';
+import { assertFinite, NotFiniteError, trainStep, type TermValues } from './step.ts';
 
 /** What the loop records, to be written wherever the caller keeps its runs. */
 export interface LoopRecorder {
@@ -63,13 +68,27 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     const means = await trainEpoch(setup, epoch, clock);
     if (means === null) return stop(epoch);
     const isLast = epoch + 1 === epochs;
+    let representations: RepresentationMeasures | null = null;
     const isEvaluated = isLast || (epoch + 1) % evaluateEveryEpochs === 0;
     if (isEvaluated) {
-      score = await evaluateCohort(cohort.networks, setup.test, () => setImmediate());
+      const { names, method } = cohort;
+      score = await evaluateCohort(cohort.networks, setup.test, {
+        pause: () => setImmediate(),
+        heldOut: {
+          images: representationImages,
+          take: (heldOut) => {
+            representations = measureRepresentations(heldOut, names, method.contrastSpace);
+          },
+        },
+      });
       assertScoreFinite(score, cohort, `after epoch ${epoch + 1}, step ${clock.steps}`);
     }
     const seconds = (performance.now() - startedAt) / 1000;
-    reportEpoch(setup, { epoch: epoch + 1, seconds, terms: means, score: isEvaluated ? score : null }, clock);
+    reportEpoch(
+      setup,
+      { epoch: epoch + 1, seconds, terms: means, score: isEvaluated ? score : null, representations },
+      clock,
+    );
     const found = cohort.method.diagnose?.(means, recipe.train.batchSize);
     // Told when it begins: the same words after every epoch would bury all else.
     if (found !== undefined && diagnosis === undefined) {
@@ -141,8 +160,13 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
         input,
         where,
       );
-      cohort.method.afterStep?.(input);
-      return result;
+      const measured = cohort.method.afterStep?.(input, {
+        step: clock.steps,
+        learningRate: optimizer.learningRate,
+        otherBatch: () => otherBatch(training, epoch, number),
+      });
+      for (const [name, value] of Object.entries(measured ?? {})) assertFinite(name, value, where);
+      return { ...result, ...measured };
     });
     clock.add(recipe.train.batchSize, performance.now() - startedAt);
     means.add(values);
@@ -160,17 +184,24 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
   return means.values();
 }
 
+/** A batch half an epoch away: the same images never stand in both. */
+function otherBatch(training: BatchLoader, epoch: number, number: number): LabelledImages {
+  const { batchCount } = training;
+  return training.batch(epoch, (number + Math.floor(batchCount / 2)) % batchCount);
+}
+
 interface EpochResult {
   /** From 1. */
   readonly epoch: number;
   readonly seconds: number;
   readonly terms: TermValues;
   readonly score: CohortScore | null;
+  readonly representations: RepresentationMeasures | null;
 }
 
 function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock): void {
   const { recipe, cohort, optimizer, reporter, recorder } = setup;
-  const { epoch, seconds, terms, score } = result;
+  const { epoch, seconds, terms, score, representations } = result;
   const accuracies =
     score === null
       ? []
@@ -180,7 +211,9 @@ function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock
         }));
   const speed = { learningRate: optimizer.learningRate, imagesPerSecond: clock.imagesPerSecond };
   const scores = Object.fromEntries(accuracies.map(({ name, accuracy }) => [`accuracy/${name}`, accuracy]));
-  recorder.epoch({ epoch, step: clock.steps, values: { ...terms, ...scores, ...speed } });
+  const gathered = { ...cohort.method.epochMetrics?.(), ...representations?.values };
+  const sharedInformation = representations?.sharedInformation ?? null;
+  recorder.epoch({ epoch, step: clock.steps, values: { ...terms, ...scores, ...gathered, ...speed } });
   reporter.epochEnd({
     epoch,
     epochs: recipe.train.epochs,
@@ -189,5 +222,6 @@ function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock
     secondsLeft: clock.secondsLeft,
     terms,
     ...(score === null ? {} : { accuracies }),
+    ...(sharedInformation === null ? {} : { sharedInformation }),
   });
 }

@@ -2,9 +2,18 @@
 import { optim, type nn } from '@cohort/torch';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 
-/** The recipe's optimizer over these modules' parameters. */
-export function createOptimizer(recipe: ResolvedRecipe, modules: readonly nn.AnyModule[]): optim.Optimizer {
-  const parameters = modules.flatMap((module) => module.parameters());
+/**
+ * The recipe's optimizer over these modules' parameters.
+ *
+ * @param own the method's own optimizers, whose parameters are left to them
+ */
+export function createOptimizer(
+  recipe: ResolvedRecipe,
+  modules: readonly nn.AnyModule[],
+  own: readonly optim.Optimizer[] = [],
+): optim.Optimizer {
+  const taken = new Set(own.flatMap(({ parameters }) => parameters));
+  const parameters = modules.flatMap((module) => module.parameters()).filter((each) => !taken.has(each));
   const { optimizer } = recipe.train;
   return optimizer.name === 'sgd'
     ? new optim.SGD(parameters, optimizer)

@@ -63,6 +63,9 @@ export function epochParts(event: EpochEndEvent): string[] {
     event.epoch < event.epochs ? formatTimeLeft(event.secondsLeft) : 'done',
     `learning rate ${formatTerm(event.learningRate)}`,
     ...formatTerms(event.terms),
+    ...(event.sharedInformation === undefined
+      ? []
+      : [`shared information ${formatTerm(event.sharedInformation)} nats`]),
     ...accuracyParts(event.accuracies ?? []),
   ];
 }

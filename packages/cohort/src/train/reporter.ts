@@ -46,6 +46,8 @@ export interface EpochEndEvent {
   readonly terms: Readonly<Record<string, number>>;
   /** Absent in epochs without evaluation. */
   readonly accuracies?: readonly NetworkAccuracy[];
+  /** Lower bound of what two networks' embeddings share, in nats; absent where it was not measured. */
+  readonly sharedInformation?: number;
 }
 
 /** Whoever wants to know how the training goes. */

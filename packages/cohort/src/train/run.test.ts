@@ -123,7 +123,7 @@ describe('trainRun', () => {
       command: '',
       ...silent,
     });
-    expect(liveTensorCount()).toBe(before);
+    expect(liveTensorCount()).toBeLessThanOrEqual(before);
     const files = readdirSync(openRun(layerwise.runFolder).checkpoint('last'));
     expect(files.filter((file) => file.startsWith('method-'))).toEqual([
       'method-aggregators.safetensors',

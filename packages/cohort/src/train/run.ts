@@ -4,7 +4,12 @@ import { createRun, type RunWriter } from '@cohort/runs';
 import { engineInfo, seedDefaultGenerator, type nn, type optim } from '@cohort/torch';
 import type { CohortScore } from '../evaluate/accuracy.ts';
 import { stringifyRecipe, type ResolvedRecipe } from '../recipes/index.ts';
-import { assertWeightsFinite, writeCheckpoint, type CheckpointInfo } from './checkpoint.ts';
+import {
+  assertWeightsFinite,
+  writeCheckpoint,
+  type CheckpointInfo,
+  type NamedOptimizers,
+} from './checkpoint.ts';
 import { cohortModules, createCohort, type Cohort } from './cohort.ts';
 import { createTestLoader, createTrainingLoader, loadRecipeData } from './data.ts';
 import { applyThreads, describeMachine } from './environment.ts';
@@ -50,6 +55,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   const optimizer = createOptimizer(
     recipe,
     modules.map(([, module]) => module),
+    Object.values(cohort.method.optimizers ?? {}),
   );
   const schedule = createSchedule(recipe);
   const training = createTrainingLoader(recipe, data);
@@ -62,15 +68,21 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
     command: options.command,
   });
   const startedAt = performance.now();
-  const recorder = createRecorder(run, modules, optimizer, startedAt, (position) => ({
-    version: 1,
-    ...position,
-    classes: dataset.classes,
-    channels: dataset.channels,
-    height: dataset.height,
-    width: dataset.width,
-    normalisation,
-  }));
+  const recorder = createRecorder(
+    run,
+    modules,
+    namedOptimizers(optimizer, cohort),
+    startedAt,
+    (position) => ({
+      version: 1,
+      ...position,
+      classes: dataset.classes,
+      channels: dataset.channels,
+      height: dataset.height,
+      width: dataset.width,
+      normalisation,
+    }),
+  );
   try {
     const outcome = await trainCohort({
       recipe,
@@ -93,7 +105,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
     throw error;
   } finally {
     for (const [, module] of modules) module.dispose();
-    optimizer.dispose();
+    for (const [, each] of namedOptimizers(optimizer, cohort)) each.dispose();
     training.dispose();
     test.dispose();
   }
@@ -105,10 +117,19 @@ function withAbsolutePath(recipe: ResolvedRecipe): ResolvedRecipe {
   return path === null ? recipe : { ...recipe, data: { ...recipe.data, path: resolve(path) } };
 }
 
+/** The loop's optimizer and the method's own, with the names of their files in a checkpoint. */
+function namedOptimizers(optimizer: optim.Optimizer, cohort: Cohort): NamedOptimizers {
+  const own = Object.entries(cohort.method.optimizers ?? {});
+  return [
+    ['optimizer', optimizer],
+    ...own.map(([name, each]): [string, optim.Optimizer] => [`optimizer-${name}`, each]),
+  ];
+}
+
 function createRecorder(
   run: RunWriter,
   modules: readonly (readonly [string, nn.AnyModule])[],
-  optimizer: optim.Optimizer,
+  optimizers: NamedOptimizers,
   startedAt: number,
   checkpointInfo: (position: { epoch: number; step: number }) => CheckpointInfo,
 ): LoopRecorder {
@@ -124,7 +145,7 @@ function createRecorder(
       // A training that has blown up must not take the place of the last good checkpoint.
       assertWeightsFinite(modules, position);
       run.checkpointFolder('last', (folder) => {
-        writeCheckpoint(folder, modules, optimizer, checkpointInfo(position));
+        writeCheckpoint(folder, modules, optimizers, checkpointInfo(position));
       });
     },
     warning: (text) => {

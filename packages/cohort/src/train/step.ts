@@ -68,7 +68,8 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
   return values;
 }
 
-function assertFinite(term: string, value: number, where: string): number {
+/** @throws {NotFiniteError} naming the term; else gives the value back. */
+export function assertFinite(term: string, value: number, where: string): number {
   if (!Number.isFinite(value)) {
     throw new NotFiniteError(`The loss term '${term}' became ${value} ${where}`);
   }

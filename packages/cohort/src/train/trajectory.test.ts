@@ -1,8 +1,15 @@
-import { Generator, noGrad, optim, scope, Tensor, type nn } from '@cohort/torch';
+import { Generator, noGrad, optim, Tensor, type nn } from '@cohort/torch';
 import { describe, expect, it } from 'vitest';
 import { MutualContrastiveLearning } from '../methods/mcl.ts';
 import { createNetwork } from '../models/index.ts';
-import { fillModule, goldenImages, readJson } from '../testing/golden.ts';
+import { fillModule, readJson } from '../testing/golden.ts';
+import {
+  expectInsideSpread,
+  roundedImages,
+  roundings,
+  roundModule,
+  type Rounding,
+} from '../testing/roundings.ts';
 import { trainStep, type TermValues } from './step.ts';
 
 interface Trajectory {
@@ -37,22 +44,17 @@ const goldenNames = {
   total: 'total',
 } as const;
 
-/** The same arithmetic in three roundings: their spread is what rounding alone does to this trajectory. */
-const roundings = ['contiguous', 'channelsLast', 'float64'] as const;
-
 interface Outcome {
   readonly steps: readonly TermValues[];
   readonly logits: readonly number[][];
 }
 
-function run(rounding: (typeof roundings)[number]): Outcome {
+function run(rounding: Rounding): Outcome {
   const { batch, classes } = golden;
-  const place = <Kind extends nn.AnyModule>(module: Kind): Kind =>
-    rounding === 'float64' ? module.toDType('float64') : module.toMemoryFormat(rounding);
   const networks = golden.fill_seed_network.map((seed) => {
     const network = createNetwork('resnet32', { classes, channels: 3, generator: new Generator(0) });
     fillModule(network, seed);
-    return place(network);
+    return roundModule(network, rounding);
   });
   const method = new MutualContrastiveLearning(
     { networks, classes, generator: new Generator(0) },
@@ -63,11 +65,12 @@ function run(rounding: (typeof roundings)[number]): Outcome {
       distillationTemperature: golden.kd_temperature,
       embeddingSize: golden.feature_dim,
       rampUpEpochs: 0,
+      logitStudents: 'all',
       memory: null,
     },
   );
   fillModule(method.modules.heads, golden.fill_seed_heads);
-  place(method.modules.heads);
+  roundModule(method.modules.heads, rounding);
   const modules: nn.AnyModule[] = [...networks, method.modules.heads];
   const optimizer = new optim.SGD(
     modules.flatMap((module) => module.parameters()),
@@ -78,13 +81,8 @@ function run(rounding: (typeof roundings)[number]): Outcome {
       weightDecay: golden.weight_decay,
     },
   );
-  const imagesOf = (seed: number): Tensor =>
-    scope(() => {
-      const images = goldenImages(seed, [batch, 3, 32, 32]);
-      return rounding === 'float64' ? images.to('float64') : images.contiguous({ memoryFormat: rounding });
-    });
   const steps = golden.losses.map((_, step) => {
-    const images = imagesOf(golden.input_seed_first_step + step);
+    const images = roundedImages(golden.input_seed_first_step + step, [batch, 3, 32, 32], rounding);
     const labels = Tensor.fromTypedArray(
       BigInt64Array.from({ length: batch }, (_, index) => BigInt((index + step) % classes)),
     );
@@ -94,7 +92,7 @@ function run(rounding: (typeof roundings)[number]): Outcome {
       `in step ${step}`,
     );
   });
-  const images = imagesOf(golden.input_seed_final);
+  const images = roundedImages(golden.input_seed_final, [batch, 3, 32, 32], rounding);
   const logits = networks.map((network) =>
     noGrad(() => network.eval().call(images).logits.select(0, 0).narrow(0, 0, 8).toNumbers()),
   );
@@ -115,17 +113,6 @@ describe('golden trajectory of two ResNet-32 under MCL', () => {
       }
     }
   });
-
-  /**
-   * Expects the golden value as near to ours as ours are to each other: this trajectory multiplies an error about 30
-   * times a step, so that from the third step on two float32 programs part by more than 1e-3 (plain PyTorch too; see
-   * docs/decisions/003-golden-trajectory.md). Three runs show about a third of the range that many would.
-   */
-  function expectInsideSpread(ours: readonly number[], expected: number, what: string): void {
-    const spread = 3 * (Math.max(...ours) - Math.min(...ours));
-    const nearest = Math.min(...ours.map((value) => Math.abs(value - expected)));
-    expect(nearest, what).toBeLessThanOrEqual(1e-5 + 1e-3 * Math.abs(expected) + spread);
-  }
 
   it('later steps agree to 1e-3, or as nearly as our own roundings agree with each other', () => {
     for (const [step, losses] of golden.losses.entries()) {

@@ -1,0 +1,137 @@
+import { backward, Generator, liveTensorCount, noGrad, ops, optim, scope, Tensor } from '@cohort/torch';
+import { describe, expect, it } from 'vitest';
+import { expectClose, goldenImages } from '../testing/golden.ts';
+import { createNetwork, modelNames } from './registry.ts';
+import type { Network } from './network.ts';
+import { Branches, Peers } from './topology.ts';
+
+function networks(model: string, count = 2, size = 32): { cohort: Network[]; images: Tensor } {
+  const cohort = Array.from({ length: count }, (_, index) =>
+    createNetwork(model, { classes: 3, channels: 1, generator: new Generator(index) }),
+  );
+  return { cohort, images: goldenImages(1, [2, 1, size, size]) };
+}
+
+/** Names of the tensors that lie in one place in both networks. */
+function tiedNames([first, second]: readonly Network[]): string[] {
+  const own = second?.stateDict() ?? new Map<string, Tensor>();
+  return [...(first?.stateDict() ?? [])].flatMap(([name, tensor]) => {
+    const other = own.get(name);
+    if (other === undefined) return [];
+    const before = other.toNumbers();
+    noGrad(() => tensor.add_(1));
+    const changed = other.toNumbers().every((value, index) => value !== before[index]);
+    noGrad(() => tensor.sub_(1));
+    return changed ? [name] : [];
+  });
+}
+
+describe('Branches', () => {
+  it('share the memory of stem and first stages, and of nothing else', () => {
+    const { cohort } = networks('resnet8');
+    new Branches(cohort, 1);
+    const tied = tiedNames(cohort);
+    expect(tied.filter((name) => /^(conv1|bn1|layer1)\./.test(name))).toEqual(tied);
+    expect(tied.some((name) => name.startsWith('layer1.'))).toBe(true);
+    expect(tied).toContain('bn1.running_mean');
+  });
+
+  it('share the stem alone with 0 stages', () => {
+    const { cohort } = networks('resnet8');
+    new Branches(cohort, 0);
+    const tied = tiedNames(cohort);
+    expect(tied.filter((name) => /^(conv1|bn1)\./.test(name))).toEqual(tied);
+    expect(tied).toContain('conv1.weight');
+  });
+
+  // The large ones have the same code with other numbers, and take long.
+  it.each(modelNames().filter((name) => !/110|imagenet-resnet|wrn-(40|28)|a2/.test(name)))(
+    'of %s give what each network gives by itself',
+    (model) => {
+      const size = model.startsWith('imagenet') ? 64 : 32;
+      const { cohort, images } = networks(model, 2, size);
+      for (const network of cohort) network.eval();
+      const stages = (cohort[0]?.stageModules.length ?? 1) - 1;
+      const branches = new Branches(cohort, stages);
+      noGrad(() => {
+        scope(() => {
+          for (const [index, output] of branches.run(images, true).entries()) {
+            const alone = cohort[index]?.callWithStages(images);
+            expectClose(output.logits, alone?.logits ?? []);
+            expect(output.stages.map(({ shape }) => shape)).toEqual(alone?.stages.map(({ shape }) => shape));
+          }
+        });
+      });
+    },
+  );
+
+  it('train the trunk once for all, and stay complete and tied through the optimizer', () => {
+    const { cohort, images } = networks('resnet8', 3, 16);
+    const branches = new Branches(cohort, 2);
+    const optimizer = new optim.SGD(
+      cohort.flatMap((network) => network.parameters()),
+      { learningRate: 0.1, momentum: 0.9 },
+    );
+    const [first, second] = cohort as [Network, Network];
+    const [statistic, weight] = ['bn1.running_mean', 'layer1.0.conv1.weight'] as const;
+    const before = second.stateDict().get(weight)?.toNumbers();
+    const tracked = first.stateDict().get('bn1.num_batches_tracked');
+    for (let step = 0; step < 2; step += 1) {
+      backward(
+        scope(() =>
+          ops
+            .stack(
+              branches.run(images).map(({ logits }) => logits.square().mean()),
+              0,
+            )
+            .sum(),
+        ),
+      );
+      optimizer.step();
+      optimizer.zeroGrad();
+    }
+    expect(tracked?.item()).toBe(2);
+    for (const name of [statistic, weight]) {
+      expect(second.stateDict().get(name)?.toNumbers()).toEqual(first.stateDict().get(name)?.toNumbers());
+    }
+    expect(second.stateDict().get(weight)?.toNumbers()).not.toEqual(before);
+    expect(second.classifier.weight.toNumbers()).not.toEqual(first.classifier.weight.toNumbers());
+  });
+
+  it('leave nothing but their outputs behind', () => {
+    const { cohort, images } = networks('resnet8', 2, 16);
+    const branches = new Branches(cohort, 1);
+    const live = liveTensorCount();
+    scope(() => {
+      const outputs = branches.run(images);
+      expect(liveTensorCount()).toBe(live + 2 * outputs.length);
+    });
+    expect(liveTensorCount()).toBe(live);
+  });
+
+  it('refuse stages that there are not, other architectures and views of their own', () => {
+    const { cohort, images } = networks('resnet8', 2, 16);
+    expect(() => new Branches(cohort, 3)).toThrow(
+      /topology\.sharedStages: expected a whole number from 0 \(the stem alone\) to 2, since ResNet has 3 stages .*, got 3/,
+    );
+    const mixed = [...cohort.slice(0, 1), ...networks('wrn-16-2', 1).cohort];
+    expect(() => new Branches(mixed, 1)).toThrow(
+      /one architecture, since they share layers, got ResNet and WideResNet/,
+    );
+    expect(() => new Branches(cohort, 1).run([images, images])).toThrow(/Use topology peers/);
+  });
+});
+
+describe('Peers', () => {
+  it('run every network on its own view where there is one each', () => {
+    const { cohort, images } = networks('resnet8', 2, 16);
+    for (const network of cohort) network.eval();
+    const other = goldenImages(2, [2, 1, 16, 16]);
+    const outputs = noGrad(() => new Peers(cohort).run([images, other]));
+    for (const [index, view] of [images, other].entries()) {
+      const alone = noGrad(() => cohort[index]?.call(view).logits.toNumbers());
+      expect(outputs[index]?.logits.toNumbers()).toEqual(alone);
+    }
+    expect(() => new Peers(cohort).run([images])).toThrow(/expected one batch a network, got 1/);
+  });
+});

@@ -1,0 +1,114 @@
+/**
+ * How a cohort shares layers: as peers, each a network of its own, or as branches of one trunk, the stem and the first
+ * stages (as in ONE, Lan et al., arXiv 1806.04606, and CL-ILR, Song and Chai, arXiv 1805.11761).
+ */
+import { noGrad, scope, type Tensor } from '@cohort/torch';
+import { ModelError } from './errors.ts';
+import type { Network, NetworkOutput } from './network.ts';
+
+/** Runs all networks of a cohort on one batch. */
+export interface Topology {
+  /**
+   * @param images `[B, C, H, W]`, or one such batch a network
+   * @param keepStages whether to give the feature map of every stage
+   * @returns one output a network, in the cohort's order
+   */
+  run(images: Tensor | readonly Tensor[], keepStages?: boolean): NetworkOutput[];
+}
+
+/** Nothing is shared. */
+export class Peers implements Topology {
+  constructor(private readonly networks: readonly Network[]) {}
+
+  run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
+    return this.networks.map((network, index) => {
+      const own = viewOf(images, index);
+      return keepStages ? network.callWithStages(own) : network.call(own);
+    });
+  }
+}
+
+/**
+ * Stem and first stages are those of the first network, run once for all. The other networks' tensors of these layers
+ * share its memory, so that each network is complete when it is evaluated or saved by itself.
+ */
+export class Branches implements Topology {
+  readonly #networks: readonly [Network, ...Network[]];
+  readonly #sharedStages: number;
+
+  /**
+   * @param networks of one architecture
+   * @param sharedStages how many stages beside the stem are shared, from 0 and fewer than there are
+   * @throws {ModelError} for networks of several architectures and for stages that there are not.
+   */
+  constructor(networks: readonly Network[], sharedStages: number) {
+    const [first, ...others] = networks;
+    const stages = first?.stageModules.length ?? 0;
+    if (
+      first === undefined ||
+      !Number.isInteger(sharedStages) ||
+      sharedStages < 0 ||
+      sharedStages >= stages
+    ) {
+      throw new ModelError(
+        `topology.sharedStages: expected a whole number from 0 (the stem alone) to ${stages - 1}, since ${first?.constructor.name ?? 'the cohort'} has ${stages} stages and the last is each network's own, got ${sharedStages}.`,
+      );
+    }
+    this.#networks = [first, ...others];
+    this.#sharedStages = sharedStages;
+    for (const network of others) tieTrunk(first, network, sharedStages);
+  }
+
+  run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
+    if (!('shape' in images)) {
+      throw new ModelError(
+        'Branches: expected one batch for the shared trunk, got one a network. Use topology peers for views of their own.',
+      );
+    }
+    const [first] = this.#networks;
+    return scope(() => {
+      const trunk = first.trunk(images, this.#sharedStages, keepStages);
+      return this.#networks.map((network) => network.branch(trunk, keepStages));
+    });
+  }
+}
+
+function viewOf(images: Tensor | readonly Tensor[], network: number): Tensor {
+  if ('shape' in images) return images;
+  const own = images[network];
+  if (own === undefined) {
+    throw new ModelError(
+      `Peers: expected one batch a network, got ${images.length} and none for network ${network}.`,
+    );
+  }
+  return own;
+}
+
+/** Lets the trunk's tensors of `network` share the memory of the owner's. */
+function tieTrunk(owner: Network, network: Network, sharedStages: number): void {
+  const [theirs, own] = [trunkTensors(owner, sharedStages), trunkTensors(network, sharedStages)];
+  const layout = (tensors: readonly [string, Tensor][]): string =>
+    tensors.map(([name, { shape }]) => `${name} [${shape.join()}]`).join();
+  if (layout(theirs) !== layout(own)) {
+    throw new ModelError(
+      `topology branches: expected networks of one architecture, since they share layers, got ${owner.constructor.name} and ${network.constructor.name} with other layers. Name one model for all, or use topology peers.`,
+    );
+  }
+  noGrad(() => {
+    scope(() => {
+      for (const [index, [, tensor]] of own.entries()) {
+        const target = theirs[index]?.[1];
+        if (target !== undefined) tensor.setData(target.detach());
+      }
+    });
+  });
+}
+
+/** Tensors before the first stage that is not shared; state dicts are in the order stem, stages, final layers, classifier. */
+function trunkTensors(network: Network, sharedStages: number): [string, Tensor][] {
+  const next = network.stageModules[sharedStages];
+  const notShared = new Set(next === undefined ? [] : next.stateDict().values());
+  const named = [...network.namedTensors()];
+  const end = named.findIndex(([, tensor]) => notShared.has(tensor));
+  return named.slice(0, end < 0 ? named.length : end);
+}
