@@ -1,7 +1,7 @@
 /** What the command line asks of the rest of Cohort: the shapes of its calls and answers. */
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../evaluate/doctor.ts';
-import type { EvaluateResult } from '../evaluate/evaluateRun.ts';
+import type { EvaluateOptions, EvaluateResult } from '../evaluate/evaluateRun.ts';
 import type { Prediction, PredictOptions } from '../evaluate/predictRun.ts';
 import type { ModelDescription } from '../models/index.ts';
 import type { Reporter } from '../train/reporter.ts';
@@ -18,7 +18,7 @@ export interface CallOptions {
 /** Every call that a command makes, loaded only when the command runs: the engine takes a while. */
 export interface CommandActions {
   readonly trainRun: (recipe: ResolvedRecipe, options: TrainOptions) => Promise<TrainResult>;
-  readonly evaluateRun: (runPath: string, options: CallOptions) => Promise<EvaluateResult>;
+  readonly evaluateRun: (runPath: string, options: EvaluateOptions) => Promise<EvaluateResult>;
   readonly predictRun: (
     runPath: string,
     imagePaths: readonly string[],

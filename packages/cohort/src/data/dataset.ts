@@ -25,6 +25,8 @@ export interface ImageDataset extends ImageShape {
   readonly classes: readonly string[];
   readonly train: ImageSplit;
   readonly test: ImageSplit;
+  /** Images to choose by, where the dataset has such a split or one was made. */
+  readonly validation?: ImageSplit;
 }
 
 /** What a dataset's loader may be told. */

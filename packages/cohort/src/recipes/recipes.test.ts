@@ -37,11 +37,24 @@ describe('a recipe that is right', () => {
       data: {
         dataset: 'fashion-mnist',
         path: null,
+        validationImages: null,
         trainImages: null,
         testImages: null,
-        augmentation: { cropPadding: 0, horizontalFlip: false },
+        augmentation: {
+          cropPadding: 0,
+          resizedCrop: null,
+          horizontalFlip: false,
+          randAugment: null,
+          colourJitter: null,
+          erasing: null,
+          mixup: null,
+          cutmix: null,
+          views: 'shared',
+        },
+        sampler: { name: 'shuffled' },
       },
       networks: [{ model: 'resnet8' }, { model: 'resnet20' }],
+      topology: { name: 'peers' },
       // Methods grow settings; what is pinned here are the published ones.
       method: expect.objectContaining({
         name: 'mcl',

@@ -1,8 +1,10 @@
-/** The images of a recipe: loaded, cut to its subsets, and handed out in batches for training and for testing. */
+/** The images of a recipe: loaded, split, cut to its subsets, and handed out in batches for training and for measuring. */
 import {
   BatchLoader,
   channelStatistics,
+  DataError,
   loadDataset,
+  splitValidation,
   stratifiedSubset,
   type ImageDataset,
   type ImageSplit,
@@ -16,12 +18,21 @@ export interface RecipeData {
   readonly normalisation: Normalisation;
 }
 
+/** The splits that networks can be measured on. */
+export const SPLITS = ['train', 'validation', 'test'] as const;
+
+/** Name of a split. */
+export type SplitName = (typeof SPLITS)[number];
+
 /** Batches for evaluation may be larger than for training: nothing is kept for backward. */
 const evaluationBatchSize = 250;
 
-/** Loads the images of a recipe. @throws {DataError} for missing or damaged files and subsets that are too large. */
+/**
+ * Loads the images of a recipe: validation images are split off the training images first, then the subsets are taken.
+ * @throws {DataError} for missing or damaged files and subsets that are too large.
+ */
 export async function loadRecipeData(recipe: ResolvedRecipe): Promise<RecipeData> {
-  const whole = await loadDataset(recipe.data.dataset, { path: recipe.data.path });
+  const whole = withValidation(await loadDataset(recipe.data.dataset, { path: recipe.data.path }), recipe);
   const subset = (split: 'train' | 'test'): ImageSplit => {
     const setting = `${split}Images` as const;
     const options = { count: recipe.data[setting], seed: recipe.seed, setting: `data.${setting}` };
@@ -31,18 +42,40 @@ export async function loadRecipeData(recipe: ResolvedRecipe): Promise<RecipeData
   return { dataset, normalisation: channelStatistics(dataset.train, dataset) };
 }
 
-/** The batches that a cohort is measured on: the test images, in order and complete. */
-export function createTestLoader(recipe: ResolvedRecipe, data: RecipeData): BatchLoader {
+/** A dataset's own validation images serve as they are; `data.validationImages` takes others from the training images. */
+function withValidation(dataset: ImageDataset, { data, seed }: ResolvedRecipe): ImageDataset {
+  if (data.validationImages === null) return dataset;
+  return { ...dataset, ...splitValidation(dataset.train, dataset, { images: data.validationImages, seed }) };
+}
+
+/**
+ * The batches that a cohort is measured on: a split in order and complete, as it is.
+ * @throws {DataError} `missing` for validation images where there are none.
+ */
+export function createEvaluationLoader(
+  recipe: ResolvedRecipe,
+  data: RecipeData,
+  name: SplitName,
+): BatchLoader {
   const { dataset, normalisation } = data;
-  return new BatchLoader(dataset.test, {
+  const split = dataset[name];
+  if (split === undefined) {
+    throw new DataError('missing', {
+      operation: 'measuring on validation images',
+      expected: 'a validation split',
+      received: 'a recipe without one',
+      remedy: 'Measure on test or train, or train with data.validationImages.',
+    });
+  }
+  return new BatchLoader(split, {
     shape: dataset,
-    batchSize: Math.min(evaluationBatchSize, dataset.test.count),
+    batchSize: Math.min(evaluationBatchSize, split.count),
     normalisation,
     channelsLast: recipe.train.channelsLast,
   });
 }
 
-/** The batches that a cohort learns from: shuffled every epoch, augmented, full ones only. */
+/** The batches that a cohort learns from: sampled every epoch, augmented, full ones only. */
 export function createTrainingLoader(recipe: ResolvedRecipe, data: RecipeData): BatchLoader {
   const { dataset, normalisation } = data;
   return new BatchLoader(dataset.train, {
@@ -50,9 +83,10 @@ export function createTrainingLoader(recipe: ResolvedRecipe, data: RecipeData): 
     batchSize: recipe.train.batchSize,
     normalisation,
     seed: recipe.seed,
-    shuffle: true,
+    sampler: recipe.data.sampler,
     dropLast: true,
     augmentation: recipe.data.augmentation,
+    networks: recipe.networks.length,
     channelsLast: recipe.train.channelsLast,
   });
 }
