@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FASHION_MNIST_SYSTEM_FOLDER } from './fashionMnist.ts';
-import { datasetNames, loadDataset } from './registry.ts';
-import { dataErrorOf, idxBytes, temporaryFolder, writeMnistFiles } from './testing.ts';
+import { datasetNames, loadDataset } from '../registry.ts';
+import { dataErrorOf, idxBytes, temporaryFolder, writeMnistFiles } from '../testing.ts';
 
 let folder = temporaryFolder();
 beforeEach(() => {
