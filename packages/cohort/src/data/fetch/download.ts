@@ -1,7 +1,5 @@
 /** Downloads one file so that it can be interrupted at any time: it resumes where it stopped, and only the right bytes ever get its name. */
-import { createWriteStream } from 'node:fs';
-import { rename, rm, stat } from 'node:fs/promises';
-import { once } from 'node:events';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import type { RemoteFile } from '../about.ts';
 import { DataError, errorText } from '../errors.ts';
 import { exists } from '../places.ts';
@@ -86,11 +84,7 @@ export async function hasChecksum(path: string, { checksum }: RemoteFile): Promi
 }
 
 async function finish(part: string, path: string): Promise<void> {
-  try {
-    await rename(part, path);
-  } catch (error) {
-    throw writeError(error, path);
-  }
+  await writing(path, () => rename(part, path));
 }
 
 /** Gets all bytes into the part file, in as many attempts as bring something. */
@@ -165,30 +159,32 @@ function rangeStart(response: Response, offset: number): number {
   return offset;
 }
 
-/** Appends to the part file, or begins it anew for a `start` of 0. */
+/** Appends to the part file, or begins it anew for a `start` of 0. What came before an error stays in it. */
 async function save(
   body: AsyncIterable<Uint8Array>,
   part: string,
   start: number,
   onBytes: (received: number) => void,
 ): Promise<void> {
-  const output = createWriteStream(part, { flags: start === 0 ? 'w' : 'a' });
-  const failed = once(output, 'error').then(([error]) => {
-    throw writeError(error, part);
-  });
-  // Looked at below, at every wait; until then nobody may complain that it is not handled.
-  failed.catch(() => undefined);
-  let received = start;
+  const output = await writing(part, () => open(part, start === 0 ? 'w' : 'a'));
   try {
+    let received = start;
     for await (const chunk of body) {
-      if (!output.write(chunk)) await Promise.race([once(output, 'drain'), failed]);
+      await writing(part, () => output.writeFile(chunk));
       received += chunk.length;
       onBytes(received);
     }
   } finally {
-    // Also after an error: what came is worth keeping.
-    output.end();
-    if (!output.closed) await Promise.race([once(output, 'close'), failed]);
+    await output.close();
+  }
+}
+
+/** Tells errors of the disk from those of the network. */
+async function writing<Result>(part: string, body: () => Promise<Result>): Promise<Result> {
+  try {
+    return await body();
+  } catch (error) {
+    throw writeError(error, part);
   }
 }
 
