@@ -13,7 +13,7 @@ import { fetchDataset } from './fetchDataset.ts';
 import type { TestServer } from './testingServer.ts';
 import { startServer } from './testingServer.ts';
 
-const registered = vi.hoisted(() => ({ origin: undefined as unknown }));
+const registered = vi.hoisted(() => ({ origin: undefined }));
 vi.mock('../registry.ts', () => ({
   datasetEntry: (name: string): Pick<DatasetEntry, 'name' | 'about'> => ({
     name,
