@@ -68,7 +68,10 @@ describe('downloadFile', () => {
       retryWaitMs: 60_000,
       signal: stop.signal,
       onProgress: ({ receivedBytes }) => {
-        if (receivedBytes >= 90_000) setTimeout(() => { stop.abort(); }, 50);
+        if (receivedBytes >= 90_000)
+          setTimeout(() => {
+            stop.abort();
+          }, 50);
       },
     });
     await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });

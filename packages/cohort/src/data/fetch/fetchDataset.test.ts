@@ -13,7 +13,7 @@ import { fetchDataset } from './fetchDataset.ts';
 import type { TestServer } from './testingServer.ts';
 import { startServer } from './testingServer.ts';
 
-const registered = vi.hoisted(() => ({ origin: undefined }));
+const registered = vi.hoisted((): { origin: DatasetAbout['origin'] | undefined } => ({ origin: undefined }));
 vi.mock('../registry.ts', () => ({
   datasetEntry: (name: string): Pick<DatasetEntry, 'name' | 'about'> => ({
     name,
@@ -26,7 +26,7 @@ vi.mock('../registry.ts', () => ({
       trainImages: 1,
       testImages: 1,
       folder: 'made-up',
-      origin: registered.origin as DatasetAbout['origin'],
+      origin: registered.origin ?? { kind: 'manual', instructions: 'none' },
     },
   }),
 }));
@@ -61,9 +61,10 @@ afterEach(async () => {
 const unpack = (member: string): string | null =>
   member.includes('unwanted') ? null : member.replace(/^set\//, '');
 
-function offer(name: string, download: Partial<Download> = { unpack }): void {
+function offer(name: string, download: Partial<Download> = { unpack }, sum?: string): void {
   const bytes = archives.get(`/${name}`) ?? new Uint8Array(0);
-  const checksum = { algorithm: 'sha256', value: createHash('sha256').update(bytes).digest('hex') } as const;
+  const value = sum ?? createHash('sha256').update(bytes).digest('hex');
+  const checksum = { algorithm: 'sha256', value } as const;
   registered.origin = {
     kind: 'download',
     files: [{ name, urls: [`${server.url}/${name}`], checksum, megabytes: 1 }],
@@ -161,11 +162,7 @@ describe('fetchDataset', () => {
   it('keeps what was there when the new download is wrong', async () => {
     await run();
     writeFileSync(join(target, 'one.bin'), 'changed');
-    const { files } = registered.origin as Download;
-    registered.origin = {
-      ...(registered.origin as Download),
-      files: files.map((file) => ({ ...file, checksum: { algorithm: 'md5', value: 'f'.repeat(32) } })),
-    };
+    offer('set.tar.gz', { unpack }, 'f'.repeat(64));
     expect((await dataErrorOf(() => run())).kind).toBe('checksum');
     expect(readFileSync(join(target, 'one.bin'), 'utf8')).toBe('changed');
     expect(existsSync(join(target, 'deep', 'two.bin'))).toBe(true);
