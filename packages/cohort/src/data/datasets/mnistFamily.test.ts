@@ -81,6 +81,23 @@ describe('emnist', () => {
   });
 });
 
+describe('archives', () => {
+  it.each([
+    ['cifar10', 'cifar-10-batches-bin/data_batch_1.bin', 'data_batch_1.bin'],
+    ['cifar10', 'cifar-10-batches-bin/readme.html', null],
+    ['stl10', 'stl10_binary/train_X.bin', 'train_X.bin'],
+    ['stl10', 'stl10_binary/unlabeled_X.bin', null],
+    ['emnist', 'gzip/emnist-letters-test-labels-idx1-ubyte.gz', 'emnist-letters-test-labels-idx1-ubyte.gz'],
+    ['emnist', 'gzip/emnist-balanced-mapping.txt', null],
+    ['tiny-imagenet', 'tiny-imagenet-200/val/images/val_0.JPEG', 'val/images/val_0.JPEG'],
+    ['tiny-imagenet', 'tiny-imagenet-200/test/images/test_0.JPEG', null],
+    ['tiny-imagenet', 'other/wnids.txt', null],
+  ])('of %s: %s goes to %s', (name, member, place) => {
+    const origin = datasetEntries().find((entry) => entry.name === name)?.about?.origin;
+    expect(origin?.kind === 'download' ? origin.unpack?.(member) : undefined).toBe(place);
+  });
+});
+
 describe('every dataset', () => {
   it.each(datasetEntries().map((entry) => [entry.name, entry] as const))(
     '%s says what it is and, when missing, how to get it',

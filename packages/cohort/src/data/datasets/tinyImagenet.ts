@@ -34,7 +34,7 @@ const about: DatasetAbout = {
       },
     ],
     // The 10,000 pictures under test/ have no labels.
-    unpack: (member) => (member.startsWith(`${FOLDER}/test/`) ? null : member.slice(FOLDER.length + 1)),
+    unpack: (member) => /^tiny-imagenet-200\/((?!test\/).+)$/.exec(member)?.[1] ?? null,
   },
 };
 

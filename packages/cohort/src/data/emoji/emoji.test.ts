@@ -295,6 +295,7 @@ describe('the dataset', () => {
     );
     expect(error.kind).toBe('missing');
     expect(error.message).toContain(join('twemoji', 'icons.json'));
+    expect(readdirSync(join(folder.path, 'cohort'))).toEqual([]);
   });
 });
 
@@ -331,7 +332,9 @@ describe('installWithNpm', () => {
     fakeNpm('echo "npm error network timeout" >&2; exit 1');
     const failed = await dataErrorOf(() => installWithNpm(folder.path, EMOJI_PACKAGES));
     expect(failed.kind).toBe('tool');
-    expect(failed.message).toContain('got "npm error network timeout". Check that npm reaches its registry');
+    expect(failed.message).toContain(
+      'got "npm error network timeout". Check that npm reaches its registry (npm ping)',
+    );
     vi.stubEnv('PATH', folder.path);
     const none = await dataErrorOf(() => installWithNpm(folder.path, EMOJI_PACKAGES));
     expect(none.message).toContain('got no npm on the PATH. Install npm');

@@ -103,7 +103,9 @@ export const installWithNpm: PackageInstaller = async (folder, packages, signal)
   const manifest = { name: 'cohort-emoji', version: '1.0.0', private: true, dependencies };
   await writeFile(join(folder, 'package.json'), JSON.stringify(manifest));
   await writeFile(join(folder, 'package-lock.json'), JSON.stringify(lockFile(manifest, packages)));
-  const words = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'];
+  // npm's own patience with a registry that does not answer is more than a minute.
+  const patience = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
+  const words = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', ...patience];
   try {
     await promisify(execFile)('npm', words, {
       cwd: folder,
@@ -148,7 +150,7 @@ function npmError(error: unknown): DataError {
     received: isMissing ? 'no npm on the PATH' : `"${reason}"`,
     remedy: isMissing
       ? 'Install npm (it comes with Node.js).'
-      : `Check that npm reaches its registry: npm ping. Packages: ${EMOJI_PACKAGES.map((one) => `${one.name}@${one.version}`).join(', ')}.`,
+      : `Check that npm reaches its registry (npm ping), or copy the dataset's folder from the cache of another machine. Packages: ${EMOJI_PACKAGES.map((one) => `${one.name}@${one.version}`).join(', ')}.`,
     cause: error,
   });
 }

@@ -184,6 +184,10 @@ describe('fetchDataset', () => {
     const error = await dataErrorOf(() => run());
     expect(error.kind).toBe('busy');
     expect(error.message).toContain(`process ${process.ppid}`);
+    rmSync(lock);
+    const [first, second] = await Promise.allSettled([run(), run()]);
+    expect([first.status, second.status]).toEqual(['fulfilled', 'rejected']);
+    rmSync(target, { recursive: true });
     // No process has so large a number on Linux.
     writeFileSync(lock, '99999999');
     expect((await run()).status).toBe('fetched');

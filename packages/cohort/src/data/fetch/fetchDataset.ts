@@ -97,6 +97,8 @@ export async function fetchDataset(name: string, options: FetchOptions = {}): Pr
     await rm(job.workFolder, { recursive: true, force: true });
     return await result(job, 'fetched', files);
   } catch (error) {
+    // Of the emoji there is nothing to resume, and their packages are large.
+    if (about.origin.kind === 'emoji') await rm(job.workFolder, { recursive: true, force: true });
     throw writeError(error, job.workFolder);
   } finally {
     giveBack();

@@ -3,6 +3,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { DataError, errorCode } from '../errors.ts';
 import { writeError } from './files.ts';
 
+/** Locks of this process: its number in a lock file may also be that of a dead one, given out again. */
+const held = new Set<string>();
+
 /**
  * Takes the lock at `path`, also from a process that has died with it.
  * @returns a function that gives it back.
@@ -12,13 +15,16 @@ export function takeLock(path: string, dataset: string): () => void {
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
       writeFileSync(path, `${process.pid}`, { flag: 'wx' });
+      held.add(path);
       return () => {
+        held.delete(path);
         rmSync(path, { force: true });
       };
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw writeError(error, path);
       const owner = Number(readOwner(path));
-      if (owner > 0 && owner !== process.pid && isAlive(owner)) throw busy(dataset, path, owner);
+      const isTaken = owner === process.pid ? held.has(path) : owner > 0 && isAlive(owner);
+      if (isTaken) throw busy(dataset, path, owner);
       rmSync(path, { force: true });
     }
   }
