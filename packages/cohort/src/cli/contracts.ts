@@ -1,4 +1,7 @@
 /** What the command line asks of the rest of Cohort: the shapes of its calls and answers. */
+import type { DatasetCheck } from '../data/checkDataset.ts';
+import type { FetchResult } from '../data/fetch/fetchDataset.ts';
+import type { DatasetListing } from '../data/listDatasets.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../evaluate/doctor.ts';
 import type { EvaluateOptions, EvaluateResult } from '../evaluate/evaluateRun.ts';
@@ -25,6 +28,10 @@ export interface CommandActions {
     options: PredictOptions,
   ) => Promise<readonly Prediction[]>;
   readonly describeModels: () => Promise<readonly ModelDescription[]>;
+  readonly listDatasets: () => Promise<readonly DatasetListing[]>;
+  /** `path` null means the dataset's usual places. */
+  readonly checkDataset: (name: string, path: string | null) => Promise<DatasetCheck>;
+  readonly fetchDataset: (name: string, options: CallOptions) => Promise<FetchResult>;
   readonly diagnose: () => Promise<Diagnosis>;
   readonly runDemo: (options: DemoOptions) => Promise<DemoResult>;
 }

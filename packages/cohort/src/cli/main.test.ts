@@ -74,6 +74,9 @@ async function run(
       predictRun: unexpected,
       describeModels: unexpected,
       diagnose: unexpected,
+      listDatasets: unexpected,
+      checkDataset: unexpected,
+      fetchDataset: unexpected,
       runDemo: unexpected,
       ...actions(interrupt),
     },
@@ -113,13 +116,16 @@ describe('cohort --help', () => {
       'cohort evaluate [options] <run>',
       'cohort predict [options] <run> <images...>',
       'cohort models [options]',
+      'cohort data list [options]',
+      'cohort data check [options] <dataset> [path]',
+      'cohort data fetch [options] <dataset>',
       'cohort doctor [options]',
       'cohort demo [options]',
     ]) {
       expect(out).toContain(usage);
     }
-    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(6);
-    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(6);
+    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(9);
+    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(9);
     expect(out).toMatch(/--top <count> .*\(default: 3\)/);
     expect(out).toMatch(/^ +recipe +name of a recipe/m);
     expect(out).toContain(`bare names are looked up in ${recipesFolder}`);

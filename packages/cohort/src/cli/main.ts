@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { widthOf } from '../train/consoleReporter.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, shellCommand, showFailure, withCommonOptions } from './command.ts';
+import { addDataCommands } from './data.ts';
 import { addDoctorCommand } from './doctor.ts';
 import type { CliEnvironment } from './environment.ts';
 import { processEnvironment } from './environment.ts';
@@ -79,6 +80,7 @@ function buildProgram(
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
   addModelsCommand(program, environment, setExitCode);
+  addDataCommands(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);
   addDemoCommand(program, environment, argv, setExitCode);
   // Set after the commands are made: each of them keeps commander's own page.

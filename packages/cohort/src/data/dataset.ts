@@ -1,4 +1,5 @@
 /** The shape that every image dataset takes in memory, so that loaders, samplers and training need to know only one. */
+import type { DatasetAbout } from './about.ts';
 import { DataError } from './errors.ts';
 
 /** Height, width and channels of every image of a dataset. */
@@ -40,6 +41,10 @@ export interface DatasetOptions {
 /** One dataset the registry knows. */
 export interface DatasetEntry {
   readonly name: string;
+  /** Licence, size and origin; absent for what has none of its own, such as the user's folder. */
+  readonly about?: DatasetAbout;
+  /** Folder or archive that {@link load} would read, without reading it; null where there is none. */
+  readonly find?: (options: DatasetOptions) => Promise<string | null>;
   readonly load: (options: DatasetOptions) => Promise<ImageDataset>;
 }
 
