@@ -7,6 +7,7 @@ export const commandActions: CommandActions = {
   evaluateRun: async (...given) => (await import('../evaluate/evaluateRun.ts')).evaluateRun(...given),
   predictRun: async (...given) => (await import('../evaluate/predictRun.ts')).predictRun(...given),
   describeModels: async () => (await import('../models/index.ts')).describeModels(),
+  importWeights: async (...given) => (await import('../train/importWeights.ts')).importWeights(...given),
   diagnose: async () => (await import('../evaluate/doctor.ts')).diagnose(),
   runDemo: async (...given) => (await import('./demo.ts')).runDemo(...given),
 };

@@ -4,6 +4,7 @@ import type { Diagnosis } from '../evaluate/doctor.ts';
 import type { EvaluateResult } from '../evaluate/evaluateRun.ts';
 import type { Prediction, PredictOptions } from '../evaluate/predictRun.ts';
 import type { ModelDescription } from '../models/index.ts';
+import type { ImportOptions, ImportResult } from '../train/importWeights.ts';
 import type { Reporter } from '../train/reporter.ts';
 import type { TrainOptions, TrainResult } from '../train/run.ts';
 import type { DemoOptions, DemoResult } from './demo.ts';
@@ -25,6 +26,7 @@ export interface CommandActions {
     options: PredictOptions,
   ) => Promise<readonly Prediction[]>;
   readonly describeModels: () => Promise<readonly ModelDescription[]>;
+  readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult>;
   readonly diagnose: () => Promise<Diagnosis>;
   readonly runDemo: (options: DemoOptions) => Promise<DemoResult>;
 }

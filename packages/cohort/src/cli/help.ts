@@ -12,6 +12,7 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
   ["cohort train my.yaml 'method={ name: independent }'", 'a whole section replaced'],
   ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
   ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
+  ['cohort import resnet18.pth', 'weights of PyTorch for networks.0.weights of a recipe'],
   ['cohort doctor --json', 'for programs: one JSON object on the last line'],
 ];
 

@@ -73,6 +73,7 @@ async function run(
       evaluateRun: unexpected,
       predictRun: unexpected,
       describeModels: unexpected,
+      importWeights: unexpected,
       diagnose: unexpected,
       runDemo: unexpected,
       ...actions(interrupt),
@@ -113,13 +114,14 @@ describe('cohort --help', () => {
       'cohort evaluate [options] <run>',
       'cohort predict [options] <run> <images...>',
       'cohort models [options]',
+      'cohort import [options] <file>',
       'cohort doctor [options]',
       'cohort demo [options]',
     ]) {
       expect(out).toContain(usage);
     }
-    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(6);
-    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(6);
+    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(7);
+    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(7);
     expect(out).toMatch(/--top <count> .*\(default: 3\)/);
     expect(out).toMatch(/^ +recipe +name of a recipe/m);
     expect(out).toContain(`bare names are looked up in ${recipesFolder}`);

@@ -10,6 +10,7 @@ import { processEnvironment } from './environment.ts';
 import { addEvaluateCommand } from './evaluate.ts';
 import { EXIT_CODES, describeFailure } from './failures.ts';
 import { fullHelp } from './help.ts';
+import { addImportCommand } from './import.ts';
 import { addModelsCommand } from './models.ts';
 import { addPredictCommand } from './predict.ts';
 import { addTrainCommand } from './train.ts';
@@ -79,6 +80,7 @@ function buildProgram(
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
   addModelsCommand(program, environment, setExitCode);
+  addImportCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);
   addDemoCommand(program, environment, argv, setExitCode);
   // Set after the commands are made: each of them keeps commander's own page.
