@@ -86,8 +86,13 @@ function loadNetworks(
     const loaded = loadPretrained(network, { ...input, path: weights, model, ordinal });
     tell(describePretrained(names[index] ?? model, loaded));
   }
-  if (recipe.topology.name === 'branches' && recipe.networks.slice(1).some(({ weights }) => weights !== null)) {
-    tell(`the shared trunk is that of ${names[0] ?? 'the first network'}; other networks take only their own stages`);
+  if (
+    recipe.topology.name === 'branches' &&
+    recipe.networks.slice(1).some(({ weights }) => weights !== null)
+  ) {
+    tell(
+      `the shared trunk is that of ${names[0] ?? 'the first network'}; other networks take only their own stages`,
+    );
   }
 }
 

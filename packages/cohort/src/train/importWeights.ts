@@ -6,6 +6,7 @@ import { errorText } from '../data/errors.ts';
 import { createNetwork, type Network } from '../models/index.ts';
 import {
   chooseFit,
+  missingDictionary,
   suggestModels,
   targetOf,
   WeightsError,
@@ -54,11 +55,11 @@ const mostChannels = 256;
 export function importWeights(path: string, options: ImportOptions): ImportResult {
   const output =
     options.output ?? `${basename(path).replace(/(\.(pt|pth|tar|bin|ckpt|safetensors))+$/i, '')}.safetensors`;
-  assertOutput(path, output, options.force === true);
   const classNames = options.classNamesPath === undefined ? null : readClassNames(options.classNamesPath);
   const wanted = wantedClasses(options, classNames);
   const { model: known = '' } = options;
   if (known !== '') createNetwork(known, { classes: 2, channels: 3, generator: new Generator(0) }).dispose();
+  assertOutput(path, output, options.force === true);
   const file = openSource({ path, model: known, ordinal: 0 });
   try {
     const model = options.model ?? detectModel(file, options);
@@ -116,8 +117,8 @@ function buildFor(
 function detectModel(file: WeightsFile, { rules = [], key }: ImportOptions): string {
   const candidates = file.dictionaries.filter(({ path }) => key === undefined || path === key);
   const [largest] = candidates.toSorted((left, right) => right.tensors.size - left.tensors.size);
-  const { fitting, alike } =
-    largest === undefined ? { fitting: [], alike: [] } : suggestModels(largest, rules, null);
+  if (largest === undefined) throw missingDictionary(file, key);
+  const { fitting, alike } = suggestModels(largest, rules, null);
   const [model, ...others] = fitting;
   if (model !== undefined && others.length === 0) return model;
   const several = [...fitting, ...alike].join(' or ');

@@ -35,15 +35,22 @@ export function chooseFit(file: WeightsFile, target: Target, options: FitOptions
   });
   const [best] = fits;
   if (best !== undefined) return best;
+  throw missingDictionary(file, key);
+}
+
+/** The error for a file without a dictionary of tensors, or without one under this key. */
+export function missingDictionary({ path, dictionaries }: WeightsFile, key?: string): WeightsError {
   const found = dictionaries.map(
-    ({ path, tensors }) => `${path || '(the whole file)'}: ${tensors.size} tensors`,
+    (each) => `${each.path || '(the whole file)'}: ${each.tensors.size} tensors`,
   );
-  throw new WeightsError('dictionary', {
-    operation: `reading ${file.path}`,
+  return new WeightsError('dictionary', {
+    operation: `reading ${path}`,
     expected: key === undefined ? 'a dictionary of tensors by name' : `a dictionary of tensors under ${key}`,
     received: found.length === 0 ? 'none' : found.join(', '),
     remedy:
-      key === undefined ? 'In Python, save torch.save(model.state_dict(), path).' : 'Give one of these keys.',
+      key === undefined || found.length === 0
+        ? 'In Python, save the weights with torch.save(model.state_dict(), path).'
+        : 'Give one of these keys.',
   });
 }
 

@@ -110,7 +110,9 @@ export function matchNames(
   const counts = countPrefixes([...renamed.values()], targets);
   const ordered = [...counts].sort(([a, left], [b, right]) => right - left || a.length - b.length);
   const [prefix, most] = ordered[0] ?? ['', 0];
-  const rivals = ordered.slice(1).filter(([, count]) => count === most && most > targets.size / 3);
+  // Names without any prefix are meant, whatever else the file holds: so the user chooses by taking a prefix off.
+  const rivals =
+    prefix === '' ? [] : ordered.slice(1).filter(([, count]) => count === most && most > targets.size / 3);
   const pairs = new Map<string, string>();
   const left = new Map<string, string>();
   for (const [name, mine] of renamed) {

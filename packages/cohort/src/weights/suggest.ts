@@ -13,19 +13,13 @@ export interface Suggestion {
   readonly alike: readonly ModelName[];
 }
 
-/** Every architecture with the tensors of a dictionary; takes a second or two, so it is for failures only. */
+/** Compares the tensors of a dictionary with every architecture; slow the first time, so it is for failures only. */
 export function suggestModels(
   dictionary: TensorDictionary,
   rules: readonly NameRule[],
   channels: number | null,
 ): Suggestion {
-  const targets = modelNames().map((name): [ModelName, Target] => {
-    const options = { classes: 10, channels: channels ?? 3, generator: new Generator(0) };
-    const network = createNetwork(name, options);
-    const target = targetOf(network);
-    network.dispose();
-    return [name, target];
-  });
+  const targets = allTargets(channels !== null && channels <= 256 ? Math.max(1, channels) : 3);
   const fitting = targets.filter(([, target]) => isComplete(fitDictionary(dictionary, target, rules)));
   if (fitting.length > 0) return { fitting: fitting.map(([name]) => name), alike: [] };
   const found = shapeCounts([...dictionary.tensors.values()].map(({ shape }) => shape));
@@ -34,6 +28,22 @@ export function suggestModels(
     return isContained(shapeCounts(shapes.map(([, shape]) => shape)), found);
   });
   return { fitting: [], alike: alike.map(([name]) => name) };
+}
+
+const targetsByChannels = new Map<number, readonly (readonly [ModelName, Target])[]>();
+
+/** Names and shapes of every architecture; kept, since building all of them takes a second or two. */
+function allTargets(channels: number): readonly (readonly [ModelName, Target])[] {
+  const known = targetsByChannels.get(channels);
+  if (known !== undefined) return known;
+  const targets = modelNames().map((name) => {
+    const network = createNetwork(name, { classes: 10, channels, generator: new Generator(0) });
+    const target = targetOf(network);
+    network.dispose();
+    return [name, target] as const;
+  });
+  targetsByChannels.set(channels, targets);
+  return targets;
 }
 
 /** How often each shape occurs; single numbers (counters) apart. */
