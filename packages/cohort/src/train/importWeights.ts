@@ -4,6 +4,7 @@ import { basename, resolve } from 'node:path';
 import { Generator, saveTensors } from '@cohort/torch';
 import { errorText } from '../data/errors.ts';
 import { createNetwork, type Network } from '../models/index.ts';
+import { findArchitecture } from '../models/registry.ts';
 import {
   chooseFit,
   missingDictionary,
@@ -58,7 +59,7 @@ export function importWeights(path: string, options: ImportOptions): ImportResul
   const classNames = options.classNamesPath === undefined ? null : readClassNames(options.classNamesPath);
   const wanted = wantedClasses(options, classNames);
   const { model: known = '' } = options;
-  if (known !== '') createNetwork(known, { classes: 2, channels: 3, generator: new Generator(0) }).dispose();
+  if (known !== '') findArchitecture(known);
   assertOutput(path, output, options.force === true);
   const file = openSource({ path, model: known, ordinal: 0 });
   try {
@@ -118,7 +119,7 @@ function detectModel(file: WeightsFile, { rules = [], key }: ImportOptions): str
   const candidates = file.dictionaries.filter(({ path }) => key === undefined || path === key);
   const [largest] = candidates.toSorted((left, right) => right.tensors.size - left.tensors.size);
   if (largest === undefined) throw missingDictionary(file, key);
-  const { fitting, alike } = suggestModels(largest, rules, null);
+  const { fitting, alike } = suggestModels(largest, rules);
   const [model, ...others] = fitting;
   if (model !== undefined && others.length === 0) return model;
   const several = [...fitting, ...alike].join(' or ');

@@ -274,6 +274,25 @@ describe('importWeights', () => {
     expect(load(five, output).whyFresh).toBe("the file's was never trained");
   });
 
+  it('finds the model of weights for grey images, and asks where two would fit', () => {
+    const grey = save('grey2.safetensors', build('resnet20', 1, 4, 1), (name) => name);
+    const output = join(world.path, 'grey-out.safetensors');
+    expect(importWeights(grey, { output })).toMatchObject({ model: 'resnet20', classes: 4, channels: 1 });
+    const mobile = save('mobile.safetensors', build('mobilenetv2', 1, 4), (name) => name);
+    expect(errorOf(() => importWeights(mobile, { output, force: true })).message).toContain(
+      'tensors that may be mobilenetv2 or imagenet-mobilenetv2. Name the model with --model',
+    );
+  });
+
+  it('knows a model by its shapes when the names are foreign', () => {
+    const path = save('foreign.safetensors', build('resnet14', 1), (name) =>
+      name.replace(/^layer(\d)/, 'part_$1'),
+    );
+    expect(errorOf(() => load(build('resnet8', 2), path)).message).toContain(
+      'By their shapes these are the weights of resnet14 under other names: give those with --map old=new',
+    );
+  });
+
   it('refuses wrong options', () => {
     const bare = save('bare2.safetensors', build('resnet8', 1), (name) =>
       name.startsWith('classifier') ? null : name,

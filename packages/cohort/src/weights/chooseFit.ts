@@ -118,8 +118,8 @@ function problemsOf({ missing, unexpected, misshapen, mistyped }: Fit): WeightsP
   ];
 }
 
-function suggest({ dictionary, channels }: Fit, model: string, { rules = [] }: FitOptions): string {
-  const { fitting, alike } = suggestModels(dictionary, rules, channels);
+function suggest({ dictionary }: Fit, model: string, { rules = [] }: FitOptions): string {
+  const { fitting, alike } = suggestModels(dictionary, rules);
   const others = (names: readonly ModelName[]): string[] => names.filter((name) => name !== model);
   const [first] = others(fitting);
   if (first !== undefined) return `The file fits ${others(fitting).join(' and ')}: name that model.`;
