@@ -80,7 +80,7 @@ function describeResult(result: ImportResult): string {
     `read ${place} (${format})${renamed === 0 ? '' : `; ${renamed} tensors renamed`}`,
     ...(ignored.length === 0 ? [] : [`left out, since ${model} has no such parts: ${ignored.join(', ')}`]),
     whyFresh === null ? 'classifier: kept' : `classifier: new, since ${whyFresh}`,
-    `wrote ${output}: ${model}, ${classes} classes, images of ${channels} channels, ${count} parameters`,
+    `wrote ${output}: ${model}, ${classes} classes, ${channels} input ${channels === 1 ? 'channel' : 'channels'}, ${count} parameters`,
     `use it in a recipe: networks.0.model=${model} networks.0.weights=${output}`,
   ].join('\n');
 }
