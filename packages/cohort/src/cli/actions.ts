@@ -19,6 +19,7 @@ export const commandActions: CommandActions = {
         reporter.progress?.(text);
       },
     }),
+  importWeights: async (...given) => (await import('../train/importWeights.ts')).importWeights(...given),
   diagnose: async () => (await import('../evaluate/doctor.ts')).diagnose(),
   runDemo: async (...given) => (await import('./demo.ts')).runDemo(...given),
 };

@@ -7,6 +7,7 @@ import type { Diagnosis } from '../evaluate/doctor.ts';
 import type { EvaluateOptions, EvaluateResult } from '../evaluate/evaluateRun.ts';
 import type { Prediction, PredictOptions } from '../evaluate/predictRun.ts';
 import type { ModelDescription } from '../models/index.ts';
+import type { ImportOptions, ImportResult } from '../train/importWeights.ts';
 import type { Reporter } from '../train/reporter.ts';
 import type { TrainOptions, TrainResult } from '../train/run.ts';
 import type { DemoOptions, DemoResult } from './demo.ts';
@@ -32,6 +33,7 @@ export interface CommandActions {
   /** `path` null means the dataset's usual places. */
   readonly checkDataset: (name: string, path: string | null) => Promise<DatasetCheck>;
   readonly fetchDataset: (name: string, options: CallOptions) => Promise<FetchResult>;
+  readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult>;
   readonly diagnose: () => Promise<Diagnosis>;
   readonly runDemo: (options: DemoOptions) => Promise<DemoResult>;
 }

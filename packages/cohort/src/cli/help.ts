@@ -13,6 +13,7 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
   ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
   ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
   ['cohort data fetch emoji', 'a colour benchmark of 70 classes, from the npm registry'],
+  ['cohort import resnet18.pth', 'weights of PyTorch for networks.0.weights of a recipe'],
   ['cohort doctor --json', 'for programs: one JSON object on the last line'],
 ];
 

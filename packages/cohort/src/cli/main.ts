@@ -11,6 +11,7 @@ import { processEnvironment } from './environment.ts';
 import { addEvaluateCommand } from './evaluate.ts';
 import { EXIT_CODES, describeFailure } from './failures.ts';
 import { fullHelp } from './help.ts';
+import { addImportCommand } from './import.ts';
 import { addModelsCommand } from './models.ts';
 import { addPredictCommand } from './predict.ts';
 import { addTrainCommand } from './train.ts';
@@ -81,6 +82,7 @@ function buildProgram(
   addPredictCommand(program, environment, setExitCode);
   addModelsCommand(program, environment, setExitCode);
   addDataCommands(program, environment, setExitCode);
+  addImportCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);
   addDemoCommand(program, environment, argv, setExitCode);
   // Set after the commands are made: each of them keeps commander's own page.

@@ -209,6 +209,7 @@ export const torchGlobals: AllowedGlobals = new Map<string, PickleConstructor>([
   ['torch._utils._rebuild_parameter', rebuildParameter],
   ['torch._utils._rebuild_parameter_with_state', rebuildParameter],
   ['torch._tensor._rebuild_from_type_v2', rebuildFromType],
+  ['torch.serialization._get_layout', { call: () => null }],
   ['torch._utils._rebuild_qtensor', unread('a quantised tensor')],
   ['torch._utils._rebuild_sparse_tensor', unread('a sparse tensor')],
   ['torch._utils._rebuild_meta_tensor_no_storage', unread('a tensor without numbers (on the meta device)')],
