@@ -9,5 +9,6 @@ export * from './idx.ts';
 export * from './idxDataset.ts';
 export * from './normalisation.ts';
 export * from './normaliseBatch.ts';
+export type { ImagePixels, PixelSource } from './pixelSource.ts';
 export * from './registry.ts';
 export * from './subset.ts';

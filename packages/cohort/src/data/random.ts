@@ -6,7 +6,15 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 
 /** What a draw is for; a first key of its own keeps two uses of one seed unrelated. */
-export const RANDOM_PURPOSE = { subset: 1, order: 2, crop: 3, weights: 4, method: 5, contrast: 6 } as const;
+export const RANDOM_PURPOSE = {
+  subset: 1,
+  order: 2,
+  crop: 3,
+  weights: 4,
+  method: 5,
+  contrast: 6,
+  testSplit: 20,
+} as const;
 
 /** MurmurHash3's 32-bit finaliser: every input bit reaches every output bit. */
 export function fmix32(value: number): number {

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { EngineInfo } from '@cohort/torch';
-import { datasetNames, loadDataset } from '../data/registry.ts';
+import { datasetNames, datasetsThatNeedPath, loadDataset } from '../data/registry.ts';
 
 /** One thing that the doctor looked at. */
 export interface DiagnosisCheck {
@@ -174,8 +174,11 @@ function checkHugePages(): DiagnosisCheck {
 }
 
 async function checkDatasets(): Promise<DiagnosisCheck[]> {
+  // A folder of one's own is in no usual place.
+  const needPath = datasetsThatNeedPath();
+  const names = datasetNames().filter((name) => !needPath.includes(name));
   return Promise.all(
-    datasetNames().map(async (name): Promise<DiagnosisCheck> => {
+    names.map(async (name): Promise<DiagnosisCheck> => {
       try {
         const { train, test } = await loadDataset(name);
         return {

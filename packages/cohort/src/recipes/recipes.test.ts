@@ -37,6 +37,9 @@ describe('a recipe that is right', () => {
       data: {
         dataset: 'fashion-mnist',
         path: null,
+        imageSize: null,
+        cache: 'auto',
+        strict: false,
         trainImages: null,
         testImages: null,
         augmentation: { cropPadding: 0, horizontalFlip: false },

@@ -1,18 +1,21 @@
 /** The images of a recipe: loaded, cut to its subsets, and handed out in batches for training and for testing. */
 import {
   BatchLoader,
-  channelStatistics,
   loadDataset,
+  splitStatistics,
   stratifiedSubset,
+  type DatasetOptions,
   type ImageDataset,
+  type ImagePixels,
   type ImageSplit,
   type Normalisation,
 } from '../data/index.ts';
+import { designSizeOf } from '../models/names.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 
 /** Images of a recipe: the subsets that it asks for and what they are normalised with. */
 export interface RecipeData {
-  readonly dataset: ImageDataset;
+  readonly dataset: ImageDataset<ImagePixels>;
   readonly normalisation: Normalisation;
 }
 
@@ -20,15 +23,27 @@ export interface RecipeData {
 const evaluationBatchSize = 250;
 
 /** Loads the images of a recipe. @throws {DataError} for missing or damaged files and subsets that are too large. */
-export async function loadRecipeData(recipe: ResolvedRecipe): Promise<RecipeData> {
-  const whole = await loadDataset(recipe.data.dataset, { path: recipe.data.path });
-  const subset = (split: 'train' | 'test'): ImageSplit => {
+export async function loadRecipeData(
+  recipe: ResolvedRecipe,
+  options: Pick<DatasetOptions, 'reporter' | 'signal'> = {},
+): Promise<RecipeData> {
+  const { path, imageSize, cache, strict } = recipe.data;
+  const designSize = designSizeOf(recipe.networks.map(({ model }) => model));
+  const whole = await loadDataset(recipe.data.dataset, {
+    path,
+    imageSize,
+    cache,
+    strict,
+    designSize,
+    ...options,
+  });
+  const subset = (split: 'train' | 'test'): ImageSplit<ImagePixels> => {
     const setting = `${split}Images` as const;
     const options = { count: recipe.data[setting], seed: recipe.seed, setting: `data.${setting}` };
     return stratifiedSubset(whole[split], whole, options);
   };
-  const dataset: ImageDataset = { ...whole, train: subset('train'), test: subset('test') };
-  return { dataset, normalisation: channelStatistics(dataset.train, dataset) };
+  const dataset: ImageDataset<ImagePixels> = { ...whole, train: subset('train'), test: subset('test') };
+  return { dataset, normalisation: splitStatistics(dataset.train, dataset) };
 }
 
 /** The batches that a cohort is measured on: the test images, in order and complete. */

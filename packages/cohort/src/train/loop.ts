@@ -150,6 +150,7 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
     await setImmediate();
     if (signal.aborted) return null;
     const startedAt = performance.now();
+    await training.ready(epoch, number);
     optimizer.learningRate = schedule(epoch + number / training.batchCount);
     const where = `in epoch ${epoch + 1}, step ${clock.steps + 1}`;
     const values = scope(() => {

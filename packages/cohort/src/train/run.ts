@@ -42,7 +42,19 @@ export interface TrainResult {
 export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): Promise<TrainResult> {
   applyThreads(recipe, options.reporter);
   seedDefaultGenerator(recipe.seed);
-  const data = await loadRecipeData(recipe);
+  const dataWarnings: string[] = [];
+  const data = await loadRecipeData(recipe, {
+    signal: options.signal,
+    reporter: {
+      message: (text) => {
+        options.reporter.message(text);
+      },
+      warning: (text) => {
+        dataWarnings.push(text);
+        options.reporter.warning(text);
+      },
+    },
+  });
   const { dataset, normalisation } = data;
   const cohort = createCohort(
     recipe,
@@ -81,8 +93,10 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
       height: dataset.height,
       width: dataset.width,
       normalisation,
+      fit: dataset.fit ?? 'fill',
     }),
   );
+  for (const text of dataWarnings) recorder.warning(text);
   try {
     const outcome = await trainCohort({
       recipe,
@@ -108,6 +122,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
     for (const [, each] of namedOptimizers(optimizer, cohort)) each.dispose();
     training.dispose();
     test.dispose();
+    dataset.dispose?.();
   }
 }
 
