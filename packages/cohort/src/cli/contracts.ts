@@ -1,4 +1,5 @@
 /** What the command line asks of the rest of Cohort: the shapes of its calls and answers. */
+import type { ImageSurvey } from '../data/folder/survey.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../evaluate/doctor.ts';
 import type { EvaluateResult } from '../evaluate/evaluateRun.ts';
@@ -17,6 +18,7 @@ export interface CallOptions {
 
 /** Every call that a command makes, loaded only when the command runs: the engine takes a while. */
 export interface CommandActions {
+  readonly surveyImages: (path: string, options: CallOptions) => Promise<ImageSurvey>;
   readonly trainRun: (recipe: ResolvedRecipe, options: TrainOptions) => Promise<TrainResult>;
   readonly evaluateRun: (runPath: string, options: CallOptions) => Promise<EvaluateResult>;
   readonly predictRun: (

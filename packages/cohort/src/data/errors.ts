@@ -35,8 +35,8 @@ export class DataError extends Error {
   override readonly name = 'DataError';
   readonly kind: DataErrorKind;
   readonly path: string | undefined;
-  /** What was found instead of what was expected: the reason alone, for lists of many files. */
-  readonly received: string;
+  /** What is wrong, in a few words, for lists of many files. */
+  readonly reason: string;
 
   constructor(kind: DataErrorKind, details: DataErrorDetails) {
     const { operation, expected, received, remedy, path, cause } = details;
@@ -46,7 +46,7 @@ export class DataError extends Error {
     );
     this.kind = kind;
     this.path = path;
-    this.received = received;
+    this.reason = kind === 'tooLarge' ? `too large (expected ${expected})` : received;
   }
 }
 

@@ -7,6 +7,7 @@ export { DataError, type DataErrorDetails, type DataErrorKind } from './errors.t
 export * from './fashionMnist.ts';
 export * from './idx.ts';
 export * from './idxDataset.ts';
+export { surveyImages, type ImageSurvey } from './folder/survey.ts';
 export * from './normalisation.ts';
 export * from './normaliseBatch.ts';
 export type { ImagePixels, PixelSource } from './pixelSource.ts';

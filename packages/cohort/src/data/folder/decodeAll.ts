@@ -46,7 +46,7 @@ export async function decodeAll(
       pixels = await decodeQueued(sharp, path, shape);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
-      broken.set(index, error.received);
+      broken.set(index, error.reason);
       return null;
     }
     measureImage(moments, index, pixels, shape.channels);

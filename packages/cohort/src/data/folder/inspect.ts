@@ -53,7 +53,7 @@ export async function inspectImages(paths: readonly string[], signal?: AbortSign
     } catch (error) {
       return {
         broken:
-          error instanceof DataError ? error.received : `not an image that can be read (${errorText(error)})`,
+          error instanceof DataError ? error.reason : `not an image that can be read (${errorText(error)})`,
       };
     }
   };

@@ -56,12 +56,10 @@ export async function listFolder(root: string, signal?: AbortSignal): Promise<Im
     );
   }
   if (loose.length > 0) {
-    notices.push(
-      `${countOf(loose.length, 'image')} outside of every class folder ignored: ${firstNames(loose)}`,
-    );
+    notices.push(`ignored, in no class folder: ${countOf(loose.length, 'image')} (${firstNames(loose)})`);
   }
   if (empty.length > 0) {
-    notices.push(`${countOf(empty.length, 'folder')} without images ignored: ${firstNames(empty)}`);
+    notices.push(`ignored, without images: ${countOf(empty.length, 'folder')} (${firstNames(empty)})`);
   }
   return completeListing(root, listed, [...notices, ...walker.notices()], signal);
 }

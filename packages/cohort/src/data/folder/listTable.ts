@@ -47,7 +47,7 @@ export async function listTable(path: string, signal?: AbortSignal): Promise<Ima
   const notices =
     repeated.length === 0
       ? []
-      : [`${countOf(repeated.length, 'row')} that say the same again ignored: ${firstNames(repeated)}`];
+      : [`ignored, said before: ${countOf(repeated.length, 'row')} (${firstNames(repeated)})`];
   return completeListing(path, [...byPath.values()], notices, signal);
 }
 

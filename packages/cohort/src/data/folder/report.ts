@@ -85,10 +85,11 @@ function examples(groups: readonly (readonly KnownImage[])[]): string {
 
 /** `cat 120, dog 98 and 3 more`, fewest last. */
 export function classCounts(classes: readonly string[], labels: readonly number[], shown = 12): string {
-  const counts = classes.map((name, label) => ({
-    name,
-    count: labels.filter((other) => other === label).length,
-  }));
+  const counts = classes.map((name) => ({ name, count: 0 }));
+  for (const label of labels) {
+    const entry = counts[label];
+    if (entry !== undefined) entry.count += 1;
+  }
   const sorted = counts.sort((left, right) => right.count - left.count);
   return firstNames(
     sorted.map(({ name, count }) => `${name} ${count.toLocaleString('en-US')}`),

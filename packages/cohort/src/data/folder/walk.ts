@@ -118,18 +118,15 @@ export class FolderWalker {
   /** What was passed by, a sentence each. */
   notices(): string[] {
     const lines: string[] = [];
-    const tell = (names: readonly string[], what: (count: string) => string, unit = 'file'): void => {
-      if (names.length > 0) lines.push(`${what(countOf(names.length, unit))}: ${firstNames(names)}`);
+    const tell = (names: readonly string[], what: string, unit: 'file' | 'link'): void => {
+      if (names.length > 0) lines.push(`${what}: ${countOf(names.length, unit)} (${firstNames(names)})`);
     };
-    if (this.#hidden > 0) lines.push(`${countOf(this.#hidden, 'hidden file')} ignored`);
-    tell(this.#others, (count) => `${count} that are no images ignored`);
-    tell(
-      this.#foreign,
-      (count) => `${count} in formats that cannot be read ignored; save them as JPEG or PNG`,
-    );
-    tell(this.#leaving, (count) => `${count} not followed, since they leave the folder`, 'link');
-    tell(this.#deadLinks, (count) => `${count} to nothing ignored`, 'link');
-    tell(this.#circles, (count) => `${count} that lead in circles not followed`, 'link');
+    if (this.#hidden > 0) lines.push(`ignored, hidden: ${countOf(this.#hidden, 'file')}`);
+    tell(this.#others, 'ignored, no image', 'file');
+    tell(this.#foreign, 'ignored, in a format that cannot be read (save as JPEG or PNG)', 'file');
+    tell(this.#leaving, 'not followed, leading out of the folder', 'link');
+    tell(this.#deadLinks, 'not followed, leading nowhere', 'link');
+    tell(this.#circles, 'not followed, leading in circles', 'link');
     return lines;
   }
 
