@@ -28,8 +28,8 @@ export function brokenError(source: string, broken: readonly BrokenFile[]): Data
   return new DataError('decode', {
     operation: `loading the images of ${source}`,
     expected: 'files that can all be read, since data.strict is set',
-    received: `${countOf(broken.length, 'broken file')}:\n${brokenList(broken)}\n`,
-    remedy: 'Replace or delete them, or leave out --strict (data.strict=false) to train on the others.',
+    received: countOf(broken.length, 'broken file'),
+    remedy: `Replace or delete them, or leave out --strict (data.strict=false) to train on the others:\n${brokenList(broken)}`,
     path: source,
   });
 }
