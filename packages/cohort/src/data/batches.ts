@@ -11,7 +11,7 @@ import { DataError } from './errors.ts';
 import type { Normalisation } from './normalisation.ts';
 import { BatchNormaliser } from './normaliseBatch.ts';
 import type { ImagePixels, ResidentPixels } from './pixelSource.ts';
-import { Prefetcher } from './prefetch.ts';
+import { Prefetcher, type BatchPlace } from './prefetch.ts';
 import { RANDOM_PURPOSE, shuffleInPlace } from './random.ts';
 
 /** How a {@link BatchLoader} makes batches. Without the optional ones: in order, complete, unchanged, as for evaluation. */
@@ -82,19 +82,21 @@ export class BatchLoader {
   /**
    * Resolves when `batch` can make this batch, and lets the next ones be decoded meanwhile. At once unless the split
    * is streamed from files.
+   * @param others more batches of the epoch that will be made in the same step
    * @throws {@link DataError} for a file that cannot be decoded any more.
    */
-  async ready(epoch: number, number: number): Promise<void> {
+  async ready(epoch: number, number: number, others: readonly number[] = []): Promise<void> {
     if (!(this.#images instanceof Prefetcher)) return;
-    const wanted = [{ epoch, number }];
+    const needed = [number, ...others].map((each) => ({ epoch, number: each }));
+    const following: BatchPlace[] = [];
     for (let ahead = 1; ahead <= Prefetcher.batchesAhead; ahead += 1) {
       const next = number + ahead;
-      if (next < this.batchCount) wanted.push({ epoch, number: next });
+      if (next < this.batchCount) following.push({ epoch, number: next });
       // Only training goes on with another epoch.
       else if (this.#options.shuffle === true)
-        wanted.push({ epoch: epoch + 1, number: next % this.batchCount });
+        following.push({ epoch: epoch + 1, number: next % this.batchCount });
     }
-    await this.#images.ready(wanted, (place) => this.#indicesOf(place.epoch, place.number));
+    await this.#images.ready(needed, following, (place) => this.#indicesOf(place.epoch, place.number));
   }
 
   /** The batches of an epoch, each made when it is asked for. */

@@ -56,6 +56,18 @@ describe('batches of a streamed split', () => {
     loader.dispose();
   });
 
+  it('can be two for one step', async () => {
+    const loader = loaderOf(new FakeFiles());
+    await loader.ready(0, 0, [3]);
+    const pair = [loader.batch(0, 0), loader.batch(0, 3)];
+    expect(pair.map(({ indices }) => [...indices])).toEqual([
+      [0, 1],
+      [6, 7],
+    ]);
+    for (const batch of pair) batch.dispose();
+    loader.dispose();
+  });
+
   it('go on with the next epoch in training', async () => {
     const files = new FakeFiles();
     const loader = loaderOf(files, true);
@@ -75,6 +87,8 @@ describe('batches of a streamed split', () => {
     );
     await loader.ready(0, 0);
     loader.batch(0, 0).dispose();
+    loader.batch(0, 0).dispose();
+    await loader.ready(0, 3);
     expect((await dataErrorOf(() => loader.batch(0, 0))).kind).toBe('argument');
     loader.dispose();
   });

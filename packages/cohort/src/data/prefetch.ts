@@ -26,20 +26,24 @@ export class Prefetcher {
   }
 
   /**
-   * Resolves when the first of the places can be taken; starts the others, and drops what is not among them.
-   * @throws {@link DataError} for a file of the first place that cannot be decoded.
+   * Resolves when every place that is needed can be taken; starts those ahead, and drops what is not among them.
+   * @throws {@link DataError} for a file of a needed place that cannot be decoded.
    */
-  async ready(places: readonly BatchPlace[], indicesOf: (place: BatchPlace) => Int32Array): Promise<void> {
+  async ready(
+    needed: readonly BatchPlace[],
+    ahead: readonly BatchPlace[],
+    indicesOf: (place: BatchPlace) => Int32Array,
+  ): Promise<void> {
+    const places = [...needed, ...ahead];
     const keys = new Set(places.map(keyOf));
     for (const key of this.#fetches.keys()) if (!keys.has(key)) this.#fetches.delete(key);
     for (const place of places) {
       if (!this.#fetches.has(keyOf(place))) this.#start(keyOf(place), indicesOf(place));
     }
-    const [first] = places;
-    if (first !== undefined) await this.#fetches.get(keyOf(first))?.done;
+    for (const place of needed) await this.#fetches.get(keyOf(place))?.done;
   }
 
-  /** The pixels of a batch that is ready; each can be taken once. @throws {@link DataError} `argument` when it is not. */
+  /** The pixels of a batch that is ready; they stay until `ready` is called for others. @throws {@link DataError} `argument` when it is not. */
   take(place: BatchPlace): Uint8Array {
     const fetch = this.#fetches.get(keyOf(place));
     if (fetch?.pixels === undefined) {
@@ -50,7 +54,6 @@ export class Prefetcher {
         remedy: 'Await ready before each batch.',
       });
     }
-    this.#fetches.delete(keyOf(place));
     return fetch.pixels;
   }
 

@@ -150,7 +150,8 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
     await setImmediate();
     if (signal.aborted) return null;
     const startedAt = performance.now();
-    await training.ready(epoch, number);
+    const wantsOther = cohort.method.wantsOtherBatch?.(clock.steps) === true;
+    await training.ready(epoch, number, wantsOther ? [otherNumber(training, number)] : []);
     optimizer.learningRate = schedule(epoch + number / training.batchCount);
     const where = `in epoch ${epoch + 1}, step ${clock.steps + 1}`;
     const values = scope(() => {
@@ -187,8 +188,11 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
 
 /** A batch half an epoch away: the same images never stand in both. */
 function otherBatch(training: BatchLoader, epoch: number, number: number): LabelledImages {
-  const { batchCount } = training;
-  return training.batch(epoch, (number + Math.floor(batchCount / 2)) % batchCount);
+  return training.batch(epoch, otherNumber(training, number));
+}
+
+function otherNumber({ batchCount }: BatchLoader, number: number): number {
+  return (number + Math.floor(batchCount / 2)) % batchCount;
 }
 
 interface EpochResult {

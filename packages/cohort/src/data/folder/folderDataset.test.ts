@@ -162,7 +162,9 @@ describe('kinds of files', () => {
     const error = await dataErrorOf(() => load({ strict: true }));
     expect(error.kind).toBe('decode');
     expect(error.message).toContain('got 1 broken file. Replace or delete them');
-    expect(error.message).toContain('leave out --strict (data.strict=false) to train on the others:\n  a/empty.jpg: a file of 0 bytes');
+    expect(error.message).toContain(
+      'leave out --strict (data.strict=false) to train on the others:\n  a/empty.jpg: a file of 0 bytes',
+    );
   });
 
   it('takes an image of 20,000 pixels in width', async () => {
