@@ -229,5 +229,11 @@ describe('the disk cache', () => {
     );
     expect(error.message).toContain('expected a folder that can be written and enough room on its disk');
     expect(error.message).toContain('set XDG_CACHE_HOME to another disk, or set data.cache=none');
+    const notes = new Notes();
+    const dataset = await loadFolder(
+      options('auto', { memoryBytes: 0, environment: { XDG_CACHE_HOME: blocked }, reporter: notes }),
+    );
+    expect(dataset.train.images.kind).toBe('streamed');
+    expect(notes.warnings[0]).toContain('Until then images are decoded again in every epoch.');
   });
 });

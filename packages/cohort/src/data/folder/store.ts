@@ -62,7 +62,9 @@ export async function decodeListing(
   };
   const animated = [...facts.keys()].filter((index) => facts[index]?.isAnimated);
   tellAnimated(listing, animated, reporter);
-  const place = await choosePlace(cache, paths.length * imageBytes(shape), folder, options);
+  const chosen = await choosePlace(cache, paths.length * imageBytes(shape), folder, options);
+  const builder = chosen === 'disk' ? await beginCache(folder, shape, options) : null;
+  const place = chosen === 'disk' && builder === null ? 'none' : chosen;
   reporter?.message(
     `decoding ${countOf(paths.length, 'image')} to ${shape.height} x ${shape.width} ${placeText(place, folder)}`,
   );
@@ -85,12 +87,11 @@ export async function decodeListing(
     };
     return { shape, pixels, ...decoded, bytesDigests, dispose };
   }
-  if (place === 'none') {
+  if (builder === null) {
     const decoded = await decodeAll(paths, skip, { ...common, keep: () => undefined });
     const pixels = new FilePixels(await loadSharp(), paths, decoded.moments, shape, everyRow(paths.length));
     return { shape, pixels, ...decoded, bytesDigests, dispose: () => undefined };
   }
-  const builder = await CacheBuilder.begin(folder, shape);
   try {
     const decoded = await decodeAll(paths, skip, {
       ...common,
@@ -134,6 +135,21 @@ function mappedSet({ index, moments, pixelPath }: OpenCache): StoredSet {
       tensor.dispose();
     },
   };
+}
+
+/** A cache to fill; null where none can be written and `auto` may do without. */
+async function beginCache(
+  folder: string,
+  shape: ImageShape,
+  { cache = 'auto', reporter }: DatasetOptions,
+): Promise<CacheBuilder | null> {
+  try {
+    return await CacheBuilder.begin(folder, shape);
+  } catch (error) {
+    if (cache !== 'auto' || !(error instanceof DataError)) throw error;
+    reporter?.warning(`${error.message} Until then images are decoded again in every epoch.`);
+    return null;
+  }
 }
 
 type Place = Exclude<CacheMode, 'auto'>;
