@@ -27,7 +27,7 @@ async function stepShare() {
       shape,
       batchSize: 128,
       normalisation: { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] },
-      shuffle: true,
+      sampler: { name: 'shuffled' },
       dropLast: true,
       augmentation: { cropPadding: 4, horizontalFlip: true },
       channelsLast: true,
@@ -116,7 +116,7 @@ async function throughLoader(dataset, epoch) {
     shape: dataset,
     batchSize: 32,
     normalisation: train.images.statistics(),
-    shuffle: true,
+    sampler: { name: 'shuffled' },
     dropLast: true,
   });
   const begin = performance.now();

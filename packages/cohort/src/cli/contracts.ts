@@ -2,7 +2,7 @@
 import type { ImageSurvey } from '../data/folder/survey.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../evaluate/doctor.ts';
-import type { EvaluateResult } from '../evaluate/evaluateRun.ts';
+import type { EvaluateOptions, EvaluateResult } from '../evaluate/evaluateRun.ts';
 import type { Prediction, PredictOptions } from '../evaluate/predictRun.ts';
 import type { ModelDescription } from '../models/index.ts';
 import type { Reporter } from '../train/reporter.ts';
@@ -20,7 +20,7 @@ export interface CallOptions {
 export interface CommandActions {
   readonly surveyImages: (path: string, options: CallOptions) => Promise<ImageSurvey>;
   readonly trainRun: (recipe: ResolvedRecipe, options: TrainOptions) => Promise<TrainResult>;
-  readonly evaluateRun: (runPath: string, options: CallOptions) => Promise<EvaluateResult>;
+  readonly evaluateRun: (runPath: string, options: EvaluateOptions) => Promise<EvaluateResult>;
   readonly predictRun: (
     runPath: string,
     imagePaths: readonly string[],

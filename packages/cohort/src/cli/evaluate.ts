@@ -1,9 +1,10 @@
-/** `cohort evaluate`: how good the networks of a run are on the test images. */
-import type { Command } from 'commander';
+/** `cohort evaluate`: how good the networks of a run are on its test, validation or training images. */
+import { Option, type Command } from 'commander';
 import { formatPercent } from '../train/progressText.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, withCommonOptions } from './command.ts';
 import type { EvaluateResult } from '../evaluate/evaluateRun.ts';
+import type { SplitName } from '../train/data.ts';
 import type { CliEnvironment } from './environment.ts';
 import { formatTable } from './table.ts';
 
@@ -14,11 +15,16 @@ export function addEvaluateCommand(
   setExitCode: (code: number) => void,
 ): void {
   withCommonOptions(program.command('evaluate'))
-    .description('measure the networks of a run, and their ensemble, on the test images')
+    .description('measure the networks of a run, and their ensemble, on its images')
     .argument('<run>', 'path of a run folder')
-    .action(async (run: string, options: CommonOptions) => {
+    .addOption(
+      new Option('--split <name>', 'images to measure on')
+        .choices(['test', 'validation', 'train'])
+        .default('test'),
+    )
+    .action(async (run: string, options: CommonOptions & { split: SplitName }) => {
       const exitCode = await runCommand(environment, options, async (call) => {
-        const result = await environment.actions.evaluateRun(run, call);
+        const result = await environment.actions.evaluateRun(run, { ...call, split: options.split });
         return { text: describeResult(result), json: result };
       });
       setExitCode(exitCode);
@@ -32,5 +38,5 @@ function describeResult(result: EvaluateResult): string {
     row.negativeLogLikelihood.toFixed(4),
     row.images.toLocaleString('en-US'),
   ]);
-  return formatTable(['network', 'accuracy', 'negative log-likelihood', 'images'], rows);
+  return formatTable(['network', `${result.split} accuracy`, 'negative log-likelihood', 'images'], rows);
 }

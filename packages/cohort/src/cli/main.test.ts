@@ -205,6 +205,24 @@ describe('cohort train', () => {
     );
   });
 
+  it('shows validation accuracy beside test accuracy where there is one', async () => {
+    const { out } = await run(['train', 'small'], () => ({
+      trainRun: () =>
+        Promise.resolve({
+          ...trained,
+          networks: [{ name: 'resnet8-1', validationAccuracy: 0.5, testAccuracy: 0.25 }],
+          ensemble: { validationAccuracy: 0.75, testAccuracy: null },
+        }),
+    }));
+    expect(out).toContain(
+      [
+        'network    validation accuracy  test accuracy',
+        'resnet8-1               50.00%         25.00%',
+        'ensemble                75.00%   not measured',
+      ].join('\n'),
+    );
+  });
+
   it('prints one JSON object on stdout with --json, and the rest on stderr', async () => {
     const { out, err } = await run(['train', '--json', 'small'], () => ({
       trainRun: (_, { reporter }) => {
@@ -278,8 +296,9 @@ describe('other commands', () => {
 
   it('evaluate shows a table', async () => {
     const { code, out } = await run(['evaluate', 'runs/a'], () => ({
-      evaluateRun: (path) =>
+      evaluateRun: (path, { split = 'train' }) =>
         Promise.resolve({
+          split,
           networks: [{ name: path, ...accuracy }],
           ensemble: { ...accuracy, accuracy: 0.9 },
         }),
@@ -287,20 +306,36 @@ describe('other commands', () => {
     expect(code).toBe(0);
     expect(out).toBe(
       [
-        'network   accuracy  negative log-likelihood  images',
-        'runs/a      86.10%                   0.4124  10,000',
-        'ensemble    90.00%                   0.4124  10,000',
+        'network   test accuracy  negative log-likelihood  images',
+        'runs/a           86.10%                   0.4124  10,000',
+        'ensemble         90.00%                   0.4124  10,000',
         '',
       ].join('\n'),
     );
   });
 
+  it('evaluate measures on the split that is named, and knows no other', async () => {
+    const splits: unknown[] = [];
+    const { out } = await run(['evaluate', 'runs/a', '--split', 'validation'], () => ({
+      evaluateRun: (_, { split = 'train' }) => {
+        splits.push(split);
+        return Promise.resolve({ split, networks: [], ensemble: accuracy });
+      },
+    }));
+    expect(splits).toEqual(['validation']);
+    expect(out).toContain('validation accuracy');
+    const wrong = await run(['evaluate', 'runs/a', '--split', 'valid']);
+    expect(wrong.code).toBe(2);
+    expect(wrong.err).toContain('Allowed choices are test, validation, train.');
+  });
+
   it('writes numbers that JSON does not have as text', async () => {
     const ensemble = { ...accuracy, negativeLogLikelihood: Infinity };
     const { out } = await run(['evaluate', 'runs/a', '--json'], () => ({
-      evaluateRun: () => Promise.resolve({ networks: [], ensemble }),
+      evaluateRun: () => Promise.resolve({ split: 'test', networks: [], ensemble }),
     }));
     expect(lastLine(out)).toEqual({
+      split: 'test',
       networks: [],
       ensemble: { ...accuracy, negativeLogLikelihood: 'Infinity' },
     });

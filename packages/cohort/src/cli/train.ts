@@ -44,13 +44,18 @@ export function addTrainCommand(
 }
 
 function describeResult(result: TrainResult): string {
+  const shown = (accuracy: number | null): string =>
+    accuracy === null ? 'not measured' : formatPercent(accuracy, 2);
   const rows = [...result.networks, { name: 'ensemble', ...result.ensemble }].map((row) => [
     row.name,
-    row.testAccuracy === null ? 'not measured' : formatPercent(row.testAccuracy, 2),
+    ...(row.validationAccuracy === undefined ? [] : [shown(row.validationAccuracy)]),
+    shown(row.testAccuracy),
   ]);
+  const isValidated = result.ensemble.validationAccuracy !== undefined;
+  const headings = ['network', ...(isValidated ? ['validation accuracy'] : []), 'test accuracy'];
   const verb = result.status === 'interrupted' ? 'stopped' : 'finished';
   return [
-    formatTable(['network', 'test accuracy'], rows),
+    formatTable(headings, rows),
     `${verb} after ${formatDuration(result.seconds)}; run folder: ${result.runFolder}`,
   ].join('\n');
 }

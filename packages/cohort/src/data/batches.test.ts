@@ -1,7 +1,7 @@
 /** The loader covers each image once an epoch, repeats itself exactly for the same keys, and leaks no tensor. */
 import { liveTensorCount, scope, Tensor } from '@cohort/torch';
 import { describe, expect, it } from 'vitest';
-import { augmentBatch, drawAugmentation } from './augmentation.ts';
+import { cropAndFlip, drawCropAndFlip } from './augment/cropAndFlip.ts';
 import { BatchLoader, type BatchLoaderOptions } from './batches.ts';
 import { channelStatistics } from './normalisation.ts';
 import { BatchNormaliser } from './normaliseBatch.ts';
@@ -15,7 +15,7 @@ const plain: BatchLoaderOptions = { shape, batchSize: 5, normalisation };
 const training: BatchLoaderOptions = {
   ...plain,
   seed: 9,
-  shuffle: true,
+  sampler: { name: 'shuffled' },
   dropLast: true,
   augmentation: { cropPadding: 1, horizontalFlip: true },
 };
@@ -123,8 +123,8 @@ describe('BatchLoader', () => {
     const normaliser = new BatchNormaliser(normalisation);
     const expected = scope(() => {
       const raw = Tensor.fromTypedArray(takeImages(split, shape, indices).images, [5, 2, 4, 3]);
-      const draws = drawAugmentation(options, { seed: 9, epoch: 1, indices });
-      return normaliser.apply(augmentBatch(raw, options, draws)).toNumbers();
+      const draws = drawCropAndFlip(options, { seed: 9, epoch: 1, indices });
+      return normaliser.apply(cropAndFlip(raw, options, draws)).toNumbers();
     });
     normaliser.dispose();
     expect(first.images).toEqual(expected);
@@ -140,6 +140,57 @@ describe('BatchLoader', () => {
       expect(images.toNumbers()).toEqual(batchesOf(training, 1)[0]?.images);
     });
     loader.dispose();
+  });
+
+  it('gives each network a view of its own, the first as if it were the only one', () => {
+    const shared = new BatchLoader(split, training);
+    const augmentation = { ...training.augmentation, views: 'independent' } as const;
+    const loader = new BatchLoader(split, { ...training, augmentation, networks: 3, channelsLast: true });
+    scope(() => {
+      const { images, views = [] } = loader.batch(1, 0);
+      expect(views).toHaveLength(3);
+      expect(images).toBe(views[0]);
+      expect(images.toNumbers()).toEqual(shared.batch(1, 0).images.toNumbers());
+      const [first, second, third] = views.map((view) => view.toNumbers());
+      expect(second).not.toEqual(first);
+      expect(third).not.toEqual(first);
+      expect(third).not.toEqual(second);
+      expect(views[2]?.hasMemoryFormat('channelsLast')).toBe(true);
+      expect(shared.batch(1, 0).views).toBeUndefined();
+    });
+    loader.dispose();
+    shared.dispose();
+  });
+
+  it('mixes normalised images of a batch and gives their second labels', () => {
+    const before = liveTensorCount();
+    const loader = new BatchLoader(split, { ...plain, seed: 3, augmentation: { mixup: { alpha: 1 } } });
+    const unmixed = new BatchLoader(split, plain);
+    const batch = loader.batch(1, 0);
+    scope(() => {
+      const { images, labels } = unmixed.batch(1, 0);
+      const { mix } = batch;
+      expect(mix?.labels.toNumbers().toSorted()).toEqual(labels.toNumbers().toSorted());
+      // Labels 0 to 4 in order: they name the rows of the partners.
+      const weight = mix?.weight.view([5, 1, 1, 1]) ?? images;
+      const partners = images.indexSelect(0, mix?.labels ?? labels);
+      const expected = images.mul(weight).add(partners.mul(weight.neg().add(1)));
+      expect(batch.images.sub(expected).abs().max().item()).toBeLessThan(1e-5);
+      expect(unmixed.batch(1, 0).mix).toBeUndefined();
+    });
+    batch.dispose();
+    loader.dispose();
+    unmixed.dispose();
+    expect(liveTensorCount()).toBe(before);
+  });
+
+  it('puts together class-balanced batches, as many as shuffled ones', () => {
+    const balanced = { ...training, sampler: { name: 'class-balanced', imagesPerClass: 2 } } as const;
+    const batches = batchesOf(balanced, 1);
+    expect(batches).toHaveLength(4);
+    // Two images of a class and three of another.
+    for (const { labels } of batches) expect(new Set(labels).size).toBe(2);
+    expect(batchesOf(balanced, 1)).toEqual(batches);
   });
 
   it("leaves batches to the caller's scope and outlives the scope it was made in", () => {

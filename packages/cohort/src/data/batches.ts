@@ -1,18 +1,14 @@
-/** Hands out a split batch by batch on the engine, from memory or a source: shuffled by (seed, epoch), augmented and normalised. */
+/** Hands out a split batch by batch on the engine, from memory or a source: sampled by (seed, epoch), augmented and normalised. */
 import { keep, scope, Tensor } from '@cohort/torch';
-import {
-  augmentBatch,
-  checkAugmentation,
-  drawAugmentation,
-  type AugmentationOptions,
-} from './augmentation.ts';
+import { Augmenter, type AugmentationOptions, type LabelMix } from './augment/index.ts';
+import { viewKeys, type DrawKeys } from './augment/draws.ts';
 import type { ImageShape, ImageSplit } from './dataset.ts';
 import { DataError } from './errors.ts';
 import type { Normalisation } from './normalisation.ts';
 import { BatchNormaliser } from './normaliseBatch.ts';
 import type { ImagePixels, ResidentPixels } from './pixelSource.ts';
 import { Prefetcher, type BatchPlace } from './prefetch.ts';
-import { RANDOM_PURPOSE, shuffleInPlace } from './random.ts';
+import { epochOrder, type SamplerSettings } from './samplers/index.ts';
 
 /** How a {@link BatchLoader} makes batches. Without the optional ones: in order, complete, unchanged, as for evaluation. */
 export interface BatchLoaderOptions {
@@ -21,24 +17,30 @@ export interface BatchLoaderOptions {
   readonly normalisation: Normalisation;
   /** Seeds order and augmentation; 0 unless given. */
   readonly seed?: number;
-  /** A new order every epoch. */
-  readonly shuffle?: boolean;
+  /** How batches are put together, anew every epoch. */
+  readonly sampler?: SamplerSettings;
   /** Leaves out a last batch that is not full: batch norm fails on one image, and small batches weigh too much. */
   readonly dropLast?: boolean;
   readonly augmentation?: AugmentationOptions | null;
+  /** Networks that see a batch; 1 unless given. It matters where augmentation gives each its own view. */
+  readonly networks?: number;
   /** Lays images out channels-last in memory; the shape stays `[B, C, H, W]`. */
   readonly channelsLast?: boolean;
 }
 
 /** One batch. Its tensors belong to the scope it was made in; without one, call `dispose`. */
 export interface Batch {
-  /** Normalised float32, `[B, C, H, W]`. */
+  /** Normalised float32, `[B, C, H, W]`; the first view where there are several. */
   readonly images: Tensor;
+  /** The images as each network sees them; absent where all see the same. */
+  readonly views?: readonly Tensor[];
   /** int64, `[B]`. */
   readonly labels: Tensor;
+  /** Partners of the labels where images were mixed. */
+  readonly mix?: LabelMix;
   /** Positions of the samples in the split, `[B]`. */
   readonly indices: Int32Array;
-  /** Releases both tensors. */
+  /** Releases all tensors. */
   dispose(): void;
 }
 
@@ -52,10 +54,12 @@ export class BatchLoader {
   /** Images in an epoch, fewer than the split has when `dropLast` leaves some out. */
   readonly imageCount: number;
   readonly #options: BatchLoaderOptions;
-  readonly #count: number;
   readonly #images: Tensor | ResidentPixels | Prefetcher; // uint8 [N, C, H, W]
   readonly #labels: Tensor; // int64 [N]
+  /** The same labels, for samplers. */
+  readonly #labelArray: ArrayLike<number>;
   readonly #normaliser: BatchNormaliser;
+  readonly #augmenter: Augmenter | null;
   #order: { epoch: number; indices: Int32Array } | undefined;
 
   /** @throws {@link DataError} `argument` for a batch size larger than the split, or settings that do not fit its shape. */
@@ -69,9 +73,9 @@ export class BatchLoader {
         remedy: 'Lower train.batchSize or take more images.',
       });
     }
-    if (augmentation != null) checkAugmentation(augmentation, shape);
+    this.#augmenter = augmentation == null ? null : new Augmenter(augmentation, shape, options.normalisation);
     this.#options = options;
-    this.#count = split.count;
+    this.#labelArray = split.labels;
     this.batchCount = dropLast ? Math.floor(split.count / batchSize) : Math.ceil(split.count / batchSize);
     this.imageCount = dropLast ? this.batchCount * batchSize : split.count;
     this.#normaliser = new BatchNormaliser(options.normalisation);
@@ -93,7 +97,7 @@ export class BatchLoader {
       const next = number + ahead;
       if (next < this.batchCount) following.push({ epoch, number: next });
       // Only training goes on with another epoch.
-      else if (this.#options.shuffle === true)
+      else if (this.#options.sampler !== undefined)
         following.push({ epoch: epoch + 1, number: next % this.batchCount });
     }
     await this.#images.ready(needed, following, (place) => this.#indicesOf(place.epoch, place.number));
@@ -120,14 +124,16 @@ export class BatchLoader {
     }
     const indices = this.#indicesOf(epoch, number);
     const fetched = this.#images instanceof Prefetcher ? this.#images.take({ epoch, number }) : undefined;
-    const [images, labels] = scope(() => this.#make(epoch, indices, fetched));
+    const { views, labels, mix } = this.#make({ seed: this.#options.seed ?? 0, epoch, indices }, fetched);
+    const [images] = views as [Tensor, ...Tensor[]];
     return {
       images,
+      ...(views.length > 1 ? { views } : {}),
       labels,
+      ...(mix === null ? {} : { mix }),
       indices,
       dispose: () => {
-        images.dispose();
-        labels.dispose();
+        for (const tensor of [...views, labels, mix?.labels, mix?.weight]) tensor?.dispose();
       },
     };
   }
@@ -162,26 +168,36 @@ export class BatchLoader {
     return this.#orderOf(epoch).slice(start, end);
   }
 
-  #make(epoch: number, indices: Int32Array, fetched: Uint8Array | undefined): [Tensor, Tensor] {
-    const { augmentation, seed = 0, channelsLast = false } = this.#options;
-    const rows = Tensor.fromTypedArray(indices).to('int64');
-    const raw = this.#raw(indices, rows, fetched); // [B, C, H, W]
-    const augmented =
-      augmentation == null
-        ? raw
-        : augmentBatch(raw, augmentation, drawAugmentation(augmentation, { seed, epoch, indices }));
-    const images = this.#normaliser.apply(augmented);
-    return [
-      channelsLast ? images.contiguous({ memoryFormat: 'channelsLast' }) : images,
-      this.#labels.indexSelect(0, rows),
-    ];
+  /** Images as each view shows them, labels and, where images are mixed, their partners. */
+  #make(
+    keys: DrawKeys,
+    fetched: Uint8Array | undefined,
+  ): { views: Tensor[]; labels: Tensor; mix: LabelMix | null } {
+    const { channelsLast = false, networks = 1 } = this.#options;
+    const augmenter = this.#augmenter;
+    return scope(() => {
+      const rows = Tensor.fromTypedArray(keys.indices).to('int64');
+      const raw = this.#raw(keys.indices, rows, fetched); // [B, C, H, W]
+      const labels = this.#labels.indexSelect(0, rows);
+      const count = augmenter?.hasIndependentViews === true ? networks : 1;
+      let views = Array.from({ length: count }, (_, view) =>
+        this.#normaliser.apply(augmenter?.vary(raw, viewKeys(keys, view)) ?? raw),
+      );
+      let mix: LabelMix | null = null;
+      if (augmenter?.isMixing === true) ({ views, mix } = augmenter.mix(views, labels, keys));
+      if (channelsLast) views = views.map((images) => images.contiguous({ memoryFormat: 'channelsLast' }));
+      return { views, labels, mix };
+    });
   }
 
   #orderOf(epoch: number): Int32Array {
     if (this.#order?.epoch === epoch) return this.#order.indices;
-    const indices = Int32Array.from({ length: this.#count }, (_, index) => index);
-    if (this.#options.shuffle === true)
-      shuffleInPlace(indices, RANDOM_PURPOSE.order, this.#options.seed ?? 0, epoch);
+    const { sampler, batchSize, seed = 0 } = this.#options;
+    const { imageCount } = this;
+    const indices =
+      sampler === undefined
+        ? Int32Array.from({ length: imageCount }, (_, index) => index)
+        : epochOrder(sampler, { labels: this.#labelArray, batchSize, imageCount, seed, epoch });
     this.#order = { epoch, indices };
     return indices;
   }

@@ -29,7 +29,7 @@ export interface ImageDataset<Pixels extends ImagePixels = Uint8Array> extends I
   readonly classes: readonly string[];
   readonly train: ImageSplit<Pixels>;
   readonly test: ImageSplit<Pixels>;
-  /** Images that came as a validation split of their own. */
+  /** Images to choose by, where the dataset has such a split or one was made. */
   readonly validation?: ImageSplit<Pixels>;
   /** How images were resized, so that prediction does the same; stretched where it is absent. */
   readonly fit?: ImageFit;

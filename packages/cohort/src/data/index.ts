@@ -1,5 +1,5 @@
-/** Everything that feeds networks: datasets by name, subsets, statistics, augmentation, batches and image decoding. */
-export * from './augmentation.ts';
+/** Everything that feeds networks: datasets by name, subsets, statistics, augmentation, samplers, batches and image decoding. */
+export * from './augment/index.ts';
 export * from './batches.ts';
 export * from './dataset.ts';
 export * from './decodeImage.ts';
@@ -12,4 +12,6 @@ export * from './normalisation.ts';
 export * from './normaliseBatch.ts';
 export type { ImagePixels, PixelSource } from './pixelSource.ts';
 export * from './registry.ts';
+export * from './samplers/index.ts';
 export * from './subset.ts';
+export * from './validation.ts';

@@ -31,7 +31,12 @@ class FakeFiles implements StreamedPixels {
 
 function loaderOf(files: FakeFiles, shuffle = false): BatchLoader {
   const split = { images: files, labels: new Uint8Array(8), count: 8 };
-  return new BatchLoader(split, { shape, normalisation, batchSize: 2, shuffle });
+  return new BatchLoader(split, {
+    shape,
+    normalisation,
+    batchSize: 2,
+    ...(shuffle ? { sampler: { name: 'shuffled' } } : {}),
+  });
 }
 
 describe('batches of a streamed split', () => {

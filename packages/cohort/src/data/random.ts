@@ -13,6 +13,13 @@ export const RANDOM_PURPOSE = {
   weights: 4,
   method: 5,
   contrast: 6,
+  validation: 7,
+  view: 8,
+  resizedCrop: 9,
+  randAugment: 10,
+  colourJitter: 11,
+  erasing: 12,
+  mixing: 13,
   testSplit: 20,
 } as const;
 

@@ -12,6 +12,10 @@ export interface SubsetOptions {
   /** Number of classes of the dataset. */
   classCount: number;
   seed: number;
+  /** Keeps this choice unrelated to others with the same seed; an entry of `RANDOM_PURPOSE`, `subset` unless given. */
+  purpose?: number;
+  /** Images of every class that must not be taken; 0 unless given. */
+  leave?: number;
   /** The setting that asks for the images, for the message: `data.trainImages`. */
   setting?: string;
 }
@@ -59,12 +63,13 @@ function copyRows(images: Uint8Array, size: number, indices: Int32Array): Uint8A
 
 /**
  * Positions of a seeded subset of `count` images, ascending. Every class that occurs gets its share by largest
- * remainder, and at least one image. With one seed the choice inside a class grows with the class's share: what a small
+ * remainder, and at least one image where more than `leave` are there. With one seed the choice inside a class grows with the class's share: what a small
  * subset holds of a class is also in every larger one that takes more of that class.
  * @throws {@link DataError} `argument` when `count` is more than there are, or too few for one image of every class.
  */
 export function stratifiedIndices(labels: Uint8Array | Int32Array, options: SubsetOptions): Int32Array {
-  const { count, classCount, seed, setting = 'the number of images' } = options;
+  const { count, classCount, seed, purpose = RANDOM_PURPOSE.subset, leave = 0 } = options;
+  const { setting = 'the number of images' } = options;
   const members = Array.from({ length: classCount }, (): number[] => []);
   for (const [index, label] of labels.entries()) {
     const ofClass = members[label];
@@ -80,11 +85,10 @@ export function stratifiedIndices(labels: Uint8Array | Int32Array, options: Subs
   }
   const shares = classShares(
     members.map((ofClass) => ofClass.length),
-    count,
-    setting,
+    { count, leave, setting },
   );
   const chosen = members.flatMap((ofClass, label) =>
-    shuffleInPlace(ofClass, RANDOM_PURPOSE.subset, seed, label).slice(0, shares[label] ?? 0),
+    shuffleInPlace(ofClass, purpose, seed, label).slice(0, shares[label] ?? 0),
   );
   return Int32Array.from(chosen).sort();
 }
@@ -104,22 +108,27 @@ export function stratifiedSubset<Pixels extends ImagePixels>(
   return takeImages(split, dataset, indices);
 }
 
-/** How many of `count` each class gets: largest remainder, and at least one for every class that is not empty. */
-function classShares(classSizes: readonly number[], count: number, setting: string): number[] {
+/** How many of `count` each class gets: largest remainder, and at least one for every class that can give one. */
+function classShares(
+  classSizes: readonly number[],
+  options: { count: number; leave: number; setting: string },
+): number[] {
+  const { count, leave, setting } = options;
   const total = classSizes.reduce((sum, size) => sum + size, 0);
-  const present = classSizes.filter((size) => size > 0).length;
-  if (!Number.isInteger(count) || count > total || count < present || count < 1) {
+  const most = classSizes.map((size) => Math.max(0, size - leave));
+  const available = most.reduce((sum, size) => sum + size, 0);
+  const present = most.filter((size) => size > 0).length;
+  if (!Number.isInteger(count) || count > available || count < present || count < 1) {
+    const all = leave === 0 ? 'all' : `all but ${leave} of every class`;
     throw new DataError('argument', {
       operation: 'taking a stratified subset',
-      expected: `a whole number of images from ${present} (one of every class) to ${total} (all)`,
+      expected: `a whole number of images from ${present} (one of every class) to ${available} (${all})`,
       received: `${count}`,
-      remedy: `Change ${setting}; null takes all.`,
+      remedy: `Change ${setting}; null takes ${leave === 0 ? 'all' : 'none'}.`,
     });
   }
   const quotas = classSizes.map((size) => (size * count) / total);
-  const shares = quotas.map((quota, label) =>
-    (classSizes[label] ?? 0) > 0 ? Math.max(1, Math.floor(quota)) : 0,
-  );
+  const shares = quotas.map((quota, label) => Math.min(most[label] ?? 0, Math.max(1, Math.floor(quota))));
   let missing = count - shares.reduce((sum, share) => sum + share, 0);
   const changeOne = (step: 1 | -1, allowed: (label: number) => boolean): void => {
     let best = -1;
@@ -131,7 +140,7 @@ function classShares(classSizes: readonly number[], count: number, setting: stri
     shares[best] = (shares[best] ?? 0) + step;
   };
   // Up: the class furthest below its quota; down (after tiny classes were raised to one image): the furthest above.
-  for (; missing > 0; missing -= 1) changeOne(1, (label) => (shares[label] ?? 0) < (classSizes[label] ?? 0));
+  for (; missing > 0; missing -= 1) changeOne(1, (label) => (shares[label] ?? 0) < (most[label] ?? 0));
   for (; missing < 0; missing += 1) changeOne(-1, (label) => (shares[label] ?? 0) > 1);
   return shares;
 }

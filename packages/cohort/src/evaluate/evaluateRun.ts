@@ -1,12 +1,12 @@
-/** `cohort evaluate`: measures a finished run's networks on its test images, as the run itself would. */
+/** `cohort evaluate`: measures a finished run's networks on a split of its images, as the run itself would. */
 import { setImmediate } from 'node:timers/promises';
 import { DataError, type ImageShape } from '../data/index.ts';
-import { createTestLoader, loadRecipeData, type RecipeData } from '../train/data.ts';
+import { createEvaluationLoader, loadRecipeData, type RecipeData, type SplitName } from '../train/data.ts';
 import type { Reporter } from '../train/reporter.ts';
 import { evaluateCohort, type Score } from './accuracy.ts';
 import { loadRun, type LoadedRun } from './loadRun.ts';
 
-/** How good a network or the ensemble is on the test images. */
+/** How good a network or the ensemble is on a split. */
 export interface Evaluation extends Score {
   /** How many images it was measured on. */
   readonly images: number;
@@ -14,21 +14,29 @@ export interface Evaluation extends Score {
 
 /** How good the networks of a run are. */
 export interface EvaluateResult {
+  readonly split: SplitName;
   readonly networks: readonly (Evaluation & { readonly name: string })[];
   readonly ensemble: Evaluation;
 }
 
+/** Settings of an evaluation. */
+export interface EvaluateOptions {
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+  /** The images to measure on; the test images unless given. Training images come without augmentation. */
+  readonly split?: SplitName;
+}
+
 /** Loads the run's last checkpoint and measures every network and the ensemble. @throws typed errors of run, data and engine. */
-export async function evaluateRun(
-  runPath: string,
-  options: { readonly signal: AbortSignal; readonly reporter: Reporter },
-): Promise<EvaluateResult> {
+export async function evaluateRun(runPath: string, options: EvaluateOptions): Promise<EvaluateResult> {
+  const { split = 'test' } = options;
   const run = loadRun(runPath, options.reporter);
   const data = await loadRecipeData(run.recipe, options);
   assertSameData(run, data);
-  const loader = createTestLoader(run.recipe, { ...data, normalisation: run.checkpoint.normalisation });
+  const { normalisation } = run.checkpoint;
+  const loader = createEvaluationLoader(run.recipe, { ...data, normalisation }, split);
   try {
-    options.reporter.message(`measuring ${run.names.join(', ')} on ${loader.imageCount} test images`);
+    options.reporter.message(`measuring ${run.names.join(', ')} on ${loader.imageCount} ${split} images`);
     const score = await evaluateCohort(run.networks, loader, {
       pause: async () => {
         await setImmediate();
@@ -37,6 +45,7 @@ export async function evaluateRun(
     });
     const { images } = score;
     return {
+      split,
       networks: score.networks.map((each, index) => ({ name: run.names[index] ?? '', ...each, images })),
       ensemble: { ...score.ensemble, images },
     };

@@ -46,29 +46,50 @@ export function similarities(embeddings: readonly Tensor[], temperature: number)
     .transpose(1, 2); // [N, B, N, B] -> [N, N, B, B]
 }
 
+/** Which samples of a batch are positives of which. */
+export interface Positives {
+  /** The anchor's own place, which is left out: bool `[B, B]`, the diagonal. */
+  readonly self: Tensor;
+  /** `[B, B]`: a row holds the anchor's share of each positive; rows sum to 1, or to 0 without a positive. */
+  readonly share: Tensor;
+  /** `[B]`: 1 for anchors that have a positive, divided by how many such anchors there are; else 0. */
+  readonly anchorShare: Tensor;
+}
+
+/**
+ * Positives share the anchor's label.
+ *
+ * @param labels int64 `[B]`
+ * @param dtype of the shares
+ */
+export function positivesOf(labels: Tensor, dtype: Tensor['dtype']): Positives {
+  const self = ops.eye(labels.shape[0] ?? 0, { dtype: 'bool' });
+  const positive = labels.unsqueeze(0).eq(labels.unsqueeze(1)).logicalAnd(self.logicalNot()).to(dtype); // [B, B]
+  const count = positive.sum([1], true); // [B, 1]
+  const anchors = count.gt(0).to(dtype).squeeze(1); // [B]
+  return {
+    self,
+    share: positive.div(count.clampMin(1)),
+    anchorShare: anchors.div(anchors.sum().clampMin(1)),
+  };
+}
+
 /**
  * Contrastive loss of every anchor (equations 2 and 5): the anchor's own index is left out of the denominator and of the
  * positives, and the mean is taken over positives. Divided by the number of anchors that have a positive, so that the sum
  * is the batch's mean; anchors without one give zero.
  *
  * @param similarity `[..., B, B]`, anchors in rows
- * @param labels int64 `[B]`
+ * @param attraction `[..., B]`: mean similarity of every anchor to its positives
  * @returns `[..., B]`
  */
-export function anchorLosses(similarity: Tensor, labels: Tensor): Tensor {
-  const batch = labels.shape[0] ?? 0;
-  const self = ops.eye(batch, { dtype: 'bool' });
-  const positive = labels
-    .unsqueeze(0)
-    .eq(labels.unsqueeze(1))
-    .logicalAnd(self.logicalNot())
-    .to(similarity.dtype); // [B, B]
-  const positivesPerAnchor = positive.sum([1], true); // [B, 1]
-  const anchors = positivesPerAnchor.gt(0).to(similarity.dtype).squeeze(1); // [B]
-  const meanOverPositives = positive.div(positivesPerAnchor.clampMin(1)); // [B, B], rows sum to 1 or 0
+export function anchorLosses(
+  similarity: Tensor,
+  attraction: Tensor,
+  { self, anchorShare }: Positives,
+): Tensor {
   const normaliser = similarity.maskedFill(self, excluded).logsumexp([-1]); // [..., B]
-  const attraction = similarity.mul(meanOverPositives).sum([-1]); // [..., B]
-  return normaliser.mul(anchors).sub(attraction).div(anchors.sum().clampMin(1));
+  return normaliser.sub(attraction).mul(anchorShare);
 }
 
 /**
@@ -80,7 +101,9 @@ export function anchorLosses(similarity: Tensor, labels: Tensor): Tensor {
  * @returns `[N, N]`; the diagonal is VCL, the rest ICL
  */
 export function contrastiveLoss(similarity: Tensor, labels: Tensor): Tensor {
-  return anchorLosses(similarity, labels).sum([-1]);
+  const positives = positivesOf(labels, similarity.dtype);
+  const attraction = similarity.mul(positives.share).sum([-1]); // [N, N, B]
+  return anchorLosses(similarity, attraction, positives).sum([-1]);
 }
 
 /**

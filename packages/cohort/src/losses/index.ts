@@ -1,5 +1,5 @@
 /** Losses: pure tensor functions. */
-export { classification } from './classification.ts';
+export { classification, dominantLabels, type MixedLabels } from './classification.ts';
 export {
   contrastiveLoss,
   mutualContrast,

@@ -3,7 +3,13 @@
  * of every other, each pair of stages weighted per sample, all of them from one product of the stacked embeddings.
  */
 import { ops, tensor, type Tensor } from '@cohort/torch';
-import { anchorLosses, assertTemperatures, type ContrastOptions, type ContrastTerms } from './contrast.ts';
+import {
+  anchorLosses,
+  assertTemperatures,
+  positivesOf,
+  type ContrastOptions,
+  type ContrastTerms,
+} from './contrast.ts';
 import { rowDivergence } from './distillation.ts';
 import { LossError } from './errors.ts';
 
@@ -81,21 +87,29 @@ export function layerwiseContrast(
   const others = tensor(pairs.others, 'int64'); // [2U]
 
   const stacked = ops.stack(stages, 0); // [E, B, D]
+  const scaled = stacked.div(temperature); // divides the small factor instead of every product
   const left = ops.cat([stacked, stacked.indexSelect(0, anchors.narrow(0, 0, unordered))], 0);
-  const right = ops.cat([stacked, stacked.indexSelect(0, others.narrow(0, 0, unordered))], 0);
-  const products = left.bmm(right.transpose(1, 2)).div(temperature); // [E + U, B, B]
+  const right = ops.cat([scaled, scaled.indexSelect(0, others.narrow(0, 0, unordered))], 0);
+  const products = left.bmm(right.transpose(1, 2)); // [E + U, B, B]
   const turned = products.narrow(0, count, unordered).transpose(1, 2); // the other direction: [U, B, B]
   const similarity = ops.cat([products, turned], 0); // [E + 2U, B, B]
 
+  const positives = positivesOf(labels, similarity.dtype);
+  // The mean similarity to the positives is the similarity to their mean.
+  const pooled = positives.share.matmul(scaled); // [E, B, D]
+  const attraction = ops
+    .cat([stacked.mul(pooled), stacked.indexSelect(0, anchors).mul(pooled.indexSelect(0, others))], 0)
+    .sum([-1]); // [E + 2U, B]
   const across = weightsAcross(weights, stagesPerNetwork); // [2U, B]
   const inside = ops.zeros([count, batch], { dtype: across.dtype }).indexAdd(0, anchors, across); // [E, B]
-  const losses = anchorLosses(similarity, labels).mul(ops.cat([inside, across], 0)); // [E + 2U, B]
+  const losses = anchorLosses(similarity, attraction, positives).mul(ops.cat([inside, across], 0)); // [E + 2U, B]
 
   const soft = similarity.div(distillationTemperature).logSoftmax(-1); // [E + 2U, B, B]
-  const softInside = soft.narrow(0, 0, count); // [E, B, B]
   const softAcross = soft.narrow(0, count, 2 * unordered); // [2U, B, B]
-  const softVcl = rowDivergence(softInside.indexSelect(0, anchors), softInside.indexSelect(0, others));
-  const softIcl = rowDivergence(softAcross, softAcross.roll(unordered, 0));
+  const softIcl = rowDivergence(softAcross, softAcross.roll(unordered, 0)).mul(across).sum();
+  const softVcl = everyDivergence(soft.narrow(0, 0, count))
+    .mul(weightsOutside(weights, stagesPerNetwork))
+    .sum();
   const scale = (visits * distillationTemperature * distillationTemperature) / batch;
   return {
     vcl: losses.narrow(0, 0, count).sum().mul(visits),
@@ -103,9 +117,33 @@ export function layerwiseContrast(
       .narrow(0, count, 2 * unordered)
       .sum()
       .mul(visits),
-    softVcl: softVcl.mul(across).sum().mul(scale),
-    softIcl: softIcl.mul(across).sum().mul(scale),
+    softVcl: softVcl.mul(scale),
+    softIcl: softIcl.mul(scale),
   };
+}
+
+/**
+ * KL divergence of every distribution from every other, the target detached, by one batched product. Taken of the
+ * differences from the mean over distributions, which cancel: nearly equal distributions then differ by few roundings.
+ *
+ * @param logProbabilities `[E, B, K]`
+ * @returns `[B, E, E]`: of target `c` (row) from prediction `a` (column)
+ */
+function everyDivergence(logProbabilities: Tensor): Tensor {
+  const constant = logProbabilities.detach();
+  const mean = constant.mean([0]); // [B, K]
+  const target = constant.exp().transpose(0, 1); // [B, E, K]
+  const ofTarget = target.mul(constant.sub(mean).transpose(0, 1)).sum([2], true); // [B, E, 1]
+  return ofTarget.sub(target.bmm(logProbabilities.sub(mean).permute([1, 2, 0]))); // [B, E, E]
+}
+
+/** The weights with nothing between stages of one network, `[B, E, E]`. */
+function weightsOutside(weights: Tensor, stagesPerNetwork: readonly number[]): Tensor {
+  const networkOf = tensor(
+    stagesPerNetwork.flatMap((stages, network) => Array<number>(stages).fill(network)),
+    'int64',
+  );
+  return weights.mul(networkOf.unsqueeze(0).ne(networkOf.unsqueeze(1)).to(weights.dtype));
 }
 
 function assertStages(embeddings: readonly (readonly Tensor[])[], labels: Tensor, weights: Tensor): void {

@@ -1,7 +1,7 @@
 /** The baseline: every network learns from the labels alone, as if the others were not there. */
 import { classification } from '../losses/index.ts';
 import { Peers, type Topology } from '../models/index.ts';
-import type { LossTerm, Method, MethodContext, StepInput } from './method.ts';
+import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from './method.ts';
 
 /** Cross-entropy of every network; nothing passes between them. */
 export class Independent implements Method {
@@ -12,8 +12,8 @@ export class Independent implements Method {
     this.#topology = context.topology ?? new Peers(context.networks);
   }
 
-  terms({ images, labels }: StepInput): Record<string, LossTerm> {
-    const logits = this.#topology.run(images).map((output) => output.logits);
-    return { classification: { value: classification(logits, labels), weight: 1 } };
+  terms(step: StepInput): Record<string, LossTerm> {
+    const logits = this.#topology.run(viewsOf(step)).map((output) => output.logits);
+    return { classification: { value: classification(logits, step.labels, step.mix), weight: 1 } };
   }
 }

@@ -6,6 +6,7 @@
 import { autocast, noGrad, type nn, type optim, type Tensor } from '@cohort/torch';
 import {
   classification,
+  dominantLabels,
   layerwiseContrast,
   rampUp,
   targetDistillation,
@@ -21,14 +22,15 @@ import { EmbeddingHeads } from './embeddingHead.ts';
 import { MatchingNetwork } from './matching.ts';
 import { MatchingStatistics } from './matchingStatistics.ts';
 import { MetaOptimisation, type MetaObjectives, type MetaStepValues } from './metaStep.ts';
-import type {
-  ContrastSpace,
-  LabelledImages,
-  LossTerm,
-  Method,
-  MethodContext,
-  StepContext,
-  StepInput,
+import {
+  viewsOf,
+  type ContrastSpace,
+  type LabelledImages,
+  type LossTerm,
+  type Method,
+  type MethodContext,
+  type StepContext,
+  type StepInput,
 } from './method.ts';
 import { inFullPrecision } from './precision.ts';
 import type { LmclSettings } from './settings.ts';
@@ -73,15 +75,16 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     this.optimizers = this.#meta === null ? {} : { matching: this.#meta.optimizer };
   }
 
-  terms({ images, labels, epoch }: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): Record<string, LossTerm> {
+    const { labels, mix, epoch } = step;
     const { weights, distillationTemperature } = this.#settings;
-    const outputs = this.#stageOutputs(images);
+    const outputs = this.#stageOutputs(step);
     const { aggregated, contrast, matchWeight } = autocast(() => {
       const matchWeights = noGrad(() => this.modules.matching.call(featuresOf(outputs))); // [B, E, E]
       this.#statistics.add(matchWeights);
       return {
         aggregated: this.modules.aggregators.call(outputs),
-        contrast: this.#contrast(outputs, labels, matchWeights),
+        contrast: this.#contrast(outputs, step, matchWeights),
         matchWeight: weightsAcross(matchWeights, this.#stagesPerNetwork).mean(),
       };
     }, false);
@@ -89,7 +92,7 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     const ownLogits = outputs.flatMap(({ logits }) => logits.slice(-1));
     const contrastWeights = this.#contrastWeights(epoch);
     return {
-      classification: { value: classification(everyLogits, labels), weight: 1 },
+      classification: { value: classification(everyLogits, labels, mix), weight: 1 },
       vcl: { value: contrast.vcl, weight: contrastWeights.vcl },
       icl: { value: contrast.icl, weight: contrastWeights.icl },
       softVcl: { value: contrast.softVcl, weight: contrastWeights.softVcl },
@@ -137,17 +140,24 @@ export class LayerwiseMutualContrastiveLearning implements Method {
   }
 
   /** Embeddings and logits of every stage of every network. */
-  #stageOutputs(images: Tensor): StageOutputs[] {
-    return this.modules.branches.call(this.#topology.run(images, true)).map(({ embeddings, logits }) => ({
-      embeddings: embeddings.map(inFullPrecision),
-      logits: logits.map(inFullPrecision),
-    }));
+  #stageOutputs(batch: LabelledImages): StageOutputs[] {
+    return this.modules.branches
+      .call(this.#topology.run(viewsOf(batch), true))
+      .map(({ embeddings, logits }) => ({
+        embeddings: embeddings.map(inFullPrecision),
+        logits: logits.map(inFullPrecision),
+      }));
   }
 
-  #contrast(outputs: readonly StageOutputs[], labels: Tensor, matchWeights: Tensor): ContrastTerms {
+  #contrast(
+    outputs: readonly StageOutputs[],
+    { labels, mix }: LabelledImages,
+    matchWeights: Tensor,
+  ): ContrastTerms {
     const { temperature, distillationTemperature } = this.#settings;
     const embeddings = byNetwork(this.modules.heads.call(featuresOf(outputs)), outputs);
-    return layerwiseContrast(embeddings, labels, matchWeights, { temperature, distillationTemperature });
+    const classes = dominantLabels(labels, mix);
+    return layerwiseContrast(embeddings, classes, matchWeights, { temperature, distillationTemperature });
   }
 
   #contrastWeights(epoch: number): ContrastWeights {
@@ -169,8 +179,8 @@ export class LayerwiseMutualContrastiveLearning implements Method {
         [...module.stateDict().values()].filter((tensor) => !trained.has(tensor)),
       ),
       inner: () => {
-        const outputs = this.#stageOutputs(input.images);
-        const contrast = this.#contrast(outputs, input.labels, matching.call(featuresOf(outputs)));
+        const outputs = this.#stageOutputs(input);
+        const contrast = this.#contrast(outputs, input, matching.call(featuresOf(outputs)));
         return contrast.vcl
           .mul(weights.vcl)
           .add(contrast.icl.mul(weights.icl))
@@ -179,8 +189,9 @@ export class LayerwiseMutualContrastiveLearning implements Method {
       },
       outer: () =>
         classification(
-          this.#stageOutputs(outer.images).flatMap(({ logits }) => logits),
+          this.#stageOutputs(outer).flatMap(({ logits }) => logits),
           outer.labels,
+          outer.mix,
         ),
     };
   }

@@ -3,12 +3,25 @@
  * network, VCL and ICL on their embeddings, and the contrastive distributions passed on as soft VCL and soft ICL.
  */
 import { autocast } from '@cohort/torch';
-import { classification, logitDistillation, mutualContrast, rampUp } from '../losses/index.ts';
+import {
+  classification,
+  dominantLabels,
+  logitDistillation,
+  mutualContrast,
+  rampUp,
+} from '../losses/index.ts';
 import { Peers, type Topology } from '../models/index.ts';
 import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from './embeddingHead.ts';
 import type { MemoryBanks } from './memoryBank.ts';
-import type { ContrastSpace, LossTerm, Method, MethodContext, StepInput } from './method.ts';
+import {
+  viewsOf,
+  type ContrastSpace,
+  type LossTerm,
+  type Method,
+  type MethodContext,
+  type StepInput,
+} from './method.ts';
 import { inFullPrecision } from './precision.ts';
 import { RememberedContrast } from './rememberedContrast.ts';
 import type { MclSettings } from './settings.ts';
@@ -37,20 +50,20 @@ export class MutualContrastiveLearning implements Method {
   }
 
   terms(step: StepInput): Record<string, LossTerm> {
-    const { images, labels, epoch } = step;
+    const { labels, mix, epoch } = step;
     const { weights, temperature, distillationTemperature, rampUpEpochs } = this.#settings;
-    const outputs = this.#topology.run(images);
+    const outputs = this.#topology.run(viewsOf(step));
     const logits = outputs.map((output) => inFullPrecision(output.logits));
     const contrast = autocast(() => {
       const embeddings = this.modules.heads.call(outputs.map((output) => inFullPrecision(output.embedding)));
       const options = { temperature, distillationTemperature };
       return this.#memory === null
-        ? mutualContrast(embeddings, labels, options)
+        ? mutualContrast(embeddings, dominantLabels(labels, mix), options)
         : this.#memory.terms(embeddings, step, options);
     }, false);
     const soft = rampUp(epoch, rampUpEpochs);
     return {
-      classification: { value: classification(logits, labels), weight: 1 },
+      classification: { value: classification(logits, labels, mix), weight: 1 },
       vcl: { value: contrast.vcl, weight: weights.vcl },
       icl: { value: contrast.icl, weight: weights.icl },
       softVcl: { value: contrast.softVcl, weight: weights.softVcl * soft },

@@ -1,5 +1,6 @@
 /** The interface of every method: what a cohort learns from, as extra modules, named loss terms and optional hooks. */
 import type { Generator, nn, optim, Tensor } from '@cohort/torch';
+import type { MixedLabels } from '../losses/index.ts';
 import type { Network } from '../models/network.ts';
 import type { Topology } from '../models/topology.ts';
 
@@ -19,8 +20,17 @@ export interface MethodContext {
 export interface LabelledImages {
   /** float32 `[B, C, H, W]`. */
   readonly images: Tensor;
+  /** The images as each network sees them, where every one has a view of its own; see {@link viewsOf}. */
+  readonly views?: readonly Tensor[];
   /** int64 `[B]`. */
   readonly labels: Tensor;
+  /** Second labels, where images were mixed. */
+  readonly mix?: MixedLabels;
+}
+
+/** What a topology runs the networks on: one view each, or the images that all share. */
+export function viewsOf({ images, views }: LabelledImages): Tensor | readonly Tensor[] {
+  return views ?? images;
 }
 
 /** One training step as a method sees it. */

@@ -1,5 +1,6 @@
 /** Rules between settings, which a schema of single settings cannot say; they run on whatever parts of a recipe are sound. */
 import * as z from 'zod';
+import { augmentationConflicts, augmentationSettings } from '../data/augment/settings.ts';
 import { datasetsThatNeedPath } from '../data/registry.ts';
 import { minimumNetworks } from '../methods/settings.ts';
 import type { PathSegment } from './describe.ts';
@@ -31,6 +32,9 @@ export function findInconsistencies(recipe: unknown): Inconsistency[] {
     ...checkTopology(recipe),
     ...checkPath(recipe),
     ...checkBatchSize(recipe),
+    ...checkValidationImages(recipe),
+    ...checkSampler(recipe),
+    ...checkAugmentation(recipe),
     ...checkOptimizer(recipe),
     ...checkSchedule(recipe),
   ];
@@ -73,6 +77,46 @@ function checkBatchSize(recipe: unknown): Inconsistency[] {
   if (batchSize === undefined || trainImages == null || batchSize <= trainImages) return [];
   const message = `expected at most data.trainImages (${trainImages}), since a batch cannot hold more images than there are, came ${batchSize}`;
   return [{ path: ['train', 'batchSize'], message }];
+}
+
+function checkValidationImages(recipe: unknown): Inconsistency[] {
+  const { validationImages } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  if (validationImages == null || validationImages < 1 || Number.isInteger(validationImages)) return [];
+  const message = `expected a whole number of images, or a share below 1, came ${validationImages}`;
+  return [{ path: ['data', 'validationImages'], message }];
+}
+
+function checkSampler(recipe: unknown): Inconsistency[] {
+  const { batchSize } = soundParts(trainSchema, valueAt(recipe, ['train']));
+  const { sampler } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  if (sampler?.name !== 'class-balanced' || batchSize === undefined || sampler.imagesPerClass <= batchSize) {
+    return [];
+  }
+  const message = `expected at most train.batchSize (${batchSize}), came ${sampler.imagesPerClass}`;
+  return [{ path: ['data', 'sampler', 'imagesPerClass'], message }];
+}
+
+function checkAugmentation(recipe: unknown): Inconsistency[] {
+  const given = valueAt(recipe, ['data', 'augmentation']) ?? {};
+  const augmentation = soundParts(augmentationSettings, given);
+  const place = ['data', 'augmentation'];
+  const conflicts: Inconsistency[] = augmentationConflicts(augmentation).map(({ path, message }) => ({
+    path: [...place, ...path],
+    message,
+  }));
+  if (augmentation.views === 'independent' && valueAt(recipe, ['topology', 'name']) === 'branches') {
+    const message =
+      'expected shared with topology branches, since the trunk sees an image once for all networks, came "independent"';
+    conflicts.push({ path: [...place, 'views'], message });
+  }
+  const memory = valueAt(recipe, ['method', 'memory']);
+  if (memory === undefined || memory === null) return conflicts;
+  for (const name of ['mixup', 'cutmix'] as const) {
+    if (augmentation[name] == null) continue;
+    const message = `expected null beside method.memory, since a memory bank remembers images that were not mixed, came a section; set one of the two to null`;
+    conflicts.push({ path: [...place, name], message });
+  }
+  return conflicts;
 }
 
 function checkOptimizer(recipe: unknown): Inconsistency[] {

@@ -60,6 +60,7 @@ export function schemaAt(root: Schema, path: readonly PathSegment[], data: unkno
       const field: unknown = Object.hasOwn(section.shape, segment) ? section.shape[segment] : undefined;
       schema = field instanceof z.ZodType ? field : undefined;
     } else if (section instanceof z.ZodArray) schema = section.element;
+    else if (section instanceof z.ZodTuple) schema = section.def.items[Number(segment)];
     else schema = undefined;
     if (schema === undefined) return undefined;
   }
@@ -116,6 +117,9 @@ function describePlain(schema: Schema): string {
   if (schema instanceof z.ZodEnum) return `one of ${schema.options.join(', ')}`;
   if (schema instanceof z.ZodLiteral) return String(schema.value);
   if (schema instanceof z.ZodArray) return describeList(schema);
+  if (schema instanceof z.ZodTuple) {
+    return `a list of ${schema.def.items.length}: ${schema.def.items.map(describeSchema).join(', ')}`;
+  }
   if (schema instanceof z.ZodObject)
     return `a section with ${Object.keys(schema.shape).join(', ') || 'nothing'}`;
   if (schema instanceof z.ZodDiscriminatedUnion) {

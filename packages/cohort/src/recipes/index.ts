@@ -1,4 +1,5 @@
 /** What recipes offer to the command line and to training. */
+export { recipeAdvice } from './advice.ts';
 export { OverrideSyntaxError, RecipeError, describeProblem } from './errors.ts';
 export type { RecipeProblem } from './errors.ts';
 export { recipeNames, recipesFolder } from './folder.ts';

@@ -1,6 +1,8 @@
 /** The recipe: one strict schema for a whole experiment, which also fills in and thereby spells out every default. */
 import * as z from 'zod';
+import { augmentationSettings } from '../data/augment/settings.ts';
 import { datasetNames } from '../data/registry.ts';
+import { samplerSettings } from '../data/samplers/settings.ts';
 import { methodSettings } from '../methods/settings.ts';
 import { architectureNames } from '../models/names.ts';
 import { notNegative, positive } from '../numberSchemas.ts';
@@ -59,17 +61,18 @@ export const dataSchema = z.strictObject({
   cache: z.enum(['auto', 'memory', 'disk', 'none']).default('auto'),
   /** Refuses broken image files instead of leaving them out. */
   strict: z.boolean().default(false),
-  /** Size of a stratified subset of the training images; null means all. */
+  /**
+   * Images to choose by, split off the training images: how many, or their share where below 1; null means none. With
+   * them, every evaluation is on them, and the test images are looked at once, at the end.
+   */
+  validationImages: z.number().positive().nullable().default(null),
+  /** Size of a stratified subset of the training images that are left; null means all. */
   trainImages: z.int().min(1).nullable().default(null),
   /** Size of a stratified subset of the test images; null means all. */
   testImages: z.int().min(1).nullable().default(null),
-  augmentation: z
-    .strictObject({
-      /** Pixels of black border before a random crop back to size; 0 means no crop. */
-      cropPadding: z.int().min(0).max(1024).default(0),
-      horizontalFlip: z.boolean().default(false),
-    })
-    .prefault({}),
+  augmentation: augmentationSettings.prefault({}),
+  /** How training batches are put together. */
+  sampler: withDefaultName('shuffled', samplerSettings).prefault({}),
 });
 
 /** How long, in what steps, and with what numbers the cohort is trained. */

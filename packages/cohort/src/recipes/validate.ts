@@ -133,7 +133,9 @@ function unknownKey(
   if (suggestion !== null) {
     return { path, message: `unknown key, did you mean ${suggestion}? (${known})`, suggestion };
   }
-  const elsewhere = keyPaths(recipeSchema).find((candidate) => candidate.at(-1) === key);
+  const places = keyPaths(recipeSchema).filter((candidate) => candidate.at(-1) === key);
+  // Several sections may have such a key: one inside the section at hand is likelier meant.
+  const elsewhere = places.find((candidate) => startsWith(candidate, sectionPath)) ?? places[0];
   if (elsewhere !== undefined) {
     const meant = formatPath(elsewhere);
     return { path, message: `unknown key, did you mean ${meant}? (${known})`, suggestion: meant };

@@ -44,6 +44,7 @@ export class ConsoleReporter implements Reporter {
   #drawnAt = -Infinity;
   #plainLineAt: number;
   #accuracies: readonly NetworkAccuracy[] = [];
+  #areValidation = false;
 
   constructor(options: ConsoleReporterOptions) {
     this.#options = options;
@@ -74,7 +75,7 @@ export class ConsoleReporter implements Reporter {
     const now = this.#options.now();
     if (this.#isLive) {
       if (now - this.#drawnAt < REDRAW_MS) return;
-      this.#draw([...stepParts(event), ...accuracyParts(this.#accuracies)]);
+      this.#draw([...stepParts(event), ...accuracyParts(this.#accuracies, this.#areValidation)]);
       this.#drawnAt = now;
     } else if (now - this.#plainLineAt >= SIGN_OF_LIFE_MS) {
       this.#writeLine(stepParts(event));
@@ -84,13 +85,14 @@ export class ConsoleReporter implements Reporter {
 
   epochEnd(event: EpochEndEvent): void {
     this.#accuracies = event.accuracies ?? this.#accuracies;
+    this.#areValidation = event.areValidation ?? this.#areValidation;
     if (this.#options.quiet === true) return;
     this.#plainLineAt = this.#options.now();
     if (!this.#isLive) {
       this.#writeLine(epochParts(event));
       return;
     }
-    this.#draw(epochParts({ ...event, accuracies: this.#accuracies }));
+    this.#draw(epochParts({ ...event, accuracies: this.#accuracies, areValidation: this.#areValidation }));
     this.#drawnAt = this.#options.now();
     // What the last epoch came to stays on the screen.
     if (event.epoch === event.epochs) this.close();

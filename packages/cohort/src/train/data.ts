@@ -1,8 +1,10 @@
-/** The images of a recipe: loaded, cut to its subsets, and handed out in batches for training and for testing. */
+/** The images of a recipe: loaded, split, cut to its subsets, and handed out in batches for training and for measuring. */
 import {
   BatchLoader,
+  DataError,
   loadDataset,
   splitStatistics,
+  splitValidation,
   stratifiedSubset,
   type DatasetOptions,
   type ImageDataset,
@@ -19,24 +21,27 @@ export interface RecipeData {
   readonly normalisation: Normalisation;
 }
 
+/** The splits that networks can be measured on. */
+export const SPLITS = ['train', 'validation', 'test'] as const;
+
+/** Name of a split. */
+export type SplitName = (typeof SPLITS)[number];
+
 /** Batches for evaluation may be larger than for training: nothing is kept for backward. */
 const evaluationBatchSize = 250;
 
-/** Loads the images of a recipe. @throws {DataError} for missing or damaged files and subsets that are too large. */
+/**
+ * Loads the images of a recipe: validation images are split off the training images first, then the subsets are taken.
+ * @throws {DataError} for missing or damaged files and subsets that are too large.
+ */
 export async function loadRecipeData(
   recipe: ResolvedRecipe,
   options: Pick<DatasetOptions, 'reporter' | 'signal'> = {},
 ): Promise<RecipeData> {
   const { path, imageSize, cache, strict } = recipe.data;
   const designSize = designSizeOf(recipe.networks.map(({ model }) => model));
-  const whole = await loadDataset(recipe.data.dataset, {
-    path,
-    imageSize,
-    cache,
-    strict,
-    designSize,
-    ...options,
-  });
+  const settings = { path, imageSize, cache, strict, designSize };
+  const whole = withValidation(await loadDataset(recipe.data.dataset, { ...settings, ...options }), recipe);
   const subset = (split: 'train' | 'test'): ImageSplit<ImagePixels> => {
     const setting = `${split}Images` as const;
     const options = { count: recipe.data[setting], seed: recipe.seed, setting: `data.${setting}` };
@@ -46,18 +51,43 @@ export async function loadRecipeData(
   return { dataset, normalisation: splitStatistics(dataset.train, dataset) };
 }
 
-/** The batches that a cohort is measured on: the test images, in order and complete. */
-export function createTestLoader(recipe: ResolvedRecipe, data: RecipeData): BatchLoader {
+/** A dataset's own validation images serve as they are; `data.validationImages` takes others from the training images. */
+function withValidation(
+  dataset: ImageDataset<ImagePixels>,
+  { data, seed }: ResolvedRecipe,
+): ImageDataset<ImagePixels> {
+  if (data.validationImages === null) return dataset;
+  return { ...dataset, ...splitValidation(dataset.train, dataset, { images: data.validationImages, seed }) };
+}
+
+/**
+ * The batches that a cohort is measured on: a split in order and complete, as it is.
+ * @throws {DataError} `missing` for validation images where there are none.
+ */
+export function createEvaluationLoader(
+  recipe: ResolvedRecipe,
+  data: RecipeData,
+  name: SplitName,
+): BatchLoader {
   const { dataset, normalisation } = data;
-  return new BatchLoader(dataset.test, {
+  const split = dataset[name];
+  if (split === undefined) {
+    throw new DataError('missing', {
+      operation: 'measuring on validation images',
+      expected: 'a validation split',
+      received: 'a recipe without one',
+      remedy: 'Measure on test or train, or train with data.validationImages.',
+    });
+  }
+  return new BatchLoader(split, {
     shape: dataset,
-    batchSize: Math.min(evaluationBatchSize, dataset.test.count),
+    batchSize: Math.min(evaluationBatchSize, split.count),
     normalisation,
     channelsLast: recipe.train.channelsLast,
   });
 }
 
-/** The batches that a cohort learns from: shuffled every epoch, augmented, full ones only. */
+/** The batches that a cohort learns from: sampled every epoch, augmented, full ones only. */
 export function createTrainingLoader(recipe: ResolvedRecipe, data: RecipeData): BatchLoader {
   const { dataset, normalisation } = data;
   return new BatchLoader(dataset.train, {
@@ -65,9 +95,10 @@ export function createTrainingLoader(recipe: ResolvedRecipe, data: RecipeData): 
     batchSize: recipe.train.batchSize,
     normalisation,
     seed: recipe.seed,
-    shuffle: true,
+    sampler: recipe.data.sampler,
     dropLast: true,
     augmentation: recipe.data.augmentation,
+    networks: recipe.networks.length,
     channelsLast: recipe.train.channelsLast,
   });
 }

@@ -5,7 +5,7 @@ import type { LossTerm, Method, StepContext, StepInput } from '../methods/index.
 import type { Network } from '../models/index.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
 import { createNetworks } from './cohort.ts';
-import { createTestLoader, createTrainingLoader, loadRecipeData } from './data.ts';
+import { createEvaluationLoader, createTrainingLoader, loadRecipeData } from './data.ts';
 import { trainCohort, type LoopOutcome } from './loop.ts';
 
 let world: TinyWorld;
@@ -85,7 +85,8 @@ async function run(
       return 0.1;
     },
     training: createTrainingLoader(recipe, data),
-    test: createTestLoader(recipe, data),
+    validation: null,
+    test: createEvaluationLoader(recipe, data, 'test'),
     reporter,
     recorder: {
       step: () => undefined,

@@ -6,13 +6,14 @@ import { evaluateCohort, type CohortScore } from '../evaluate/accuracy.ts';
 import {
   measureRepresentations,
   representationImages,
+  type HeldOutEmbeddings,
   type RepresentationMeasures,
 } from '../evaluate/representation.ts';
 import type { LabelledImages, StepInput } from '../methods/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { cohortModules, type Cohort } from './cohort.ts';
 import { RunningMeans } from './means.ts';
-import type { Reporter } from './reporter.ts';
+import type { NetworkAccuracy, Reporter } from './reporter.ts';
 import { assertFinite, NotFiniteError, trainStep, type TermValues } from './step.ts';
 
 /** What the loop records, to be written wherever the caller keeps its runs. */
@@ -30,10 +31,19 @@ export interface LoopSetup {
   readonly optimizer: optim.Optimizer;
   readonly schedule: optim.Schedule;
   readonly training: BatchLoader;
+  /** Measured while training; null where there is no validation split and the test images stand in. */
+  readonly validation: BatchLoader | null;
+  /** Beside validation images, measured once after the last epoch. */
   readonly test: BatchLoader;
   readonly reporter: Reporter;
   readonly recorder: LoopRecorder;
   readonly signal: AbortSignal;
+}
+
+/** Scores of the same weights on the splits; null where they have not been measured. */
+export interface SplitScores {
+  readonly validation: CohortScore | null;
+  readonly test: CohortScore | null;
 }
 
 /** How a training ended. */
@@ -41,8 +51,8 @@ export interface LoopOutcome {
   readonly status: 'finished' | 'interrupted';
   readonly epochs: number;
   readonly steps: number;
-  /** Scores after the last epoch; null when it was interrupted before any evaluation. */
-  readonly score: CohortScore | null;
+  /** Scores of the last evaluation. */
+  readonly scores: SplitScores;
   readonly imagesPerSecond: number;
 }
 
@@ -51,13 +61,13 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
   const { recipe, cohort, training, recorder, signal } = setup;
   const { epochs, evaluateEveryEpochs, checkpointEveryEpochs } = recipe.train;
   const clock = new TrainingClock(epochs * training.imageCount);
-  let score: CohortScore | null = null;
+  let scores: SplitScores = { validation: null, test: null };
   let diagnosis: string | undefined;
   // What was learned since the last checkpoint would be lost otherwise.
   const stop = (epochsDone: number): LoopOutcome => {
     const { steps, imagesPerSecond } = clock;
     if (steps > 0) recorder.checkpoint({ epoch: epochsDone, step: steps });
-    return { status: 'interrupted', epochs: epochsDone, steps, score, imagesPerSecond };
+    return { status: 'interrupted', epochs: epochsDone, steps, scores, imagesPerSecond };
   };
   for (const [, module] of cohortModules(recipe, cohort)) module.train();
   for (let epoch = 0; epoch < epochs; epoch += 1) {
@@ -71,22 +81,13 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     let representations: RepresentationMeasures | null = null;
     const isEvaluated = isLast || (epoch + 1) % evaluateEveryEpochs === 0;
     if (isEvaluated) {
-      const { names, method } = cohort;
-      score = await evaluateCohort(cohort.networks, setup.test, {
-        pause: () => setImmediate(),
-        heldOut: {
-          images: representationImages,
-          take: (heldOut) => {
-            representations = measureRepresentations(heldOut, names, method.contrastSpace);
-          },
-        },
-      });
-      assertScoreFinite(score, cohort, `after epoch ${epoch + 1}, step ${clock.steps}`);
+      const measured = await measure(setup, isLast, `after epoch ${epoch + 1}, step ${clock.steps}`);
+      ({ scores, representations } = measured);
     }
     const seconds = (performance.now() - startedAt) / 1000;
     reportEpoch(
       setup,
-      { epoch: epoch + 1, seconds, terms: means, score: isEvaluated ? score : null, representations },
+      { epoch: epoch + 1, seconds, terms: means, scores: isEvaluated ? scores : null, representations },
       clock,
     );
     const found = cohort.method.diagnose?.(means, recipe.train.batchSize);
@@ -101,17 +102,48 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
       recorder.checkpoint({ epoch: epoch + 1, step: clock.steps });
     }
   }
-  return { status: 'finished', epochs, steps: clock.steps, score, imagesPerSecond: clock.imagesPerSecond };
+  return { status: 'finished', epochs, steps: clock.steps, scores, imagesPerSecond: clock.imagesPerSecond };
+}
+
+/**
+ * Measures on validation images where there are any, and then on test images only at the end. Embeddings are compared on
+ * the images that every evaluation is on.
+ */
+async function measure(
+  setup: LoopSetup,
+  isLast: boolean,
+  where: string,
+): Promise<{ scores: SplitScores; representations: RepresentationMeasures | null }> {
+  const { cohort, validation, test } = setup;
+  const { names, method } = cohort;
+  const measures: RepresentationMeasures[] = [];
+  const heldOut = {
+    images: representationImages,
+    take: (embeddings: HeldOutEmbeddings): void => {
+      measures.push(measureRepresentations(embeddings, names, method.contrastSpace));
+    },
+  };
+  const on = async (loader: BatchLoader, split: string): Promise<CohortScore> => {
+    const score = await evaluateCohort(cohort.networks, loader, {
+      pause: () => setImmediate(),
+      ...(measures.length === 0 ? { heldOut } : {}),
+    });
+    assertScoreFinite(score, cohort, `on the ${split} images`, where);
+    return score;
+  };
+  const scores = {
+    validation: validation === null ? null : await on(validation, 'validation'),
+    test: validation === null || isLast ? await on(test, 'test') : null,
+  };
+  return { scores, representations: measures[0] ?? null };
 }
 
 /** Weights can be finite and yet so large that nothing which comes out of them is. */
-function assertScoreFinite(score: CohortScore, cohort: Cohort, where: string): void {
+function assertScoreFinite(score: CohortScore, cohort: Cohort, images: string, where: string): void {
   for (const [index, { negativeLogLikelihood: value }] of score.networks.entries()) {
     if (Number.isFinite(value)) continue;
     const name = cohort.names[index] ?? '';
-    throw new NotFiniteError(
-      `The negative log-likelihood of ${name} on the test images became ${value} ${where}`,
-    );
+    throw new NotFiniteError(`The negative log-likelihood of ${name} ${images} became ${value} ${where}`);
   }
 }
 
@@ -155,8 +187,8 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
     optimizer.learningRate = schedule(epoch + number / training.batchCount);
     const where = `in epoch ${epoch + 1}, step ${clock.steps + 1}`;
     const values = scope(() => {
-      const { images, labels, indices } = training.batch(epoch, number);
-      const input: StepInput = { images, labels, indices, epoch: epoch + number / training.batchCount };
+      const batch = training.batch(epoch, number);
+      const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };
       const result = trainStep(
         { method: cohort.method, optimizer, precision: recipe.train.precision },
         input,
@@ -186,7 +218,7 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
   return means.values();
 }
 
-/** A batch half an epoch away: the same images never stand in both. */
+/** A batch half an epoch away: where every image comes once an epoch, none stands in both. */
 function otherBatch(training: BatchLoader, epoch: number, number: number): LabelledImages {
   return training.batch(epoch, otherNumber(training, number));
 }
@@ -200,25 +232,26 @@ interface EpochResult {
   readonly epoch: number;
   readonly seconds: number;
   readonly terms: TermValues;
-  readonly score: CohortScore | null;
+  /** Null where nothing was measured. */
+  readonly scores: SplitScores | null;
   readonly representations: RepresentationMeasures | null;
 }
 
 function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock): void {
   const { recipe, cohort, optimizer, reporter, recorder } = setup;
-  const { epoch, seconds, terms, score, representations } = result;
-  const accuracies =
-    score === null
-      ? []
-      : [...cohort.names, 'ensemble'].map((name, index) => ({
-          name,
-          accuracy: (score.networks[index] ?? score.ensemble).accuracy,
-        }));
+  const { epoch, seconds, terms, scores, representations } = result;
+  const test = accuraciesOf(cohort, scores?.test ?? null);
+  const validation = accuraciesOf(cohort, scores?.validation ?? null);
+  const named = (prefix: string, accuracies: readonly NetworkAccuracy[]): [string, number][] =>
+    accuracies.map(({ name, accuracy }) => [`${prefix}/${name}`, accuracy]);
   const speed = { learningRate: optimizer.learningRate, imagesPerSecond: clock.imagesPerSecond };
-  const scores = Object.fromEntries(accuracies.map(({ name, accuracy }) => [`accuracy/${name}`, accuracy]));
+  const measured = Object.fromEntries([
+    ...named('validationAccuracy', validation),
+    ...named('accuracy', test),
+  ]);
   const gathered = { ...cohort.method.epochMetrics?.(), ...representations?.values };
   const sharedInformation = representations?.sharedInformation ?? null;
-  recorder.epoch({ epoch, step: clock.steps, values: { ...terms, ...scores, ...gathered, ...speed } });
+  recorder.epoch({ epoch, step: clock.steps, values: { ...terms, ...measured, ...gathered, ...speed } });
   reporter.epochEnd({
     epoch,
     epochs: recipe.train.epochs,
@@ -226,7 +259,20 @@ function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock
     ...speed,
     secondsLeft: clock.secondsLeft,
     terms,
-    ...(score === null ? {} : { accuracies }),
+    ...(validation.length > 0
+      ? { accuracies: validation, areValidation: true }
+      : test.length > 0
+        ? { accuracies: test }
+        : {}),
     ...(sharedInformation === null ? {} : { sharedInformation }),
   });
+}
+
+/** Accuracy of every network and, last, of the ensemble; empty where nothing was measured. */
+function accuraciesOf(cohort: Cohort, score: CohortScore | null): NetworkAccuracy[] {
+  if (score === null) return [];
+  return [...cohort.names, 'ensemble'].map((name, index) => ({
+    name,
+    accuracy: (score.networks[index] ?? score.ensemble).accuracy,
+  }));
 }

@@ -36,10 +36,11 @@ function formatTerms(terms: Readonly<Record<string, number>>): string[] {
   return Object.entries(terms).map(([name, value]) => `${name} ${formatTerm(value)}`);
 }
 
-/** `accuracy`, then one part a network: `resnet8-1 86.1%`. */
-export function accuracyParts(accuracies: readonly NetworkAccuracy[]): string[] {
+/** `accuracy` or `validation accuracy`, then one part a network: `resnet8-1 86.1%`. */
+export function accuracyParts(accuracies: readonly NetworkAccuracy[], areValidation = false): string[] {
+  const label = areValidation ? 'validation accuracy ' : 'accuracy ';
   return accuracies.map(
-    ({ name, accuracy }, index) => `${index === 0 ? 'accuracy ' : ''}${name} ${formatPercent(accuracy)}`,
+    ({ name, accuracy }, index) => `${index === 0 ? label : ''}${name} ${formatPercent(accuracy)}`,
   );
 }
 
@@ -66,7 +67,7 @@ export function epochParts(event: EpochEndEvent): string[] {
     ...(event.sharedInformation === undefined
       ? []
       : [`shared information ${formatTerm(event.sharedInformation)} nats`]),
-    ...accuracyParts(event.accuracies ?? []),
+    ...accuracyParts(event.accuracies ?? [], event.areValidation),
   ];
 }
 

@@ -24,7 +24,7 @@ export interface StepEvent {
   readonly terms: Readonly<Record<string, number>>;
 }
 
-/** Accuracy of one network on the test images. */
+/** Accuracy of one network on the images that it was measured on. */
 export interface NetworkAccuracy {
   readonly name: string;
   /** 0 to 1. */
@@ -48,6 +48,8 @@ export interface EpochEndEvent {
   readonly accuracies?: readonly NetworkAccuracy[];
   /** Lower bound of what two networks' embeddings share, in nats; absent where it was not measured. */
   readonly sharedInformation?: number;
+  /** True where the accuracies are on validation images rather than on test images. */
+  readonly areValidation?: boolean;
 }
 
 /** Whoever wants to know how the training goes. */

@@ -2,8 +2,8 @@
 import { resolve } from 'node:path';
 import { createRun, type RunWriter } from '@cohort/runs';
 import { engineInfo, seedDefaultGenerator, type nn, type optim } from '@cohort/torch';
-import type { CohortScore } from '../evaluate/accuracy.ts';
-import { stringifyRecipe, type ResolvedRecipe } from '../recipes/index.ts';
+import type { CohortScore, Score } from '../evaluate/accuracy.ts';
+import { recipeAdvice, stringifyRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import {
   assertWeightsFinite,
   writeCheckpoint,
@@ -11,7 +11,7 @@ import {
   type NamedOptimizers,
 } from './checkpoint.ts';
 import { cohortModules, createCohort, type Cohort } from './cohort.ts';
-import { createTestLoader, createTrainingLoader, loadRecipeData } from './data.ts';
+import { createEvaluationLoader, createTrainingLoader, loadRecipeData } from './data.ts';
 import { applyThreads, describeMachine } from './environment.ts';
 import { trainCohort, type LoopOutcome, type LoopRecorder } from './loop.ts';
 import { createOptimizer, createSchedule } from './optimizer.ts';
@@ -33,9 +33,17 @@ export interface TrainResult {
   readonly runFolder: string;
   readonly seconds: number;
   readonly imagesPerSecond: number;
-  /** Test accuracy of every network after the last epoch, 0 to 1; null when interrupted before any evaluation. */
-  readonly networks: readonly { readonly name: string; readonly testAccuracy: number | null }[];
-  readonly ensemble: { readonly testAccuracy: number | null };
+  /** Every network's accuracies. */
+  readonly networks: readonly ({ readonly name: string } & Accuracies)[];
+  readonly ensemble: Accuracies;
+}
+
+/** Accuracies at the last evaluation, 0 to 1. */
+export interface Accuracies {
+  /** Null when interrupted before test images were looked at. */
+  readonly testAccuracy: number | null;
+  /** Absent without a validation split; null when interrupted before any evaluation. */
+  readonly validationAccuracy?: number | null;
 }
 
 /** Trains a recipe and writes its run folder. @throws typed errors of data, losses, files and engine. */
@@ -63,6 +71,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   );
   const { notice = null } = cohort.method;
   if (notice !== null) options.reporter.message(notice);
+  for (const advice of recipeAdvice(recipe)) options.reporter.warning(advice);
   const modules = cohortModules(recipe, cohort);
   const optimizer = createOptimizer(
     recipe,
@@ -71,7 +80,9 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   );
   const schedule = createSchedule(recipe);
   const training = createTrainingLoader(recipe, data);
-  const test = createTestLoader(recipe, data);
+  const validation =
+    dataset.validation === undefined ? null : createEvaluationLoader(recipe, data, 'validation');
+  const test = createEvaluationLoader(recipe, data, 'test');
   const run = createRun({
     root: recipe.runs,
     name: recipe.name,
@@ -104,15 +115,16 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
       optimizer,
       schedule,
       training,
+      validation,
       test,
       reporter: options.reporter,
       recorder,
       signal: options.signal,
     });
     const seconds = (performance.now() - startedAt) / 1000;
-    if (outcome.status === 'finished') run.finish(summary(cohort, outcome, seconds));
+    if (outcome.status === 'finished') run.finish(summary(cohort, outcome, seconds, validation !== null));
     else run.interrupt();
-    return result(run, cohort, outcome, seconds);
+    return result(run, cohort, outcome, seconds, validation !== null);
   } catch (thrown) {
     const error = thrown instanceof NotFiniteError ? thrown.withLastGood(run.lastGoodCheckpoint) : thrown;
     run.fail(error);
@@ -121,6 +133,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
     for (const [, module] of modules) module.dispose();
     for (const [, each] of namedOptimizers(optimizer, cohort)) each.dispose();
     training.dispose();
+    validation?.dispose();
     test.dispose();
     dataset.dispose?.();
   }
@@ -169,29 +182,48 @@ function createRecorder(
   };
 }
 
-function summary(cohort: Cohort, outcome: LoopOutcome, seconds: number): Record<string, unknown> {
-  const score = (value: CohortScore | null, index: number): CohortScore['ensemble'] | null =>
-    value?.networks[index] ?? null;
+function summary(
+  cohort: Cohort,
+  outcome: LoopOutcome,
+  seconds: number,
+  hasValidation: boolean,
+): Record<string, unknown> {
+  const { epochs, steps, imagesPerSecond, scores } = outcome;
+  const measured = (of: (score: CohortScore) => Score | undefined): Record<string, Score | null> => {
+    const value = (score: CohortScore | null): Score | null => (score === null ? null : (of(score) ?? null));
+    const test = value(scores.test);
+    return hasValidation ? { validation: value(scores.validation), test } : { test };
+  };
   return {
-    epochs: outcome.epochs,
-    steps: outcome.steps,
+    epochs,
+    steps,
     seconds,
-    imagesPerSecond: outcome.imagesPerSecond,
-    networks: cohort.names.map((name, index) => ({ name, test: score(outcome.score, index) })),
-    ensemble: { test: outcome.score?.ensemble ?? null },
+    imagesPerSecond,
+    networks: cohort.names.map((name, index) => ({ name, ...measured((score) => score.networks[index]) })),
+    ensemble: measured((score) => score.ensemble),
   };
 }
 
-function result(run: RunWriter, cohort: Cohort, outcome: LoopOutcome, seconds: number): TrainResult {
+function result(
+  run: RunWriter,
+  cohort: Cohort,
+  outcome: LoopOutcome,
+  seconds: number,
+  hasValidation: boolean,
+): TrainResult {
+  const { validation, test } = outcome.scores;
+  const accuracies = (of: (score: CohortScore) => Score | undefined): Accuracies => {
+    const value = (score: CohortScore | null): number | null =>
+      score === null ? null : (of(score)?.accuracy ?? null);
+    const testAccuracy = value(test);
+    return hasValidation ? { validationAccuracy: value(validation), testAccuracy } : { testAccuracy };
+  };
   return {
     status: outcome.status,
     runFolder: run.path,
     seconds,
     imagesPerSecond: outcome.imagesPerSecond,
-    networks: cohort.names.map((name, index) => ({
-      name,
-      testAccuracy: outcome.score?.networks[index]?.accuracy ?? null,
-    })),
-    ensemble: { testAccuracy: outcome.score?.ensemble.accuracy ?? null },
+    networks: cohort.names.map((name, index) => ({ name, ...accuracies((score) => score.networks[index]) })),
+    ensemble: accuracies((score) => score.ensemble),
   };
 }

@@ -62,7 +62,13 @@ async function batchesOf(dataset: ImageDataset<PixelSource>): Promise<Plain> {
   const common = { shape: dataset, normalisation: statistics, seed: 5 };
   const augmentation = { cropPadding: 2, horizontalFlip: true };
   const loaders = [
-    new BatchLoader(train, { ...common, batchSize: 4, shuffle: true, dropLast: true, augmentation }),
+    new BatchLoader(train, {
+      ...common,
+      batchSize: 4,
+      sampler: { name: 'shuffled' },
+      dropLast: true,
+      augmentation,
+    }),
     new BatchLoader(dataset.test, { ...common, batchSize: 3 }),
   ];
   const batches: number[][] = [];

@@ -2,13 +2,13 @@
 import { liveTensorCount, scope, Tensor } from '@cohort/torch';
 import { describe, expect, it } from 'vitest';
 import {
-  augmentBatch,
-  checkAugmentation,
-  drawAugmentation,
-  type AugmentationDraws,
-  type AugmentationOptions,
-} from './augmentation.ts';
-import { cyclicLabels, dataErrorOf, madeUpSplit } from './testing.ts';
+  cropAndFlip,
+  checkCrop,
+  drawCropAndFlip,
+  type CropAndFlipDraws,
+  type CropAndFlipOptions,
+} from './cropAndFlip.ts';
+import { cyclicLabels, dataErrorOf, madeUpSplit } from '../testing.ts';
 
 const shape = { channels: 3, height: 6, width: 5 };
 const batch = 24;
@@ -16,7 +16,7 @@ const { images } = madeUpSplit(shape, cyclicLabels(batch, 2));
 const indices = Int32Array.from({ length: batch }, (_, index) => index);
 
 /** Crop of the zero-padded image, then mirror: one pixel at a time. */
-function slowly(options: AugmentationOptions, draws: AugmentationDraws): number[] {
+function slowly(options: CropAndFlipOptions, draws: CropAndFlipDraws): number[] {
   const { channels, height, width } = shape;
   const result: number[] = [];
   for (let sample = 0; sample < batch; sample += 1) {
@@ -37,7 +37,7 @@ function slowly(options: AugmentationOptions, draws: AugmentationDraws): number[
   return result;
 }
 
-describe('augmentBatch', () => {
+describe('cropAndFlip', () => {
   it.each([
     { cropPadding: 2, horizontalFlip: true },
     { cropPadding: 4, horizontalFlip: false },
@@ -45,11 +45,11 @@ describe('augmentBatch', () => {
     { cropPadding: 0, horizontalFlip: false },
   ])('agrees with a slow crop and flip for %o', (options) => {
     const before = liveTensorCount();
-    const draws = drawAugmentation(options, { seed: 3, epoch: 2, indices });
+    const draws = drawCropAndFlip(options, { seed: 3, epoch: 2, indices });
     for (const dtype of ['uint8', 'float32'] as const) {
       const result = scope(() => {
         const input = Tensor.fromTypedArray(images, [batch, 3, 6, 5]).to(dtype);
-        const output = augmentBatch(input, options, draws);
+        const output = cropAndFlip(input, options, draws);
         expect(output.dtype).toBe(dtype);
         expect(output.shape).toEqual([batch, 3, 6, 5]);
         return output.toNumbers();
@@ -61,36 +61,36 @@ describe('augmentBatch', () => {
 
   it('refuses draws for another batch', async () => {
     const options = { cropPadding: 1, horizontalFlip: true };
-    const draws = drawAugmentation(options, { seed: 3, epoch: 2, indices: indices.subarray(0, 4) });
+    const draws = drawCropAndFlip(options, { seed: 3, epoch: 2, indices: indices.subarray(0, 4) });
     const error = await dataErrorOf(() =>
-      scope(() => augmentBatch(Tensor.fromTypedArray(images, [batch, 3, 6, 5]), options, draws)),
+      scope(() => cropAndFlip(Tensor.fromTypedArray(images, [batch, 3, 6, 5]), options, draws)),
     );
     expect(error.message).toContain('expected images [4, C, H, W], one for each draw, got [24, 3, 6, 5]');
   });
 });
 
-describe('drawAugmentation', () => {
+describe('drawCropAndFlip', () => {
   const options = { cropPadding: 2, horizontalFlip: true };
 
   it('draws the same for a sample wherever it stands in whatever batch', () => {
-    const inOrder = drawAugmentation(options, { seed: 1, epoch: 4, indices });
+    const inOrder = drawCropAndFlip(options, { seed: 1, epoch: 4, indices });
     const picked = Int32Array.of(17, 3, 9);
-    const alone = drawAugmentation(options, { seed: 1, epoch: 4, indices: picked });
+    const alone = drawCropAndFlip(options, { seed: 1, epoch: 4, indices: picked });
     for (const part of ['top', 'left', 'flip'] as const) {
       expect(Array.from(alone[part])).toEqual(Array.from(picked, (index) => inOrder[part][index]));
     }
   });
 
   it('draws anew for another epoch and another seed', () => {
-    const first = drawAugmentation(options, { seed: 1, epoch: 4, indices });
-    expect(drawAugmentation(options, { seed: 1, epoch: 4, indices })).toEqual(first);
-    expect(drawAugmentation(options, { seed: 1, epoch: 5, indices })).not.toEqual(first);
-    expect(drawAugmentation(options, { seed: 2, epoch: 4, indices })).not.toEqual(first);
+    const first = drawCropAndFlip(options, { seed: 1, epoch: 4, indices });
+    expect(drawCropAndFlip(options, { seed: 1, epoch: 4, indices })).toEqual(first);
+    expect(drawCropAndFlip(options, { seed: 1, epoch: 5, indices })).not.toEqual(first);
+    expect(drawCropAndFlip(options, { seed: 2, epoch: 4, indices })).not.toEqual(first);
   });
 
   it('draws every place and both sides about equally often', () => {
     const many = Int32Array.from({ length: 20_000 }, (_, index) => index);
-    const draws = drawAugmentation(options, { seed: 1, epoch: 1, indices: many });
+    const draws = drawCropAndFlip(options, { seed: 1, epoch: 1, indices: many });
     const places = new Map<string, number>();
     for (const row of many) {
       const place = `${draws.top[row] ?? -1} ${draws.left[row] ?? -1} ${draws.flip[row] ?? -1}`;
@@ -102,7 +102,7 @@ describe('drawAugmentation', () => {
   });
 
   it('is pinned, so that runs stay comparable between releases', () => {
-    const draws = drawAugmentation(options, { seed: 1, epoch: 1, indices: indices.subarray(0, 6) });
+    const draws = drawCropAndFlip(options, { seed: 1, epoch: 1, indices: indices.subarray(0, 6) });
     expect([draws.top, draws.left, draws.flip].map((part) => Array.from(part))).toMatchInlineSnapshot(`
       [
         [
@@ -134,10 +134,10 @@ describe('drawAugmentation', () => {
   });
 });
 
-describe('checkAugmentation', () => {
+describe('checkCrop', () => {
   it.each([-1, 1.5, 5, NaN])('refuses a padding of %d', async (cropPadding) => {
     const error = await dataErrorOf(() => {
-      checkAugmentation({ cropPadding, horizontalFlip: false }, shape);
+      checkCrop({ cropPadding, horizontalFlip: false }, shape);
     });
     expect(error.message).toContain(
       `expected a cropPadding from 0 to 4 for images of 6 x 5, got ${cropPadding}`,

@@ -3,12 +3,13 @@
  * index) alone, so batch order, workers and restarts change nothing.
  */
 import { ops, scope, Tensor } from '@cohort/torch';
-import type { ImageShape } from './dataset.ts';
-import { DataError } from './errors.ts';
-import { hashKeys, hashToInteger, RANDOM_PURPOSE } from './random.ts';
+import type { ImageShape } from '../dataset.ts';
+import { DataError } from '../errors.ts';
+import { hashKeys, hashToInteger, RANDOM_PURPOSE } from '../random.ts';
+import type { DrawKeys } from './draws.ts';
 
-/** What {@link augmentBatch} may do to an image. */
-export interface AugmentationOptions {
+/** What {@link cropAndFlip} may do to an image. */
+export interface CropAndFlipOptions {
   /**
    * Black pixels added on every side before a random crop of the original size; 0 for no crop. As in torchvision's
    * `RandomCrop(size, padding)`, the padding is raw 0 and comes before normalisation.
@@ -19,7 +20,7 @@ export interface AugmentationOptions {
 }
 
 /** What was drawn for the samples of a batch, one entry a sample. */
-export interface AugmentationDraws {
+export interface CropAndFlipDraws {
   /** Top row of the crop in the padded image, 0 to twice the padding. */
   readonly top: Int32Array;
   /** Left column of the crop in the padded image, before flipping. */
@@ -28,19 +29,11 @@ export interface AugmentationDraws {
   readonly flip: Uint8Array;
 }
 
-/** What the draws depend on. */
-export interface DrawKeys {
-  readonly seed: number;
-  readonly epoch: number;
-  /** Positions of the batch's samples in their split. */
-  readonly indices: Int32Array;
-}
-
 /**
  * Refuses settings that could crop an image away.
  * @throws {@link DataError} `argument`.
  */
-export function checkAugmentation(options: AugmentationOptions, shape: ImageShape): void {
+export function checkCrop(options: CropAndFlipOptions, shape: ImageShape): void {
   const largest = Math.min(shape.height, shape.width) - 1;
   const { cropPadding } = options;
   if (Number.isInteger(cropPadding) && cropPadding >= 0 && cropPadding <= largest) return;
@@ -53,7 +46,7 @@ export function checkAugmentation(options: AugmentationOptions, shape: ImageShap
 }
 
 /** Draws crop and flip for every sample of a batch. */
-export function drawAugmentation(options: AugmentationOptions, keys: DrawKeys): AugmentationDraws {
+export function drawCropAndFlip(options: CropAndFlipOptions, keys: DrawKeys): CropAndFlipDraws {
   const count = keys.indices.length;
   const draws = { top: new Int32Array(count), left: new Int32Array(count), flip: new Uint8Array(count) };
   const places = 2 * options.cropPadding + 1;
@@ -70,7 +63,7 @@ export function drawAugmentation(options: AugmentationOptions, keys: DrawKeys): 
  * Crops and flips a batch `[B, C, H, W]` of any dtype as drawn: pixel (y, x) comes from row `top + y` and column
  * `left + x` (`left + W - 1 - x` where flipped) of the image padded with zeros. Returns a new tensor.
  */
-export function augmentBatch(images: Tensor, options: AugmentationOptions, draws: AugmentationDraws): Tensor {
+export function cropAndFlip(images: Tensor, options: CropAndFlipOptions, draws: CropAndFlipDraws): Tensor {
   const [batch, channels, height, width] = images.shape;
   if (
     batch === undefined ||

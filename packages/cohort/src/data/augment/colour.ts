@@ -1,0 +1,82 @@
+/** Brightness, contrast, saturation, hue and sharpness of whole batches, each sample by its own factor, as Pillow defines them. */
+import { ops, scope, type Tensor } from '@cohort/torch';
+import { blend, luminance, toBytes } from './pixels.ts';
+
+/** Pixels times the factor; 0 is black. Raw uint8 `[B, C, H, W]`, factors float32 `[B, 1, 1, 1]`, as below. */
+export function adjustBrightness(images: Tensor, factors: Tensor): Tensor {
+  return scope(() => toBytes(images.to('float32').mul(factors)));
+}
+
+/** Distance from the image's mean luminance; 0 is one grey. */
+export function adjustContrast(images: Tensor, factors: Tensor): Tensor {
+  return scope(() => {
+    const grey = luminance(images).to('float64'); // float64 holds the sum exactly
+    const mean = grey
+      .sum([1, 2, 3], true)
+      .div((grey.shape[2] ?? 1) * (grey.shape[3] ?? 1))
+      .add(0.5)
+      .floor()
+      .to('float32');
+    return blend(mean, images, factors);
+  });
+}
+
+/** Distance from the pixel's luminance; 0 is a grey image. Images without three channels have no colour and stay. */
+export function adjustSaturation(images: Tensor, factors: Tensor): Tensor {
+  if (images.shape[1] !== 3) return images;
+  return scope(() => blend(luminance(images), images, factors));
+}
+
+/** Distance from the smoothed image; 0 is smooth. The outermost pixels have too few neighbours and stay. */
+export function adjustSharpness(images: Tensor, factors: Tensor): Tensor {
+  const [, , height = 0, width = 0] = images.shape;
+  if (height < 3 || width < 3) return images;
+  return scope(() => {
+    const values = images.to('float32');
+    const three = (tensor: Tensor, dim: number): Tensor => {
+      const length = (tensor.shape[dim] ?? 0) - 2;
+      return tensor
+        .narrow(dim, 0, length)
+        .add(tensor.narrow(dim, 1, length))
+        .add(tensor.narrow(dim, 2, length));
+    };
+    const inner = (tensor: Tensor): Tensor => tensor.narrow(2, 1, height - 2).narrow(3, 1, width - 2);
+    // Weights 1 around 5, divided by 13; whole numbers until then, so that the rounding is exact.
+    const sums = three(three(values, 3), 2).add(inner(values).mul(4)); // [B, C, H - 2, W - 2]
+    const degenerate = values.clone();
+    inner(degenerate).copy_(sums.div(13).add(0.5).floor());
+    return blend(degenerate, images, factors);
+  });
+}
+
+/**
+ * Turns the hue, in turns of the colour circle, and keeps saturation and value (HSV). Computed in float32 and rounded:
+ * Pillow's detour over HSV in bytes would lose up to a few levels. Images without three channels stay.
+ */
+export function adjustHue(images: Tensor, turns: Tensor): Tensor {
+  if (images.shape[1] !== 3) return images;
+  return scope(() => {
+    const values = images.to('float32');
+    const [red, green, blue] = [0, 1, 2].map((channel) => values.narrow(1, channel, 1)) as [
+      Tensor,
+      Tensor,
+      Tensor,
+    ];
+    const value = values.amax([1], true); // [B, 1, H, W]
+    const chroma = value.sub(values.amin([1], true));
+    const divisor = chroma.clampMin(1);
+    const isRed = value.eq(red);
+    const isGreen = value.eq(green);
+    // The hue in sixths of a turn.
+    const ofRed = green.sub(blue).div(divisor);
+    const ofGreen = blue.sub(red).div(divisor).add(2);
+    const ofBlue = red.sub(green).div(divisor).add(4);
+    const hue = ops.where(isRed, ofRed, ops.where(isGreen, ofGreen, ofBlue)).add(turns.mul(6));
+    // Channel n is value - chroma * max(0, min(k, 4 - k, 1)) with k = (n + hue) mod 6.
+    const channels = [5, 3, 1].map((offset) => {
+      const k = hue.add(offset + 6).remainder(6);
+      return value.sub(chroma.mul(ops.minimum(k, k.neg().add(4)).clamp(0, 1)));
+    });
+    return toBytes(ops.cat(channels, 1).add(0.5));
+  });
+}
