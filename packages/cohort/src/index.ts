@@ -13,10 +13,13 @@ export {
 export * from './losses/index.ts';
 export * from './methods/index.ts';
 export * from './models/index.ts';
+export { PickleError, unpickle } from './pickle/index.ts';
 export * from './recipes/index.ts';
 export { CheckpointError, type CheckpointInfo } from './train/checkpoint.ts';
 export { createCohort, type Cohort, type CohortInput } from './train/cohort.ts';
 export { ConsoleReporter } from './train/consoleReporter.ts';
 export { SilentReporter, type Reporter } from './train/reporter.ts';
+export { importWeights, type ImportOptions, type ImportResult } from './train/importWeights.ts';
 export { trainRun, type TrainOptions, type TrainResult } from './train/run.ts';
 export { NotFiniteError, trainStep, type StepTools, type TermValues } from './train/step.ts';
+export { openWeights, WeightsError, type WeightsFile } from './weights/index.ts';

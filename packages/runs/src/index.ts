@@ -6,7 +6,7 @@ export {
   type FileErrorContext,
   type RunErrorKind,
 } from './errors.ts';
-export { writeFileAtomic } from './files.ts';
+export { makeFolders, writeFileAtomic } from './files.ts';
 export type { MetricFilter, MetricRecord } from './metrics.ts';
 export { listRuns, openRun, type RunList, type RunReader } from './reader.ts';
 export { RUN_SCHEMA_VERSION, type JsonRecord, type RunInfo, type RunStatus } from './schema.ts';

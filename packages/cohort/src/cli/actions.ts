@@ -8,6 +8,19 @@ export const commandActions: CommandActions = {
   evaluateRun: async (...given) => (await import('../evaluate/evaluateRun.ts')).evaluateRun(...given),
   predictRun: async (...given) => (await import('../evaluate/predictRun.ts')).predictRun(...given),
   describeModels: async () => (await import('../models/index.ts')).describeModels(),
+  listDatasets: async () => (await import('../data/listDatasets.ts')).listDatasets(),
+  checkDataset: async (name, path) => (await import('../data/checkDataset.ts')).checkDataset(name, { path }),
+  fetchDataset: async (name, { signal, reporter }) =>
+    (await import('../data/fetch/fetchDataset.ts')).fetchDataset(name, {
+      signal,
+      onMessage: (text) => {
+        reporter.message(text);
+      },
+      onProgress: (text) => {
+        reporter.progress?.(text);
+      },
+    }),
+  importWeights: async (...given) => (await import('../train/importWeights.ts')).importWeights(...given),
   diagnose: async () => (await import('../evaluate/doctor.ts')).diagnose(),
   runDemo: async (...given) => (await import('./demo.ts')).runDemo(...given),
 };

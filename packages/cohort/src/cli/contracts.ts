@@ -1,10 +1,14 @@
 /** What the command line asks of the rest of Cohort: the shapes of its calls and answers. */
+import type { DatasetCheck } from '../data/checkDataset.ts';
+import type { FetchResult } from '../data/fetch/fetchDataset.ts';
+import type { DatasetListing } from '../data/listDatasets.ts';
 import type { ImageSurvey } from '../data/folder/survey.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../evaluate/doctor.ts';
 import type { EvaluateOptions, EvaluateResult } from '../evaluate/evaluateRun.ts';
 import type { Prediction, PredictOptions } from '../evaluate/predictRun.ts';
 import type { ModelDescription } from '../models/index.ts';
+import type { ImportOptions, ImportResult } from '../train/importWeights.ts';
 import type { Reporter } from '../train/reporter.ts';
 import type { TrainOptions, TrainResult } from '../train/run.ts';
 import type { DemoOptions, DemoResult } from './demo.ts';
@@ -27,6 +31,11 @@ export interface CommandActions {
     options: PredictOptions,
   ) => Promise<readonly Prediction[]>;
   readonly describeModels: () => Promise<readonly ModelDescription[]>;
+  readonly listDatasets: () => Promise<readonly DatasetListing[]>;
+  /** `path` null means the dataset's usual places. */
+  readonly checkDataset: (name: string, path: string | null) => Promise<DatasetCheck>;
+  readonly fetchDataset: (name: string, options: CallOptions) => Promise<FetchResult>;
+  readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult>;
   readonly diagnose: () => Promise<Diagnosis>;
   readonly runDemo: (options: DemoOptions) => Promise<DemoResult>;
 }

@@ -35,10 +35,12 @@ const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
   'ModelError',
   'NotFiniteError',
   'OutOfMemoryError',
+  'PickleError',
   'RecipeError',
   'RunError',
   'SafetensorsError',
   'StateDictError',
+  'WeightsError',
 ]);
 
 /** System errors that no code can avoid, with what to do. */

@@ -16,6 +16,8 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
   ["cohort train my.yaml 'method={ name: independent }'", 'a whole section replaced'],
   ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
   ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
+  ['cohort data fetch emoji', 'a colour benchmark of 70 classes, from the npm registry'],
+  ['cohort import resnet18.pth', 'weights of PyTorch for networks.0.weights of a recipe'],
   ['cohort doctor --json', 'for programs: one JSON object on the last line'],
 ];
 
@@ -34,7 +36,7 @@ export function fullHelp(program: Command, help: Help, recipesFolder: string): s
     `Usage: ${help.commandUsage(program)}`,
     `\n${help.commandDescription(program)}`,
     section('Options', termRows(program, help)),
-    ...program.commands.map((command) => describeCommand(command, help)),
+    ...program.commands.flatMap(leafCommands).map((command) => describeCommand(command, help)),
     section('Recipes', [
       `Recipes are YAML files; bare names are looked up in ${recipesFolder}`,
       `(${listed}).`,
@@ -47,18 +49,25 @@ export function fullHelp(program: Command, help: Help, recipesFolder: string): s
       EXIT_CODE_TEXT.map(([code, meaning]) => `${code.padEnd(4)} ${meaning}`),
     ),
     section('Environment', [
-      'COHORT_DATA  folder to look for datasets in',
-      'LIBTORCH     folder of LibTorch to build with (npm run setup)',
-      'NO_COLOR     no colours',
-      'CI           plain lines instead of a live line',
+      'COHORT_DATA     folder to look for datasets in (COHORT_DATA/NAME), before the cache',
+      'XDG_CACHE_HOME  folder of caches; datasets are fetched to XDG_CACHE_HOME/cohort (default ~/.cache/cohort)',
+      'LIBTORCH        folder of LibTorch to build with (npm run setup)',
+      'NO_COLOR        no colours',
+      'CI              plain lines instead of a live line',
     ]),
     '',
   ].join('\n');
 }
 
+/** `data` itself does nothing: `data list`, `data check` and `data fetch` do. */
+function leafCommands(command: Command): Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leafCommands);
+}
+
 function describeCommand(command: Command, help: Help): string {
   const rows = termRows(command, help).map((row) => `  ${row}`);
-  return section(`cohort ${help.subcommandTerm(command)}`, [command.description(), ...rows]);
+  const group = command.parent?.parent == null ? '' : `${command.parent.name()} `;
+  return section(`cohort ${group}${help.subcommandTerm(command)}`, [command.description(), ...rows]);
 }
 
 /** A line for each argument and option. */

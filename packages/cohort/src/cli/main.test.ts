@@ -74,7 +74,11 @@ async function run(
       evaluateRun: unexpected,
       predictRun: unexpected,
       describeModels: unexpected,
+      importWeights: unexpected,
       diagnose: unexpected,
+      listDatasets: unexpected,
+      checkDataset: unexpected,
+      fetchDataset: unexpected,
       runDemo: unexpected,
       ...actions(interrupt),
     },
@@ -114,13 +118,17 @@ describe('cohort --help', () => {
       'cohort evaluate [options] <run>',
       'cohort predict [options] <run> <images...>',
       'cohort models [options]',
+      'cohort data list [options]',
+      'cohort data check [options] <dataset> [path]',
+      'cohort data fetch [options] <dataset>',
+      'cohort import [options] <file>',
       'cohort doctor [options]',
       'cohort demo [options]',
     ]) {
       expect(out).toContain(usage);
     }
-    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(6);
-    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(6);
+    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(10);
+    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(10);
     expect(out).toMatch(/--top <count> .*\(default: 3\)/);
     expect(out).toMatch(/^ +recipe +name of a recipe/m);
     expect(out).toContain(`bare names are looked up in ${recipesFolder}`);
@@ -385,6 +393,61 @@ describe('other commands', () => {
     expect(out).toMatch(/^resnet32 +0\.47 +69\.1 +3x32x32 +100 +arXiv 1512\.03385$/m);
     const full = await run(['models', '--json'], () => ({ describeModels }));
     expect(lastLine(full.out)).toEqual({ models: [model] });
+  });
+
+  it('import says what it found and wrote, and passes every option on', async () => {
+    const asked: unknown[] = [];
+    const result = {
+      ...{
+        format: 'PyTorch checkpoint',
+        place: 'state_dict of a.pth',
+        renamed: 62,
+        ignored: ['head.0.weight'],
+      },
+      ...{
+        classifier: 'fresh' as const,
+        whyFresh: "the file's has 7 classes and this one 5",
+        classNames: null,
+      },
+      ...{ output: 'b.safetensors', model: 'resnet8', classes: 5, channels: 3, parameters: 78042 },
+    };
+    const importWeights = (...given: unknown[]): Promise<typeof result> => {
+      asked.push(given);
+      return Promise.resolve(result);
+    };
+    const options = [
+      '--model',
+      'resnet8',
+      '--classes',
+      '5',
+      '--map',
+      'a=b',
+      '--map',
+      'enc.=',
+      '--key',
+      'net',
+    ];
+    const { code, out } = await run(['import', 'a.pth', ...options], () => ({ importWeights }));
+    expect(code).toBe(0);
+    const rules = [
+      { from: 'a', to: 'b' },
+      { from: 'enc.', to: '' },
+    ];
+    expect(asked).toEqual([
+      ['a.pth', expect.objectContaining({ model: 'resnet8', classes: 5, rules, key: 'net', force: false })],
+    ]);
+    expect(out).toContain('read state_dict of a.pth (PyTorch checkpoint); 62 tensors renamed\n');
+    expect(out).toContain('left out, since resnet8 has no such parts: head.0.weight\n');
+    expect(out).toContain("classifier: new, since the file's has 7 classes and this one 5\n");
+    expect(out).toContain('networks.0.model=resnet8 networks.0.weights=b.safetensors');
+    const json = await run(['import', 'a.pth', '--json'], () => ({ importWeights }));
+    expect(lastLine(json.out)).toEqual(result);
+    for (const wrong of [
+      ['--map', 'a'],
+      ['--classes', '1'],
+    ]) {
+      expect((await run(['import', 'a.pth', ...wrong])).code).toBe(2);
+    }
   });
 
   it('doctor shows every check, and exits with 1 when one fails', async () => {

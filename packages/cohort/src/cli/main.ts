@@ -4,12 +4,14 @@ import { Command, CommanderError } from 'commander';
 import { widthOf } from '../train/consoleReporter.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, shellCommand, showFailure, withCommonOptions } from './command.ts';
+import { addDataCommands } from './data.ts';
 import { addDoctorCommand } from './doctor.ts';
 import type { CliEnvironment } from './environment.ts';
 import { processEnvironment } from './environment.ts';
 import { addEvaluateCommand } from './evaluate.ts';
 import { EXIT_CODES, describeFailure } from './failures.ts';
 import { fullHelp } from './help.ts';
+import { addImportCommand } from './import.ts';
 import { addModelsCommand } from './models.ts';
 import { addPredictCommand } from './predict.ts';
 import { addTrainCommand } from './train.ts';
@@ -79,6 +81,8 @@ function buildProgram(
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
   addModelsCommand(program, environment, setExitCode);
+  addDataCommands(program, environment, setExitCode);
+  addImportCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);
   addDemoCommand(program, environment, argv, setExitCode);
   // Set after the commands are made: each of them keeps commander's own page.

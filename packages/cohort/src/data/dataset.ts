@@ -1,4 +1,5 @@
 /** The shape that every image dataset takes, so that loaders, samplers and training need to know only one. */
+import type { DatasetAbout } from './about.ts';
 import { DataError } from './errors.ts';
 import type { ImagePixels } from './pixelSource.ts';
 
@@ -68,6 +69,10 @@ export interface DatasetOptions {
 /** One dataset the registry knows. */
 export interface DatasetEntry<Pixels extends ImagePixels = Uint8Array> {
   readonly name: string;
+  /** Licence, size and origin; absent for what has none of its own, such as the user's folder. */
+  readonly about?: DatasetAbout;
+  /** Folder or archive that {@link load} would read, without reading it; null where there is none. */
+  readonly find?: (options: DatasetOptions) => Promise<string | null>;
   /** True where `path` must be given, since it has no usual place. */
   readonly needsPath?: boolean;
   readonly load: (options: DatasetOptions) => Promise<ImageDataset<Pixels>>;

@@ -14,7 +14,17 @@ export type DataErrorKind =
   | 'empty'
   | 'unknownDataset'
   | 'argument'
-  | 'decode';
+  | 'decode'
+  /** A server that cannot be reached or does not give the file. */
+  | 'network'
+  /** A download that is not the file that its site describes. */
+  | 'checksum'
+  /** A folder that cannot be written to, or a full disk. */
+  | 'unwritable'
+  /** Another process is doing the same. */
+  | 'busy'
+  /** A program that is needed is missing or failed. */
+  | 'tool';
 
 /** The parts of a {@link DataError}'s message. */
 export interface DataErrorDetails {

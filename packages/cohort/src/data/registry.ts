@@ -2,11 +2,31 @@
 import type { DatasetEntry, DatasetOptions, ImageDataset } from './dataset.ts';
 import type { ImagePixels } from './pixelSource.ts';
 import { DataError } from './errors.ts';
-import { fashionMnist } from './fashionMnist.ts';
+import { cifar10, cifar100, cifar100Coarse } from './datasets/cifar.ts';
+import { emoji } from './datasets/emoji.ts';
+import { emnist } from './datasets/emnist.ts';
+import { fashionMnist } from './datasets/fashionMnist.ts';
 import { folder, imagenet } from './folder/entries.ts';
+import { kmnist } from './datasets/kmnist.ts';
+import { mnist } from './datasets/mnist.ts';
+import { stl10 } from './datasets/stl10.ts';
+import { tinyImagenet } from './datasets/tinyImagenet.ts';
 import { nearestName } from '../nearestName.ts';
 
-const DATASETS: readonly DatasetEntry<ImagePixels>[] = [fashionMnist, folder, imagenet];
+const DATASETS: readonly DatasetEntry<ImagePixels>[] = [
+  cifar10,
+  cifar100,
+  cifar100Coarse,
+  ...emnist,
+  ...emoji,
+  fashionMnist,
+  folder,
+  imagenet,
+  kmnist,
+  mnist,
+  stl10,
+  tinyImagenet,
+];
 
 /** Names that {@link loadDataset} knows, sorted. */
 export function datasetNames(): string[] {
@@ -18,23 +38,34 @@ export function datasetsThatNeedPath(): string[] {
   return DATASETS.filter((entry) => entry.needsPath === true).map((entry) => entry.name);
 }
 
+/** Every dataset, sorted by name. */
+export function datasetEntries(): DatasetEntry<ImagePixels>[] {
+  return [...DATASETS].sort((left, right) => (left.name < right.name ? -1 : 1));
+}
+
+/**
+ * A dataset by name.
+ * @throws {@link DataError} `unknownDataset` listing the names and the nearest.
+ */
+export function datasetEntry(name: string): DatasetEntry<ImagePixels> {
+  const entry = DATASETS.find((candidate) => candidate.name === name);
+  if (entry !== undefined) return entry;
+  const nearest = nearestName(name, datasetNames());
+  throw new DataError('unknownDataset', {
+    operation: 'loading a dataset',
+    expected: `one of: ${datasetNames().join(', ')}`,
+    received: `'${name}'`,
+    remedy: nearest === null ? 'Set data.dataset to one of these.' : `Did you mean ${nearest}?`,
+  });
+}
+
 /**
  * Loads a dataset by name.
- * @throws {@link DataError} `unknownDataset` listing the names and the nearest, and whatever its loader throws.
+ * @throws {@link DataError} as {@link datasetEntry}, and whatever its loader throws.
  */
 export async function loadDataset(
   name: string,
   options: DatasetOptions = {},
 ): Promise<ImageDataset<ImagePixels>> {
-  const entry = DATASETS.find((candidate) => candidate.name === name);
-  if (entry === undefined) {
-    const nearest = nearestName(name, datasetNames());
-    throw new DataError('unknownDataset', {
-      operation: 'loading a dataset',
-      expected: `one of: ${datasetNames().join(', ')}`,
-      received: `'${name}'`,
-      remedy: nearest === null ? 'Set data.dataset to one of these.' : `Did you mean ${nearest}?`,
-    });
-  }
-  return entry.load(options);
+  return datasetEntry(name).load(options);
 }

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { EngineInfo } from '@cohort/torch';
-import { datasetNames, datasetsThatNeedPath, loadDataset } from '../data/registry.ts';
+import { listDatasets } from '../data/listDatasets.ts';
 
 /** One thing that the doctor looked at. */
 export interface DiagnosisCheck {
@@ -174,27 +174,8 @@ function checkHugePages(): DiagnosisCheck {
 }
 
 async function checkDatasets(): Promise<DiagnosisCheck[]> {
-  // A folder of one's own is in no usual place.
-  const needPath = datasetsThatNeedPath();
-  const names = datasetNames().filter((name) => !needPath.includes(name));
-  return Promise.all(
-    names.map(async (name): Promise<DiagnosisCheck> => {
-      try {
-        const { train, test } = await loadDataset(name);
-        return {
-          name: `data ${name}`,
-          status: 'ok',
-          value: `${train.count} training and ${test.count} test images`,
-        };
-      } catch (error) {
-        const value = error instanceof Error ? error.message : String(error);
-        return {
-          name: `data ${name}`,
-          status: 'warn',
-          value,
-          advice: 'Only recipes with this dataset need it.',
-        };
-      }
-    }),
-  );
+  const found = (await listDatasets()).filter(({ path }) => path !== null).map(({ name }) => name);
+  return found.length > 0
+    ? [{ name: 'datasets', status: 'ok', value: `${found.join(', ')}; all: cohort data list` }]
+    : [{ name: 'datasets', status: 'warn', value: 'none found', advice: 'See cohort data list.' }];
 }

@@ -56,8 +56,11 @@ describe('a recipe that is right', () => {
         },
         sampler: { name: 'shuffled' },
       },
-      networks: [{ model: 'resnet8' }, { model: 'resnet20' }],
       topology: { name: 'peers' },
+      networks: [
+        { model: 'resnet8', weights: null },
+        { model: 'resnet20', weights: null },
+      ],
       // Methods grow settings; what is pinned here are the published ones.
       method: expect.objectContaining({
         name: 'mcl',
@@ -140,7 +143,7 @@ describe('a recipe with wrong settings', () => {
       'engine: expected a section with threads, came null (leave the line out for the defaults)',
     ]);
     expect(problemsOf({ ...minimal, networks: [] })).toEqual([
-      'networks: expected a list of one or more sections with model, came an empty list',
+      'networks: expected a list of one or more sections with model, weights, came an empty list',
     ]);
     expect(problemsOf({ ...minimal, data: { dataset: 'fashion-mnist', path: 3 } })).toEqual([
       'data.path: expected text that is not empty, or null, came 3',
@@ -176,7 +179,7 @@ describe('a recipe with wrong settings', () => {
     );
     const networks = [{ model: 'resnet8', width: 2 }, { model: 'resnet8' }];
     expect(problemsOf({ ...minimal, networks })).toEqual([
-      'networks.0.width: unknown key; the keys of networks.0 are model',
+      'networks.0.width: unknown key; the keys of networks.0 are model, weights',
     ]);
   });
 

@@ -101,6 +101,13 @@ const topologySchema = z.discriminatedUnion('name', [
   }),
 ]);
 
+/** A student: its architecture, and what it starts from. */
+const networkSchema = z.strictObject({
+  model: z.enum(architectureNames),
+  /** A file of weights (safetensors, .pt, .pth) or a run folder, from the current folder; null means fresh weights. */
+  weights: z.string().min(1).nullable().default(null),
+});
+
 /** A whole experiment. */
 export const recipeSchema = z.strictObject({
   /** Begins the name of the run folder. */
@@ -108,7 +115,7 @@ export const recipeSchema = z.strictObject({
   /** Seeds every source of randomness. */
   seed: z.int().min(0).max(4_294_967_295).default(1),
   data: dataSchema,
-  networks: z.array(z.strictObject({ model: z.enum(architectureNames) })).min(1),
+  networks: z.array(networkSchema).min(1),
   /** Whether networks share nothing, or stem and first stages. */
   topology: topologySchema.prefault({ name: 'peers' }),
   method: methodSettings,

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadTensors, nn, saveTensors, scope, type optim } from '@cohort/torch';
+import { loadTensors, nn, saveTensors, scope, type optim, type Tensor } from '@cohort/torch';
 import * as z from 'zod';
 import type { ImageFit, Normalisation } from '../data/index.ts';
 import { NotFiniteError } from './step.ts';
@@ -111,6 +111,33 @@ export function readCheckpointInfo(folder: string): StoredCheckpointInfo {
 }
 
 /**
+ * Reads the tensors of one module of a checkpoint; whoever asks releases them.
+ *
+ * @throws {CheckpointError} when the module's file is missing or is not the one that was written; SafetensorsError when it
+ *   cannot be read.
+ */
+export function readModuleTensors(
+  folder: string,
+  info: StoredCheckpointInfo,
+  name: string,
+): Map<string, Tensor> {
+  const file = `${name}.safetensors`;
+  const path = join(folder, file);
+  if (!existsSync(path)) {
+    throw new CheckpointError(
+      `The checkpoint in ${folder} has no ${file}. It belongs to another recipe, or a file was deleted; use the recipe.yaml beside it.`,
+    );
+  }
+  const { tensors } = loadTensors(path);
+  // After reading, which says more exactly what is wrong with a file that was cut off.
+  if (digest(path) === info.sha256[file]) return tensors;
+  for (const tensor of tensors.values()) tensor.dispose();
+  throw new CheckpointError(
+    `${path} is not the file that was written: its SHA-256 differs from the one in ${infoFile}. It was damaged or changed; restore it from a copy, or train again.`,
+  );
+}
+
+/**
  * Copies a checkpoint's tensors into modules.
  *
  * @throws {CheckpointError} when a module's file is missing, is not the one that was written, or does not fit;
@@ -118,26 +145,13 @@ export function readCheckpointInfo(folder: string): StoredCheckpointInfo {
  */
 export function loadModules(folder: string, info: StoredCheckpointInfo, modules: NamedModules): void {
   for (const [name, module] of modules) {
-    const file = `${name}.safetensors`;
-    const path = join(folder, file);
-    if (!existsSync(path)) {
-      throw new CheckpointError(
-        `The checkpoint in ${folder} has no ${file}. It belongs to another recipe, or a file was deleted; use the recipe.yaml beside it.`,
-      );
-    }
-    const { tensors } = loadTensors(path);
+    const tensors = readModuleTensors(folder, info, name);
     try {
-      // After reading, which says more exactly what is wrong with a file that was cut off.
-      if (digest(path) !== info.sha256[file]) {
-        throw new CheckpointError(
-          `${path} is not the file that was written: its SHA-256 differs from the one in ${infoFile}. It was damaged or changed; restore it from a copy, or train again.`,
-        );
-      }
       module.loadStateDict(tensors);
     } catch (error) {
       if (!(error instanceof nn.StateDictError)) throw error;
       throw new CheckpointError(
-        `${path} does not fit the recipe of its run: ${misfits(error)}. Use the recipe.yaml and checkpoint.json that were written with it.`,
+        `${join(folder, name)}.safetensors does not fit the recipe of its run: ${misfits(error)}. Use the recipe.yaml and checkpoint.json that were written with it.`,
         { cause: error },
       );
     } finally {

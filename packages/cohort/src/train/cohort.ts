@@ -4,11 +4,17 @@ import { hashKeys, RANDOM_PURPOSE } from '../data/random.ts';
 import { createMethod, type Method } from '../methods/index.ts';
 import { Branches, createNetwork, Peers, type Network, type Topology } from '../models/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
+import { networkNames } from './networkNames.ts';
+import { describePretrained, loadPretrained } from './pretrained.ts';
+
+export { networkNames };
 
 /** The images that a cohort is built for. */
 export interface CohortInput {
   readonly classes: number;
   readonly channels: number;
+  /** Names of the classes, where they are known: a classifier for other ones is not taken over. */
+  readonly classNames?: readonly string[];
 }
 
 /** Networks and method, at work together. */
@@ -20,16 +26,21 @@ export interface Cohort {
 }
 
 /**
- * Builds the cohort of a recipe. The networks' first weights depend on seed and place only, not on the method.
+ * Builds the cohort of a recipe. The networks' first weights depend on seed and place only, not on the method, or are those
+ * that the recipe names.
  *
  * @param trainingLabels of the images that it will be trained on, by index
+ * @param tell is told in words of weights that were loaded
+ * @throws {WeightsError} and the errors of files for weights that cannot be read or do not fit
  */
 export function createCohort(
   recipe: ResolvedRecipe,
   input: CohortInput,
   trainingLabels: ArrayLike<number>,
+  tell: (message: string) => void = () => undefined,
 ): Cohort {
   const networks = createNetworks(recipe, input);
+  loadNetworks(recipe, input, networks, tell);
   const generator = new Generator(hashKeys(RANDOM_PURPOSE.method, recipe.seed));
   const topology = createTopology(recipe, networks);
   const method = createMethod(recipe.method, {
@@ -60,14 +71,29 @@ export function createNetworks(recipe: ResolvedRecipe, input: CohortInput): Netw
   });
 }
 
-/** Names for tables and files: `resnet8-1`, `resnet8-2`, `resnet20`. */
-export function networkNames(recipe: ResolvedRecipe): string[] {
-  const models = recipe.networks.map(({ model }) => model);
-  return models.map((model, index) => {
-    const isSingle = models.indexOf(model) === models.lastIndexOf(model);
-    const number = models.slice(0, index + 1).filter((other) => other === model).length;
-    return isSingle ? model : `${model}-${number}`;
-  });
+/** Weights that the recipe names, into the networks that they are named for. */
+function loadNetworks(
+  recipe: ResolvedRecipe,
+  input: CohortInput,
+  networks: readonly Network[],
+  tell: (message: string) => void,
+): void {
+  const names = networkNames(recipe);
+  for (const [index, { model, weights }] of recipe.networks.entries()) {
+    const network = networks[index];
+    if (weights === null || network === undefined) continue;
+    const ordinal = recipe.networks.slice(0, index).filter((other) => other.model === model).length;
+    const loaded = loadPretrained(network, { ...input, path: weights, model, ordinal });
+    tell(describePretrained(names[index] ?? model, loaded));
+  }
+  if (
+    recipe.topology.name === 'branches' &&
+    recipe.networks.slice(1).some(({ weights }) => weights !== null)
+  ) {
+    tell(
+      `the shared trunk is that of ${names[0] ?? 'the first network'}; other networks take only their own stages`,
+    );
+  }
 }
 
 /** Networks with the names of their files in a checkpoint. */

@@ -65,6 +65,19 @@ export class ConsoleReporter implements Reporter {
     this.#aroundLiveRows(() => this.#options.warnings.write(`${label} ${text}\n`));
   }
 
+  progress(text: string): void {
+    if (this.#options.quiet === true) return;
+    const now = this.#options.now();
+    if (this.#isLive) {
+      if (now - this.#drawnAt < REDRAW_MS) return;
+      this.#draw([text]);
+      this.#drawnAt = now;
+    } else if (now - this.#plainLineAt >= SIGN_OF_LIFE_MS) {
+      this.#writeLine([text]);
+      this.#plainLineAt = now;
+    }
+  }
+
   epochStart(event: EpochStartEvent): void {
     if (event.epoch === 1) this.#accuracies = [];
     this.#plainLineAt = this.#options.now();

@@ -58,6 +58,8 @@ export interface Reporter {
   message(text: string): void;
   /** Something that may need the user to act. */
   warning(text: string): void;
+  /** What is under way outside of training, in a few words: redrawn in place where that is possible. */
+  progress?(text: string): void;
   epochStart(event: EpochStartEvent): void;
   step(event: StepEvent): void;
   epochEnd(event: EpochEndEvent): void;

@@ -66,8 +66,11 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   const { dataset, normalisation } = data;
   const cohort = createCohort(
     recipe,
-    { classes: dataset.classes.length, channels: dataset.channels },
+    { classes: dataset.classes.length, channels: dataset.channels, classNames: dataset.classes },
     dataset.train.labels,
+    (text) => {
+      options.reporter.message(text);
+    },
   );
   const { notice = null } = cohort.method;
   if (notice !== null) options.reporter.message(notice);
@@ -86,7 +89,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   const run = createRun({
     root: recipe.runs,
     name: recipe.name,
-    recipe: stringifyRecipe(withAbsolutePath(recipe)),
+    recipe: stringifyRecipe(withAbsolutePaths(recipe)),
     environment: describeMachine(engineInfo()),
     command: options.command,
   });
@@ -139,10 +142,11 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   }
 }
 
-/** The recipe as a later evaluation can use it from any folder: the path of its data counts from the current one. */
-function withAbsolutePath(recipe: ResolvedRecipe): ResolvedRecipe {
-  const { path } = recipe.data;
-  return path === null ? recipe : { ...recipe, data: { ...recipe.data, path: resolve(path) } };
+/** The recipe as it can be used from any folder: its paths of data and weights count from the current one. */
+function withAbsolutePaths(recipe: ResolvedRecipe): ResolvedRecipe {
+  const absolute = (path: string | null): string | null => (path === null ? null : resolve(path));
+  const networks = recipe.networks.map((network) => ({ ...network, weights: absolute(network.weights) }));
+  return { ...recipe, data: { ...recipe.data, path: absolute(recipe.data.path) }, networks };
 }
 
 /** The loop's optimizer and the method's own, with the names of their files in a checkpoint. */

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FASHION_MNIST_SYSTEM_FOLDER } from './fashionMnist.ts';
-import { datasetNames, loadDataset } from './registry.ts';
-import { dataErrorOf, idxBytes, temporaryFolder, writeMnistFiles } from './testing.ts';
+import { datasetNames, loadDataset } from '../registry.ts';
+import { dataErrorOf, idxBytes, temporaryFolder, writeMnistFiles } from '../testing.ts';
 
 let folder = temporaryFolder();
 beforeEach(() => {
@@ -46,7 +46,7 @@ describe('fashion-mnist', () => {
     expect(error.kind).toBe('missing');
     expect(error.message).toBe(
       `loading fashion-mnist: expected file train-images-idx3-ubyte.gz or train-images-idx3-ubyte, got none in ${folder.path}. ` +
-        'Install it (apt-get install dataset-fashion-mnist) or say where the four files are: data.path=FOLDER.',
+        'Install it (apt-get install dataset-fashion-mnist), or fetch it: cohort data fetch fashion-mnist. Or say where the files are: data.path=FOLDER.',
     );
     writeMnistFiles(folder.path, { trainCount: 10, testCount: 10, compressed: true });
     rmSync(join(folder.path, 't10k-labels-idx1-ubyte.gz'));
@@ -123,7 +123,7 @@ describe('registry', () => {
   );
 
   it('suggests nothing for a name that is far from all', async () => {
-    const error = await dataErrorOf(() => loadDataset('satellites'));
-    expect(error.message).toContain("got 'satellites'. Set data.dataset to one of these.");
+    const error = await dataErrorOf(() => loadDataset('photographs'));
+    expect(error.message).toContain("got 'photographs'. Set data.dataset to one of these.");
   });
 });

@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { DataError } from './errors.ts';
+import { DataError } from '../errors.ts';
 import { readIdx } from './idx.ts';
-import { dataErrorOf, idxBytes, temporaryFolder } from './testing.ts';
+import { dataErrorOf, idxBytes, temporaryFolder } from '../testing.ts';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

@@ -1,8 +1,8 @@
 /** Reads IDX files, the format of MNIST and its kin (big-endian magic, sizes, unsigned bytes), plain or gzip, trusting no header. */
 import { constants, gunzip, gunzipSync } from 'node:zlib';
 import { promisify } from 'node:util';
-import { DataError, errorCode, errorText } from './errors.ts';
-import { readDataFile } from './readFile.ts';
+import { DataError, errorCode, errorText } from '../errors.ts';
+import { readDataFile } from '../readFile.ts';
 
 /** An IDX file's content: its sizes and its bytes in row-major order. */
 export interface IdxArray {
@@ -12,8 +12,8 @@ export interface IdxArray {
 
 /** What {@link readIdx} insists on. */
 export interface IdxOptions {
-  /** 3 for a stack of images, 1 for labels. */
-  dimensions: 1 | 3;
+  /** 3 for a stack of grey images, 4 for one with channels, 1 for labels. */
+  dimensions: 1 | 3 | 4;
   /** A header that promises more is refused before anything of that size is allocated. */
   maximumBytes?: number;
   /** What to do when the file is missing. */
@@ -100,7 +100,7 @@ function parseHeader(start: Buffer, dimensions: number, path: string): number[] 
   if (foundDimensions !== dimensions) {
     throw new DataError('format', {
       operation,
-      expected: dimensions === 3 ? '3 dimensions (images)' : `${dimensions} dimension (labels)`,
+      expected: dimensions === 1 ? '1 dimension (labels)' : `${dimensions} dimensions (images)`,
       received: `${foundDimensions} (magic 0x${hex(magic, 8)})`,
       remedy: 'Images and labels may have been swapped: check the file names.',
       path,

@@ -1,0 +1,73 @@
+/** `cohort data list` and `check` tell what is there and how it differs from what was published. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkDataset } from './checkDataset.ts';
+import { listDatasets } from './listDatasets.ts';
+import { datasetNames } from './registry.ts';
+import { dataErrorOf, idxBytes, temporaryFolder, writeMnistFiles } from './testing.ts';
+
+let folder = temporaryFolder();
+beforeEach(() => {
+  folder.remove();
+  folder = temporaryFolder();
+});
+afterEach(() => {
+  folder.remove();
+});
+
+describe('checkDataset', () => {
+  it('counts the images of every class and tells what is not as published', async () => {
+    writeMnistFiles(folder.path, { trainCount: 25, testCount: 10, compressed: false });
+    const check = await checkDataset('mnist', { path: folder.path });
+    expect(check).toMatchObject({ path: folder.path, shape: { channels: 1, height: 28, width: 28 } });
+    expect(check.train).toEqual({ count: 25, perClass: [3, 3, 3, 3, 3, 2, 2, 2, 2, 2] });
+    expect(check.test.count).toBe(10);
+    expect(check.normalisation.mean[0]).toBeCloseTo(0.5, 1);
+    expect(check.problems).toEqual([
+      '25 training images, where the dataset as published has 60000.',
+      '10 test images, where the dataset as published has 10000.',
+    ]);
+  });
+
+  it('names classes without images', async () => {
+    writeMnistFiles(folder.path, { trainCount: 20, testCount: 10, compressed: false });
+    writeFileSync(join(folder.path, 't10k-labels-idx1-ubyte'), idxBytes([10], new Uint8Array(10).fill(3)));
+    const { problems } = await checkDataset('mnist', { path: folder.path });
+    expect(problems.at(-1)).toBe('No test images of 9 classes (0, 1, 2, 4, 5, ...).');
+  });
+
+  it('fails where files cannot be used at all', async () => {
+    const error = await dataErrorOf(() => checkDataset('cifar10', { path: folder.path }));
+    expect(error.kind).toBe('missing');
+    expect((await dataErrorOf(() => checkDataset('cifar-10'))).message).toContain('Did you mean cifar10?');
+  });
+});
+
+describe('listDatasets', () => {
+  it('says where files are, from the first place that has any', async () => {
+    const environment = {
+      COHORT_DATA: join(folder.path, 'data'),
+      XDG_CACHE_HOME: join(folder.path, 'cache'),
+    };
+    const pathOf = async (name: string) =>
+      (await listDatasets({ environment })).find((listing) => listing.name === name)?.path;
+    expect(await pathOf('cifar10')).toBeNull();
+    const cached = join(folder.path, 'cache', 'cohort', 'cifar10');
+    mkdirSync(cached, { recursive: true });
+    writeFileSync(join(cached, 'cifar-10-python.tar.gz'), '');
+    expect(await pathOf('cifar10')).toBe(join(cached, 'cifar-10-python.tar.gz'));
+    const given = join(folder.path, 'data', 'cifar10');
+    mkdirSync(given, { recursive: true });
+    writeFileSync(join(given, 'data_batch_1.bin'), '');
+    expect(await pathOf('cifar10')).toBe(given);
+  });
+
+  it('lists what has files of its own', async () => {
+    const listed = (await listDatasets()).map(({ name }) => name);
+    expect(listed).toEqual(
+      expect.arrayContaining(['cifar10', 'emoji', 'fashion-mnist', 'stl10', 'tiny-imagenet']),
+    );
+    expect(datasetNames()).toEqual(expect.arrayContaining(listed));
+  });
+});

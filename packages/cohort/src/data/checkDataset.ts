@@ -1,0 +1,84 @@
+/** Loads a whole dataset and compares it with what is known about it: `cohort data check`. */
+import type { DatasetOptions, ImageDataset, ImageShape } from './dataset.ts';
+import { checkSplit } from './dataset.ts';
+import type { Normalisation } from './normalisation.ts';
+import { splitStatistics } from './normalisation.ts';
+import type { ImagePixels } from './pixelSource.ts';
+import { datasetEntry } from './registry.ts';
+
+/** How many images a split has, in all and of each class. */
+export interface SplitCounts {
+  readonly count: number;
+  /** In the order of the classes. */
+  readonly perClass: readonly number[];
+}
+
+/** What {@link checkDataset} found. */
+export interface DatasetCheck {
+  readonly name: string;
+  /** What was read; null where the dataset does not say. */
+  readonly path: string | null;
+  readonly shape: ImageShape;
+  readonly classes: readonly string[];
+  readonly train: SplitCounts;
+  readonly test: SplitCounts;
+  /** Of the training images. */
+  readonly normalisation: Normalisation;
+  /** What differs from the dataset as published, in sentences; empty when nothing does. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * Loads a dataset, which checks its files, shapes and labels, and counts.
+ * @throws whatever its loader throws: files that cannot be used at all are no finding but a failure.
+ */
+export async function checkDataset(name: string, options: DatasetOptions = {}): Promise<DatasetCheck> {
+  const entry = datasetEntry(name);
+  const dataset = await entry.load(options);
+  const { channels, height, width, classes } = dataset;
+  const shape = { channels, height, width };
+  for (const split of ['train', 'test'] as const) {
+    const { images, labels, count } = dataset[split];
+    // A source has made its labels itself.
+    if (!(images instanceof Uint8Array)) continue;
+    checkSplit({ images, labels, count }, shape, classes.length, `the ${split} split of ${name}`);
+  }
+  const train = countLabels(dataset, 'train');
+  const test = countLabels(dataset, 'test');
+  const normalisation = splitStatistics(dataset.train, shape);
+  dataset.dispose?.();
+  return {
+    name,
+    path: (await entry.find?.(options)) ?? options.path ?? null,
+    shape,
+    classes,
+    train,
+    test,
+    normalisation,
+    problems: [
+      ...compare('training images', train.count, entry.about?.trainImages),
+      ...compare('test images', test.count, entry.about?.testImages),
+      ...compare('classes', classes.length, entry.about?.classes),
+      ...emptyClasses('training', train, classes),
+      ...emptyClasses('test', test, classes),
+    ],
+  };
+}
+
+function countLabels(dataset: ImageDataset<ImagePixels>, split: 'train' | 'test'): SplitCounts {
+  const perClass = new Array<number>(dataset.classes.length).fill(0);
+  for (const label of dataset[split].labels) perClass[label] = (perClass[label] ?? 0) + 1;
+  return { count: dataset[split].count, perClass };
+}
+
+function compare(what: string, found: number, published: number | undefined): string[] {
+  if (published === undefined || found === published) return [];
+  return [`${found} ${what}, where the dataset as published has ${published}.`];
+}
+
+function emptyClasses(split: string, { perClass }: SplitCounts, classes: readonly string[]): string[] {
+  const empty = classes.filter((_, label) => perClass[label] === 0);
+  if (empty.length === 0) return [];
+  const named = empty.slice(0, 5).join(', ');
+  return [`No ${split} images of ${empty.length} classes (${named}${empty.length > 5 ? ', ...' : ''}).`];
+}

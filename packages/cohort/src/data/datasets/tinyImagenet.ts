@@ -1,0 +1,198 @@
+/** Tiny ImageNet (Stanford's CS231n, 2015): 110,000 colour pictures of 64x64 in 200 classes, from its folder of JPEG files. */
+import { readdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { DatasetAbout } from '../about.ts';
+import { howToGet } from '../about.ts';
+import type { DatasetEntry, ImageDataset, ImageSplit } from '../dataset.ts';
+import { checkSplit, imageBytes } from '../dataset.ts';
+import { decodeImage } from '../decodeImage.ts';
+import { DataError } from '../errors.ts';
+import { datasetPlaces, exists } from '../places.ts';
+import { readDataFile } from '../readFile.ts';
+
+const SHAPE = { channels: 3, height: 64, width: 64 } as const;
+const FOLDER = 'tiny-imagenet-200';
+
+const about: DatasetAbout = {
+  title: 'Tiny ImageNet',
+  licence: 'pictures from ImageNet, for research',
+  homepage: 'http://cs231n.stanford.edu/',
+  classes: 200,
+  shape: SHAPE,
+  trainImages: 100_000,
+  testImages: 10_000,
+  folder: 'tiny-imagenet',
+  origin: {
+    kind: 'download',
+    files: [
+      {
+        name: `${FOLDER}.zip`,
+        urls: [`http://cs231n.stanford.edu/${FOLDER}.zip`],
+        checksum: { algorithm: 'md5', value: '90528d7ca1a48142e341f4ef8d21d0de' },
+        megabytes: 248,
+      },
+    ],
+    // The 10,000 pictures under test/ have no labels.
+    unpack: (member) => /^tiny-imagenet-200\/((?!test\/).+)$/.exec(member)?.[1] ?? null,
+  },
+};
+
+/** A picture's file and class. */
+interface Labelled {
+  readonly path: string;
+  readonly label: number;
+}
+
+/**
+ * Tiny ImageNet. Its test pictures have no published labels, so `test` is its validation split, as in the papers. Classes
+ * are in the order of their WordNet numbers. Decoded, it takes 1.35 GB of memory.
+ */
+export const tinyImagenet: DatasetEntry = {
+  name: 'tiny-imagenet',
+  about,
+  find: async (options) => (await findRoot(datasetPlaces(about.folder, options))) ?? null,
+  load: async (options): Promise<ImageDataset> => {
+    const places = datasetPlaces(about.folder, options);
+    const root = await findRoot(places);
+    if (root === undefined) {
+      throw new DataError('missing', {
+        operation: 'loading tiny-imagenet',
+        expected: `wnids.txt and the folders train and val (also in ${FOLDER}/)`,
+        received: `none in ${places.join(', ')}`,
+        remedy: howToGet('tiny-imagenet', about),
+      });
+    }
+    const numbers = await readClassNumbers(root);
+    return {
+      name: 'tiny-imagenet',
+      classes: await classNames(root, numbers),
+      ...SHAPE,
+      train: await decodeAll(await trainPictures(root, numbers), numbers.length, join(root, 'train')),
+      test: await decodeAll(await validationPictures(root, numbers), numbers.length, join(root, 'val')),
+    };
+  },
+};
+
+async function findRoot(places: readonly string[]): Promise<string | undefined> {
+  for (const place of places) {
+    for (const root of [place, join(place, FOLDER)]) if (await exists(join(root, 'wnids.txt'))) return root;
+  }
+  return undefined;
+}
+
+/** The classes' WordNet numbers, `n01443537` and so on, sorted. */
+async function readClassNumbers(root: string): Promise<string[]> {
+  const path = join(root, 'wnids.txt');
+  const numbers = (await readText(path)).split(/\s+/).filter((line) => line !== '');
+  const wrong = numbers.find((number) => !/^n\d{8}$/.test(number));
+  if (wrong === undefined && new Set(numbers).size === numbers.length && numbers.length >= 2)
+    return numbers.sort();
+  throw new DataError('format', {
+    operation: `reading ${path}`,
+    expected: 'two or more different WordNet numbers such as n01443537, one a line',
+    received: wrong === undefined ? `${numbers.length} lines with repetitions` : `'${wrong}'`,
+    remedy: howToGet('tiny-imagenet', about),
+    path,
+  });
+}
+
+/** The first name that words.txt gives a class; its number where that is missing or not unique. */
+async function classNames(root: string, numbers: readonly string[]): Promise<string[]> {
+  const path = join(root, 'words.txt');
+  const lines = (await exists(path)) ? (await readText(path)).split(/\r?\n/) : [];
+  const names = new Map(
+    lines.map((line): [string, string] => {
+      const [number = '', words = ''] = line.split('\t');
+      return [number, words.split(',')[0]?.trim() ?? ''];
+    }),
+  );
+  const named = numbers.map((number) => names.get(number) ?? '');
+  return named.map((name, label) => {
+    const isUnique = name !== '' && named.indexOf(name) === named.lastIndexOf(name);
+    return isUnique ? name : (numbers[label] ?? '');
+  });
+}
+
+async function trainPictures(root: string, numbers: readonly string[]): Promise<Labelled[]> {
+  const perClass = await Promise.all(
+    numbers.map(async (number, label): Promise<Labelled[]> => {
+      const folder = join(root, 'train', number, 'images');
+      return (await listImages(folder)).map((name) => ({ path: join(folder, name), label }));
+    }),
+  );
+  return perClass.flat();
+}
+
+async function listImages(folder: string): Promise<string[]> {
+  try {
+    // Sorted, since file systems list in any order: images would else have other indices on another machine.
+    const names = (await readdir(folder)).filter((name) => /\.jpe?g$/i.test(name)).sort();
+    if (names.length > 0) return names;
+  } catch (error) {
+    throw missingPictures(folder, 'no such folder', error);
+  }
+  throw missingPictures(folder, 'none', undefined);
+}
+
+function missingPictures(folder: string, received: string, cause: unknown): DataError {
+  return new DataError('missing', {
+    operation: 'loading tiny-imagenet',
+    expected: `JPEG files in ${folder}`,
+    received,
+    remedy: howToGet('tiny-imagenet', about),
+    path: folder,
+    cause,
+  });
+}
+
+/** Lines of val_annotations.txt: file, WordNet number, and a bounding box that is not needed. */
+async function validationPictures(root: string, numbers: readonly string[]): Promise<Labelled[]> {
+  const path = join(root, 'val', 'val_annotations.txt');
+  const labels = new Map(numbers.map((number, label) => [number, label]));
+  const lines = (await readText(path)).split(/\r?\n/).filter((line) => line.trim() !== '');
+  return lines.map((line, index) => {
+    const [name = '', number = ''] = line.split('\t');
+    const label = labels.get(number);
+    if (label === undefined || name === '' || /[\\/]/.test(name)) {
+      throw new DataError(label === undefined ? 'label' : 'format', {
+        operation: `reading ${path}, line ${index + 1}`,
+        expected: 'a file name, a tab and one of the numbers of wnids.txt',
+        received: `'${line.slice(0, 80)}'`,
+        remedy: 'The annotations do not belong to these classes: fetch them again.',
+        path,
+      });
+    }
+    return { path: join(root, 'val', 'images', name), label };
+  });
+}
+
+/** Decodes pictures side by side, as many at once as there are cores. */
+async function decodeAll(
+  pictures: readonly Labelled[],
+  classCount: number,
+  source: string,
+): Promise<ImageSplit> {
+  const size = imageBytes(SHAPE);
+  const images = new Uint8Array(pictures.length * size); // [N, 3, 64, 64]
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let index = next++; index < pictures.length; index = next++) {
+      const picture = pictures[index];
+      if (picture !== undefined) images.set(await decodeImage(picture.path, SHAPE), index * size);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  const split = { images, labels: Int32Array.from(pictures, ({ label }) => label), count: pictures.length };
+  checkSplit(split, SHAPE, classCount, source);
+  return split;
+}
+
+async function readText(path: string): Promise<string> {
+  const content = await readDataFile(path, {
+    operation: 'reading',
+    maximumBytes: 64 * 1024 * 1024,
+    remedyWhenMissing: howToGet('tiny-imagenet', about),
+  });
+  return content.toString('utf8');
+}
