@@ -54,7 +54,7 @@ describe('proposeRecipe', () => {
     ],
   ])('follows size and number: %j', (changes, expected) => {
     const { recipe } = proposeRecipe(survey(changes));
-    expect(recipe.networks).toEqual([{ model: expected.model }, { model: expected.model }]);
+    expect(recipe.networks.map(({ model }) => model)).toEqual([expected.model, expected.model]);
     expect(recipe.train.epochs).toBe(expected.epochs);
     expect(recipe.data.imageSize).toBe(expected.imageSize);
   });

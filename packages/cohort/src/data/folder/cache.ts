@@ -4,12 +4,12 @@
  */
 import { randomBytes, createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import type { ImageShape } from '../dataset.ts';
 import { imageBytes } from '../dataset.ts';
 import { DataError, errorText } from '../errors.ts';
+import { cacheFolder, type Variables } from '../places.ts';
 
 const indexFile = 'index.json';
 const pixelFile = 'pixels.u8';
@@ -40,12 +40,9 @@ export interface OpenCache {
   readonly pixelPath: string;
 }
 
-type Variables = Readonly<Record<string, string | undefined>>;
-
 /** `$XDG_CACHE_HOME/cohort/images`, or in `~/.cache`. */
 export function imageCacheFolder(environment: Variables = process.env): string {
-  const { XDG_CACHE_HOME: given = '' } = environment;
-  return join(given === '' ? join(homedir(), '.cache') : given, 'cohort', 'images');
+  return join(cacheFolder(environment), 'images');
 }
 
 /** The folder of one cache: the images' own name for people, and a hash of where they are and what is made of them. */

@@ -1,8 +1,8 @@
 /** Lists ImageNet (ILSVRC 2012): `train/<wnid>/`, and `val/` in folders too, or flat with a file that says which class each is. */
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DataError } from '../errors.ts';
 import { completeListing, countOf, naturalOrder, type ImageListing, type ListedImage } from './listing.ts';
+import { exists } from '../places.ts';
 import { readText } from './table.ts';
 import { FolderWalker } from './walk.ts';
 
@@ -170,13 +170,4 @@ async function firstExisting(folders: readonly string[], names: readonly string[
     for (const name of names) if (await exists(join(folder, name))) return join(folder, name);
   }
   return null;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
 }
