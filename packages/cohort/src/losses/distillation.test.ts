@@ -1,6 +1,6 @@
 import { backward, Generator, grad, ops, tensor, type Tensor } from '@cohort/torch';
 import { describe, expect, it } from 'vitest';
-import { classification, logitDistillation, rampUp, softDivergence } from './index.ts';
+import { classification, logitDistillation, rampUp, softDivergence, targetDistillation } from './index.ts';
 
 function logSoftmax(row: readonly number[]): number[] {
   const total = row.reduce((sum, value) => sum + Math.exp(value), 0);
@@ -65,6 +65,19 @@ describe('logitDistillation', () => {
     const generator = new Generator(3);
     const logits = ops.randn([4, 5], { generator });
     expect(logitDistillation([logits, logits, logits], 3).item()).toBeCloseTo(0, 6);
+  });
+});
+
+describe('logitDistillation to the last network alone', () => {
+  it('is the last summand of the whole, and passes no gradient to the others', () => {
+    const generator = new Generator(4);
+    const logits = [0, 1, 2].map(() => ops.randn([4, 5], { generator }));
+    for (const each of logits) each.requiresGrad = true;
+    const last = logitDistillation(logits, 3, 'last');
+    const ensemble = ops.stack(logits, 0).mean([0]);
+    expect(last.item()).toBeCloseTo(targetDistillation(logits.slice(-1), [ensemble], 3).item(), 6);
+    backward(last);
+    expect(logits.map(({ grad }) => grad === null)).toEqual([true, true, false]);
   });
 });
 

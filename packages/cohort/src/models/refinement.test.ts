@@ -120,6 +120,59 @@ describe.each(shallow)('%s', (name) => {
   });
 });
 
+describe('short branches', () => {
+  const generator = new Generator(0);
+  const create = (name: string): Network => createNetwork(name, { classes: 5, channels: 3, generator });
+
+  it.each([
+    'resnet20',
+    'resnet110',
+    'wrn-16-2',
+    'vgg16-bn',
+    'shufflenetv2-0.5x',
+    'mobilenetv2',
+    'imagenet-resnet18',
+  ])('of %s have one block in place of every later stage, and end as wide', (name) => {
+    const network = create(name);
+    const [full, short] = (['full', 'short'] as const).map(
+      (depth) => new RefinementBranches(network, generator, depth),
+    );
+    expect(short?.parameterCount()).toBeLessThan(full?.parameterCount() ?? 0);
+    const stages = network.stageModules.length;
+    expect(short?.branches.map((branch) => branch.stages.layers.length)).toEqual(
+      Array.from({ length: stages - 1 }, (_, stage) => stages - 1 - stage),
+    );
+    const size = network.totalStride * 2;
+    const outputs = noGrad(() => short?.call(network.callWithStages(goldenImages(1, [2, 3, size, size]))));
+    expect(outputs?.embeddings.map(({ shape }) => shape[1])).toEqual(
+      Array(stages).fill(network.embeddingSize),
+    );
+  });
+
+  it('have the parameters of the published form for ImageNet: a block of each later stage, and a classifier', () => {
+    const short = new RefinementBranches(create('imagenet-resnet18'), generator, 'short');
+    const block = (from: number, to: number): number => 9 * from * to + 9 * to * to + from * to + 6 * to;
+    const [b2, b3, b4] = [block(64, 128), block(128, 256), block(256, 512)] as const;
+    expect(short.parameterCount()).toBe(b2 + 2 * b3 + 3 * b4 + 3 * (512 * 5 + 5));
+  });
+
+  it('are the usual ones where strides divide the image by 32', () => {
+    const count = (name: string, depth: 'auto' | 'full' | 'short'): number =>
+      new RefinementBranches(create(name), generator, depth).parameterCount();
+    expect(count('imagenet-resnet18', 'auto')).toBe(count('imagenet-resnet18', 'short'));
+    expect(count('resnet20', 'auto')).toBe(count('resnet20', 'full'));
+  });
+
+  it.each(['densenet-40-12', 'hcgnet-a1'])(
+    'do not exist for %s, whose widths add up block by block',
+    (name) => {
+      expect(() => new RefinementBranches(create(name), generator, 'short')).toThrow(
+        /has no short stages, .* Set method\.refinement to full/,
+      );
+    },
+  );
+});
+
 it('refuses an output without the feature maps', () => {
   const { network, branches } = build('resnet8', 5);
   expect(() => branches.call(network.call(goldenImages(1, [2, 3, 32, 32])))).toThrow(

@@ -32,6 +32,7 @@ export function findInconsistencies(recipe: unknown): Inconsistency[] {
     ...checkTopology(recipe),
     ...checkPath(recipe),
     ...checkBatchSize(recipe),
+    ...checkOuterBatch(recipe),
     ...checkValidationImages(recipe),
     ...checkSampler(recipe),
     ...checkAugmentation(recipe),
@@ -77,6 +78,16 @@ function checkBatchSize(recipe: unknown): Inconsistency[] {
   if (batchSize === undefined || trainImages == null || batchSize <= trainImages) return [];
   const message = `expected at most data.trainImages (${trainImages}), since a batch cannot hold more images than there are, came ${batchSize}`;
   return [{ path: ['train', 'batchSize'], message }];
+}
+
+function checkOuterBatch(recipe: unknown): Inconsistency[] {
+  const { batchSize } = soundParts(trainSchema, valueAt(recipe, ['train']));
+  const { trainImages } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  const wantsOther = valueAt(recipe, ['method', 'meta', 'outerBatch']) === 'other';
+  if (!wantsOther || batchSize === undefined || trainImages == null || 2 * batchSize <= trainImages)
+    return [];
+  const message = `expected same where an epoch has one batch, since there are no other images (data.trainImages is ${trainImages} and train.batchSize ${batchSize}), came other`;
+  return [{ path: ['method', 'meta', 'outerBatch'], message }];
 }
 
 function checkValidationImages(recipe: unknown): Inconsistency[] {

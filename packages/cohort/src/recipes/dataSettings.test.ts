@@ -1,32 +1,9 @@
 /** Settings of data in recipes: defaults of what is switched on, what does not go together, and what is warned of. */
 import { describe, expect, it } from 'vitest';
 import { recipeAdvice } from './advice.ts';
-import { RecipeError } from './errors.ts';
+import { minimal, problemsOf } from './testing.ts';
 import type { RecipeInput } from './schema.ts';
 import { resolveRecipe } from './validate.ts';
-
-const minimal: RecipeInput = {
-  name: 'small',
-  data: { dataset: 'fashion-mnist' },
-  networks: [{ model: 'resnet8' }, { model: 'resnet20' }],
-  method: { name: 'mcl' },
-  train: { epochs: 10 },
-};
-
-function errorOf(action: () => unknown): RecipeError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof RecipeError) return error;
-    throw error;
-  }
-  throw new Error('expected a RecipeError, nothing was thrown');
-}
-
-/** Every problem as `path: message`. */
-function problemsOf(data: unknown): string[] {
-  return errorOf(() => resolveRecipe(data)).problems.map(({ path, message }) => `${path}: ${message}`);
-}
 
 describe('data settings that are right', () => {
   it('spells out the defaults of every augmentation and sampler that is switched on', () => {

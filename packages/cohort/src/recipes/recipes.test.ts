@@ -1,33 +1,9 @@
 /** Tests of the schema: every default is spelled out, every wrong setting is told at once with its place. */
 import { describe, expect, it } from 'vitest';
 import { architectureNames } from '../models/names.ts';
-import { RecipeError } from './errors.ts';
 import { parseRecipe, stringifyRecipe } from './load.ts';
-import type { RecipeInput } from './schema.ts';
+import { errorOf, minimal, problemsOf } from './testing.ts';
 import { resolveRecipe } from './validate.ts';
-
-const minimal: RecipeInput = {
-  name: 'small',
-  data: { dataset: 'fashion-mnist' },
-  networks: [{ model: 'resnet8' }, { model: 'resnet20' }],
-  method: { name: 'mcl' },
-  train: { epochs: 10 },
-};
-
-function errorOf(action: () => unknown): RecipeError {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof RecipeError) return error;
-    throw error;
-  }
-  throw new Error('expected a RecipeError, nothing was thrown');
-}
-
-/** Every problem as `path: message`. */
-function problemsOf(data: unknown): string[] {
-  return errorOf(() => resolveRecipe(data)).problems.map(({ path, message }) => `${path}: ${message}`);
-}
 
 describe('a recipe that is right', () => {
   it('has every default spelled out', () => {

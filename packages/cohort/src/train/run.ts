@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { createRun, type RunWriter } from '@cohort/runs';
 import { engineInfo, seedDefaultGenerator, type nn, type optim } from '@cohort/torch';
+import { DataError } from '../data/index.ts';
 import type { CohortScore, Score } from '../evaluate/accuracy.ts';
 import { recipeAdvice, stringifyRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import {
@@ -86,6 +87,14 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   const validation =
     dataset.validation === undefined ? null : createEvaluationLoader(recipe, data, 'validation');
   const test = createEvaluationLoader(recipe, data, 'test');
+  if (training.batchCount < 2 && cohort.method.wantsOtherBatch?.(0) === true) {
+    throw new DataError('argument', {
+      operation: 'setting up meta steps',
+      expected: 'two or more batches an epoch for an outer batch of other images',
+      received: `${training.batchCount} of ${recipe.train.batchSize} images`,
+      remedy: 'Set method.meta.outerBatch to same, or lower train.batchSize.',
+    });
+  }
   const run = createRun({
     root: recipe.runs,
     name: recipe.name,

@@ -1,0 +1,106 @@
+/** Settings of methods and topology in recipes: published defaults, and what is refused by name before any training. */
+import { describe, expect, it } from 'vitest';
+import { minimal, problemsOf } from './testing.ts';
+import { resolveRecipe } from './validate.ts';
+
+const methodProblems = (method: object): string[] => problemsOf({ ...minimal, method });
+
+describe('method settings', () => {
+  it('of l-mcl are the published ones by default', () => {
+    const { method } = resolveRecipe({ ...minimal, method: { name: 'l-mcl' } });
+    expect(method).toEqual({
+      name: 'l-mcl',
+      weights: { vcl: 0.1, icl: 0.1, softVcl: 1, softIcl: 1, logit: 1 },
+      temperature: 0.1,
+      distillationTemperature: 3,
+      embeddingSize: 128,
+      rampUpEpochs: 0,
+      refinement: 'auto',
+      meta: {
+        intervalSteps: 50,
+        innerSteps: 2,
+        learningRate: null,
+        momentum: 0.9,
+        weightDecay: 0.0005,
+        outerBatch: 'same',
+      },
+    });
+  });
+
+  it('may switch the meta step off', () => {
+    expect(resolveRecipe({ ...minimal, method: { name: 'l-mcl', meta: null } }).method).toMatchObject({
+      meta: null,
+    });
+  });
+
+  it.each([
+    [{ name: 'mcl', temperature: 0 }, 'method.temperature: expected a number above 0'],
+    [{ name: 'mcl', temperature: -1 }, 'method.temperature: expected a number above 0'],
+    [
+      { name: 'l-mcl', distillationTemperature: Infinity },
+      'method.distillationTemperature: expected a number above 0',
+    ],
+    [{ name: 'mcl', weights: { softVcl: NaN } }, 'method.weights.softVcl: expected a number of at least 0'],
+    [{ name: 'l-mcl', weights: { icl: -0.1 } }, 'method.weights.icl: expected a number of at least 0'],
+    [
+      { name: 'l-mcl', meta: { intervalSteps: 0 } },
+      'method.meta.intervalSteps: expected a whole number of at least 1',
+    ],
+    [
+      { name: 'l-mcl', meta: { innerSteps: 0 } },
+      'method.meta.innerSteps: expected a whole number of at least 1',
+    ],
+    [{ name: 'l-mcl', meta: { learningRate: 0 } }, 'method.meta.learningRate: expected a number above 0'],
+    [{ name: 'l-mcl', meta: { outerBatch: 'next' } }, 'method.meta.outerBatch: expected one of same, other'],
+    [{ name: 'l-mcl', refinement: 'long' }, 'method.refinement: expected one of auto, full, short'],
+    [{ name: 'mcl', logitStudents: 'first' }, 'method.logitStudents: expected one of all, last'],
+    [{ name: 'mcl', rampUpEpochs: 0.5 }, 'method.rampUpEpochs: expected a whole number of at least 0'],
+  ])('refuse %j', (method, message) => {
+    const [problem, ...others] = methodProblems(method);
+    expect(problem).toContain(message);
+    expect(others).toEqual([]);
+  });
+
+  it('refuse an outer batch of other images where an epoch has only one batch', () => {
+    const recipe = {
+      ...minimal,
+      data: { dataset: 'fashion-mnist', trainImages: 100 },
+      method: { name: 'l-mcl', meta: { outerBatch: 'other' } },
+    };
+    expect(problemsOf(recipe)).toEqual([
+      'method.meta.outerBatch: expected same where an epoch has one batch, since there are no other images (data.trainImages is 100 and train.batchSize 64), came other',
+    ]);
+  });
+});
+
+describe('topology', () => {
+  const branches = { name: 'branches' };
+
+  it('is peers by default, and branches share one stage beside the stem unless told', () => {
+    expect(resolveRecipe(minimal).topology).toEqual({ name: 'peers' });
+    const networks = [{ model: 'resnet8' }, { model: 'resnet8' }];
+    expect(resolveRecipe({ ...minimal, networks, topology: branches }).topology).toEqual({
+      name: 'branches',
+      sharedStages: 1,
+    });
+  });
+
+  it('refuses branches of different models, or of one network', () => {
+    expect(problemsOf({ ...minimal, topology: branches })).toEqual([
+      'networks.1.model: expected resnet8 as in networks.0, since topology branches shares layers, came resnet20; use topology peers for different models',
+    ]);
+    const alone = { ...minimal, networks: [{ model: 'resnet8' }], method: { name: 'independent' } };
+    expect(problemsOf({ ...alone, topology: branches })).toEqual([
+      'networks: expected at least 2 networks, since branches share a trunk, came 1',
+    ]);
+  });
+
+  it('refuses another name, and settings of the other topology', () => {
+    expect(problemsOf({ ...minimal, topology: { name: 'branch' } })).toEqual([
+      'topology.name: expected one of peers, branches, came "branch"; did you mean branches?',
+    ]);
+    expect(problemsOf({ ...minimal, topology: { name: 'peers', sharedStages: 1 } })[0]).toMatch(
+      /^topology\.sharedStages: sharedStages belongs to branches, not to peers/,
+    );
+  });
+});
