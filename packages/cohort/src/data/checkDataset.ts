@@ -1,5 +1,5 @@
 /** Loads a whole dataset and compares it with what is known about it: `cohort data check`. */
-import type { DatasetOptions, ImageDataset, ImageShape } from './dataset.ts';
+import type { DatasetOptions, ImageDataset, ImageShape, LoadingReporter } from './dataset.ts';
 import { checkSplit } from './dataset.ts';
 import type { Normalisation } from './normalisation.ts';
 import { splitStatistics } from './normalisation.ts';
@@ -34,7 +34,13 @@ export interface DatasetCheck {
  */
 export async function checkDataset(name: string, options: DatasetOptions = {}): Promise<DatasetCheck> {
   const entry = datasetEntry(name);
-  const dataset = await entry.load(options);
+  const warnings: string[] = [];
+  const reporter: LoadingReporter = {
+    message: () => undefined,
+    // Broken files, images in two splits: what a folder's loader warns of is what a check is for.
+    warning: (text) => warnings.push(text),
+  };
+  const dataset = await entry.load({ reporter, ...options });
   const { channels, height, width, classes } = dataset;
   const shape = { channels, height, width };
   for (const split of ['train', 'test'] as const) {
@@ -56,6 +62,7 @@ export async function checkDataset(name: string, options: DatasetOptions = {}): 
     test,
     normalisation,
     problems: [
+      ...warnings,
       ...compare('training images', train.count, entry.about?.trainImages),
       ...compare('test images', test.count, entry.about?.testImages),
       ...compare('classes', classes.length, entry.about?.classes),
