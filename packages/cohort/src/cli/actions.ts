@@ -3,6 +3,7 @@ import type { CommandActions } from './contracts.ts';
 
 /** The real work behind every command. */
 export const commandActions: CommandActions = {
+  surveyImages: async (...given) => (await import('../data/folder/survey.ts')).surveyImages(...given),
   trainRun: async (...given) => (await import('../train/run.ts')).trainRun(...given),
   evaluateRun: async (...given) => (await import('../evaluate/evaluateRun.ts')).evaluateRun(...given),
   predictRun: async (...given) => (await import('../evaluate/predictRun.ts')).predictRun(...given),

@@ -2,6 +2,7 @@
 import type { DatasetCheck } from '../data/checkDataset.ts';
 import type { FetchResult } from '../data/fetch/fetchDataset.ts';
 import type { DatasetListing } from '../data/listDatasets.ts';
+import type { ImageSurvey } from '../data/folder/survey.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../evaluate/doctor.ts';
 import type { EvaluateOptions, EvaluateResult } from '../evaluate/evaluateRun.ts';
@@ -21,6 +22,7 @@ export interface CallOptions {
 
 /** Every call that a command makes, loaded only when the command runs: the engine takes a while. */
 export interface CommandActions {
+  readonly surveyImages: (path: string, options: CallOptions) => Promise<ImageSurvey>;
   readonly trainRun: (recipe: ResolvedRecipe, options: TrainOptions) => Promise<TrainResult>;
   readonly evaluateRun: (runPath: string, options: EvaluateOptions) => Promise<EvaluateResult>;
   readonly predictRun: (

@@ -9,6 +9,10 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
     'cohort train my.yaml train.epochs=20 networks.0.model=resnet20',
     'a recipe of your own, two settings changed',
   ],
+  [
+    'cohort train ./photos',
+    'a folder of images, one sub-folder a class: a recipe is proposed, shown and trained',
+  ],
   ["cohort train my.yaml 'method={ name: independent }'", 'a whole section replaced'],
   ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
   ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],

@@ -69,6 +69,7 @@ async function run(
     exit: (code) => exits.push(code),
     recipesFolder,
     actions: {
+      surveyImages: unexpected,
       trainRun: unexpected,
       evaluateRun: unexpected,
       predictRun: unexpected,

@@ -6,6 +6,7 @@ import { runCommand, shellCommand, withCommonOptions } from './command.ts';
 import type { TrainResult } from '../train/run.ts';
 import type { CliEnvironment } from './environment.ts';
 import { EXIT_CODES } from './failures.ts';
+import { recipeOf, type RecipeOptions } from './recipeArgument.ts';
 import { formatTable } from './table.ts';
 
 /** Adds the command. */
@@ -16,14 +17,19 @@ export function addTrainCommand(
   setExitCode: (code: number) => void,
 ): void {
   withCommonOptions(program.command('train'))
-    .description('train the cohort of a recipe and write a run folder')
-    .argument('<recipe>', 'name of a recipe in the recipes folder, or path of a YAML file')
+    .description(
+      'train the cohort of a recipe, or one proposed for a folder of images, and write a run folder',
+    )
+    .argument(
+      '<recipe>',
+      'name of a recipe, path of a YAML file, folder of images (one sub-folder a class), or CSV',
+    )
     .argument('[overrides...]', 'settings to change, as key=value with dotted paths and YAML values')
-    .action(async (recipe: string, overrides: string[], options: CommonOptions) => {
+    .option('--strict', 'refuse broken image files instead of leaving them out')
+    .option('--save-recipe <file>', 'also write the recipe to a new file')
+    .action(async (recipe: string, overrides: string[], options: CommonOptions & RecipeOptions) => {
       const exitCode = await runCommand(environment, options, async (call) => {
-        const { loadRecipe } = await import('../recipes/load.ts');
-        const { recipesFolder } = environment;
-        const resolved = loadRecipe(recipe, overrides, { recipesFolder });
+        const resolved = await recipeOf(recipe, overrides, options, environment, call);
         const command = shellCommand(['cohort', ...argv]);
         const result = await environment.actions.trainRun(resolved, { ...call, command });
         const isInterrupted = result.status === 'interrupted';

@@ -1,6 +1,7 @@
-/** The shape that every image dataset takes in memory, so that loaders, samplers and training need to know only one. */
+/** The shape that every image dataset takes, so that loaders, samplers and training need to know only one. */
 import type { DatasetAbout } from './about.ts';
 import { DataError } from './errors.ts';
+import type { ImagePixels } from './pixelSource.ts';
 
 /** Height, width and channels of every image of a dataset. */
 export interface ImageShape {
@@ -10,42 +11,71 @@ export interface ImageShape {
 }
 
 /** Images with their labels. */
-export interface ImageSplit {
+export interface ImageSplit<Pixels extends ImagePixels = Uint8Array> {
   /** Raw pixels 0 to 255, `[N, C, H, W]`. */
-  readonly images: Uint8Array;
+  readonly images: Pixels;
   /** Index into the dataset's classes, `[N]`. */
   readonly labels: Uint8Array | Int32Array;
   /** N. */
   readonly count: number;
 }
 
-/** A labelled image dataset with its two splits. */
-export interface ImageDataset extends ImageShape {
+/** How an image is brought to the size of all: stretched, or kept in proportion with what stands out cut off. */
+export type ImageFit = 'fill' | 'cover';
+
+/** A labelled image dataset with its splits. */
+export interface ImageDataset<Pixels extends ImagePixels = Uint8Array> extends ImageShape {
   readonly name: string;
   /** Class names in the order of the labels. */
   readonly classes: readonly string[];
-  readonly train: ImageSplit;
-  readonly test: ImageSplit;
+  readonly train: ImageSplit<Pixels>;
+  readonly test: ImageSplit<Pixels>;
   /** Images to choose by, where the dataset has such a split or one was made. */
-  readonly validation?: ImageSplit;
+  readonly validation?: ImageSplit<Pixels>;
+  /** How images were resized, so that prediction does the same; stretched where it is absent. */
+  readonly fit?: ImageFit;
+  /** Releases what the splits hold outside of JavaScript's memory. */
+  readonly dispose?: () => void;
+}
+
+/** Where decoded images are kept: see `data.cache` in the recipe. */
+export type CacheMode = 'auto' | 'memory' | 'disk' | 'none';
+
+/** Who is told what was found while loading. */
+export interface LoadingReporter {
+  message(text: string): void;
+  warning(text: string): void;
 }
 
 /** What a dataset's loader may be told. */
 export interface DatasetOptions {
   /** Folder of the dataset's files; null or absent means its usual places. */
   path?: string | null;
+  /** Height and width that images of any size are brought to; null or absent: decided from the images. */
+  imageSize?: number | null;
+  /** Side in pixels of the images that the networks were designed for, which guides that decision; 32 unless given. */
+  designSize?: number;
+  cache?: CacheMode;
+  /** Refuses broken files instead of leaving them out. */
+  strict?: boolean;
+  reporter?: LoadingReporter;
+  signal?: AbortSignal;
+  /** Most bytes of decoded images that `auto` holds in memory; a quarter of what is free unless given. */
+  memoryBytes?: number;
   /** Environment variables to look in; `process.env` unless given. */
   environment?: Readonly<Record<string, string | undefined>>;
 }
 
 /** One dataset the registry knows. */
-export interface DatasetEntry {
+export interface DatasetEntry<Pixels extends ImagePixels = Uint8Array> {
   readonly name: string;
   /** Licence, size and origin; absent for what has none of its own, such as the user's folder. */
   readonly about?: DatasetAbout;
   /** Folder or archive that {@link load} would read, without reading it; null where there is none. */
   readonly find?: (options: DatasetOptions) => Promise<string | null>;
-  readonly load: (options: DatasetOptions) => Promise<ImageDataset>;
+  /** True where `path` must be given, since it has no usual place. */
+  readonly needsPath?: boolean;
+  readonly load: (options: DatasetOptions) => Promise<ImageDataset<Pixels>>;
 }
 
 /** Bytes of one image of this shape. */

@@ -45,6 +45,8 @@ export class DataError extends Error {
   override readonly name = 'DataError';
   readonly kind: DataErrorKind;
   readonly path: string | undefined;
+  /** What is wrong, in a few words, for lists of many files. */
+  readonly reason: string;
 
   constructor(kind: DataErrorKind, details: DataErrorDetails) {
     const { operation, expected, received, remedy, path, cause } = details;
@@ -54,6 +56,7 @@ export class DataError extends Error {
     );
     this.kind = kind;
     this.path = path;
+    this.reason = kind === 'tooLarge' ? `too large (expected ${expected})` : received;
   }
 }
 

@@ -2,6 +2,7 @@
 import type { ImageShape, ImageSplit } from './dataset.ts';
 import { imageBytes } from './dataset.ts';
 import { DataError } from './errors.ts';
+import type { ImagePixels } from './pixelSource.ts';
 
 /** What is taken from and divided by, per channel, after pixels were scaled to 0 to 1 (divided by 255). */
 export interface Normalisation {
@@ -43,4 +44,12 @@ export function channelStatistics(split: ImageSplit, shape: ImageShape): Normali
     return variance < 1e-12 ? 1 : Math.sqrt(variance) / 255;
   });
   return { mean, std };
+}
+
+/** The same for any split: a source has measured its pixels when it decoded them. */
+export function splitStatistics(split: ImageSplit<ImagePixels>, shape: ImageShape): Normalisation {
+  const { images, labels, count } = split;
+  return images instanceof Uint8Array
+    ? channelStatistics({ images, labels, count }, shape)
+    : images.statistics();
 }

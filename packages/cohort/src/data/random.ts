@@ -20,6 +20,7 @@ export const RANDOM_PURPOSE = {
   colourJitter: 11,
   erasing: 12,
   mixing: 13,
+  testSplit: 20,
 } as const;
 
 /** MurmurHash3's 32-bit finaliser: every input bit reaches every output bit. */

@@ -1,23 +1,27 @@
 /** The datasets by name: a new one is one file and one line in the list below. Imports no engine, so that recipe checks stay fast. */
 import type { DatasetEntry, DatasetOptions, ImageDataset } from './dataset.ts';
+import type { ImagePixels } from './pixelSource.ts';
 import { DataError } from './errors.ts';
 import { cifar10, cifar100, cifar100Coarse } from './datasets/cifar.ts';
 import { emoji } from './datasets/emoji.ts';
 import { emnist } from './datasets/emnist.ts';
 import { fashionMnist } from './datasets/fashionMnist.ts';
+import { folder, imagenet } from './folder/entries.ts';
 import { kmnist } from './datasets/kmnist.ts';
 import { mnist } from './datasets/mnist.ts';
 import { stl10 } from './datasets/stl10.ts';
 import { tinyImagenet } from './datasets/tinyImagenet.ts';
 import { nearestName } from '../nearestName.ts';
 
-const DATASETS: readonly DatasetEntry[] = [
+const DATASETS: readonly DatasetEntry<ImagePixels>[] = [
   cifar10,
   cifar100,
   cifar100Coarse,
   ...emnist,
   ...emoji,
   fashionMnist,
+  folder,
+  imagenet,
   kmnist,
   mnist,
   stl10,
@@ -29,8 +33,13 @@ export function datasetNames(): string[] {
   return DATASETS.map((entry) => entry.name).sort();
 }
 
+/** Names of the datasets that have no usual place and need `data.path`. */
+export function datasetsThatNeedPath(): string[] {
+  return DATASETS.filter((entry) => entry.needsPath === true).map((entry) => entry.name);
+}
+
 /** Every dataset, sorted by name. */
-export function datasetEntries(): DatasetEntry[] {
+export function datasetEntries(): DatasetEntry<ImagePixels>[] {
   return [...DATASETS].sort((left, right) => (left.name < right.name ? -1 : 1));
 }
 
@@ -38,7 +47,7 @@ export function datasetEntries(): DatasetEntry[] {
  * A dataset by name.
  * @throws {@link DataError} `unknownDataset` listing the names and the nearest.
  */
-export function datasetEntry(name: string): DatasetEntry {
+export function datasetEntry(name: string): DatasetEntry<ImagePixels> {
   const entry = DATASETS.find((candidate) => candidate.name === name);
   if (entry !== undefined) return entry;
   const nearest = nearestName(name, datasetNames());
@@ -54,6 +63,9 @@ export function datasetEntry(name: string): DatasetEntry {
  * Loads a dataset by name.
  * @throws {@link DataError} as {@link datasetEntry}, and whatever its loader throws.
  */
-export async function loadDataset(name: string, options: DatasetOptions = {}): Promise<ImageDataset> {
+export async function loadDataset(
+  name: string,
+  options: DatasetOptions = {},
+): Promise<ImageDataset<ImagePixels>> {
   return datasetEntry(name).load(options);
 }

@@ -2,6 +2,7 @@
 import type { ImageDataset, ImageShape, ImageSplit } from './dataset.ts';
 import { imageBytes } from './dataset.ts';
 import { DataError } from './errors.ts';
+import type { ImagePixels } from './pixelSource.ts';
 import { RANDOM_PURPOSE, shuffleInPlace } from './random.ts';
 
 /** What {@link stratifiedSubset} takes. */
@@ -20,12 +21,19 @@ export interface SubsetOptions {
 }
 
 /**
- * The split's images at `indices`, in that order, copied.
+ * The split's images at `indices`, in that order: copied where they lie in memory, a view of a source.
  * @throws {@link DataError} `argument` for an index outside of the split.
  */
-export function takeImages(split: ImageSplit, shape: ImageShape, indices: Int32Array): ImageSplit {
-  const size = imageBytes(shape);
-  const images = new Uint8Array(indices.length * size);
+export function takeImages<Pixels extends ImagePixels>(
+  split: ImageSplit<Pixels>,
+  shape: ImageShape,
+  indices: Int32Array,
+): ImageSplit<Pixels>;
+export function takeImages(
+  split: ImageSplit<ImagePixels>,
+  shape: ImageShape,
+  indices: Int32Array,
+): ImageSplit<ImagePixels> {
   const labels = new Int32Array(indices.length);
   for (const [row, index] of indices.entries()) {
     const label = split.labels[index];
@@ -37,10 +45,20 @@ export function takeImages(split: ImageSplit, shape: ImageShape, indices: Int32A
         remedy: 'Take indices of the same split.',
       });
     }
-    images.set(split.images.subarray(index * size, (index + 1) * size), row * size);
     labels[row] = label;
   }
-  return { images, labels, count: indices.length };
+  const { images } = split;
+  const taken =
+    images instanceof Uint8Array ? copyRows(images, imageBytes(shape), indices) : images.select(indices);
+  return { images: taken, labels, count: indices.length };
+}
+
+function copyRows(images: Uint8Array, size: number, indices: Int32Array): Uint8Array {
+  const rows = new Uint8Array(indices.length * size);
+  for (const [row, index] of indices.entries()) {
+    rows.set(images.subarray(index * size, (index + 1) * size), row * size);
+  }
+  return rows;
 }
 
 /**
@@ -76,11 +94,11 @@ export function stratifiedIndices(labels: Uint8Array | Int32Array, options: Subs
 }
 
 /** A stratified seeded subset of a split; `count` null keeps the split as it is. See {@link stratifiedIndices}. */
-export function stratifiedSubset(
-  split: ImageSplit,
+export function stratifiedSubset<Pixels extends ImagePixels>(
+  split: ImageSplit<Pixels>,
   dataset: Pick<ImageDataset, 'channels' | 'height' | 'width' | 'classes'>,
   options: { count: number | null; seed: number; setting?: string },
-): ImageSplit {
+): ImageSplit<Pixels> {
   if (options.count === null) return split;
   const indices = stratifiedIndices(split.labels, {
     classCount: dataset.classes.length,

@@ -3,10 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { ImageShape, ImageSplit } from './dataset.ts';
+import type { DatasetOptions, ImageDataset, ImageShape, ImageSplit } from './dataset.ts';
 import { imageBytes } from './dataset.ts';
 import { DataError } from './errors.ts';
+import type { ImagePixels } from './pixelSource.ts';
 import { hashKeys } from './random.ts';
+import { loadDataset } from './registry.ts';
 
 /** A new empty folder; `remove` deletes it with all it holds. */
 export function temporaryFolder(): { path: string; remove: () => void } {
@@ -69,4 +71,20 @@ export async function dataErrorOf(body: () => unknown): Promise<DataError> {
     throw error;
   }
   throw new Error('expected a DataError, but nothing was thrown');
+}
+
+/** Loads a dataset by name whose images come as one array. */
+export async function loadInMemory(name: string, options: DatasetOptions = {}): Promise<ImageDataset> {
+  const dataset = await loadDataset(name, options);
+  const inMemory = ({ images, labels, count }: ImageSplit<ImagePixels>): ImageSplit => {
+    if (images instanceof Uint8Array) return { images, labels, count };
+    throw new Error(`expected the images of ${name} in one array`);
+  };
+  const { validation, train, test, ...rest } = dataset;
+  return {
+    ...rest,
+    train: inMemory(train),
+    test: inMemory(test),
+    ...(validation === undefined ? {} : { validation: inMemory(validation) }),
+  };
 }

@@ -1,5 +1,6 @@
 /** Splits validation images off the training images, so that settings and epochs are never chosen on test images. */
 import type { ImageDataset, ImageSplit } from './dataset.ts';
+import type { ImagePixels } from './pixelSource.ts';
 import { RANDOM_PURPOSE } from './random.ts';
 import { stratifiedIndices, takeImages } from './subset.ts';
 
@@ -17,11 +18,11 @@ export interface ValidationOptions {
  *
  * @throws {@link DataError} `argument` for more images than can be spared, or fewer than one of every class.
  */
-export function splitValidation(
-  split: ImageSplit,
+export function splitValidation<Pixels extends ImagePixels>(
+  split: ImageSplit<Pixels>,
   dataset: Pick<ImageDataset, 'channels' | 'height' | 'width' | 'classes'>,
   options: ValidationOptions,
-): { train: ImageSplit; validation: ImageSplit } {
+): { train: ImageSplit<Pixels>; validation: ImageSplit<Pixels> } {
   const { images, seed } = options;
   const chosen = stratifiedIndices(split.labels, {
     count: images < 1 ? Math.round(images * split.count) : images,

@@ -58,6 +58,7 @@ export async function evaluateCohort(
   try {
     for (const network of networks) network.eval();
     for (let number = 0; number < loader.batchCount; number += 1) {
+      await loader.ready(0, number);
       noGrad(() => {
         scope(() => {
           const { images, labels } = loader.batch(0, number);

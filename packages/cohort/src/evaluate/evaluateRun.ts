@@ -1,9 +1,10 @@
 /** `cohort evaluate`: measures a finished run's networks on a split of its images, as the run itself would. */
 import { setImmediate } from 'node:timers/promises';
-import { createEvaluationLoader, loadRecipeData, type SplitName } from '../train/data.ts';
+import { DataError, type ImageShape } from '../data/index.ts';
+import { createEvaluationLoader, loadRecipeData, type RecipeData, type SplitName } from '../train/data.ts';
 import type { Reporter } from '../train/reporter.ts';
 import { evaluateCohort, type Score } from './accuracy.ts';
-import { loadRun } from './loadRun.ts';
+import { loadRun, type LoadedRun } from './loadRun.ts';
 
 /** How good a network or the ensemble is on a split. */
 export interface Evaluation extends Score {
@@ -30,7 +31,8 @@ export interface EvaluateOptions {
 export async function evaluateRun(runPath: string, options: EvaluateOptions): Promise<EvaluateResult> {
   const { split = 'test' } = options;
   const run = loadRun(runPath, options.reporter);
-  const data = await loadRecipeData(run.recipe);
+  const data = await loadRecipeData(run.recipe, options);
+  assertSameData(run, data);
   const { normalisation } = run.checkpoint;
   const loader = createEvaluationLoader(run.recipe, { ...data, normalisation }, split);
   try {
@@ -50,5 +52,35 @@ export async function evaluateRun(runPath: string, options: EvaluateOptions): Pr
   } finally {
     run.dispose();
     loader.dispose();
+    data.dataset.dispose?.();
   }
+}
+
+/** A folder may have changed since the run: other classes would give other labels the same numbers. */
+function assertSameData({ checkpoint }: LoadedRun, { dataset }: RecipeData): void {
+  const { channels, height, width, classes } = checkpoint;
+  const sizeOf = (shape: ImageShape): string => `${shape.height} x ${shape.width} x ${shape.channels}`;
+  const differences: [expected: string, received: string][] = [];
+  const missing = classes.filter((name) => !dataset.classes.includes(name));
+  const added = dataset.classes.filter((name) => !classes.includes(name));
+  if (missing.length + added.length > 0) {
+    differences.push([
+      `the ${classes.length} classes of the run`,
+      [
+        ...missing.slice(0, 3).map((name) => `none named '${name}'`),
+        ...added.slice(0, 3).map((name) => `a new one '${name}'`),
+      ].join(', '),
+    ]);
+  }
+  if (sizeOf(dataset) !== sizeOf({ channels, height, width })) {
+    differences.push([`images of ${sizeOf(checkpoint)}`, sizeOf(dataset)]);
+  }
+  const [first] = differences;
+  if (first === undefined) return;
+  throw new DataError('mismatch', {
+    operation: `measuring the run on ${dataset.name}`,
+    expected: first[0],
+    received: first[1],
+    remedy: 'The images have changed since the run was made: bring them back, or train again.',
+  });
 }

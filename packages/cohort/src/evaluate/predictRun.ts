@@ -44,7 +44,7 @@ export async function predictRun(
   const run = loadRun(runPath, options.reporter);
   const { checkpoint, networks, names } = run;
   const normaliser = new BatchNormaliser(checkpoint.normalisation);
-  const { channels, height, width, classes } = checkpoint;
+  const { channels, height, width, classes, fit = 'fill' } = checkpoint;
   try {
     // All are decoded first: one broken file is found before any work is shown.
     const decoded: Uint8Array[] = [];
@@ -52,7 +52,7 @@ export async function predictRun(
       options.signal.throwIfAborted();
       const paths = imagePaths.slice(start, start + DECODED_TOGETHER);
       decoded.push(
-        ...(await Promise.all(paths.map((path) => decodeImage(path, { channels, height, width })))),
+        ...(await Promise.all(paths.map((path) => decodeImage(path, { channels, height, width, fit })))),
       );
     }
     const predictions: Prediction[] = [];

@@ -32,3 +32,8 @@ export const architectureNames = [
 
 /** Name of an architecture. */
 export type ModelName = (typeof architectureNames)[number];
+
+/** Side of the square images that architectures were designed for; of several, the largest. */
+export function designSizeOf(models: readonly ModelName[]): 32 | 224 {
+  return models.some((model) => model.startsWith('imagenet-')) ? 224 : 32;
+}

@@ -1,6 +1,7 @@
 /** Rules between settings, which a schema of single settings cannot say; they run on whatever parts of a recipe are sound. */
 import * as z from 'zod';
 import { augmentationConflicts, augmentationSettings } from '../data/augment/settings.ts';
+import { datasetsThatNeedPath } from '../data/registry.ts';
 import { minimumNetworks } from '../methods/settings.ts';
 import type { PathSegment } from './describe.ts';
 import { valueAt } from './describe.ts';
@@ -29,6 +30,7 @@ export function findInconsistencies(recipe: unknown): Inconsistency[] {
   return [
     ...checkNetworks(recipe),
     ...checkTopology(recipe),
+    ...checkPath(recipe),
     ...checkBatchSize(recipe),
     ...checkOuterBatch(recipe),
     ...checkValidationImages(recipe),
@@ -61,6 +63,13 @@ function checkTopology(recipe: unknown): Inconsistency[] {
   if (odd < 0) return [];
   const message = `expected ${String(models[0])} as in networks.0, since topology branches shares layers, came ${String(models[odd])}; use topology peers for different models`;
   return [{ path: ['networks', odd, 'model'], message }];
+}
+
+function checkPath(recipe: unknown): Inconsistency[] {
+  const { dataset, path } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  if (dataset === undefined || path != null || !datasetsThatNeedPath().includes(dataset)) return [];
+  const message = `expected the path of the images, since dataset ${dataset} has no usual place, came nothing`;
+  return [{ path: ['data', 'path'], message }];
 }
 
 function checkBatchSize(recipe: unknown): Inconsistency[] {

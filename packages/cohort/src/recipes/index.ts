@@ -5,6 +5,8 @@ export type { RecipeProblem } from './errors.ts';
 export { recipeNames, recipesFolder } from './folder.ts';
 export { loadRecipe, parseRecipe, stringifyRecipe } from './load.ts';
 export type { LoadRecipeOptions } from './load.ts';
+export { proposeRecipe } from './propose.ts';
+export type { ProposedRecipe } from './propose.ts';
 export { recipeSchema } from './schema.ts';
 export type { OptimizerRecipe, RecipeInput, ResolvedRecipe, ScheduleRecipe } from './schema.ts';
 export { editDistance, nearestName } from '../nearestName.ts';

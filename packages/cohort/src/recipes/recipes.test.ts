@@ -13,6 +13,9 @@ describe('a recipe that is right', () => {
       data: {
         dataset: 'fashion-mnist',
         path: null,
+        imageSize: null,
+        cache: 'auto',
+        strict: false,
         validationImages: null,
         trainImages: null,
         testImages: null,

@@ -55,6 +55,12 @@ export const dataSchema = z.strictObject({
   dataset: z.enum(datasetNames()),
   /** Folder of the files, from the current folder; null means the dataset's usual places. */
   path: z.string().min(1).nullable().default(null),
+  /** Height and width that images of any size are brought to; null: decided from the images and the networks. */
+  imageSize: z.int().min(8).max(4096).nullable().default(null),
+  /** Where decoded images are kept: auto takes memory if they fit, else a file on disk; none decodes them in every epoch. */
+  cache: z.enum(['auto', 'memory', 'disk', 'none']).default('auto'),
+  /** Refuses broken image files instead of leaving them out. */
+  strict: z.boolean().default(false),
   /**
    * Images to choose by, split off the training images: how many, or their share where below 1; null means none. With
    * them, every evaluation is on them, and the test images are looked at once, at the end.

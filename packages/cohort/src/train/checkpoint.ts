@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadTensors, nn, saveTensors, scope, type optim, type Tensor } from '@cohort/torch';
 import * as z from 'zod';
-import type { Normalisation } from '../data/index.ts';
+import type { ImageFit, Normalisation } from '../data/index.ts';
 import { NotFiniteError } from './step.ts';
 
 /** What a checkpoint says beside its tensors. */
@@ -21,6 +21,8 @@ export interface CheckpointInfo {
   readonly width: number;
   /** What images were normalised with in training; prediction must do the same. */
   readonly normalisation: Normalisation;
+  /** How images of other sizes were brought to this one; prediction must do the same. */
+  readonly fit?: ImageFit | undefined;
 }
 
 /** What `checkpoint.json` holds. */
@@ -46,6 +48,8 @@ const infoSchema = z.object({
   height: count,
   width: count,
   normalisation: z.object({ mean: z.array(z.number()), std: z.array(z.number()) }),
+  // Absent in checkpoints from before photos of any size could be trained on.
+  fit: z.enum(['fill', 'cover']).optional(),
   sha256: z.record(z.string(), z.string()),
 });
 

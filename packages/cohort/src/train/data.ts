@@ -1,20 +1,23 @@
 /** The images of a recipe: loaded, split, cut to its subsets, and handed out in batches for training and for measuring. */
 import {
   BatchLoader,
-  channelStatistics,
   DataError,
   loadDataset,
+  splitStatistics,
   splitValidation,
   stratifiedSubset,
+  type DatasetOptions,
   type ImageDataset,
+  type ImagePixels,
   type ImageSplit,
   type Normalisation,
 } from '../data/index.ts';
+import { designSizeOf } from '../models/names.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 
 /** Images of a recipe: the subsets that it asks for and what they are normalised with. */
 export interface RecipeData {
-  readonly dataset: ImageDataset;
+  readonly dataset: ImageDataset<ImagePixels>;
   readonly normalisation: Normalisation;
 }
 
@@ -31,19 +34,28 @@ const evaluationBatchSize = 250;
  * Loads the images of a recipe: validation images are split off the training images first, then the subsets are taken.
  * @throws {DataError} for missing or damaged files and subsets that are too large.
  */
-export async function loadRecipeData(recipe: ResolvedRecipe): Promise<RecipeData> {
-  const whole = withValidation(await loadDataset(recipe.data.dataset, { path: recipe.data.path }), recipe);
-  const subset = (split: 'train' | 'test'): ImageSplit => {
+export async function loadRecipeData(
+  recipe: ResolvedRecipe,
+  options: Pick<DatasetOptions, 'reporter' | 'signal'> = {},
+): Promise<RecipeData> {
+  const { path, imageSize, cache, strict } = recipe.data;
+  const designSize = designSizeOf(recipe.networks.map(({ model }) => model));
+  const settings = { path, imageSize, cache, strict, designSize };
+  const whole = withValidation(await loadDataset(recipe.data.dataset, { ...settings, ...options }), recipe);
+  const subset = (split: 'train' | 'test'): ImageSplit<ImagePixels> => {
     const setting = `${split}Images` as const;
     const options = { count: recipe.data[setting], seed: recipe.seed, setting: `data.${setting}` };
     return stratifiedSubset(whole[split], whole, options);
   };
-  const dataset: ImageDataset = { ...whole, train: subset('train'), test: subset('test') };
-  return { dataset, normalisation: channelStatistics(dataset.train, dataset) };
+  const dataset: ImageDataset<ImagePixels> = { ...whole, train: subset('train'), test: subset('test') };
+  return { dataset, normalisation: splitStatistics(dataset.train, dataset) };
 }
 
 /** A dataset's own validation images serve as they are; `data.validationImages` takes others from the training images. */
-function withValidation(dataset: ImageDataset, { data, seed }: ResolvedRecipe): ImageDataset {
+function withValidation(
+  dataset: ImageDataset<ImagePixels>,
+  { data, seed }: ResolvedRecipe,
+): ImageDataset<ImagePixels> {
   if (data.validationImages === null) return dataset;
   return { ...dataset, ...splitValidation(dataset.train, dataset, { images: data.validationImages, seed }) };
 }

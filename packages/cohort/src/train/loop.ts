@@ -182,6 +182,8 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
     await setImmediate();
     if (signal.aborted) return null;
     const startedAt = performance.now();
+    const wantsOther = cohort.method.wantsOtherBatch?.(clock.steps) === true;
+    await training.ready(epoch, number, wantsOther ? [otherNumber(training, number)] : []);
     optimizer.learningRate = schedule(epoch + number / training.batchCount);
     const where = `in epoch ${epoch + 1}, step ${clock.steps + 1}`;
     const values = scope(() => {
@@ -218,8 +220,11 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
 
 /** A batch half an epoch away: where every image comes once an epoch, none stands in both. */
 function otherBatch(training: BatchLoader, epoch: number, number: number): LabelledImages {
-  const { batchCount } = training;
-  return training.batch(epoch, (number + Math.floor(batchCount / 2)) % batchCount);
+  return training.batch(epoch, otherNumber(training, number));
+}
+
+function otherNumber({ batchCount }: BatchLoader, number: number): number {
+  return (number + Math.floor(batchCount / 2)) % batchCount;
 }
 
 interface EpochResult {

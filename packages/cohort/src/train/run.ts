@@ -51,7 +51,19 @@ export interface Accuracies {
 export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): Promise<TrainResult> {
   applyThreads(recipe, options.reporter);
   seedDefaultGenerator(recipe.seed);
-  const data = await loadRecipeData(recipe);
+  const dataWarnings: string[] = [];
+  const data = await loadRecipeData(recipe, {
+    signal: options.signal,
+    reporter: {
+      message: (text) => {
+        options.reporter.message(text);
+      },
+      warning: (text) => {
+        dataWarnings.push(text);
+        options.reporter.warning(text);
+      },
+    },
+  });
   const { dataset, normalisation } = data;
   const cohort = createCohort(
     recipe,
@@ -104,8 +116,10 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
       height: dataset.height,
       width: dataset.width,
       normalisation,
+      fit: dataset.fit ?? 'fill',
     }),
   );
+  for (const text of dataWarnings) recorder.warning(text);
   try {
     const outcome = await trainCohort({
       recipe,
@@ -133,6 +147,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
     training.dispose();
     validation?.dispose();
     test.dispose();
+    dataset.dispose?.();
   }
 }
 

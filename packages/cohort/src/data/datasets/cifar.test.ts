@@ -3,8 +3,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadDataset } from '../registry.ts';
-import { dataErrorOf, temporaryFolder } from '../testing.ts';
+
+import { dataErrorOf, loadInMemory, temporaryFolder } from '../testing.ts';
 import { cifarPickle, cifarRecords, madeUpBytes, tarBytes } from '../testingFormats.ts';
 
 let folder = temporaryFolder();
@@ -108,7 +108,7 @@ describe('cifar10', () => {
 
   for (const form of ['binary', 'python'] as const) {
     it.each(places)(`reads the ${form} form from %s`, async (_place, prepare) => {
-      const dataset = await loadDataset('cifar10', { path: prepare(form) });
+      const dataset = await loadInMemory('cifar10', { path: prepare(form) });
       expect(dataset).toMatchObject({ name: 'cifar10', channels: 3, height: 32, width: 32 });
       expect(dataset.classes[9]).toBe('truck');
       expect([dataset.train.count, dataset.test.count]).toEqual([5 * PER_FILE, PER_FILE]);
@@ -127,23 +127,23 @@ describe('cifar10', () => {
     const inData = join(folder.path, 'data', 'cifar10');
     const inCache = join(folder.path, 'cache', 'cohort', 'cifar10');
     write(inCache, cifar10Files('binary'));
-    expect((await loadDataset('cifar10', { environment })).test.count).toBe(PER_FILE);
+    expect((await loadInMemory('cifar10', { environment })).test.count).toBe(PER_FILE);
     write(inData, cifar10Files('binary'));
     rmSync(join(inData, 'data_batch_3.bin'));
-    const error = await dataErrorOf(() => loadDataset('cifar10', { environment }));
+    const error = await dataErrorOf(() => loadInMemory('cifar10', { environment }));
     expect(error.kind).toBe('missing');
     expect(error.path).toBe(join(inData, 'data_batch_3.bin'));
   });
 
   it('says what was looked for, where, and how to get it', async () => {
-    const error = await dataErrorOf(() => loadDataset('cifar10', { path: folder.path }));
+    const error = await dataErrorOf(() => loadInMemory('cifar10', { path: folder.path }));
     expect(error.kind).toBe('missing');
     expect(error.message).toBe(
       'loading cifar10: expected data_batch_1.bin to test_batch.bin (also in cifar-10-batches-bin/ or cifar-10-binary.tar.gz), ' +
         'or data_batch_1 to test_batch (also in cifar-10-batches-py/ or cifar-10-python.tar.gz), ' +
         `got none in ${folder.path} (an empty folder). Fetch it: cohort data fetch cifar10. Or say where the files are: data.path=FOLDER.`,
     );
-    const nowhere = await dataErrorOf(() => loadDataset('cifar10', { path: join(folder.path, 'no') }));
+    const nowhere = await dataErrorOf(() => loadInMemory('cifar10', { path: join(folder.path, 'no') }));
     expect(nowhere.message).toContain('(no such folder)');
   });
 
@@ -152,7 +152,7 @@ describe('cifar10', () => {
     write(folder.path, files);
     const path = join(folder.path, 'data_batch_2.bin');
     writeFileSync(path, files[1]?.content.subarray(0, 2 * 3073 + 100) ?? '');
-    const error = await dataErrorOf(() => loadDataset('cifar10', { path: folder.path }));
+    const error = await dataErrorOf(() => loadInMemory('cifar10', { path: folder.path }));
     expect(error.kind).toBe('truncated');
     expect(error.message).toContain(
       `reading CIFAR file ${path}: expected a multiple of 3073 bytes (1 of label and 3072 of picture), got 6246 bytes, 100 more than 2 pictures.`,
@@ -167,7 +167,7 @@ describe('cifar10', () => {
       path,
       form === 'binary' ? cifarRecords(pictures, [[3], [10]]) : cifarPickle(pictures, 'labels', [3, 10]),
     );
-    const error = await dataErrorOf(() => loadDataset('cifar10', { path: folder.path }));
+    const error = await dataErrorOf(() => loadInMemory('cifar10', { path: folder.path }));
     expect(error.kind).toBe('label');
     expect(error.message).toContain(
       `checking ${path}: expected labels from 0 to 9 (10 classes), got label 10 at position 1`,
@@ -177,7 +177,7 @@ describe('cifar10', () => {
   it('refuses pickles that want to call something, are cut off, or hold something else', async () => {
     write(folder.path, cifar10Files('python'));
     const path = join(folder.path, 'data_batch_1');
-    const load = () => dataErrorOf(() => loadDataset('cifar10', { path: folder.path }));
+    const load = () => dataErrorOf(() => loadInMemory('cifar10', { path: folder.path }));
     writeFileSync(path, Buffer.from('\x80\x02cos\nsystem\nU\x04true\x85R.', 'latin1'));
     const hostile = await load();
     expect(hostile.kind).toBe('format');
@@ -194,7 +194,7 @@ describe('cifar10', () => {
   it("refuses CIFAR-100's archive", async () => {
     const path = join(folder.path, 'cifar-100-binary.tar.gz');
     writeFileSync(path, pack('cifar-100-binary', cifar100Files('binary', 'fine')));
-    const error = await dataErrorOf(() => loadDataset('cifar10', { path }));
+    const error = await dataErrorOf(() => loadInMemory('cifar10', { path }));
     expect(error.kind).toBe('missing');
     expect(error.message).toContain("got none of them. This is not cifar10's archive.");
   });
@@ -203,12 +203,12 @@ describe('cifar10', () => {
 describe('cifar100', () => {
   it.each(['binary', 'python'] as const)('reads fine and coarse labels of the %s form', async (form) => {
     write(folder.path, cifar100Files(form, 'fine'));
-    const fine = await loadDataset('cifar100', { path: folder.path });
+    const fine = await loadInMemory('cifar100', { path: folder.path });
     expect(Array.from(fine.train.labels)).toEqual([99, 1, 50, 20]);
     expect([fine.classes.length, fine.classes[0], fine.classes[99]]).toEqual([100, 'apple', 'worm']);
     expect(Buffer.compare(fine.test.images, madeUpBytes(PER_FILE * 3072, 1))).toBe(0);
     write(folder.path, cifar100Files(form, 'coarse'));
-    const coarse = await loadDataset('cifar100-coarse', { path: folder.path });
+    const coarse = await loadInMemory('cifar100-coarse', { path: folder.path });
     expect(Array.from(coarse.train.labels)).toEqual([19, 0, 7, 3]);
     expect([coarse.classes.length, coarse.classes[19]]).toEqual([20, 'vehicles_2']);
   });

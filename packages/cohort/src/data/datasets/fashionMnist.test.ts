@@ -28,7 +28,7 @@ describe('fashion-mnist', () => {
     expect(dataset.classes[9]).toBe('Ankle boot');
     for (const split of ['train', 'test'] as const) {
       expect(dataset[split].count).toBe(written[split].count);
-      expect(Buffer.compare(dataset[split].images, written[split].images)).toBe(0);
+      expect(dataset[split].images).toEqual(written[split].images);
       expect(Array.from(dataset[split].labels)).toEqual(Array.from(written[split].labels));
     }
   });

@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { datasetEntries, loadDataset } from '../registry.ts';
-import { dataErrorOf, idxBytes, temporaryFolder, writeMnistFiles } from '../testing.ts';
+import { datasetEntries } from '../registry.ts';
+import { dataErrorOf, idxBytes, loadInMemory, temporaryFolder, writeMnistFiles } from '../testing.ts';
 import { madeUpBytes } from '../testingFormats.ts';
 
 let folder = temporaryFolder();
@@ -24,7 +24,7 @@ describe('mnist and kmnist', () => {
     const inside = join(folder.path, 'cohort', name);
     mkdirSync(inside, { recursive: true });
     const written = writeMnistFiles(inside, { trainCount: 20, testCount: 10, compressed: true });
-    const dataset = await loadDataset(name, { environment: { XDG_CACHE_HOME: folder.path } });
+    const dataset = await loadInMemory(name, { environment: { XDG_CACHE_HOME: folder.path } });
     expect(dataset.classes[9]).toBe(lastClass);
     expect(Buffer.compare(dataset.test.images, written.test.images)).toBe(0);
   });
@@ -51,7 +51,7 @@ describe('emnist', () => {
 
   it('turns the pictures upright', async () => {
     const stored = write('balanced', [0, 46, 10]);
-    const { train, classes } = await loadDataset('emnist', { path: folder.path });
+    const { train, classes } = await loadInMemory('emnist', { path: folder.path });
     expect(Array.from(train.labels, (label) => classes[label])).toEqual(['0', 't', 'A']);
     for (const [picture, row, column] of [
       [0, 0, 27],
@@ -65,17 +65,17 @@ describe('emnist', () => {
 
   it('counts letters from 1, and refuses what is not among them', async () => {
     write('letters', [1, 26]);
-    const { train, classes } = await loadDataset('emnist-letters', { path: folder.path });
+    const { train, classes } = await loadInMemory('emnist-letters', { path: folder.path });
     expect(Array.from(train.labels, (label) => classes[label])).toEqual(['A', 'Z']);
     write('letters', [0, 26]);
-    const error = await dataErrorOf(() => loadDataset('emnist-letters', { path: folder.path }));
+    const error = await dataErrorOf(() => loadInMemory('emnist-letters', { path: folder.path }));
     expect(error.kind).toBe('label');
     expect(error.message).toContain('got label -1 at position 0');
   });
 
   it('asks for the file of its own selection', async () => {
     write('balanced', [1]);
-    const error = await dataErrorOf(() => loadDataset('emnist-digits', { path: folder.path }));
+    const error = await dataErrorOf(() => loadInMemory('emnist-digits', { path: folder.path }));
     expect(error.message).toContain('expected file emnist-digits-train-images-idx3-ubyte.gz or');
     expect(error.message).toContain('Fetch it: cohort data fetch emnist-digits.');
   });

@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadDataset } from '../registry.ts';
-import { dataErrorOf, temporaryFolder } from '../testing.ts';
+
+import { dataErrorOf, loadInMemory, temporaryFolder } from '../testing.ts';
 import { madeUpBytes, tarBytes } from '../testingFormats.ts';
 
 const PICTURE = 3 * 96 * 96;
@@ -29,7 +29,7 @@ function write(): void {
   for (const { name, content } of files) writeFileSync(join(folder.path, name), content);
 }
 
-const load = () => loadDataset('stl10', { path: folder.path });
+const load = () => loadInMemory('stl10', { path: folder.path });
 
 describe('stl10', () => {
   it('stores rows where the file stores columns', async () => {

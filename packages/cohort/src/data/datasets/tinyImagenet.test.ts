@@ -3,8 +3,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { loadDataset } from '../registry.ts';
-import { dataErrorOf, temporaryFolder } from '../testing.ts';
+
+import { dataErrorOf, loadInMemory, temporaryFolder } from '../testing.ts';
 
 const COLOURS = { red: '#d02020', green: '#20d020', blue: '#2020d0' };
 const pictures = new Map<string, Buffer>();
@@ -47,7 +47,7 @@ function write(name: string, content: string | Buffer | undefined): void {
   writeFileSync(path, content ?? '');
 }
 
-const load = () => loadDataset('tiny-imagenet', { path: folder.path });
+const load = () => loadInMemory('tiny-imagenet', { path: folder.path });
 
 describe('tiny-imagenet', () => {
   it('takes its validation pictures for test, and classes in the order of their numbers', async () => {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ImageSplit } from '../dataset.ts';
 import { fetchDataset } from '../fetch/fetchDataset.ts';
-import { loadDataset } from '../registry.ts';
-import { dataErrorOf, temporaryFolder } from '../testing.ts';
+
+import { dataErrorOf, loadInMemory, temporaryFolder } from '../testing.ts';
 import type { IconSet } from './iconSets.ts';
 import { candidateNames, codePointKey, findPicture, iconName } from './iconSets.ts';
 import { renderSvg } from './make.ts';
@@ -217,7 +217,7 @@ describe('the dataset', () => {
     const result = await fetch('emoji');
     expect(result).toMatchObject({ status: 'fetched', files: 3, isAsDocumented: false });
     const [byEmoji, byStyle] = await Promise.all(
-      ['emoji', 'emoji-styles'].map((name) => loadDataset(name, { environment: environment() })),
+      ['emoji', 'emoji-styles'].map((name) => loadInMemory(name, { environment: environment() })),
     );
     // 19 emoji in 8 styles, less nine of the ten birds that the second set draws alike.
     expect((byEmoji?.train.count ?? 0) + (byEmoji?.test.count ?? 0)).toBe(19 * 8 - 9);
@@ -251,7 +251,7 @@ describe('the dataset', () => {
 
   it('labels every picture with its class', async () => {
     await fetch('emoji-64');
-    const { train, height } = await loadDataset('emoji-64', { environment: environment() });
+    const { train, height } = await loadInMemory('emoji-64', { environment: environment() });
     expect(height).toBe(64);
     for (const [index, colour] of colours(train, 64).entries()) {
       const emoji = Number(colour.split(' ')[1]);
@@ -272,7 +272,7 @@ describe('the dataset', () => {
 
   it('refuses pictures and a catalogue that do not belong together', async () => {
     const { folder: made } = await fetch('emoji');
-    const load = () => dataErrorOf(() => loadDataset('emoji', { path: made }));
+    const load = () => dataErrorOf(() => loadInMemory('emoji', { path: made }));
     const path = join(made, 'catalogue.json');
     const catalogue = JSON.parse(readFileSync(path, 'utf8')) as { pictures: number[][]; classes: string[] };
     writeFileSync(path, JSON.stringify({ ...catalogue, pictures: catalogue.pictures.slice(1) }));

@@ -1,0 +1,218 @@
+/** Loads a folder or table of images: looked at, decoded once to where it fits, broken files left out, split, and all of it told. */
+import { join } from 'node:path';
+import type { DatasetOptions, ImageDataset, ImageFit, ImageSplit } from '../dataset.ts';
+import { DataError } from '../errors.ts';
+import type { PixelSource } from '../pixelSource.ts';
+import { countOf, firstNames, type FoundImage, type ImageListing, type SplitName } from './listing.ts';
+import { listFolder } from './listFolder.ts';
+import { listImagenet } from './listImagenet.ts';
+import { listTable } from './listTable.ts';
+import { brokenError, brokenList, classCounts, describeDuplicates, type KnownImage } from './report.ts';
+import { chooseTestImages } from './split.ts';
+import { decodeListing, type StoredSet } from './store.ts';
+
+/** Proportions are kept: what photos show is seen as it is. */
+export const FOLDER_FIT: ImageFit = 'cover';
+
+/** Lists whatever `path` is: a folder, or a table (CSV) of images. */
+export function listImages(path: string, signal?: AbortSignal): Promise<ImageListing> {
+  return /\.[ct]sv$/i.test(path) ? listTable(path, signal) : listFolder(path, signal);
+}
+
+/** The dataset `folder`. @throws {@link DataError} for everything that is wrong with it. */
+export async function loadFolder(options: DatasetOptions): Promise<ImageDataset<PixelSource>> {
+  if (options.path == null) {
+    throw new DataError('missing', {
+      operation: 'loading a folder of images',
+      expected: 'the path of the folder or CSV file',
+      received: 'none',
+      remedy: 'Set data.path=FOLDER.',
+    });
+  }
+  return loadListing('folder', await listImages(options.path, options.signal), options);
+}
+
+/** The dataset `imagenet`, from `path`, or else from `$COHORT_DATA/imagenet`. @throws {@link DataError} */
+export async function loadImagenet(options: DatasetOptions): Promise<ImageDataset<PixelSource>> {
+  const { COHORT_DATA: data = '' } = options.environment ?? process.env;
+  const path = options.path ?? (data === '' ? null : join(data, 'imagenet'));
+  if (path === null) {
+    throw new DataError('missing', {
+      operation: 'loading imagenet',
+      expected: 'the folder that has train/ and val/',
+      received: 'none',
+      remedy: 'Set data.path=FOLDER, or put it at $COHORT_DATA/imagenet.',
+    });
+  }
+  return loadListing('imagenet', await listImagenet(path, options.signal), { ...options, path });
+}
+
+async function loadListing(
+  name: string,
+  listing: ImageListing,
+  options: DatasetOptions,
+): Promise<ImageDataset<PixelSource>> {
+  const { reporter, strict = false } = options;
+  for (const notice of listing.notices) reporter?.message(`${listing.source}: ${notice}`);
+  const stored = await decodeListing(listing, FOLDER_FIT, options);
+  try {
+    const broken = [
+      ...listing.broken,
+      ...[...stored.broken]
+        .sort(([left], [right]) => left - right)
+        .map(([index, reason]) => ({ name: listing.images[index]?.name ?? '', reason })),
+    ];
+    if (broken.length > 0) {
+      if (strict) throw brokenError(listing.source, broken);
+      reporter?.warning(`${countOf(broken.length, 'broken file')} left out:\n${brokenList(broken)}`);
+    }
+    const dataset = splitUp(name, listing, stored, options);
+    return { ...dataset, dispose: stored.dispose };
+  } catch (error) {
+    stored.dispose();
+    throw error;
+  }
+}
+
+/** One usable image, with its place in the stored set. */
+interface Usable {
+  readonly image: FoundImage;
+  readonly index: number;
+  readonly pixelDigest: string;
+  readonly bytesDigest: string;
+}
+
+function splitUp(
+  name: string,
+  listing: ImageListing,
+  stored: StoredSet,
+  options: DatasetOptions,
+): ImageDataset<PixelSource> {
+  const { source } = listing;
+  const { reporter } = options;
+  const usable = listing.images.flatMap((image, index): Usable[] => {
+    const pixelDigest = stored.pixelDigests[index];
+    if (pixelDigest == null || stored.broken.has(index)) return [];
+    return [{ image, index, pixelDigest, bytesDigest: stored.bytesDigests[index] ?? '' }];
+  });
+  const present = new Set(usable.map(({ image }) => image.className));
+  const classes = listing.classes.filter((className) => present.has(className));
+  const lost = listing.classes.filter((className) => !present.has(className));
+  if (lost.length > 0) reporter?.warning(`no image of these classes can be read: ${firstNames(lost)}`);
+  requireClasses(source, classes);
+  const labelOf = new Map(classes.map((className, label) => [className, label]));
+  const labels = usable.map(({ image }) => labelOf.get(image.className) ?? 0);
+  const splits = assignSplits(usable, labels, reporter);
+  const known = usable.map(({ image, pixelDigest, bytesDigest }, row): KnownImage => ({
+    name: image.name,
+    className: image.className,
+    split: splits[row] ?? 'train',
+    pixelDigest,
+    bytesDigest,
+  }));
+  const { leaks, others } = describeDuplicates(known);
+  for (const text of leaks) reporter?.warning(text);
+  for (const text of others) reporter?.message(text);
+  const make = (split: SplitName): ImageSplit<PixelSource> => {
+    const chosen = [...usable.keys()].filter((row) => splits[row] === split);
+    return {
+      images: stored.pixels.select(Int32Array.from(chosen, (row) => usable[row]?.index ?? 0)),
+      labels: Int32Array.from(chosen, (row) => labels[row] ?? 0),
+      count: chosen.length,
+    };
+  };
+  const [train, validation, test] = [make('train'), make('validation'), make('test')];
+  checkSplits(source, classes, { train, validation, test }, reporter);
+  const { channels, height, width } = stored.shape;
+  const counts = [
+    countOf(train.count, 'training image'),
+    ...(validation.count > 0 ? [countOf(validation.count, 'validation image')] : []),
+    countOf(test.count, 'test image'),
+  ];
+  reporter?.message(
+    `${source}: ${counts.join(', ')} of ${classes.length} classes (${classCounts(classes, labels)}), as ${height} x ${width} ${channels === 1 ? 'grey' : 'colour'}`,
+  );
+  return {
+    name,
+    classes,
+    channels,
+    height,
+    width,
+    fit: FOLDER_FIT,
+    train,
+    test,
+    ...(validation.count > 0 ? { validation } : {}),
+  };
+}
+
+/** The split of each image: what its folder or row says, with test images split off where none are named. */
+function assignSplits(
+  usable: readonly Usable[],
+  labels: readonly number[],
+  reporter: DatasetOptions['reporter'],
+): SplitName[] {
+  const given = usable.map(({ image }): SplitName => image.split ?? 'train');
+  if (given.includes('test')) return given;
+  const rows = [...given.keys()].filter((row) => given[row] === 'train');
+  const isTest = chooseTestImages(
+    rows.map((row) => labels[row] ?? 0),
+    rows.map((row) => usable[row]?.pixelDigest ?? ''),
+  );
+  const chosen = new Set(rows.filter((_, position) => isTest[position]));
+  reporter?.message(
+    `there is no test split: ${countOf(chosen.size, 'image')} of ${rows.length.toLocaleString('en-US')} were set aside for testing, a fifth of each class, the same for every seed`,
+  );
+  return given.map((split, row) => (chosen.has(row) ? 'test' : split));
+}
+
+function requireClasses(source: string, classes: readonly string[]): void {
+  if (classes.length >= 2) return;
+  throw new DataError('mismatch', {
+    operation: `loading the images of ${source}`,
+    expected: 'two or more classes to tell apart',
+    received: classes.length === 0 ? 'no image that can be read' : `one, '${classes[0] ?? ''}'`,
+    remedy:
+      classes.length === 0
+        ? 'Replace the broken files.'
+        : 'Sort the images into one folder a class, and give the folder around those.',
+    path: source,
+  });
+}
+
+function checkSplits(
+  source: string,
+  classes: readonly string[],
+  splits: Readonly<Record<SplitName, ImageSplit<PixelSource>>>,
+  reporter: DatasetOptions['reporter'],
+): void {
+  const missingIn = (split: SplitName): string[] => {
+    const seen = new Set<number>(splits[split].labels);
+    return classes.filter((_, label) => !seen.has(label));
+  };
+  const operation = `loading the images of ${source}`;
+  const untrained = missingIn('train');
+  if (untrained.length > 0) {
+    throw new DataError('mismatch', {
+      operation,
+      expected: 'training images of every class',
+      received: `none of ${firstNames(untrained)}`,
+      remedy: 'Check the names of the class folders in train and test: they must be the same in each.',
+      path: source,
+    });
+  }
+  if (splits.test.count === 0) {
+    throw new DataError('empty', {
+      operation,
+      expected: 'a class with at least two different images, one of them for testing',
+      received: `one image of each of ${classes.length} classes`,
+      remedy: 'Add images, or a test folder beside train.',
+      path: source,
+    });
+  }
+  const untested = missingIn('test');
+  if (untested.length > 0) {
+    reporter?.warning(
+      `no test images, so that nothing will be known of these classes: ${firstNames(untested)}`,
+    );
+  }
+}

@@ -1,0 +1,127 @@
+/** What a folder or table of images lists, before any of it is decoded: files, classes, splits, and what was left out. */
+import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { errorCode, errorText } from '../errors.ts';
+import { mapPool } from '../pool.ts';
+
+/** The splits that a folder or table can name. */
+export type SplitName = 'train' | 'validation' | 'test';
+
+/** One image file with what its place says of it. */
+export interface ListedImage {
+  /** Path inside of the folder with `/` between its parts, or as the table gives it. */
+  readonly name: string;
+  readonly path: string;
+  /** In Unicode's composed form (NFC), so that names from macOS and Linux are the same. */
+  readonly className: string;
+  /** Null where nothing says it. */
+  readonly split: SplitName | null;
+}
+
+/** A file that cannot be used, and why. */
+export interface BrokenFile {
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** An image file that is there. */
+export interface FoundImage extends ListedImage {
+  readonly bytes: number;
+  readonly modifiedMs: number;
+}
+
+/** Everything that was listed. */
+export interface ImageListing {
+  /** The folder or table, as the user named it. */
+  readonly source: string;
+  /** In the order of classes and then names, whatever order the file system has. */
+  readonly images: readonly FoundImage[];
+  /** In natural order: `class 2` before `class 10`. */
+  readonly classes: readonly string[];
+  /** Files that are listed but not there, or may not be looked at. */
+  readonly broken: readonly BrokenFile[];
+  /** What was left out or merged, a sentence each. */
+  readonly notices: readonly string[];
+}
+
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** Names as people count: `2` before `10`; names that look the same by their code points. */
+export function naturalOrder(left: string, right: string): number {
+  return collator.compare(left, right) || (left < right ? -1 : left > right ? 1 : 0);
+}
+
+/** Folder names for each split, in lower case. */
+const SPLIT_NAMES: ReadonlyMap<string, SplitName> = new Map([
+  ['train', 'train'],
+  ['training', 'train'],
+  ['val', 'validation'],
+  ['valid', 'validation'],
+  ['validation', 'validation'],
+  ['test', 'test'],
+  ['testing', 'test'],
+]);
+
+/** The split that a folder or a table's third column names; undefined for any other name. */
+export function splitNamed(name: string): SplitName | undefined {
+  return SPLIT_NAMES.get(name.trim().toLowerCase());
+}
+
+/** Looks every file up, puts all in order, and finds the classes. */
+export async function completeListing(
+  source: string,
+  listed: readonly ListedImage[],
+  notices: readonly string[],
+  signal?: AbortSignal,
+): Promise<ImageListing> {
+  const broken: BrokenFile[] = [];
+  const found = await mapPool(
+    listed,
+    32,
+    async (image): Promise<FoundImage | null> => {
+      try {
+        const status = await stat(image.path);
+        if (status.isFile()) return { ...image, bytes: status.size, modifiedMs: status.mtimeMs };
+        broken.push({
+          name: image.name,
+          reason: status.isDirectory() ? 'is a folder' : 'is not a regular file',
+        });
+      } catch (error) {
+        const code = errorCode(error);
+        const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
+        broken.push({ name: image.name, reason: isMissing ? 'there is no such file' : errorText(error) });
+      }
+      return null;
+    },
+    signal,
+  );
+  const images = found.filter((image) => image !== null);
+  const classes = [...new Set(images.map((image) => image.className))].sort(naturalOrder);
+  const position = new Map(classes.map((name, index) => [name, index]));
+  images.sort(
+    (left, right) =>
+      (position.get(left.className) ?? 0) - (position.get(right.className) ?? 0) ||
+      (left.name < right.name ? -1 : 1),
+  );
+  return { source, images, classes, broken, notices };
+}
+
+/** Changes whenever a file comes, goes, is renamed, changes its size or time, or moves to another class or split. */
+export function listingHash(listing: ImageListing): string {
+  const hash = createHash('sha256');
+  for (const { name, path, className, split, bytes, modifiedMs } of listing.images) {
+    hash.update(JSON.stringify([name, path, className, split, bytes, modifiedMs]));
+  }
+  return hash.digest('hex');
+}
+
+/** `3 files`, `1 file`. */
+export function countOf(count: number, singular: string, plural = `${singular}s`): string {
+  return `${count.toLocaleString('en-US')} ${count === 1 ? singular : plural}`;
+}
+
+/** The first few names of many: `a, b, c and 4 more`. */
+export function firstNames(names: readonly string[], shown = 3): string {
+  const rest = names.length - shown;
+  return `${names.slice(0, shown).join(', ')}${rest > 0 ? ` and ${rest.toLocaleString('en-US')} more` : ''}`;
+}

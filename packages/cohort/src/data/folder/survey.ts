@@ -1,0 +1,60 @@
+/** A quick look at a folder of images, before a recipe exists: classes and counts in full, sizes from a sample. */
+import { DataError } from '../errors.ts';
+import { listImages } from './folderDataset.ts';
+import { decideShape, inspectImages, medianShorterSide } from './inspect.ts';
+import { TEST_SHARE } from './split.ts';
+
+/** What the look found. */
+export interface ImageSurvey {
+  readonly path: string;
+  readonly images: number;
+  readonly classes: readonly { readonly name: string; readonly count: number }[];
+  /** Images that will be trained on, about: broken files are not known yet. */
+  readonly trainingImages: number;
+  readonly hasTestSplit: boolean;
+  /** Pixels that half of the images have on their shorter side. */
+  readonly shorterSide: number;
+  /** Height and width that suit networks for small images. */
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Files that are opened for the sizes; more tell nothing new. */
+const SAMPLE = 500;
+
+/** Looks at a folder or table. @throws {@link DataError} as the dataset `folder`, and `decode` when no image of the sample can be read. */
+export async function surveyImages(
+  path: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<ImageSurvey> {
+  const { images, classes } = await listImages(path, options.signal);
+  const step = Math.max(1, Math.ceil(images.length / SAMPLE));
+  const sample = images.filter((_, index) => index % step === 0).map((image) => image.path);
+  const inspections = await inspectImages(sample, options.signal);
+  const facts = inspections.flatMap((inspection) => ('broken' in inspection ? [] : [inspection]));
+  if (facts.length === 0) {
+    const [first] = inspections;
+    throw new DataError('decode', {
+      operation: `looking at the images of ${path}`,
+      expected: 'images that can be read',
+      received: `none among ${sample.length}${first !== undefined && 'broken' in first ? ` (${images[0]?.name ?? ''}: ${first.broken})` : ''}`,
+      remedy: 'Open some in an image viewer to see what is wrong with them.',
+      path,
+    });
+  }
+  const hasTestSplit = images.some(({ split }) => split === 'test');
+  const trained = images.filter(({ split }) => split === null || split === 'train');
+  const { height, width } = decideShape(facts, null, 32);
+  const counts = new Map<string, number>();
+  for (const { className } of images) counts.set(className, (counts.get(className) ?? 0) + 1);
+  return {
+    path,
+    images: images.length,
+    classes: classes.map((name) => ({ name, count: counts.get(name) ?? 0 })),
+    trainingImages: hasTestSplit ? trained.length : Math.round(trained.length * (1 - TEST_SHARE)),
+    hasTestSplit,
+    shorterSide: medianShorterSide(facts),
+    height,
+    width,
+  };
+}
