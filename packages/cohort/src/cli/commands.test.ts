@@ -1,0 +1,183 @@
+/** Tests of the commands beside train: what each calls, shows and exits with, through injected streams and actions. */
+import { describe, expect, it } from 'vitest';
+import type { CommandActions } from './contracts.ts';
+import { lastLine, useCommandLine } from './testing.ts';
+
+const { run } = useCommandLine();
+
+describe('other commands', () => {
+  const accuracy = { accuracy: 0.861, negativeLogLikelihood: 0.41236, images: 10_000 };
+
+  it('evaluate shows a table', async () => {
+    const { code, out } = await run(['evaluate', 'runs/a'], () => ({
+      evaluateRun: (path, { split = 'train' }) =>
+        Promise.resolve({
+          split,
+          networks: [{ name: path, ...accuracy }],
+          ensemble: { ...accuracy, accuracy: 0.9 },
+        }),
+    }));
+    expect(code).toBe(0);
+    expect(out).toBe(
+      [
+        'network   test accuracy  negative log-likelihood  images',
+        'runs/a           86.10%                   0.4124  10,000',
+        'ensemble         90.00%                   0.4124  10,000',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('evaluate measures on the split that is named, and knows no other', async () => {
+    const splits: unknown[] = [];
+    const { out } = await run(['evaluate', 'runs/a', '--split', 'validation'], () => ({
+      evaluateRun: (_, { split = 'train' }) => {
+        splits.push(split);
+        return Promise.resolve({ split, networks: [], ensemble: accuracy });
+      },
+    }));
+    expect(splits).toEqual(['validation']);
+    expect(out).toContain('validation accuracy');
+    const wrong = await run(['evaluate', 'runs/a', '--split', 'valid']);
+    expect(wrong.code).toBe(2);
+    expect(wrong.err).toContain('Allowed choices are test, validation, train.');
+  });
+
+  it('writes numbers that JSON does not have as text', async () => {
+    const ensemble = { ...accuracy, negativeLogLikelihood: Infinity };
+    const { out } = await run(['evaluate', 'runs/a', '--json'], () => ({
+      evaluateRun: () => Promise.resolve({ split: 'test', networks: [], ensemble }),
+    }));
+    expect(lastLine(out)).toEqual({
+      split: 'test',
+      networks: [],
+      ensemble: { ...accuracy, negativeLogLikelihood: 'Infinity' },
+    });
+  });
+
+  it('exits with 130 when a call was ended by Ctrl-C', async () => {
+    const { code, out, err } = await run(['evaluate', 'runs/a', '--json'], (interrupt) => ({
+      evaluateRun: (_, { signal }) => {
+        interrupt();
+        return Promise.reject(signal.reason instanceof Error ? signal.reason : new Error('not aborted'));
+      },
+    }));
+    expect(code).toBe(130);
+    expect(lastLine(out)).toEqual({ status: 'interrupted' });
+    expect(err).not.toContain('error:');
+  });
+
+  it('predict names the classes of every image', async () => {
+    const { code, out } = await run(['predict', 'runs/a', 'x.png', 'y.png', '--top', '2'], () => ({
+      predictRun: (_, paths, { top }) => {
+        const classes = [
+          { label: 'Shirt', probability: 0.931 },
+          { label: 'Coat', probability: 0.05 },
+        ].slice(0, top);
+        const perNetwork = ['resnet8-1', 'resnet8-2'].map((name) => ({ name, top: classes }));
+        return Promise.resolve(paths.map((path) => ({ path, top: classes, perNetwork })));
+      },
+    }));
+    expect(code).toBe(0);
+    expect(out).toContain('x.png: Shirt 93.1%, Coat 5.0%\n  resnet8-1: Shirt 93.1%, Coat 5.0%\n');
+    expect(out).toContain('y.png: ');
+  });
+
+  it('models lists the architectures as a table, or in full', async () => {
+    const model = {
+      name: 'resnet32',
+      parameters: 472756,
+      multiplyAdds: 69130496,
+      inputShape: [3, 32, 32] as const,
+      classes: 100,
+      paper: 'arXiv 1512.03385',
+    };
+    const describeModels = (): Promise<[typeof model]> => Promise.resolve([model]);
+    const { code, out } = await run(['models'], () => ({ describeModels }));
+    expect(code).toBe(0);
+    expect(out).toMatch(/^model +parameters \(M\) +multiply-adds \(M\) +input +classes +paper$/m);
+    expect(out).toMatch(/^resnet32 +0\.47 +69\.1 +3x32x32 +100 +arXiv 1512\.03385$/m);
+    const full = await run(['models', '--json'], () => ({ describeModels }));
+    expect(lastLine(full.out)).toEqual({ models: [model] });
+  });
+
+  it('import says what it found and wrote, and passes every option on', async () => {
+    const asked: unknown[] = [];
+    const result = {
+      ...{
+        format: 'PyTorch checkpoint',
+        place: 'state_dict of a.pth',
+        renamed: 62,
+        ignored: ['head.0.weight'],
+      },
+      ...{
+        classifier: 'fresh' as const,
+        whyFresh: "the file's has 7 classes and this one 5",
+        classNames: null,
+      },
+      ...{ output: 'b.safetensors', model: 'resnet8', classes: 5, channels: 3, parameters: 78042 },
+    };
+    const importWeights = (...given: unknown[]): Promise<typeof result> => {
+      asked.push(given);
+      return Promise.resolve(result);
+    };
+    const options = [
+      '--model',
+      'resnet8',
+      '--classes',
+      '5',
+      '--map',
+      'a=b',
+      '--map',
+      'enc.=',
+      '--key',
+      'net',
+    ];
+    const { code, out } = await run(['import', 'a.pth', ...options], () => ({ importWeights }));
+    expect(code).toBe(0);
+    const rules = [
+      { from: 'a', to: 'b' },
+      { from: 'enc.', to: '' },
+    ];
+    expect(asked).toEqual([
+      ['a.pth', expect.objectContaining({ model: 'resnet8', classes: 5, rules, key: 'net', force: false })],
+    ]);
+    expect(out).toContain('read state_dict of a.pth (PyTorch checkpoint); 62 tensors renamed\n');
+    expect(out).toContain('left out, since resnet8 has no such parts: head.0.weight\n');
+    expect(out).toContain("classifier: new, since the file's has 7 classes and this one 5\n");
+    expect(out).toContain('networks.0.model=resnet8 networks.0.weights=b.safetensors');
+    const json = await run(['import', 'a.pth', '--json'], () => ({ importWeights }));
+    expect(lastLine(json.out)).toEqual(result);
+    for (const wrong of [
+      ['--map', 'a'],
+      ['--classes', '1'],
+    ]) {
+      expect((await run(['import', 'a.pth', ...wrong])).code).toBe(2);
+    }
+  });
+
+  it('doctor shows every check, and exits with 1 when one fails', async () => {
+    const checks = [
+      { name: 'LibTorch', status: 'ok' as const, value: '1.13.1' },
+      { name: 'CUDA', status: 'warn' as const, value: 'absent', advice: 'Training runs on the CPU.' },
+    ];
+    const { code, out } = await run(['doctor'], () => ({ diagnose: () => Promise.resolve({ checks }) }));
+    expect(code).toBe(0);
+    expect(out).toBe(
+      'ok    LibTorch  1.13.1\nwarn  CUDA      absent\n                Training runs on the CPU.\n',
+    );
+    const failing = await run(['doctor', '--json'], () => ({
+      diagnose: () => Promise.resolve({ checks: [{ name: 'BLAS', status: 'fail' as const, value: 'none' }] }),
+    }));
+    expect(failing.code).toBe(1);
+    expect(lastLine(failing.out)).toEqual({ checks: [{ name: 'BLAS', status: 'fail', value: 'none' }] });
+  });
+
+  it('demo prints its report, or what it measured', async () => {
+    const runDemo: CommandActions['runDemo'] = ({ command }) =>
+      Promise.resolve({ report: 'a table', status: 'finished', measured: { difference: 0.3, command } });
+    expect(await run(['demo'], () => ({ runDemo }))).toMatchObject({ code: 0, out: 'a table\n' });
+    const { out } = await run(['demo', '--json'], () => ({ runDemo }));
+    expect(lastLine(out)).toEqual({ status: 'finished', difference: 0.3, command: 'cohort demo --json' });
+  });
+});
