@@ -79,17 +79,17 @@ export function positivesOf(labels: Tensor, dtype: Tensor['dtype']): Positives {
  * positives, and the mean is taken over positives. Divided by the number of anchors that have a positive, so that the sum
  * is the batch's mean; anchors without one give zero.
  *
- * @param similarity `[..., B, B]`, anchors in rows
- * @param attraction `[..., B]`: mean similarity of every anchor to its positives
- * @returns `[..., B]`
+ * @param similarities `[M, ..., B, B]`, anchors in rows; several follow one another along M
+ * @param attraction `[M, ..., B]`: mean similarity of every anchor to its positives
+ * @returns `[M, ..., B]`
  */
 export function anchorLosses(
-  similarity: Tensor,
+  similarities: readonly Tensor[],
   attraction: Tensor,
   { self, anchorShare }: Positives,
 ): Tensor {
-  const normaliser = similarity.maskedFill(self, excluded).logsumexp([-1]); // [..., B]
-  return normaliser.sub(attraction).mul(anchorShare);
+  const normalisers = similarities.map((each) => each.maskedFill(self, excluded).logsumexp([-1])); // [M, ..., B]
+  return ops.cat(normalisers, 0).sub(attraction).mul(anchorShare);
 }
 
 /**
@@ -103,7 +103,7 @@ export function anchorLosses(
 export function contrastiveLoss(similarity: Tensor, labels: Tensor): Tensor {
   const positives = positivesOf(labels, similarity.dtype);
   const attraction = similarity.mul(positives.share).sum([-1]); // [N, N, B]
-  return anchorLosses(similarity, attraction, positives).sum([-1]);
+  return anchorLosses([similarity], attraction, positives).sum([-1]);
 }
 
 /**

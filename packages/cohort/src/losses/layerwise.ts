@@ -91,10 +91,9 @@ export function layerwiseContrast(
   const left = ops.cat([stacked, stacked.indexSelect(0, anchors.narrow(0, 0, unordered))], 0);
   const right = ops.cat([scaled, scaled.indexSelect(0, others.narrow(0, 0, unordered))], 0);
   const products = left.bmm(right.transpose(1, 2)); // [E + U, B, B]
-  const turned = products.narrow(0, count, unordered).transpose(1, 2); // the other direction: [U, B, B]
-  const similarity = ops.cat([products, turned], 0); // [E + 2U, B, B]
+  const turned = products.narrow(0, count, unordered).transpose(1, 2).contiguous(); // the other direction: [U, B, B]
 
-  const positives = positivesOf(labels, similarity.dtype);
+  const positives = positivesOf(labels, products.dtype);
   // The mean similarity to the positives is the similarity to their mean.
   const pooled = positives.share.matmul(scaled); // [E, B, D]
   const attraction = ops
@@ -102,11 +101,16 @@ export function layerwiseContrast(
     .sum([-1]); // [E + 2U, B]
   const across = weightsAcross(weights, stagesPerNetwork); // [2U, B]
   const inside = ops.zeros([count, batch], { dtype: across.dtype }).indexAdd(0, anchors, across); // [E, B]
-  const losses = anchorLosses(similarity, attraction, positives).mul(ops.cat([inside, across], 0)); // [E + 2U, B]
+  const losses = anchorLosses([products, turned], attraction, positives).mul(ops.cat([inside, across], 0)); // [E + 2U, B]
 
-  const soft = similarity.div(distillationTemperature).logSoftmax(-1); // [E + 2U, B, B]
-  const softAcross = soft.narrow(0, count, 2 * unordered); // [2U, B, B]
-  const softIcl = rowDivergence(softAcross, softAcross.roll(unordered, 0)).mul(across).sum();
+  const [soft, softTurned] = [products, turned].map((similarity) =>
+    similarity.div(distillationTemperature).logSoftmax(-1),
+  ) as [Tensor, Tensor]; // [E + U, B, B] and [U, B, B]
+  const softStraight = soft.narrow(0, count, unordered);
+  const softIcl = ops
+    .cat([rowDivergence(softStraight, softTurned), rowDivergence(softTurned, softStraight)], 0)
+    .mul(across)
+    .sum();
   const softVcl = everyDivergence(soft.narrow(0, 0, count))
     .mul(weightsOutside(weights, stagesPerNetwork))
     .sum();

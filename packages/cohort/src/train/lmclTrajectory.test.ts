@@ -128,10 +128,11 @@ function run(rounding: Rounding): Readonly<Record<string, number>>[] {
 }
 
 describe('golden trajectory of two ResNet-32 under layer-wise MCL with meta steps', () => {
-  const outcomes = roundings.map((rounding) => ({ rounding, steps: run(rounding) }));
+  // Float64 takes as long as two of the others, and float32 differs as much in itself.
+  const outcomes = roundings.filter((rounding) => rounding !== 'float64').map(run);
 
   it('first steps agree in every term', () => {
-    const steps = outcomes[0]?.steps ?? [];
+    const steps = outcomes[0] ?? [];
     // The first step pins down the forward pass; the second every gradient, the optimizer and the rolled-back meta step.
     for (const [step, tolerance] of [1e-5, 1e-3].entries()) {
       for (const [name, goldenName] of Object.entries(goldenNames)) {
@@ -145,7 +146,7 @@ describe('golden trajectory of two ResNet-32 under layer-wise MCL with meta step
   it('later steps agree to 1e-3, or as nearly as our own roundings agree with each other', () => {
     for (const [step, losses] of golden.losses.entries()) {
       for (const [name, goldenName] of Object.entries(goldenNames)) {
-        const ours = outcomes.map(({ steps }) => steps[step]?.[name] ?? NaN);
+        const ours = outcomes.map((steps) => steps[step]?.[name] ?? NaN);
         expectInsideSpread(ours, losses[goldenName], `${name} in step ${step}`);
       }
     }
@@ -154,7 +155,7 @@ describe('golden trajectory of two ResNet-32 under layer-wise MCL with meta step
   it('meta steps follow the first and third step, with the golden loss and hypergradient as nearly', () => {
     for (const [step, losses] of golden.losses.entries()) {
       for (const [name, goldenName] of Object.entries(metaNames)) {
-        const ours = outcomes.map(({ steps }) => steps[step]?.[name]);
+        const ours = outcomes.map((steps) => steps[step]?.[name]);
         const expected = losses[goldenName];
         if (step % golden.meta_every !== 0) {
           expect(ours.every((value) => value === undefined)).toBe(true);
