@@ -1,7 +1,7 @@
 /**
  * Draws the figures of docs/method.md from the metrics of real runs: `node docs/figures/draw.mjs`.
  *
- * `runs/*.jsonl` are the epoch records of three run folders, whole; docs/method.md has their commands. To draw others, put the
+ * `runs/*.jsonl` are the epoch records of four run folders, whole; docs/method.md has their commands. To draw others, put the
  * `"kind":"epoch"` lines of their metrics.jsonl there.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
-const frame = { left: 52, top: 34, width: 300, height: 190, gap: 78, bottom: 44 };
+const frame = { left: 52, top: 34, width: 300, height: 190, gap: 78, bottom: 58 };
 
 /** Points `[epoch, value]` of one metric, epochs without it left out. */
 function series(run, name, scale = 1) {
@@ -90,7 +90,7 @@ function figure(name, panels) {
   );
 }
 
-const [rampUp, published, layerwise] = ['mcl-ramp-up', 'mcl-published', 'l-mcl'];
+const [published, rampUp, mcl, layerwise] = ['mcl-published', 'mcl-ramp-up', 'mcl', 'l-mcl'];
 const pair = 'information/resnet8-1/resnet8-2';
 
 figure('collapse', [
@@ -123,17 +123,16 @@ figure('information', [
   {
     title: 'Shared information, lower bounds (nats)',
     lines: [
-      { name: 'ramp-up, same class', points: series(rampUp, `${pair}/sameClass`) },
-      { name: 'ramp-up, same image', points: series(rampUp, `${pair}/sameImage`) },
-      { name: 'published from the first step, same class', points: series(published, `${pair}/sameClass`) },
+      { name: 'same class', points: series(mcl, `${pair}/sameClass`) },
+      { name: 'same image', points: series(mcl, `${pair}/sameImage`) },
     ],
     levels: [{ at: Math.log(10), name: 'ln 10: all that ten classes can say' }],
     range: [0, 2.5],
   },
   {
     title: 'Test accuracy, mean of two networks (%)',
-    lines: [rampUp, layerwise].map((run) => ({
-      name: run === rampUp ? 'MCL, ramp-up' : 'L-MCL with meta steps',
+    lines: [mcl, layerwise].map((run) => ({
+      name: run === mcl ? 'MCL, 60 epochs' : 'L-MCL with meta steps, 40 epochs',
       points: series(run, 'accuracy/resnet8-1', 50).map(([epoch, first], index) => [
         epoch,
         first + (series(run, 'accuracy/resnet8-2', 50)[index]?.[1] ?? NaN),
