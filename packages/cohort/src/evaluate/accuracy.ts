@@ -1,5 +1,5 @@
 /** How good networks are on a split: accuracy and negative log-likelihood of each and of their ensemble. */
-import { keep, noGrad, ops, scope, type Tensor } from '@cohort/torch';
+import { keep, noGrad, ops, scope, tensor, type Tensor } from '@cohort/torch';
 import type { BatchLoader } from '../data/index.ts';
 import type { Network } from '../models/index.ts';
 import type { HeldOutEmbeddings } from './representation.ts';
@@ -39,7 +39,10 @@ function withEnsemble(logits: readonly Tensor[]): Tensor[] {
 export interface EvaluationOptions {
   /** Awaited between batches, so that a long evaluation can be interrupted. */
   readonly pause?: () => Promise<void>;
-  /** Is given the pooled embeddings of the first so many images, or of all if there are fewer; they are released afterwards. */
+  /**
+   * Is given the pooled embeddings of so many images, evenly spaced over the split, or of all if there are fewer; they
+   * are released afterwards.
+   */
   readonly heldOut?: { readonly images: number; readonly take: (embeddings: HeldOutEmbeddings) => void };
 }
 
@@ -54,7 +57,7 @@ export async function evaluateCohort(
 ): Promise<CohortScore> {
   const modes = networks.map((network) => network.training);
   const tally = new Tally(networks.length + 1);
-  const heldOut = new HeldOutCollector(options.heldOut?.images ?? 0);
+  const heldOut = new HeldOutCollector(options.heldOut?.images ?? 0, loader.imageCount);
   try {
     for (const network of networks) network.eval();
     for (let number = 0; number < loader.batchCount; number += 1) {
@@ -111,23 +114,42 @@ class Tally {
   }
 }
 
-/** Keeps embeddings and labels of the first images. */
+/**
+ * Keeps embeddings and labels of images at even distances: a split may be in the order of its classes, so that the first
+ * images would all be of a few.
+ */
 class HeldOutCollector {
   readonly #batches: { embeddings: Tensor[]; labels: Tensor }[] = [];
-  #missing: number;
+  readonly #wanted: number;
+  readonly #total: number;
+  #seen = 0;
 
-  constructor(images: number) {
-    this.#missing = images;
+  /**
+   * @param wanted images to keep, at most
+   * @param total images in the split
+   */
+  constructor(wanted: number, total: number) {
+    this.#wanted = Math.min(wanted, total);
+    this.#total = total;
   }
 
   add(embeddings: readonly Tensor[], labels: Tensor): void {
-    const count = Math.min(this.#missing, labels.numel);
-    if (count === 0) return;
-    const first = (rows: Tensor): Tensor => rows.narrow(0, 0, count);
-    this.#batches.push(
-      keep({ embeddings: embeddings.map((rows) => first(rows.to('float32'))), labels: first(labels) }),
+    const rows = Array.from({ length: labels.numel }, (_, row) => row).filter((row) =>
+      this.#isWanted(this.#seen + row),
     );
-    this.#missing -= count;
+    this.#seen += labels.numel;
+    if (rows.length === 0) return;
+    const places = tensor(rows, 'int64');
+    const chosen = (all: Tensor): Tensor => all.indexSelect(0, places);
+    this.#batches.push(
+      keep({ embeddings: embeddings.map((rows) => chosen(rows.to('float32'))), labels: chosen(labels) }),
+    );
+  }
+
+  /** Whether the share of images that are kept reaches the next whole number at this one. */
+  #isWanted(image: number): boolean {
+    const keptBy = (count: number): number => Math.floor((count * this.#wanted) / this.#total);
+    return keptBy(image + 1) > keptBy(image);
   }
 
   give(take: (embeddings: HeldOutEmbeddings) => void): void {

@@ -49,7 +49,30 @@ describe('embeddingSpread', () => {
   });
 });
 
+describe('embeddingSpread of little', () => {
+  it('counts embeddings of nothing but zeros as collapsed', () => {
+    const { alignment, uniformity, effectiveRank } = embeddingSpread(ops.zeros([6, 4]), alternating(6, 2));
+    expect([alignment, uniformity, effectiveRank]).toEqual([0, 0, 1]);
+  });
+
+  it('has no pair to measure in one image', () => {
+    const { alignment, uniformity, effectiveRank } = embeddingSpread(random(1, 4, 1), tensor([0], 'int64'));
+    expect([alignment, uniformity]).toEqual([NaN, NaN]);
+    expect(effectiveRank).toBeCloseTo(1, 6);
+  });
+});
+
 describe('informationBounds', () => {
+  it('is not a number for the class where no two images share one, instead of its ceiling', () => {
+    const embeddings = [random(5, 8, 1), random(5, 8, 2)];
+    const [bound] = informationBounds(embeddings, alternating(5, 5), 0.1);
+    expect(bound?.sameClass).toBeNaN();
+    expect(bound?.sameImage).toBeLessThanOrEqual(Math.log(5));
+    const [alone] = informationBounds([random(1, 8, 1), random(1, 8, 2)], tensor([0], 'int64'), 0.1);
+    expect(alone?.sameClass).toBeNaN();
+    expect(alone?.sameImage).toBeCloseTo(0, 6);
+  });
+
   it('comes close to its ceiling for equal, well separated embeddings, and to zero for unrelated ones', () => {
     const embeddings = random(64, 64, 3);
     const labels = alternating(64, 8);
@@ -110,6 +133,12 @@ describe('measureRepresentations', () => {
     expect(sharedInformation).toBeNull();
     // Normalised: the length of an embedding does not count.
     expect(values['embedding/a/alignment']).toBeLessThanOrEqual(4);
+  });
+
+  it('says nothing of shared information where no two images are of one class', () => {
+    const given = { embeddings: [random(4, 4, 1), random(4, 4, 2)], labels: alternating(4, 4) };
+    const space = { temperature: 0.1, project: (all: readonly Tensor[]) => [...all] };
+    expect(measureRepresentations(given, ['a', 'b'], space).sharedInformation).toBeNull();
   });
 
   it('measures the space of the contrast too, and what the networks share there', () => {

@@ -16,16 +16,16 @@ export interface HeldOutEmbeddings {
   readonly labels: Tensor;
 }
 
-/** Images that representations are measured on: more would change the third digit and take longer. */
+/** Held-out images, evenly spaced, that representations are measured on: more would change the third digit and take longer. */
 export const representationImages = 1000;
 
 /** How a network spreads its embeddings. */
 export interface EmbeddingSpread {
   /** Mean squared distance of two images of one class, 0 to 4; small when classes are tight. NaN without such a pair. */
   readonly alignment: number;
-  /** `ln E exp(-2 |x - y|^2)` over pairs of images, at most 0; more negative when spread evenly over the sphere. */
+  /** `ln E exp(-2 |x - y|^2)` over pairs of images, at most 0; more negative when spread evenly over the sphere. NaN of one image. */
   readonly uniformity: number;
-  /** Exponential of the entropy of the singular values, from 1 (collapsed) to the smaller of N and D. All are NaN where an embedding is not finite. */
+  /** Exponential of the entropy of the singular values, from 1 (collapsed, or all zero) to the smaller of N and D. All are NaN where an embedding is not finite. */
   readonly effectiveRank: number;
 }
 
@@ -33,7 +33,10 @@ export interface EmbeddingSpread {
 export interface InformationBound {
   /** Places in the cohort, from 0. */
   readonly networks: readonly [number, number];
-  /** From ICL: of an image's embedding in one network and another of its class in the other. At most `ln(N - 1)`. */
+  /**
+   * From ICL: of an image's embedding in one network and another of its class in the other. At most `ln(N - 1)`; NaN where
+   * no two images are of one class.
+   */
   readonly sameClass: number;
   /** From InfoNCE: of the two embeddings of one image. At most `ln N`. */
   readonly sameImage: number;
@@ -43,7 +46,7 @@ export interface InformationBound {
  * Alignment and uniformity (Wang and Isola, arXiv 2005.10242, section 4.1, alpha 2 and t 2) and effective rank (Roy and
  * Vetterli, EUSIPCO 2007) of one network's embeddings.
  *
- * @param embeddings `[N, D]`, L2-normalised, N of 2 or more
+ * @param embeddings `[N, D]`, L2-normalised, or zero where a network has nothing to say
  * @param labels int64 `[N]`
  */
 export function embeddingSpread(embeddings: Tensor, labels: Tensor): EmbeddingSpread {
@@ -52,11 +55,12 @@ export function embeddingSpread(embeddings: Tensor, labels: Tensor): EmbeddingSp
       const exact = embeddings.to('float64');
       if (exact.isfinite().all().item() === 0) return { alignment: NaN, uniformity: NaN, effectiveRank: NaN };
       const count = exact.shape[0] ?? 0;
-      const squared = exact.matmul(exact.t()).mul(-2).add(2).clampMin(0); // [N, N], |x - y|^2 of unit vectors
+      const lengths = exact.square().sum([1]); // [N], 1 but for zeros
+      const squared = exact.matmul(exact.t()).mul(-2).add(lengths).add(lengths.unsqueeze(1)).clampMin(0); // [N, N], |x - y|^2
       const pairs = ops.ones([count, count], { dtype: 'float64' }).tril(-1);
       const positive = labels.unsqueeze(0).eq(labels.unsqueeze(1)).to('float64').mul(pairs);
       const singular = ops.linalgSvdvals(exact);
-      const shares = singular.div(singular.sum());
+      const shares = singular.div(singular.sum().clampMin(1e-300));
       const entropy = ops.xlogy(shares, shares).sum().neg();
       return {
         alignment: squared.mul(positive).sum().item() / positive.sum().item(),
@@ -86,7 +90,9 @@ export function informationBounds(
       const count = labels.shape[0] ?? 0;
       const similarity = similarities(embeddings, temperature); // [n, n, N, N]
       const networks = embeddings.length;
-      const sameClass = contrastiveLoss(similarity, labels).toNumbers(); // [n, n]
+      // Without a positive the loss is zero by definition, which says nothing; as a bound it would be the ceiling.
+      const hasPositive = labels.unsqueeze(0).eq(labels.unsqueeze(1)).sum().item() > count;
+      const sameClass = hasPositive ? contrastiveLoss(similarity, labels).toNumbers() : []; // [n, n]
       const sameImage = similarity.logSoftmax(-1).diagonal({ dim1: 2, dim2: 3 }).mean([2]).neg().toNumbers();
       const bound = (losses: readonly number[], candidates: number, a: number, b: number): number =>
         Math.log(candidates) - ((losses[a * networks + b] ?? NaN) + (losses[b * networks + a] ?? NaN)) / 2;
@@ -108,7 +114,7 @@ export function informationBounds(
 export interface RepresentationMeasures {
   /** `embedding/resnet8-1/alignment` and the like; `contrast/...` in the method's space, where it has one. */
   readonly values: Readonly<Record<string, number>>;
-  /** Mean over pairs of the bound from ICL, in nats; null for methods that do not contrast. */
+  /** Mean over pairs of the bound from ICL, in nats; null where there is none: for methods that do not contrast, and without two images of one class. */
   readonly sharedInformation: number | null;
 }
 
@@ -149,7 +155,9 @@ export function measureRepresentations(
         values[`${pair}/sameImage`] = sameImage;
       }
       const sum = bounds.reduce((total, { sameClass }) => total + sameClass, 0);
-      return { values, sharedInformation: bounds.length === 0 ? null : sum / bounds.length };
+      // No pair of networks gives 0 / 0.
+      const mean = sum / bounds.length;
+      return { values, sharedInformation: Number.isNaN(mean) ? null : mean };
     }),
   );
 }
