@@ -30,7 +30,8 @@ export class Peers implements Topology {
 
 /**
  * Stem and first stages are those of the first network, run once for all. The other networks' tensors of these layers
- * share its memory, so that each network is complete when it is evaluated or saved by itself.
+ * share its memory, so that each network is complete when it is evaluated or saved by itself. Give networks their memory
+ * format and dtype before: a conversion afterwards puts their tensors into memory of their own.
  */
 export class Branches implements Topology {
   readonly #networks: readonly [Network, ...Network[]];
