@@ -32,6 +32,7 @@ const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
   'CheckpointError',
   'DataError',
   'EngineLoadError',
+  'MemoryBankError',
   'ModelError',
   'NotFiniteError',
   'OutOfMemoryError',

@@ -229,6 +229,7 @@ describe('failures', () => {
     'NotFiniteError',
     'SafetensorsError',
     'EngineLoadError',
+    'MemoryBankError',
     'OutOfMemoryError',
   ])('%s is one message without a stack', async (name) => {
     const { code, out, err } = await evaluate(named(name, 'reading a: expected b, got c. Do d.'));

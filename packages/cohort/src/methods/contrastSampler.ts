@@ -4,6 +4,7 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { hashKeys, RANDOM_PURPOSE } from '../data/random.ts';
 import type { ContrastSamples } from '../losses/index.ts';
+import { MemoryBankError } from './memoryBank.ts';
 
 /** How many images an anchor is compared with. */
 export interface SampleCounts {
@@ -25,7 +26,7 @@ export class ContrastSampler {
   /** First place and number of images of every class in `#sorted`. */
   readonly #ranges = new Map<number, { start: number; count: number }>();
 
-  /** @throws {RangeError} when all images are of one class, since there would be no negatives. */
+  /** @throws {MemoryBankError} when all images are of one class, since there would be no negatives. */
   constructor(labels: ArrayLike<number>, counts: SampleCounts, seed: number) {
     this.#labels = labels;
     this.#counts = counts;
@@ -41,8 +42,8 @@ export class ContrastSampler {
       else range.count += 1;
     }
     if (this.#ranges.size < 2) {
-      throw new RangeError(
-        `ContrastSampler: expected images of two or more classes, got ${this.#ranges.size}.`,
+      throw new MemoryBankError(
+        `method.memory: expected training images of two or more classes, got ${this.#ranges.size}. Set method.memory to null, or take images of more classes.`,
       );
     }
   }

@@ -1,4 +1,5 @@
 /** Methods: what a cohort can learn from. */
+export { MemoryBankError } from './memoryBank.ts';
 export { viewsOf } from './method.ts';
 export type {
   ContrastSpace,

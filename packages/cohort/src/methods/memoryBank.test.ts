@@ -67,6 +67,18 @@ describe('assertBanksFit', () => {
       assertBanksFit(size, 2 ** 30, 2 ** 31);
     }).not.toThrow();
   });
+
+  it('counts the rows that a step takes from the banks too', () => {
+    const small = { networks: 2, images: 1000, width: 128, rowsPerStep: 64 * 8195 };
+    expect(() => {
+      assertBanksFit(small, 2 ** 29, 2 ** 31);
+    }).toThrow(
+      /= 1\.0 MiB\. A step takes 2 x 524480 rows from them: 512\.2 MiB more\. They do not fit: .*Lower method\.memory\.negatives, train\.batchSize/,
+    );
+    expect(() => {
+      assertBanksFit(small, 2 ** 30, 2 ** 31);
+    }).not.toThrow();
+  });
 });
 
 describe('mcl with memory', () => {

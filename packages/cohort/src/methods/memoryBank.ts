@@ -15,6 +15,8 @@ export interface BankSize {
   readonly images: number;
   /** Length of an embedding. */
   readonly width: number;
+  /** Rows that a step takes from every bank, anchors x contrast samples; the graph keeps them. None unless given. */
+  readonly rowsPerStep?: number;
 }
 
 const mebibyte = 2 ** 20;
@@ -24,19 +26,26 @@ export function bankBytes({ networks, images, width }: BankSize): number {
   return networks * images * width * 4;
 }
 
-/** The size in words, for the user to read before training. */
-export function describeBanks(size: BankSize): string {
-  const { networks, images, width } = size;
-  const megabytes = (bankBytes(size) / mebibyte).toFixed(1);
-  return `Memory banks: ${networks} networks x ${images} images x ${width} x 4 bytes = ${megabytes} MiB.`;
+/** Bytes of the rows that a step compares its anchors with, beside the banks. */
+export function stepBytes({ networks, width, rowsPerStep = 0 }: BankSize): number {
+  return networks * rowsPerStep * width * 4;
 }
 
-/** @throws {MemoryBankError} when the banks are larger than the memory that is free. */
+/** The size in words, for the user to read before training. */
+export function describeBanks(size: BankSize): string {
+  const { networks, images, width, rowsPerStep = 0 } = size;
+  const megabytes = (bytes: number): string => `${(bytes / mebibyte).toFixed(1)} MiB`;
+  const banks = `Memory banks: ${networks} networks x ${images} images x ${width} x 4 bytes = ${megabytes(bankBytes(size))}.`;
+  if (rowsPerStep === 0) return banks;
+  return `${banks} A step takes ${networks} x ${rowsPerStep} rows from them: ${megabytes(stepBytes(size))} more.`;
+}
+
+/** @throws {MemoryBankError} when the banks and what a step takes from them are larger than the memory that is free. */
 export function assertBanksFit(size: BankSize, available = freemem(), total = totalmem()): void {
-  if (bankBytes(size) <= available) return;
+  if (bankBytes(size) + stepBytes(size) <= available) return;
   const free = `${(available / mebibyte).toFixed(1)} MiB of ${(total / mebibyte).toFixed(1)} MiB are free`;
   throw new MemoryBankError(
-    `${describeBanks(size)} They do not fit: ${free}. Lower method.embeddingSize, data.trainImages or the number of networks, or set method.memory to null, which contrasts inside the batch.`,
+    `${describeBanks(size)} They do not fit: ${free}. Lower method.memory.negatives, train.batchSize, method.embeddingSize, data.trainImages or the number of networks, or set method.memory to null, which contrasts inside the batch.`,
   );
 }
 

@@ -14,6 +14,8 @@ export interface MethodContext {
   readonly generator: Generator;
   /** Labels of the training images, by index; absent where no images are to be trained on. */
   readonly trainingLabels?: ArrayLike<number>;
+  /** Images a step, for methods that say beforehand how much memory a step takes; absent where it is not known. */
+  readonly batchSize?: number;
 }
 
 /** Images with their labels. */

@@ -21,13 +21,18 @@ export class RememberedContrast {
    * @throws {MemoryBankError} without training images, and when the banks do not fit.
    */
   constructor(context: MethodContext, settings: MemorySettings, width: number) {
-    const { networks, trainingLabels, generator } = context;
+    const { networks, trainingLabels, generator, batchSize = 0 } = context;
     if (trainingLabels === undefined) {
       throw new MemoryBankError(
         'method.memory: expected the labels of the training images, got none. Pass trainingLabels to createMethod.',
       );
     }
-    const size = { networks: networks.length, images: trainingLabels.length, width };
+    const size = {
+      networks: networks.length,
+      images: trainingLabels.length,
+      width,
+      rowsPerStep: batchSize * (1 + settings.positives + settings.negatives),
+    };
     this.#settings = settings;
     this.notice = describeBanks(size);
     this.banks = new MemoryBanks(size, generator);

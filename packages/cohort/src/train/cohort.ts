@@ -49,6 +49,7 @@ export function createCohort(
     classes: input.classes,
     generator,
     trainingLabels,
+    batchSize: recipe.train.batchSize,
   });
   if (recipe.train.channelsLast) {
     for (const module of Object.values(method.modules)) module.toMemoryFormat('channelsLast');

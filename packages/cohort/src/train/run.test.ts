@@ -114,7 +114,18 @@ describe('trainRun', () => {
     const recipe = world.recipe({ method: { name: 'mcl', embeddingSize: 16, memory } });
     const remembered = await trainRun(recipe, { command: '', signal: never, reporter: told });
     expect(told.messages[0]).toMatch(/Memory banks: 2 networks x 64 images x 16 x 4 bytes/);
+    expect(told.messages[0]).toMatch(/A step takes 2 x 160 rows from them/); // 16 x (1 + 1 + 8)
     expect(weights(remembered, 'method-memory.safetensors')).toHaveLength(2 * 64 * 16);
+  });
+
+  it('refuses banks that do not fit before there is a run folder', async () => {
+    const unmade = `${world.path}/unmade`;
+    const memory = { negatives: 1_048_576 };
+    const recipe = world.recipe({ method: { name: 'mcl', embeddingSize: 4096, memory }, runs: unmade });
+    await expect(trainRun(recipe, { command: '', ...silent })).rejects.toThrow(
+      /A step takes .* They do not fit: .* Lower method\.memory\.negatives/,
+    );
+    expect(existsSync(unmade)).toBe(false);
   });
 
   it('trains layer by layer, saves every part of the method and releases every tensor', async () => {
