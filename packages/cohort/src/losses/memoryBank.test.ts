@@ -103,6 +103,27 @@ describe('memoryContrast', () => {
     expect(all.vcl.item()).toBeCloseTo(one.vcl.item(), 4);
   });
 
+  it('sees every network and every anchor alike: permuting the cohort or the batch changes nothing', () => {
+    const positives = tensor([[0, 5], [1, 6], [2, 7]], 'int64'); // prettier-ignore
+    const [three, threeBanks] = [
+      [...embeddings, unit(3, 8, 5)],
+      [...banks, unit(20, 8, 6)],
+    ];
+    const values = (...given: Parameters<typeof memoryContrast>): number[] =>
+      Object.values({ ...memoryContrast(...given) }).map((term: Tensor) => term.item());
+    const plain = values(three, threeBanks, { positives, negatives }, options);
+    const turned = values(three.toReversed(), threeBanks.toReversed(), { positives, negatives }, options);
+    const order = tensor([2, 0, 1], 'int64');
+    const shuffled = (rows: Tensor): Tensor => rows.indexSelect(0, order);
+    const samples = { positives: shuffled(positives), negatives: shuffled(negatives) };
+    const moved = values(three.map(shuffled), threeBanks, samples, options);
+    for (const [term, value] of plain.entries()) {
+      expect(value).toBeGreaterThan(0);
+      expect(turned[term]).toBeCloseTo(value, 4);
+      expect(moved[term]).toBeCloseTo(value, 4);
+    }
+  });
+
   it('has nothing to distil between duplicated networks with one bank', () => {
     const positives = tensor([[0, 5], [1, 6], [2, 7]], 'int64'); // prettier-ignore
     const [embedding, bank] = [unit(3, 8, 1), unit(20, 8, 3)];

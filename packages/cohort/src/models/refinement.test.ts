@@ -173,6 +173,14 @@ describe('short branches', () => {
   );
 });
 
+it('refuses a network without stages by name, before anything is run', () => {
+  const { network } = build('resnet8', 5);
+  const withoutStages = Object.create(network, { stageModules: { value: [] } }) as Network;
+  expect(() => new RefinementBranches(withoutStages, new Generator(0))).toThrow(
+    /expected a network with stages to refine, ResNet exposes none/,
+  );
+});
+
 it('refuses an output without the feature maps', () => {
   const { network, branches } = build('resnet8', 5);
   expect(() => branches.call(network.call(goldenImages(1, [2, 3, 32, 32])))).toThrow(

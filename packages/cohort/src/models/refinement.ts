@@ -3,6 +3,7 @@
  * of an earlier stage into an embedding and logits, as deep as the network's own. They exist in training only.
  */
 import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { ModelError } from './errors.ts';
 import type { Network, NetworkOutput, StageForm } from './network.ts';
 
 /** What a network says of a batch at each of its stages, the last one being its own output. */
@@ -56,8 +57,14 @@ export class RefinementBranch extends nn.Module<
 export class RefinementBranches extends nn.Module<NetworkOutput, StageOutputs> {
   readonly branches: readonly RefinementBranch[];
 
+  /** @throws {ModelError} for a network that exposes no stages, or has no short ones where these are asked for. */
   constructor(network: Network, generator: Generator, depth: RefinementDepth = 'full') {
     super();
+    if (network.stageModules.length === 0) {
+      throw new ModelError(
+        `RefinementBranches: expected a network with stages to refine, ${network.constructor.name} exposes none. Give it stageModules, or use a method without refinement branches, e.g. mcl.`,
+      );
+    }
     const form = depth === 'auto' ? usualForm(network) : depth;
     this.branches = network.stageModules
       .slice(0, -1)
