@@ -34,6 +34,25 @@ describe('listTable', () => {
     ]);
   });
 
+  it('finds columns by their headings, in any order and among others', async () => {
+    const text = ',label,set,width,Path\n0,cat,test,9,a.jpg\n1,dog,,9,b.jpg\n';
+    expect(await summary(text)).toEqual([
+      ['a.jpg', 'cat', 'test'],
+      ['b.jpg', 'dog', 'train'],
+    ]);
+    expect(await summary('path,label,width\na.jpg,cat,9\nb.jpg,dog,9\n')).toEqual([
+      ['a.jpg', 'cat', null],
+      ['b.jpg', 'dog', null],
+    ]);
+  });
+
+  it('reads quoted cells of any length', async () => {
+    const long = 'x'.repeat(12_000_000);
+    const { broken } = await list(`"${long}",cat\na.jpg,cat\nb.jpg,dog\n`);
+    expect(broken).toHaveLength(1);
+    expect(broken[0]?.name).toHaveLength(12_000_000);
+  });
+
   it('takes splits from a third column; where it is empty, images are for training', async () => {
     expect(await summary('path,label,split\na.jpg,cat,TEST\nb.jpg,dog,val\nsub/c d.jpg,cat,\n')).toEqual([
       ['a.jpg', 'cat', 'test'],

@@ -38,25 +38,44 @@ export async function readTable(path: string): Promise<TableRow[]> {
   const firstLine = /^[^\r\n]*/.exec(text)?.[0] ?? '';
   const separator = [',', '\t', ';'].find((candidate) => firstLine.includes(candidate)) ?? ',';
   const rows: TableRow[] = [];
-  const quoted = `"((?:[^"]|"")*)"`;
-  const plain = `([^"${separator}\\r\\n][^${separator}\\r\\n]*)?`;
-  const cell = new RegExp(`(?:${quoted}|${plain})(${separator}|\\r\\n|\\r|\\n|$)`, 'y');
+  const plain = new RegExp(`(?:[^"${separator}\\r\\n][^${separator}\\r\\n]*)?`, 'y');
+  const ending = new RegExp(`${separator}|\\r\\n|\\r|\\n|$`, 'y');
   let cells: string[] = [];
   let line = 1;
   let rowLine = 1;
-  while (cell.lastIndex < text.length) {
-    const start = cell.lastIndex;
-    const match = cell.exec(text);
-    if (match === null) throw unreadable(path, line, text.slice(start, start + 40).split(/[\r\n]/)[0] ?? '');
-    const [whole, inQuotes, bare, end] = match;
-    cells.push(inQuotes?.replaceAll('""', '"') ?? bare ?? '');
-    line += whole.match(/\r\n|\r|\n/g)?.length ?? 0;
-    if (end === separator && cell.lastIndex < text.length) continue;
+  let position = 0;
+  while (position < text.length) {
+    const start = position;
+    const isQuoted = text[start] === '"';
+    const end = isQuoted ? endOfQuotes(text, start) : endOf(plain, text, start);
+    const next = end === null ? null : endOf(ending, text, end);
+    if (end === null || next === null) {
+      throw unreadable(path, line, text.slice(start, start + 40).split(/[\r\n]/)[0] ?? '');
+    }
+    cells.push(isQuoted ? text.slice(start + 1, end - 1).replaceAll('""', '"') : text.slice(start, end));
+    line += text.slice(start, next).match(/\r\n|\r|\n/g)?.length ?? 0;
+    position = next;
+    if (text.slice(end, next) === separator && next < text.length) continue;
     if (cells.some((value) => value.trim() !== '')) rows.push({ line: rowLine, cells });
     cells = [];
     rowLine = line;
   }
   return rows;
+}
+
+/** Where a match that begins at `start` ends; null where there is none. */
+function endOf(pattern: RegExp, text: string, start: number): number | null {
+  pattern.lastIndex = start;
+  return pattern.test(text) ? pattern.lastIndex : null;
+}
+
+/** Behind the quote that closes the one at `start`; null where none does. Searched, since a long match overflows V8's stack. */
+function endOfQuotes(text: string, start: number): number | null {
+  for (let from = start + 1; ; from += 2) {
+    from = text.indexOf('"', from);
+    if (from < 0) return null;
+    if (text[from + 1] !== '"') return from + 1;
+  }
 }
 
 function unreadable(path: string, line: number, came: string): DataError {
