@@ -1,4 +1,5 @@
 /** Whatever form a picture has, the same pixels come out; whatever is wrong with a file, its name and a remedy do. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -133,6 +134,9 @@ describe('decodeImage', () => {
     mkdirSync(join(folder.path, 'folder.png'));
     const directory = await dataErrorOf(() => decodeImage(join(folder.path, 'folder.png'), grey));
     expect(directory.message).toContain('expected a file, got a folder');
+    execFileSync('mkfifo', [join(folder.path, 'pipe.png')]);
+    const pipe = await dataErrorOf(() => decodeImage(join(folder.path, 'pipe.png'), grey));
+    expect(pipe.message).toContain('expected a file, got something that is not a regular file');
     const text = await file('text.png', Buffer.from('this is no image'));
     const undecodable = await dataErrorOf(() => decodeImage(text, grey));
     expect(undecodable.kind).toBe('decode');

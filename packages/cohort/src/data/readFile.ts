@@ -1,4 +1,5 @@
 /** Reads a whole data file with a typed error for every way that can fail, because both datasets and single images need it. */
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { DataError, errorCode, errorText } from './errors.ts';
 
@@ -19,7 +20,8 @@ export interface ReadOptions {
 export async function readDataFile(path: string, options: ReadOptions): Promise<Buffer> {
   const operation = `${options.operation} ${path}`;
   try {
-    const file = await open(path, 'r');
+    // Without blocking: opening a named pipe would else wait for a writer, for ever.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const status = await file.stat();
       if (!status.isFile()) {
