@@ -1,5 +1,5 @@
 /** Whatever lies in a folder, the images of its classes are listed and everything else is told. */
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dataErrorOf, temporaryFolder } from '../testing.ts';
@@ -111,6 +111,27 @@ describe('listFolder', () => {
     expect(notices).toContain('not followed, leading nowhere: 1 link (b/dead.jpg)');
     expect(notices).toContain('not followed, leading in circles: 1 link (a/again)');
     outside.remove();
+  });
+
+  it('passes by names that are no UTF-8, and shows control characters harmlessly', async () => {
+    placeAll('a/1.jpg', 'b/2.jpg', 'b/\u001B[31m.jpg', 'c\u0007\uFFFD/3.jpg');
+    const garbled = (text: string) => Buffer.from(join(folder.path, text), 'latin1');
+    mkdirSync(garbled('\xFF'));
+    writeFileSync(garbled('\xFF/4.jpg'), 'x');
+    writeFileSync(garbled('a/\xE9.jpg'), 'x');
+    const { images, classes, notices } = await list();
+    expect(images.map(({ name }) => name)).toEqual([
+      'a/1.jpg',
+      'b/2.jpg',
+      'b/\\u001b[31m.jpg',
+      'c\\u0007\uFFFD/3.jpg',
+    ]);
+    expect(classes).toEqual(['a', 'b', 'c\\u0007\uFFFD']);
+    expect(notices).toEqual([
+      expect.stringMatching(
+        /^ignored, with a name that is no UTF-8 \(rename it\): 2 files or folders \(.*a\/\uFFFD\.jpg/,
+      ),
+    ]);
   });
 
   it('says what is missing when there is nothing to take', async () => {

@@ -75,8 +75,13 @@ export async function completeListing(
   signal?: AbortSignal,
 ): Promise<ImageListing> {
   const broken: BrokenFile[] = [];
+  const shown = listed.map((image) => ({
+    ...image,
+    name: printable(image.name),
+    className: printable(image.className),
+  }));
   const found = await mapPool(
-    listed,
+    shown,
     32,
     async (image): Promise<FoundImage | null> => {
       try {
@@ -120,8 +125,16 @@ export function countOf(count: number, singular: string, plural = `${singular}s`
   return `${count.toLocaleString('en-US')} ${count === 1 ? singular : plural}`;
 }
 
+/** A name that is harmless to a terminal: control characters, but for tabs and line breaks, as `\u001b`. */
+export function printable(name: string): string {
+  return name.replaceAll(
+    /[^\P{Cc}\t\n]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** The first few names of many: `a, b, c and 4 more`. */
 export function firstNames(names: readonly string[], shown = 3): string {
   const rest = names.length - shown;
-  return `${names.slice(0, shown).join(', ')}${rest > 0 ? ` and ${rest.toLocaleString('en-US')} more` : ''}`;
+  return `${names.slice(0, shown).map(printable).join(', ')}${rest > 0 ? ` and ${rest.toLocaleString('en-US')} more` : ''}`;
 }

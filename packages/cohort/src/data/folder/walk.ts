@@ -2,6 +2,7 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
 import { DataError, errorCode, errorText } from '../errors.ts';
+import { exists } from '../places.ts';
 import { countOf, firstNames } from './listing.ts';
 
 /** Endings of the image files that can be decoded, without the dot. */
@@ -33,6 +34,7 @@ export class FolderWalker {
   readonly #leaving: string[] = [];
   readonly #deadLinks: string[] = [];
   readonly #circles: string[] = [];
+  readonly #garbled: string[] = [];
 
   private constructor(root: string, signal: AbortSignal | undefined) {
     this.#root = root;
@@ -82,6 +84,11 @@ export class FolderWalker {
         this.#hidden += 1;
         continue;
       }
+      if (name.includes('\uFFFD') && !(await exists(path))) {
+        // Bytes that are no UTF-8 cannot be written in a path: nothing opens it.
+        this.#garbled.push(this.nameOf(path));
+        continue;
+      }
       const kind = entry.isSymbolicLink() ? await this.#follow(path) : kindOf(entry);
       if (kind === null) continue;
       if (kind === 'folder') entries.push({ name, path, isFolder: true });
@@ -118,8 +125,11 @@ export class FolderWalker {
   /** What was passed by, a sentence each. */
   notices(): string[] {
     const lines: string[] = [];
-    const tell = (names: readonly string[], what: string, unit: 'file' | 'link'): void => {
-      if (names.length > 0) lines.push(`${what}: ${countOf(names.length, unit)} (${firstNames(names)})`);
+    const tell = (names: readonly string[], what: string, unit: string): void => {
+      if (names.length > 0)
+        lines.push(
+          `${what}: ${countOf(names.length, unit, unit === 'file or folder' ? 'files or folders' : undefined)} (${firstNames(names)})`,
+        );
     };
     if (this.#hidden > 0) lines.push(`ignored, hidden: ${countOf(this.#hidden, 'file')}`);
     tell(this.#others, 'ignored, no image', 'file');
@@ -127,6 +137,7 @@ export class FolderWalker {
     tell(this.#leaving, 'not followed, leading out of the folder', 'link');
     tell(this.#deadLinks, 'not followed, leading nowhere', 'link');
     tell(this.#circles, 'not followed, leading in circles', 'link');
+    tell(this.#garbled, 'ignored, with a name that is no UTF-8 (rename it)', 'file or folder');
     return lines;
   }
 
