@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { DatasetCheck } from '../data/checkDataset.ts';
 import type { FetchResult } from '../data/fetch/fetchDataset.ts';
+import { temporaryFolder } from '../data/testing.ts';
 import { commandActions } from './actions.ts';
 import type { CommandActions } from './contracts.ts';
 import { main } from './main.ts';
@@ -48,6 +49,7 @@ const listing = {
 
 const check: DatasetCheck = {
   name: 'shapes',
+  isPublished: true,
   path: '/data/shapes',
   shape: listing.shape,
   classes: ['round', 'square'],
@@ -117,11 +119,34 @@ describe('cohort data check', () => {
     ]);
   });
 
+  it('takes a path alone for a folder or table of images, and a name for a dataset', async () => {
+    const seen: unknown[] = [];
+    const checkDataset: CommandActions['checkDataset'] = (...given) => {
+      seen.push(given);
+      return Promise.resolve(check);
+    };
+    const folder = temporaryFolder();
+    for (const name of ['./nowhere', folder.path, 'photos.csv', 'mnist', 'minst']) {
+      await run(['data', 'check', name], { checkDataset });
+    }
+    folder.remove();
+    expect(seen).toEqual([
+      ['folder', './nowhere'],
+      ['folder', folder.path],
+      ['folder', 'photos.csv'],
+      ['mnist', null],
+      ['minst', null],
+    ]);
+  });
+
   it('exits with 1 when something differs', async () => {
     const checkDataset = () => Promise.resolve({ ...check, problems: ['7 training images.'] });
     const { code, out } = await run(['data', 'check', 'shapes'], { checkDataset });
     expect(code).toBe(1);
     expect(out).toContain('problem: 7 training images.\nshapes is not as published: /data/shapes\n');
+    const own = () => Promise.resolve({ ...check, isPublished: false, problems: ['1 broken file'] });
+    const { out: ownOut } = await run(['data', 'check', 'shapes'], { checkDataset: own });
+    expect(ownOut).toContain('problem: 1 broken file\nshapes has problems: /data/shapes\n');
     const { out: json } = await run(['data', 'check', 'shapes', '--json'], { checkDataset });
     expect(JSON.parse(json)).toMatchObject({ status: 'problems', problems: ['7 training images.'] });
   });

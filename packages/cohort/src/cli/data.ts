@@ -7,6 +7,7 @@ import type { CommonOptions } from './command.ts';
 import { runCommand, withCommonOptions } from './command.ts';
 import type { CliEnvironment } from './environment.ts';
 import { EXIT_CODES } from './failures.ts';
+import { isFolderOrTable } from './recipeArgument.ts';
 import { formatTable } from './table.ts';
 
 /** Adds the commands. */
@@ -27,11 +28,11 @@ export function addDataCommands(
     });
   withCommonOptions(data.command('check'))
     .description('load a dataset, verify shapes, labels and counts, and show the images of every class')
-    .argument('<dataset>', 'name of a dataset (cohort data list)')
+    .argument('<dataset>', 'name of a dataset (cohort data list), or folder or CSV of images')
     .argument('[path]', 'folder or archive of its files; left out: its usual places')
     .action(async (name: string, path: string | undefined, options: CommonOptions) => {
       const exitCode = await runCommand(environment, options, async () => {
-        const check = await environment.actions.checkDataset(name, path ?? null);
+        const check = await environment.actions.checkDataset(...(await placeOf(name, path)));
         const isSound = check.problems.length === 0;
         const outcome = { status: isSound ? 'sound' : 'problems', ...check };
         return {
@@ -52,6 +53,14 @@ export function addDataCommands(
       });
       setExitCode(exitCode);
     });
+}
+
+/** Name and path of a dataset. A path alone is a folder or table of images, as for `cohort train`. */
+async function placeOf(name: string, path: string | undefined): Promise<[string, string | null]> {
+  if (path !== undefined) return [name, path];
+  const { datasetNames } = await import('../data/registry.ts');
+  if (datasetNames().includes(name)) return [name, null];
+  return /[/\\]/.test(name) || isFolderOrTable(name) ? ['folder', name] : [name, null];
 }
 
 function describeList(datasets: readonly DatasetListing[]): string {
@@ -75,6 +84,7 @@ function describeList(datasets: readonly DatasetListing[]): string {
 
 function describeCheck({
   name,
+  isPublished,
   path,
   shape,
   classes,
@@ -93,7 +103,7 @@ function describeCheck({
     formatTable(['class', 'train', 'test'], [...rows, ['all', `${train.count}`, `${test.count}`]]),
     `images ${shape.channels}x${shape.height}x${shape.width}; of the training pixels, mean ${numbers(normalisation.mean)}, standard deviation ${numbers(normalisation.std)}`,
     ...problems.map((problem) => `problem: ${problem}`),
-    `${name} ${problems.length === 0 ? 'is sound' : 'is not as published'}${path === null ? '' : `: ${path}`}`,
+    `${name} ${problems.length === 0 ? 'is sound' : isPublished ? 'is not as published' : 'has problems'}${path === null ? '' : `: ${path}`}`,
   ].join('\n');
 }
 

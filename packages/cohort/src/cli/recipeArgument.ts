@@ -1,4 +1,5 @@
 /** Finds out what `cohort train` was pointed at: a recipe, or a folder of images for which one is proposed. */
+import { TABLE_ENDING } from '../data/folder/entries.ts';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResolvedRecipe } from '../recipes/index.ts';
@@ -47,9 +48,12 @@ function isImageSource(argument: string, recipesFolder: string): boolean {
   const isRecipeName =
     !/[/\\]/.test(argument) &&
     RECIPE_ENDINGS.some((ending) => existsSync(join(recipesFolder, `${argument}${ending}`)));
-  if (isRecipeName) return false;
-  if (/\.[ct]sv$/i.test(argument)) return true;
-  return statSync(argument, { throwIfNoEntry: false })?.isDirectory() === true;
+  return !isRecipeName && isFolderOrTable(argument);
+}
+
+/** Whether there is a folder at that path, or it is named like a table of images. */
+export function isFolderOrTable(argument: string): boolean {
+  return TABLE_ENDING.test(argument) || statSync(argument, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 async function save(path: string, text: string, { reporter }: CallOptions): Promise<void> {

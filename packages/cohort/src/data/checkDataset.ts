@@ -16,6 +16,8 @@ export interface SplitCounts {
 /** What {@link checkDataset} found. */
 export interface DatasetCheck {
   readonly name: string;
+  /** Whether its counts are known beforehand, unlike those of the user's own folder. */
+  readonly isPublished: boolean;
   /** What was read; null where the dataset does not say. */
   readonly path: string | null;
   readonly shape: ImageShape;
@@ -24,7 +26,7 @@ export interface DatasetCheck {
   readonly test: SplitCounts;
   /** Of the training images. */
   readonly normalisation: Normalisation;
-  /** What differs from the dataset as published, in sentences; empty when nothing does. */
+  /** What is wrong with it, and what differs from the dataset as published, in sentences; empty when nothing does. */
   readonly problems: readonly string[];
 }
 
@@ -55,6 +57,7 @@ export async function checkDataset(name: string, options: DatasetOptions = {}): 
   dataset.dispose?.();
   return {
     name,
+    isPublished: entry.about !== undefined,
     path: (await entry.find?.(options)) ?? options.path ?? null,
     shape,
     classes,

@@ -1,4 +1,5 @@
 /** Proposes a recipe for a folder of images: networks by size and number of the images, a schedule by their number, MCL. */
+import { TABLE_ENDING } from '../data/folder/entries.ts';
 import { basename, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import type { ImageSurvey } from '../data/folder/survey.ts';
@@ -72,7 +73,7 @@ function propose(survey: ImageSurvey, wantedEpochs: number | null): RecipeInput 
 }
 
 function proposeName(path: string): string {
-  const name = basename(resolve(path)).replace(/\.[ct]sv$/i, '');
+  const name = basename(resolve(path)).replace(TABLE_ENDING, '');
   return name.slice(0, 100) || 'photos';
 }
 

@@ -206,7 +206,8 @@ function packageError(kind: 'missing' | 'format', path: string, received: string
     operation: `reading ${path}`,
     expected: 'the JSON file of the pinned package',
     received,
-    remedy: 'Fetch again; with npm behind a mirror, check that the mirror passes packages on unchanged.',
+    remedy:
+      'Check that the disk is not full, and fetch again; with npm behind a mirror, check that the mirror passes packages on unchanged.',
     path,
   });
 }

@@ -2,6 +2,9 @@
 import type { DatasetEntry } from '../dataset.ts';
 import type { PixelSource } from '../pixelSource.ts';
 
+/** Endings of tables of images; whatever else has a path is a folder. */
+export const TABLE_ENDING = /\.[ct]sv$/i;
+
 /** A folder with one sub-folder a class, with or without folders for splits around them; or a CSV of path,label[,split]. */
 export const folder: DatasetEntry<PixelSource> = {
   name: 'folder',

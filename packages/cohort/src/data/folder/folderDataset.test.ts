@@ -98,6 +98,10 @@ describe('a folder of images', () => {
       loadDataset('folder', { path: place(folder.path, 'x.csv', 'a/0.png,x') }),
     );
     expect(error2.message).toContain("expected two or more classes to tell apart, got one, 'x'");
+    const nowhere = place(folder.path, 'nowhere.csv', 'c/0.png,x\nc/1.png,y');
+    expect((await dataErrorOf(() => loadDataset('folder', { path: nowhere }))).message).toContain(
+      'got no image that can be read. Replace the broken files:\n  c/0.png: there is no such file\n  c/1.png',
+    );
     const dataset = await loadDataset('folder', { path, cache: 'memory' });
     expect([dataset.train.count, dataset.test.count, dataset.classes]).toEqual([3, 1, ['x', 'y']]);
     dataset.dispose?.();

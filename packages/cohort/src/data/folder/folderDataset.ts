@@ -3,7 +3,15 @@ import { join } from 'node:path';
 import type { DatasetOptions, ImageDataset, ImageFit, ImageSplit } from '../dataset.ts';
 import { DataError } from '../errors.ts';
 import type { PixelSource } from '../pixelSource.ts';
-import { countOf, firstNames, type FoundImage, type ImageListing, type SplitName } from './listing.ts';
+import { TABLE_ENDING } from './entries.ts';
+import {
+  countOf,
+  firstNames,
+  type BrokenFile,
+  type FoundImage,
+  type ImageListing,
+  type SplitName,
+} from './listing.ts';
 import { listFolder } from './listFolder.ts';
 import { listImagenet } from './listImagenet.ts';
 import { listTable } from './listTable.ts';
@@ -16,7 +24,7 @@ export const FOLDER_FIT: ImageFit = 'cover';
 
 /** Lists whatever `path` is: a folder, or a table (CSV) of images. */
 export function listImages(path: string, signal?: AbortSignal): Promise<ImageListing> {
-  return /\.[ct]sv$/i.test(path) ? listTable(path, signal) : listFolder(path, signal);
+  return TABLE_ENDING.test(path) ? listTable(path, signal) : listFolder(path, signal);
 }
 
 /** The dataset `folder`. @throws {@link DataError} for everything that is wrong with it. */
@@ -66,7 +74,7 @@ async function loadListing(
       if (strict) throw brokenError(listing.source, broken);
       reporter?.warning(`${countOf(broken.length, 'broken file')} left out:\n${brokenList(broken)}`);
     }
-    const dataset = splitUp(name, listing, stored, options);
+    const dataset = splitUp(name, listing, { stored, broken }, options);
     return { ...dataset, dispose: stored.dispose };
   } catch (error) {
     stored.dispose();
@@ -85,7 +93,7 @@ interface Usable {
 function splitUp(
   name: string,
   listing: ImageListing,
-  stored: StoredSet,
+  { stored, broken }: { readonly stored: StoredSet; readonly broken: readonly BrokenFile[] },
   options: DatasetOptions,
 ): ImageDataset<PixelSource> {
   const { source } = listing;
@@ -99,7 +107,7 @@ function splitUp(
   const classes = listing.classes.filter((className) => present.has(className));
   const lost = listing.classes.filter((className) => !present.has(className));
   if (lost.length > 0) reporter?.warning(`no image of these classes can be read: ${firstNames(lost)}`);
-  requireClasses(source, classes);
+  requireClasses(source, classes, broken);
   const labelOf = new Map(classes.map((className, label) => [className, label]));
   const labels = usable.map(({ image }) => labelOf.get(image.className) ?? 0);
   const splits = assignSplits(usable, labels, reporter);
@@ -165,7 +173,7 @@ function assignSplits(
   return given.map((split, row) => (chosen.has(row) ? 'test' : split));
 }
 
-function requireClasses(source: string, classes: readonly string[]): void {
+function requireClasses(source: string, classes: readonly string[], broken: readonly BrokenFile[]): void {
   if (classes.length >= 2) return;
   throw new DataError('mismatch', {
     operation: `loading the images of ${source}`,
@@ -173,7 +181,7 @@ function requireClasses(source: string, classes: readonly string[]): void {
     received: classes.length === 0 ? 'no image that can be read' : `one, '${classes[0] ?? ''}'`,
     remedy:
       classes.length === 0
-        ? 'Replace the broken files.'
+        ? `Replace the broken files:\n${brokenList(broken)}`
         : 'Sort the images into one folder a class, and give the folder around those.',
     path: source,
   });

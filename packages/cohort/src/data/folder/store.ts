@@ -201,7 +201,9 @@ function placeText(place: Place, folder: string): string {
 }
 
 function mebibytes(bytes: number): string {
-  return `${Math.ceil(bytes / 2 ** 20).toLocaleString('en-US')} MiB`;
+  const size = bytes / 2 ** 20;
+  // With a tenth where rounding would make room and need look the same.
+  return `${size < 100 ? size.toFixed(1) : Math.ceil(size).toLocaleString('en-US')} MiB`;
 }
 
 function brokenOf(inspections: readonly Inspection[]): ReadonlyMap<number, string> {
