@@ -34,7 +34,7 @@ export type Origin =
       /** Digest that `cohort data fetch` comes to with the sharp that package-lock.json names. */
       readonly digest: string;
     }
-  /** Only by hand; the text says how. */
+  /** Only by hand; the text says how, in sentences. */
   | { readonly kind: 'manual'; readonly instructions: string };
 
 /** A dataset in a few words. */
@@ -44,6 +44,7 @@ export interface DatasetAbout {
   /** The dataset's own page. */
   readonly homepage: string;
   readonly classes: number;
+  /** The usual one where images differ in size. */
   readonly shape: ImageShape;
   readonly trainImages: number;
   readonly testImages: number;
@@ -63,6 +64,6 @@ export function howToGet(name: string, about: DatasetAbout): string {
   const fetching =
     about.origin.kind === 'manual'
       ? about.origin.instructions
-      : `${packaged === '' ? 'Fetch it: ' : packaged}cohort data fetch ${name}`;
-  return `${fetching}. Or say where the files are: data.path=FOLDER.`;
+      : `${packaged === '' ? 'Fetch it: ' : packaged}cohort data fetch ${name}.`;
+  return `${fetching} Or say where the files are: data.path=FOLDER.`;
 }

@@ -66,7 +66,7 @@ describe('listDatasets', () => {
   it('lists what has files of its own', async () => {
     const listed = (await listDatasets()).map(({ name }) => name);
     expect(listed).toEqual(
-      expect.arrayContaining(['cifar10', 'emoji', 'fashion-mnist', 'stl10', 'tiny-imagenet']),
+      expect.arrayContaining(['cifar10', 'emoji', 'fashion-mnist', 'imagenet', 'stl10', 'tiny-imagenet']),
     );
     expect(datasetNames()).toEqual(expect.arrayContaining(listed));
   });

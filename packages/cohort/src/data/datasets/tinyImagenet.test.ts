@@ -86,6 +86,13 @@ describe('tiny-imagenet', () => {
     expect(all.message).toContain('cohort data fetch tiny-imagenet');
   });
 
+  it('stops decoding when the user asks for it', async () => {
+    const signal = AbortSignal.abort(new Error('stopped by the user'));
+    await expect(loadInMemory('tiny-imagenet', { path: folder.path, signal })).rejects.toThrow(
+      'stopped by the user',
+    );
+  });
+
   it('refuses unknown classes, file names that leave the folder, and broken pictures', async () => {
     write('val/val_annotations.txt', 'val_0.JPEG\tn02000002\nval_1.JPEG\tn03000003\t1\n');
     const label = await dataErrorOf(load);

@@ -1,14 +1,15 @@
 /** Tiny ImageNet (Stanford's CS231n, 2015): 110,000 colour pictures of 64x64 in 200 classes, from its folder of JPEG files. */
 import { readdir } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { DatasetAbout } from '../about.ts';
 import { howToGet } from '../about.ts';
 import type { DatasetEntry, ImageDataset, ImageSplit } from '../dataset.ts';
 import { checkSplit, imageBytes } from '../dataset.ts';
-import { decodeImage } from '../decodeImage.ts';
+import { decodeQueued, loadSharp } from '../decodeImage.ts';
 import { DataError } from '../errors.ts';
+import { imagesInFlight } from '../folder/inspect.ts';
 import { datasetPlaces, exists } from '../places.ts';
+import { mapPool } from '../pool.ts';
 import { readDataFile } from '../readFile.ts';
 
 const SHAPE = { channels: 3, height: 64, width: 64 } as const;
@@ -64,12 +65,14 @@ export const tinyImagenet: DatasetEntry = {
       });
     }
     const numbers = await readClassNumbers(root);
+    const decode = (pictures: Labelled[], split: string): Promise<ImageSplit> =>
+      decodeAll(pictures, numbers.length, join(root, split), options.signal);
     return {
       name: 'tiny-imagenet',
       classes: await classNames(root, numbers),
       ...SHAPE,
-      train: await decodeAll(await trainPictures(root, numbers), numbers.length, join(root, 'train')),
-      test: await decodeAll(await validationPictures(root, numbers), numbers.length, join(root, 'val')),
+      train: await decode(await trainPictures(root, numbers), 'train'),
+      test: await decode(await validationPictures(root, numbers), 'val'),
     };
   },
 };
@@ -167,22 +170,20 @@ async function validationPictures(root: string, numbers: readonly string[]): Pro
   });
 }
 
-/** Decodes pictures side by side, as many at once as there are cores. */
+/** Decodes pictures side by side. @throws the signal's reason when it is aborted */
 async function decodeAll(
   pictures: readonly Labelled[],
   classCount: number,
   source: string,
+  signal: AbortSignal | undefined,
 ): Promise<ImageSplit> {
   const size = imageBytes(SHAPE);
   const images = new Uint8Array(pictures.length * size); // [N, 3, 64, 64]
-  let next = 0;
-  const work = async (): Promise<void> => {
-    for (let index = next++; index < pictures.length; index = next++) {
-      const picture = pictures[index];
-      if (picture !== undefined) images.set(await decodeImage(picture.path, SHAPE), index * size);
-    }
+  const sharp = await loadSharp();
+  const work = async ({ path }: Labelled, index: number): Promise<void> => {
+    images.set(await decodeQueued(sharp, path, SHAPE), index * size);
   };
-  await Promise.all(Array.from({ length: availableParallelism() }, work));
+  await mapPool(pictures, imagesInFlight(), work, signal);
   const split = { images, labels: Int32Array.from(pictures, ({ label }) => label), count: pictures.length };
   checkSplit(split, SHAPE, classCount, source);
   return split;

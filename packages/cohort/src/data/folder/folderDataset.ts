@@ -1,8 +1,8 @@
 /** Loads a folder or table of images: looked at, decoded once to where it fits, broken files left out, split, and all of it told. */
-import { join } from 'node:path';
 import type { DatasetOptions, ImageDataset, ImageFit, ImageSplit } from '../dataset.ts';
 import { DataError } from '../errors.ts';
 import type { PixelSource } from '../pixelSource.ts';
+import { datasetPlaces } from '../places.ts';
 import { TABLE_ENDING } from './entries.ts';
 import {
   countOf,
@@ -13,7 +13,7 @@ import {
   type SplitName,
 } from './listing.ts';
 import { listFolder } from './listFolder.ts';
-import { listImagenet } from './listImagenet.ts';
+import { findImagenet, listImagenet } from './listImagenet.ts';
 import { listTable } from './listTable.ts';
 import { brokenError, brokenList, classCounts, describeDuplicates, type KnownImage } from './report.ts';
 import { chooseTestImages } from './split.ts';
@@ -40,15 +40,15 @@ export async function loadFolder(options: DatasetOptions): Promise<ImageDataset<
   return loadListing('folder', await listImages(options.path, options.signal), options);
 }
 
-/** The dataset `imagenet`, from `path`, or else from `$COHORT_DATA/imagenet`. @throws {@link DataError} */
+/** The dataset `imagenet`, from `path`, or else from its usual places. @throws {@link DataError} */
 export async function loadImagenet(options: DatasetOptions): Promise<ImageDataset<PixelSource>> {
-  const { COHORT_DATA: data = '' } = options.environment ?? process.env;
-  const path = options.path ?? (data === '' ? null : join(data, 'imagenet'));
+  const places = datasetPlaces('imagenet', options);
+  const path = options.path ?? (await findImagenet(places));
   if (path === null) {
     throw new DataError('missing', {
       operation: 'loading imagenet',
       expected: 'the folder that has train/ and val/',
-      received: 'none',
+      received: `none in ${places.join(', ')}`,
       remedy: 'Set data.path=FOLDER, or put it at $COHORT_DATA/imagenet.',
     });
   }

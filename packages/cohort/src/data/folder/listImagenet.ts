@@ -48,11 +48,23 @@ export async function listImagenet(root: string, signal?: AbortSignal): Promise<
   return completeListing(root, [...train, ...test], walker.notices(), signal);
 }
 
-async function findBase(root: string): Promise<string> {
+/** The first of several places that has `train/`; null where none does. */
+export async function findImagenet(places: readonly string[]): Promise<string | null> {
+  for (const place of places) if ((await baseOf(place)) !== null) return place;
+  return null;
+}
+
+async function baseOf(root: string): Promise<string | null> {
   for (const place of PLACES) {
     const base = join(root, place);
     if (await exists(join(base, 'train'))) return base;
   }
+  return null;
+}
+
+async function findBase(root: string): Promise<string> {
+  const base = await baseOf(root);
+  if (base !== null) return base;
   throw new DataError('missing', {
     operation: `listing ImageNet in ${root}`,
     expected: 'the folders train/ and val/',
