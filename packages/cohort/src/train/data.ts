@@ -41,7 +41,8 @@ export async function loadRecipeData(
   const { path, imageSize, cache, strict } = recipe.data;
   const designSize = designSizeOf(recipe.networks.map(({ model }) => model));
   const settings = { path, imageSize, cache, strict, designSize };
-  const whole = withValidation(await loadDataset(recipe.data.dataset, { ...settings, ...options }), recipe);
+  const loaded = await loadDataset(recipe.data.dataset, { ...settings, ...options });
+  const whole = withValidation(loaded, recipe, options.reporter);
   const subset = (split: 'train' | 'test'): ImageSplit<ImagePixels> => {
     const setting = `${split}Images` as const;
     const options = { count: recipe.data[setting], seed: recipe.seed, setting: `data.${setting}` };
@@ -55,8 +56,14 @@ export async function loadRecipeData(
 function withValidation(
   dataset: ImageDataset<ImagePixels>,
   { data, seed }: ResolvedRecipe,
+  reporter: DatasetOptions['reporter'],
 ): ImageDataset<ImagePixels> {
   if (data.validationImages === null) return dataset;
+  if (dataset.validation !== undefined) {
+    reporter?.warning(
+      `data.validationImages takes validation images from the training images: the ${dataset.validation.count} that the dataset has for it are not used. Set it to null to use them.`,
+    );
+  }
   return { ...dataset, ...splitValidation(dataset.train, dataset, { images: data.validationImages, seed }) };
 }
 

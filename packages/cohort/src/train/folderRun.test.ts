@@ -9,6 +9,7 @@ import { predictRun } from '../evaluate/predictRun.ts';
 import { resolveRecipe, type RecipeInput } from '../recipes/index.ts';
 import { RememberingReporter } from '../testing/tinyRecipe.ts';
 import { readCheckpointInfo } from './checkpoint.ts';
+import { loadRecipeData } from './data.ts';
 import { trainRun, type TrainResult } from './run.ts';
 
 const world = temporaryFolder();
@@ -81,6 +82,29 @@ describe('a run on a folder of images', () => {
     expect(readFileSync(join(runFolder, 'log.txt'), 'utf8')).toContain('赤/empty.jpg: a file of 0 bytes');
     expect((await dataErrorOf(() => train({ strict: true }))).message).toContain('赤/empty.jpg');
     rmSync(broken);
+  });
+
+  it('warns where validation images are taken although the folder has some', async () => {
+    const sorted = join(world.path, 'sorted');
+    await placeClasses(join(sorted, 'train'), { a: 5, b: 5 });
+    await placeClasses(join(sorted, 'val'), { a: 1, b: 2 }, { seed: 50 });
+    const load = async (validationImages: number | null) => {
+      const recipe = resolveRecipe({
+        name: 'sorted',
+        data: { dataset: 'folder', path: sorted, cache: 'memory', validationImages },
+        networks: [{ model: 'resnet8' }],
+        method: { name: 'independent' },
+        train: { epochs: 1 },
+      });
+      const reporter = new RememberingReporter();
+      const { dataset } = await loadRecipeData(recipe, { reporter });
+      dataset.dispose?.();
+      return { warnings: reporter.warnings, count: dataset.validation?.count };
+    };
+    expect(await load(null)).toEqual({ warnings: [], count: 3 });
+    const { warnings, count } = await load(2);
+    expect(count).toBe(2);
+    expect(warnings).toEqual([expect.stringContaining('the 3 that the dataset has for it are not used')]);
   });
 
   it('is not measured on a folder that has other classes by now', async () => {
