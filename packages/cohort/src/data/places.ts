@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import type { DatasetOptions } from './dataset.ts';
-import { errorCode } from './errors.ts';
+import { isNothingThere } from './errors.ts';
 
 /** Environment variables by name. */
 export type Variables = Readonly<Record<string, string | undefined>>;
@@ -38,6 +38,6 @@ export async function exists(path: string): Promise<boolean> {
     await access(path);
     return true;
   } catch (error) {
-    return errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTDIR';
+    return !isNothingThere(error);
   }
 }

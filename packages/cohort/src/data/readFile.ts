@@ -1,7 +1,7 @@
 /** Reads a whole data file with a typed error for every way that can fail, because both datasets and single images need it. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { DataError, errorCode, errorText } from './errors.ts';
+import { DataError, errorCode, errorText, isNothingThere } from './errors.ts';
 
 /** Where and how much {@link readDataFile} may read. */
 export interface ReadOptions {
@@ -58,7 +58,7 @@ export async function readDataFile(path: string, options: ReadOptions): Promise<
   } catch (error) {
     if (error instanceof DataError) throw error;
     const code = errorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
+    if (isNothingThere(error)) {
       throw new DataError('missing', {
         operation,
         expected: 'an existing file',

@@ -1,9 +1,12 @@
 /** Test help: a recipe that trains in a second on images that the test made itself, and a reporter that remembers. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { openRun } from '@cohort/runs';
+import { loadTensors } from '@cohort/torch';
 import { temporaryFolder, writeMnistFiles } from '../data/testing.ts';
 import { resolveRecipe, type RecipeInput, type ResolvedRecipe } from '../recipes/index.ts';
 import type { EpochEndEvent, Reporter, StepEvent } from '../train/reporter.ts';
+import type { TrainResult } from '../train/run.ts';
 
 /** A folder with made-up images and room for runs. */
 export interface TinyWorld {
@@ -67,4 +70,13 @@ export class RememberingReporter implements Reporter {
   epochEnd(event: EpochEndEvent): void {
     this.epochs.push(event);
   }
+}
+
+/** All numbers of one file of a run's last checkpoint. */
+export function lastWeights({ runFolder }: Pick<TrainResult, 'runFolder'>, file: string): number[] {
+  const { tensors } = loadTensors(join(openRun(runFolder).checkpoint('last'), file));
+  const numbers = [...tensors.values()].flatMap((tensor) => tensor.toNumbers());
+  // Not left to the garbage collector, since tests count what is alive.
+  for (const tensor of tensors.values()) tensor.dispose();
+  return numbers;
 }

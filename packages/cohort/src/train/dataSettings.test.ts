@@ -1,12 +1,11 @@
 /** Runs with a validation split, every augmentation and the samplers: what is measured when, and that all of it repeats itself. */
-import { join } from 'node:path';
 import { openRun } from '@cohort/runs';
-import { liveTensorCount, loadTensors } from '@cohort/torch';
+import { liveTensorCount } from '@cohort/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluateRun } from '../evaluate/evaluateRun.ts';
-import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
+import { lastWeights, RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
 import { SilentReporter } from './reporter.ts';
-import { trainRun, type TrainResult } from './run.ts';
+import { trainRun } from './run.ts';
 
 const never = new AbortController().signal;
 const silent = { signal: never, reporter: new SilentReporter() };
@@ -18,14 +17,6 @@ beforeAll(() => {
 afterAll(() => {
   world.remove();
 });
-
-function weights(result: TrainResult, file: string): number[] {
-  const { tensors } = loadTensors(join(openRun(result.runFolder).checkpoint('last'), file));
-  const numbers = [...tensors.values()].flatMap((tensor) => tensor.toNumbers());
-  // Not left to the garbage collector, since tests count what is alive.
-  for (const tensor of tensors.values()) tensor.dispose();
-  return numbers;
-}
 
 describe('trainRun with validation images', () => {
   const withValidation = (train: object = {}): Parameters<TinyWorld['recipe']>[0] => ({
@@ -122,7 +113,7 @@ describe('trainRun with augmentation and samplers', () => {
       expect(liveTensorCount()).toBeLessThanOrEqual(before);
       const again = await trainRun(recipe, { command: 'test', ...silent });
       const file = 'network-resnet8-2.safetensors';
-      expect(weights(again, file)).toEqual(weights(first, file));
+      expect(lastWeights(again, file)).toEqual(lastWeights(first, file));
     },
   );
 

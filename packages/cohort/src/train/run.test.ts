@@ -2,13 +2,13 @@ import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative } from 'node:path';
 import { openRun } from '@cohort/runs';
-import { liveTensorCount, loadTensors, setThreads } from '@cohort/torch';
+import { liveTensorCount, setThreads } from '@cohort/torch';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluateRun } from '../evaluate/evaluateRun.ts';
 import { predictRun } from '../evaluate/predictRun.ts';
 import { parseRecipe } from '../recipes/index.ts';
-import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
+import { lastWeights, RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
 import { readCheckpointInfo } from './checkpoint.ts';
 import { SilentReporter } from './reporter.ts';
 import { trainRun, type TrainResult } from './run.ts';
@@ -23,14 +23,6 @@ beforeAll(() => {
 afterAll(() => {
   world.remove();
 });
-
-function weights(result: TrainResult, file: string): number[] {
-  const { tensors } = loadTensors(join(openRun(result.runFolder).checkpoint('last'), file));
-  const numbers = [...tensors.values()].flatMap((tensor) => tensor.toNumbers());
-  // Not left to the garbage collector, since tests count what is alive.
-  for (const tensor of tensors.values()) tensor.dispose();
-  return numbers;
-}
 
 describe('trainRun', () => {
   let result: TrainResult;
@@ -83,8 +75,8 @@ describe('trainRun', () => {
       trainRun(world.recipe({ seed }), { command: 'test', signal: never, reporter: new SilentReporter() });
     const [again, other] = [await train(1), await train(2)];
     const file = 'network-resnet8-2.safetensors';
-    expect(weights(again, file)).toEqual(weights(result, file));
-    expect(weights(other, file)).not.toEqual(weights(result, file));
+    expect(lastWeights(again, file)).toEqual(lastWeights(result, file));
+    expect(lastWeights(other, file)).not.toEqual(lastWeights(result, file));
   });
 
   it('starts every method from the same weights, and learns something else by it', async () => {
@@ -93,8 +85,8 @@ describe('trainRun', () => {
       signal: never,
       reporter: new SilentReporter(),
     });
-    expect(weights(independent, 'network-resnet8-1.safetensors')).not.toEqual(
-      weights(result, 'network-resnet8-1.safetensors'),
+    expect(lastWeights(independent, 'network-resnet8-1.safetensors')).not.toEqual(
+      lastWeights(result, 'network-resnet8-1.safetensors'),
     );
     const first = reporter.steps[0]?.terms.classification;
     const metrics = [...openRun(independent.runFolder).metrics({ kind: 'step' })];
@@ -115,7 +107,7 @@ describe('trainRun', () => {
     const remembered = await trainRun(recipe, { command: '', signal: never, reporter: told });
     expect(told.messages[0]).toMatch(/Memory banks: 2 networks x 64 images x 16 x 4 bytes/);
     expect(told.messages[0]).toMatch(/A step takes 2 x 160 rows from them/); // 16 x (1 + 1 + 8)
-    expect(weights(remembered, 'method-memory.safetensors')).toHaveLength(2 * 64 * 16);
+    expect(lastWeights(remembered, 'method-memory.safetensors')).toHaveLength(2 * 64 * 16);
   });
 
   it('refuses banks that do not fit before there is a run folder', async () => {

@@ -1,6 +1,7 @@
 /** Keeps two processes from fetching the same dataset into the same folder at the same time. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { DataError, errorCode } from '../errors.ts';
+import { isRunning } from '../processes.ts';
 import { writeError } from './files.ts';
 
 /** Locks of this process: its number in a lock file may also be that of a dead one, given out again. */
@@ -23,7 +24,7 @@ export function takeLock(path: string, dataset: string): () => void {
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw writeError(error, path);
       const owner = Number(readOwner(path));
-      const isTaken = owner === process.pid ? held.has(path) : owner > 0 && isAlive(owner);
+      const isTaken = owner === process.pid ? held.has(path) : owner > 0 && isRunning(owner);
       if (isTaken) throw busy(dataset, path, owner);
       rmSync(path, { force: true });
     }
@@ -46,14 +47,5 @@ function readOwner(path: string): string {
     return readFileSync(path, 'utf8');
   } catch {
     return '';
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return errorCode(error) === 'EPERM';
   }
 }

@@ -9,6 +9,7 @@ import * as z from 'zod';
 import type { ImageShape } from '../dataset.ts';
 import { imageBytes } from '../dataset.ts';
 import { DataError, errorText } from '../errors.ts';
+import { isRunning } from '../processes.ts';
 import { cacheFolder, type Variables } from '../places.ts';
 
 const indexFile = 'index.json';
@@ -160,15 +161,6 @@ async function removeLeftovers(folder: string): Promise<void> {
   for (const name of await readdir(parent)) {
     if (!name.startsWith(beginning) || isRunning(Number.parseInt(name.slice(beginning.length), 10))) continue;
     await rm(join(parent, name), { recursive: true, force: true });
-  }
-}
-
-function isRunning(id: number): boolean {
-  try {
-    process.kill(id, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }
 

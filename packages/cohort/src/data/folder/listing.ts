@@ -1,7 +1,7 @@
 /** What a folder or table of images lists, before any of it is decoded: files, classes, splits, and what was left out. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { errorCode, errorText } from '../errors.ts';
+import { errorText, isNothingThere } from '../errors.ts';
 import { mapPool } from '../pool.ts';
 
 /** The splits that a folder or table can name. */
@@ -92,9 +92,10 @@ export async function completeListing(
           reason: status.isDirectory() ? 'is a folder' : 'is not a regular file',
         });
       } catch (error) {
-        const code = errorCode(error);
-        const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
-        broken.push({ name: image.name, reason: isMissing ? 'there is no such file' : errorText(error) });
+        broken.push({
+          name: image.name,
+          reason: isNothingThere(error) ? 'there is no such file' : errorText(error),
+        });
       }
       return null;
     },

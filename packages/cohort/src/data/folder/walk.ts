@@ -1,7 +1,7 @@
 /** Walks a folder for image files, and remembers everything that it passed by, so that nothing is left out in silence. */
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
-import { DataError, errorCode, errorText } from '../errors.ts';
+import { DataError, errorText, isNothingThere } from '../errors.ts';
 import { exists } from '../places.ts';
 import { countOf, firstNames } from './listing.ts';
 
@@ -48,8 +48,7 @@ export class FolderWalker {
       const status = await stat(root);
       if (status.isDirectory()) return new FolderWalker(await realpath(root), signal);
     } catch (error) {
-      const code = errorCode(error);
-      const isMissing = code === 'ENOENT' || code === 'ENOTDIR';
+      const isMissing = isNothingThere(error);
       throw new DataError(isMissing ? 'missing' : 'unreadable', {
         operation,
         expected: 'a folder with one sub-folder a class, or a CSV file',

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { DataError, errorCode, errorText } from '../errors.ts';
+import { DataError, errorCode, errorText, isNothingThere } from '../errors.ts';
 import type { ArchiveMember } from './tar.ts';
 import { safeMemberName, tarMembers } from './tar.ts';
 
@@ -127,7 +127,7 @@ function archiveError(error: unknown, path: string): unknown {
   const code = errorCode(error);
   const operation = `reading archive ${path}`;
   const details = { operation, path, cause: error };
-  if (code === 'ENOENT' || code === 'ENOTDIR') {
+  if (isNothingThere(error)) {
     return new DataError('missing', {
       ...details,
       expected: 'an existing file',
