@@ -199,7 +199,7 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
         learningRate: optimizer.learningRate,
         otherBatch: () => otherBatch(training, epoch, number),
       });
-      for (const [name, value] of Object.entries(measured ?? {})) assertFinite(name, value, where);
+      for (const [name, value] of Object.entries(measured ?? {})) assertFinite(name, value, where, 'measure');
       return { ...result, ...measured };
     });
     clock.add(recipe.train.batchSize, performance.now() - startedAt);

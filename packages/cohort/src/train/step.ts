@@ -68,10 +68,10 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
   return values;
 }
 
-/** @throws {NotFiniteError} naming the term; else gives the value back. */
-export function assertFinite(term: string, value: number, where: string): number {
+/** @throws {NotFiniteError} naming the value; else gives it back. */
+export function assertFinite(name: string, value: number, where: string, kind = 'loss term'): number {
   if (!Number.isFinite(value)) {
-    throw new NotFiniteError(`The loss term '${term}' became ${value} ${where}`);
+    throw new NotFiniteError(`The ${kind} '${name}' became ${value} ${where}`);
   }
   return value;
 }
