@@ -6,6 +6,7 @@
 
 #include <cstring>
 
+#include "batchNormKernels.h"
 #include "environment.h"
 
 namespace cohort {
@@ -82,6 +83,8 @@ napi_value engineInfo(napi_env env, napi_callback_info info) {
     set("cuda", toBoolean(env, at::hasCUDA()));
     set("onednn", toBoolean(env, at::hasMKLDNN()));
     set("cachingAllocator", toBoolean(env, allocatorInstalled()));
+    set("kernels", toString(env, kernelChoice()));
+    set("kernelThreads", toBoolean(env, kernelsUseThreads()));
     return result;
   });
 }

@@ -31,6 +31,8 @@ struct Operator {
 inline bool isInternalName(const std::string& qualified) {
   const std::string name = qualified.substr(qualified.find("::") + 2);
   const auto startsWith = [&](const char* prefix) { return name.rfind(prefix, 0) == 0; };
+  // Operators of our own check their arguments.
+  if (qualified.rfind("cohort::", 0) == 0) return startsWith("_");
   if (startsWith("_")) return !startsWith("__") && !startsWith("_foreach_");
   if (name.find("_backward") != std::string::npos) return true;
   // Kernels behind a public operator of nearly the same name, with as little checking and no underscore.

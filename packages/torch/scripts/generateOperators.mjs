@@ -58,7 +58,7 @@ function resultType(type) {
 
 function parse(line) {
   const [schema, argumentText, resultText] = line.split('\t');
-  const name = /^aten::([A-Za-z0-9_]+)/.exec(schema)?.[1];
+  const name = /^(?:aten|cohort)::([A-Za-z0-9_]+)/.exec(schema)?.[1];
   if (name === undefined) return null;
   const parameters = argumentText
     .split('\x1e')

@@ -81,15 +81,15 @@ interface OperatorEntry {
   readonly isMethod: boolean;
 }
 
-/** ATen's operators by camelCase name. */
+/** ATen's operators and our own (native/batchNorm.cc) by camelCase name. */
 export const operatorEntries: ReadonlyMap<string, OperatorEntry> = new Map(
   native
     .listOperators()
     .split('\n')
     .map((line, id): [string, OperatorEntry] => {
       const [qualified = '', kind] = line.split('\t');
-      const name = camelCase(qualified.replace('aten::', ''));
-      return [qualified.startsWith('aten::') ? name : qualified, { name, id, isMethod: kind === 'm' }];
+      const name = camelCase(qualified.replace(/^(aten|cohort)::/, ''));
+      return [name, { name, id, isMethod: kind === 'm' }];
     })
     .filter(([name]) => name !== '' && !name.includes('::')),
 );

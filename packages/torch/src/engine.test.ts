@@ -63,6 +63,30 @@ describe('starting', () => {
     expect(usual).toMatchObject({ cachingAllocator: true, sum: 2_000_000, threads: 1 });
   });
 
+  test('with the kernels that COHORT_KERNELS names, which all compute the same bits', async () => {
+    const started = async (choice: string): Promise<{ kernels: string; bits: string; means: number[] }> => {
+      const { stdout, stderr } = await engine.run('kernelsProgram', [], [], { COHORT_KERNELS: choice });
+      expect(stderr).toBe('');
+      return JSON.parse(stdout) as { kernels: string; bits: string; means: number[] };
+    };
+    const [usual, baseline, avx2, aten] = await Promise.all(['', 'baseline', 'avx2', 'aten'].map(started));
+    expect(baseline?.kernels).toBe('baseline');
+    expect(['baseline', 'avx2']).toContain(avx2?.kernels);
+    expect(['baseline', 'avx2', 'avx512']).toContain(usual?.kernels);
+    expect(baseline?.bits).toBe(usual?.bits);
+    expect(avx2?.bits).toBe(usual?.bits);
+    expect(aten?.kernels).toBe('aten');
+    expect(aten?.bits).not.toBe(usual?.bits);
+    for (const [index, mean] of (aten?.means ?? []).entries()) {
+      expect(usual?.means[index]).toBeCloseTo(mean, 2);
+    }
+    const wrong = await engine.run('kernelsProgram', [], [], { COHORT_KERNELS: 'sse9' });
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain(
+      "EngineLoadError: load: COHORT_KERNELS is 'sse9', expected one of aten, baseline, avx2, avx512. Unset it",
+    );
+  });
+
   test('without its addon, says what to run', async () => {
     const lonely = new ChildEngine({ withAddon: false });
     const result = await lonely.run('startProgram');

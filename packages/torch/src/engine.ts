@@ -16,6 +16,10 @@ export interface EngineInfo {
   readonly cuda: boolean;
   readonly onednn: boolean;
   readonly cachingAllocator: boolean;
+  /** Vector instructions of this package's own kernels: `avx512`, `avx2`, `baseline`; `aten` where they are off. */
+  readonly kernels: string;
+  /** Whether those kernels were compiled to share their work between threads. */
+  readonly kernelThreads: boolean;
 }
 
 /** Reads what the engine is. */
@@ -30,6 +34,8 @@ export function engineInfo(): EngineInfo {
     cuda: info.cuda,
     onednn: info.onednn,
     cachingAllocator: info.cachingAllocator,
+    kernels: info.kernels,
+    kernelThreads: info.kernelThreads,
   };
 }
 

@@ -57,6 +57,8 @@ export interface NativeAddon {
         cuda: boolean;
         onednn: boolean;
         cachingAllocator: boolean;
+        kernels: string;
+        kernelThreads: boolean;
       }
     | undefined;
   memory():
@@ -74,7 +76,17 @@ export const addonPath = fileURLToPath(new URL('../build/cohort_torch.node', imp
  */
 const spinCount = '2000';
 
+/** What COHORT_KERNELS may say: ATen's operators instead of our own kernels, or narrower vectors than there are. */
+const kernelChoices = ['aten', 'baseline', 'avx2', 'avx512'];
+
 function load(): NativeAddon {
+  const kernels = process.env.COHORT_KERNELS;
+  if (kernels !== undefined && kernels !== '' && !kernelChoices.includes(kernels)) {
+    throw new EngineLoadError(
+      'load',
+      `COHORT_KERNELS is '${kernels}', expected one of ${kernelChoices.join(', ')}. Unset it to use what suits this processor.`,
+    );
+  }
   const isChosen = ['GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'].some((name) => process.env[name] !== undefined);
   // Read by the OpenMP library when it is loaded, together with the addon.
   if (!isChosen) process.env.GOMP_SPINCOUNT = spinCount;

@@ -63,6 +63,7 @@ function checkEngine(info: EngineInfo): DiagnosisCheck[] {
       value: info.cpuCapability,
       ...(isScalar ? { advice: 'Unset ATEN_CPU_CAPABILITY to use vector instructions.' } : {}),
     },
+    checkKernels(info),
     checkThreads(info.threads),
     checkBlas(libraries, info.config),
     info.onednn
@@ -87,6 +88,28 @@ function checkEngine(info: EngineInfo): DiagnosisCheck[] {
       value: info.cuda ? 'available' : 'not in this LibTorch; training runs on the CPU',
     },
   ];
+}
+
+/** Our own kernels: fused batch normalisation, addition and ReLU. */
+function checkKernels({ kernels, kernelThreads, threads }: EngineInfo): DiagnosisCheck {
+  const name = 'fused kernels';
+  if (kernels === 'aten') {
+    return {
+      name,
+      status: 'warn',
+      value: "off, ATen's operators instead",
+      advice: 'Unset COHORT_KERNELS to use the fused kernels.',
+    };
+  }
+  return kernelThreads || threads === 1
+    ? { name, status: 'ok', value: kernels }
+    : {
+        name,
+        status: 'warn',
+        value: `${kernels}, one thread`,
+        advice:
+          'Build with a compiler that has OpenMP, e.g. CXX=g++ npm run setup, or set COHORT_KERNELS=aten.',
+      };
 }
 
 function checkThreads(threads: number): DiagnosisCheck {

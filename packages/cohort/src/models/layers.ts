@@ -38,7 +38,7 @@ export function depthwise3x3(channels: number, stride: number, generator: Genera
 /** Batch normalisation and ReLU; one module, so that state dicts number it as the normalisation alone. */
 export class NormRelu extends nn.BatchNorm2d {
   override forward(input: Tensor): Tensor {
-    return super.forward(input).relu_();
+    return this.forwardRelu(input);
   }
 }
 

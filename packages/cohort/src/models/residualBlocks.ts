@@ -36,8 +36,7 @@ export class BasicBlock extends nn.Module {
 
   override forward(input: Tensor): Tensor {
     const inner = this.bn1.call(this.conv1.call(input));
-    const residual = this.bn2.call(this.conv2.call(inner));
-    return residual.add_(this.downsample?.call(input) ?? input).relu_();
+    return this.bn2.forwardAddRelu(this.conv2.call(inner), this.downsample?.call(input) ?? input);
   }
 }
 
@@ -67,8 +66,7 @@ export class Bottleneck extends nn.Module {
   override forward(input: Tensor): Tensor {
     const narrow = this.bn1.call(this.conv1.call(input));
     const middle = this.bn2.call(this.conv2.call(narrow));
-    const residual = this.bn3.call(this.conv3.call(middle));
-    return residual.add_(this.downsample?.call(input) ?? input).relu_();
+    return this.bn3.forwardAddRelu(this.conv3.call(middle), this.downsample?.call(input) ?? input);
   }
 }
 

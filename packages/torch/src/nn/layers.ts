@@ -112,6 +112,37 @@ class BatchNorm extends Module {
   }
 
   override forward(input: Tensor): Tensor {
+    this.#prepare(input);
+    return ops.batchNorm(
+      input, this.weight, this.bias, this.runningMean, this.runningVar,
+      this.training, this.momentum, this.epsilon, false,
+    ); // prettier-ignore
+  }
+
+  /** As `forward` with ReLU after it, `max(norm(input), 0)`, in one pass over memory less; likewise differentiable twice. */
+  forwardRelu(input: Tensor): Tensor {
+    this.#prepare(input);
+    return ops.batchNormRelu(
+      input, this.weight, this.bias, this.runningMean, this.runningVar,
+      this.training, this.momentum, this.epsilon,
+    ); // prettier-ignore
+  }
+
+  /**
+   * As `forwardRelu` with a shortcut added before ReLU: `max(norm(input) + residual, 0)`.
+   *
+   * @param residual of the input's shape; converted to its dtype
+   */
+  forwardAddRelu(input: Tensor, residual: Tensor): Tensor {
+    this.#prepare(input);
+    return ops.batchNormAddRelu(
+      input, residual, this.weight, this.bias, this.runningMean, this.runningVar,
+      this.training, this.momentum, this.epsilon,
+    ); // prettier-ignore
+  }
+
+  /** Refuses what cannot be normalised, and counts the batch. */
+  #prepare(input: Tensor): void {
     const { shape } = input;
     if (!this.#rank.includes(shape.length)) {
       throw new ArgumentError(
@@ -128,10 +159,6 @@ class BatchNorm extends Module {
       );
     }
     if (this.training) this.numBatchesTracked.add_(1);
-    return ops.batchNorm(
-      input, this.weight, this.bias, this.runningMean, this.runningVar,
-      this.training, this.momentum, this.epsilon, false,
-    ); // prettier-ignore
   }
 }
 

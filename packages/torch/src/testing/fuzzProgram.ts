@@ -110,10 +110,10 @@ const schemas: Schema[] = native
   .listSchemas()
   .split('\n')
   .map((line) => line.split('\t'))
-  .filter(([text = '']) => /^aten::(?!from_file|special_\w*polynomial)/.test(text))
+  .filter(([text = '']) => /^(aten|cohort)::(?!from_file|special_\w*polynomial)/.test(text))
   .map(([text = '', parameters = '']) => ({
     text: text.slice(0, text.indexOf('(')),
-    operator: camelCase(/^aten::(\w+)/.exec(text)?.[1] ?? ''),
+    operator: camelCase(/^(?:aten|cohort)::(\w+)/.exec(text)?.[1] ?? ''),
     parameters: parameters
       .split('\x1e')
       .filter(Boolean)

@@ -47,6 +47,8 @@ const mistakes: Record<string, () => unknown> = {
   'enormous dilation': () => ops.conv2d(image(), kernel(), null, 1, 1, 2 ** 33),
   'statistics of another length': () => ops.batchNorm(random(2, 3), null, null, zeros(1), zeros(1), true, 0.1, 1e-5, false),
   'no statistics in evaluation': () => ops.batchNorm(random(2, 3), null, null, null, null, false, 0.1, 1e-5, false),
+  'fused statistics of another length': () => ops.batchNormRelu(random(2, 3), null, null, zeros(1), zeros(1), true, 0.1, 1e-5),
+  'a shortcut of another shape': () => ops.batchNormAddRelu(random(2, 3, 4, 4), random(2, 3), null, null, null, null, true, 0.1, 1e-5),
   'no samples!': () => ops.batchNorm(zeros(0, 3), null, null, zeros(3), zeros(3), true, 0.1, 1e-5, false),
   'pooling window zero': () => image().maxPool2d(0),
   'pooling stride zero': () => image().avgPool2d(2, 0),

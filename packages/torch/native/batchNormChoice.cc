@@ -1,0 +1,53 @@
+// Picks the loops of fused batch normalisation for this processor, once, when they are first asked for.
+#include <cstdlib>
+#include <cstring>
+
+#include "batchNormKernels.h"
+
+namespace cohort {
+
+extern const BatchNormKernels batchNormKernels_baseline;
+#ifdef COHORT_X86_KERNELS
+extern const BatchNormKernels batchNormKernels_avx2;
+extern const BatchNormKernels batchNormKernels_avx512;
+#endif
+
+namespace {
+
+/// COHORT_KERNELS may name ATen's own operators, or narrower vectors than there are.
+const BatchNormKernels* choose() {
+  const char* const wanted = std::getenv("COHORT_KERNELS");
+  const auto isWanted = [&](const char* name) { return wanted != nullptr && std::strcmp(wanted, name) == 0; };
+  if (isWanted("aten")) return nullptr;
+  const BatchNormKernels* chosen = &batchNormKernels_baseline;
+#ifdef COHORT_X86_KERNELS
+  __builtin_cpu_init();
+  if (isWanted("baseline")) return chosen;
+  if (__builtin_cpu_supports("avx2")) chosen = &batchNormKernels_avx2;
+  if (isWanted("avx2")) return chosen;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512dq")) {
+    chosen = &batchNormKernels_avx512;
+  }
+#endif
+  return chosen;
+}
+
+}  // namespace
+
+const BatchNormKernels* batchNormKernels() {
+  static const BatchNormKernels* const chosen = choose();
+  return chosen;
+}
+
+const char* kernelChoice() { return batchNormKernels() == nullptr ? "aten" : batchNormKernels()->capability; }
+
+bool kernelsUseThreads() {
+#ifdef COHORT_OPENMP
+  return true;
+#else
+  return false;
+#endif
+}
+
+}  // namespace cohort

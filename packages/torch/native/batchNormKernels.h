@@ -1,0 +1,60 @@
+// What the loops of fused batch normalisation take and give. They are compiled once for each width of vector instructions,
+// so this header and theirs include nothing whose inline functions the linker could mix up between widths.
+#pragma once
+
+#include <stdint.h>
+
+namespace cohort {
+
+enum class ElementType { kFloat32, kFloat64, kBFloat16 };
+
+/// Feature maps of one batch. Element (n, c, i) lies at `(n * inner + i) * channels + c` in rows (channels-last), else at
+/// `(n * channels + c) * inner + i`. Parameters of a channel and saved statistics are float64 for float64, else float32.
+struct BatchNormMaps {
+  ElementType type;
+  bool inRows;
+  int64_t batch;
+  int64_t channels;
+  int64_t inner;
+  /// How many threads may share the work; results do not depend on it.
+  int threads;
+};
+
+/// The loops, compiled for one kind of processor.
+struct BatchNormKernels {
+  /// Most segments that `statistics` and `sums` divide the maps into; their scratch holds `2 * segments * channels` numbers.
+  static constexpr int64_t kMostSegments = 64;
+
+  const char* capability;
+
+  /// Mean of every channel, and the sum of squared differences from it, in one pass.
+  void (*statistics)(const BatchNormMaps&, const void* input, double* scratch, double* mean, double* squares);
+
+  /// output = max((input - mean) scale + bias + residual, 0); `residual` may be null. NaN stays NaN.
+  void (*forward)(const BatchNormMaps&, const void* input, const void* residual, const void* mean, const void* scale,
+                  const void* bias, void* output);
+
+  /// masked = gradient where output > 0; of every channel, sum of masked and sum of masked (input - mean). `masked` is
+  /// written unless it is null.
+  void (*sums)(const BatchNormMaps&, const void* gradient, const void* output, const void* input, const void* mean,
+               void* masked, double* scratch, double* sum, double* product);
+
+  /// result = masked scale + (input - mean) slope + offset, where masked is `gradient` where output > 0, or `gradient`
+  /// itself when `output` is null. A null `input` leaves out its term and the offset (evaluation).
+  void (*inputGradient)(const BatchNormMaps&, const void* gradient, const void* output, const void* input,
+                        const void* mean, const void* scale, const void* slope, const void* offset, void* result);
+
+  /// result = gradient where output > 0.
+  void (*mask)(const BatchNormMaps&, const void* gradient, const void* output, void* result);
+};
+
+/// The loops for the widest vectors of this processor, or the ones that COHORT_KERNELS names; null when that is `aten`.
+const BatchNormKernels* batchNormKernels();
+
+/// What `batchNormKernels` chose, in a word: `aten`, or the capability.
+const char* kernelChoice();
+
+/// Whether the loops were compiled with threads.
+bool kernelsUseThreads();
+
+}  // namespace cohort

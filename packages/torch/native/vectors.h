@@ -1,0 +1,91 @@
+// Vectors of any width in the compilers' own notation, which g++ and clang turn into whatever instructions there are, and
+// loads and stores that widen bfloat16 to float32.
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+namespace cohort {
+// Everything here is compiled several times for different instructions, and must not be shared between them.
+namespace {
+
+struct BFloat16 {
+  uint16_t bits;
+};
+
+template <typename T, int W>
+struct VectorOf {
+  typedef T Type __attribute__((vector_size(sizeof(T) * W)));
+};
+template <typename T, int W>
+using Vector = typename VectorOf<T, W>::Type;
+
+/// What an element is computed in, and how many of those a 512-bit vector holds.
+template <typename E>
+struct Element {
+  using Wide = E;
+  static constexpr int kWidest = 64 / sizeof(E);
+  static constexpr bool kIsNarrow = false;
+};
+template <>
+struct Element<BFloat16> {
+  using Wide = float;
+  static constexpr int kWidest = 16;
+  static constexpr bool kIsNarrow = true;
+};
+template <typename E>
+using Wide = typename Element<E>::Wide;
+
+#define COHORT_INLINE inline __attribute__((always_inline))
+
+/// W elements, widened.
+template <int W, typename E>
+COHORT_INLINE Vector<Wide<E>, W> load(const E* from) {
+  Vector<Wide<E>, W> value;
+  if constexpr (Element<E>::kIsNarrow) {
+    Vector<uint16_t, W> bits;
+    memcpy(&bits, from, sizeof(bits));
+    const Vector<uint32_t, W> wide = __builtin_convertvector(bits, Vector<uint32_t, W>) << 16;
+    memcpy(&value, &wide, sizeof(value));
+  } else {
+    memcpy(&value, from, sizeof(value));
+  }
+  return value;
+}
+
+/// Rounds to the nearest where it narrows, ties to even; NaN stays NaN.
+template <int W, typename E>
+COHORT_INLINE void store(E* to, Vector<Wide<E>, W> value) {
+  if constexpr (Element<E>::kIsNarrow) {
+    Vector<uint32_t, W> bits;
+    memcpy(&bits, &value, sizeof(bits));
+    const Vector<uint32_t, W> rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+    const Vector<uint32_t, W> isNumber = (Vector<uint32_t, W>)((bits & 0x7FFFFFFF) <= 0x7F800000);
+    const auto narrow = __builtin_convertvector((rounded & isNumber) | (0x7FC0 & ~isNumber), Vector<uint16_t, W>);
+    memcpy(to, &narrow, sizeof(narrow));
+  } else {
+    memcpy(to, &value, sizeof(value));
+  }
+}
+
+/// The value where `sign` is positive, else zero; where `sign` is NaN, the value, so that NaN is not hidden.
+template <typename V>
+COHORT_INLINE V whereNotNegative(V sign, V value) {
+  return sign <= 0 ? V{} : value;
+}
+
+template <typename V, typename T>
+COHORT_INLINE V broadcast(T value) {
+  return V{} + value;
+}
+
+/// The elements added up from the first to the last, so that a sum is the same on every processor of one width.
+template <int W, typename T>
+COHORT_INLINE double total(Vector<T, W> value) {
+  double sum = 0;
+  for (int i = 0; i < W; ++i) sum += static_cast<double>(value[i]);
+  return sum;
+}
+
+}  // namespace
+}  // namespace cohort

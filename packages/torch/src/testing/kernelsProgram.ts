@@ -1,0 +1,24 @@
+/** Prints which kernels this process chose, and what they compute: a digest of every bit, and means for the eye. */
+import { createHash } from 'node:crypto';
+import { engineInfo, Generator, grad, ops, type DType, type Tensor } from '../index.ts';
+
+const hash = createHash('sha256');
+const means: number[] = [];
+function note(x: Tensor): void {
+  hash.update(x.toTypedArray());
+  means.push(x.to('float64').mean().item(), x.to('float64').square().mean().item());
+}
+for (const dtype of ['float32', 'float64', 'bfloat16'] satisfies DType[]) {
+  for (const memoryFormat of ['contiguous', 'channelsLast'] as const) {
+    const generator = new Generator(1);
+    const maps = (): Tensor => ops.randn([3, 27, 5, 7], { generator }).to(dtype).contiguous({ memoryFormat });
+    const x = maps();
+    x.requiresGrad = true;
+    const vector = (value: number): Tensor =>
+      ops.full([27], value, { dtype: dtype === 'float64' ? 'float64' : 'float32' });
+    const [mean, variance] = [vector(0.1), vector(1.2)];
+    const y = ops.batchNormAddRelu(x, maps(), vector(1.1), vector(0.2), mean, variance, true, 0.1, 1e-5);
+    for (const result of [y, mean, variance, ...grad(y, [x], { gradients: [maps()] })]) note(result);
+  }
+}
+console.log(JSON.stringify({ kernels: engineInfo().kernels, bits: hash.digest('hex'), means }));
