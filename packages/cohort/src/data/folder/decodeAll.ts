@@ -61,5 +61,6 @@ export async function decodeAll(
     return digestOf(pixels);
   };
   const pixelDigests = await mapPool(paths, imagesInFlight(), decode, signal);
-  return { moments, pixelDigests, broken };
+  // In the order of the files, whichever was decoded first.
+  return { moments, pixelDigests, broken: new Map([...broken].sort(([left], [right]) => left - right)) };
 }

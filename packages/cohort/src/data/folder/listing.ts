@@ -74,7 +74,6 @@ export async function completeListing(
   notices: readonly string[],
   signal?: AbortSignal,
 ): Promise<ImageListing> {
-  const broken: BrokenFile[] = [];
   const shown = listed.map((image) => ({
     ...image,
     name: printable(image.name),
@@ -83,25 +82,26 @@ export async function completeListing(
   const found = await mapPool(
     shown,
     32,
-    async (image): Promise<FoundImage | null> => {
+    async (image): Promise<FoundImage | BrokenFile> => {
       try {
         const status = await stat(image.path);
         if (status.isFile()) return { ...image, bytes: status.size, modifiedMs: status.mtimeMs };
-        broken.push({
+        return {
           name: image.name,
           reason: status.isDirectory() ? 'is a folder' : 'is not a regular file',
-        });
+        };
       } catch (error) {
-        broken.push({
+        return {
           name: image.name,
           reason: isNothingThere(error) ? 'there is no such file' : errorText(error),
-        });
+        };
       }
-      return null;
     },
     signal,
   );
-  const images = found.filter((image) => image !== null);
+  // In the order of the listing, whichever file answered first.
+  const broken = found.filter((entry) => 'reason' in entry);
+  const images = found.filter((entry) => 'bytes' in entry);
   const classes = [...new Set(images.map((image) => image.className))].sort(naturalOrder);
   const position = new Map(classes.map((name, index) => [name, index]));
   images.sort(
