@@ -124,12 +124,11 @@ function lockFile(
   packages: readonly PinnedPackage[],
 ): object {
   const { name, version, dependencies } = manifest;
-  const entries = packages.map((one): [string, object] => {
-    const file = `${one.name.split('/').at(-1) ?? ''}-${one.version}.tgz`;
-    // npm puts the registry that the user has set in the place of its own.
-    const resolved = `https://registry.npmjs.org/${one.name}/-/${file}`;
-    return [`node_modules/${one.name}`, { version: one.version, resolved, integrity: one.integrity }];
-  });
+  // Without an address: npm takes each from the registry that the user has set, and holds it against its integrity.
+  const entries = packages.map((one): [string, object] => [
+    `node_modules/${one.name}`,
+    { version: one.version, integrity: one.integrity },
+  ]);
   return {
     name,
     version,
