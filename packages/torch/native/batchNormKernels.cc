@@ -14,15 +14,18 @@
 namespace cohort {
 namespace {
 
-template <typename E>
-void forwardOf(const BatchNormMaps& maps, const void* inputData, const void* residualData, const void* mean,
+template <typename E, bool kRectifies>
+void normalise(const BatchNormMaps& maps, const void* inputData, const void* residualData, const void* mean,
                const void* scale, const void* bias, void* outputData) {
   const auto* const input = static_cast<const E*>(inputData);
   const auto* const residual = static_cast<const E*>(residualData);
   auto* const output = static_cast<E*>(outputData);
   const Wide<E>* const parameters[3] = {static_cast<const Wide<E>*>(mean), static_cast<const Wide<E>*>(scale),
                                         static_cast<const Wide<E>*>(bias)};
-  const auto rectified = [](auto value) { return whereNotNegative(value, value); };
+  const auto rectified = [](auto value) {
+    if constexpr (kRectifies) return whereNotNegative(value, value);
+    return value;
+  };
   if (residual == nullptr) {
     forElements<E>(maps, parameters, [=](auto lanes, int64_t at, const auto& given) {
       constexpr int W = decltype(lanes)::W;
@@ -35,6 +38,13 @@ void forwardOf(const BatchNormMaps& maps, const void* inputData, const void* res
       store<W>(output + at, rectified(normalised + load<W>(residual + at)));
     });
   }
+}
+
+template <typename E>
+void forwardOf(const BatchNormMaps& maps, const void* input, const void* residual, const void* mean, const void* scale,
+               const void* bias, bool rectifies, void* output) {
+  const auto run = rectifies ? normalise<E, true> : normalise<E, false>;
+  run(maps, input, residual, mean, scale, bias, output);
 }
 
 template <typename E>
@@ -103,8 +113,8 @@ void statistics(const BatchNormMaps& maps, const void* input, double* scratch, d
   COHORT_BY_TYPE(statisticsOf, input, scratch, mean, squares)
 }
 void forward(const BatchNormMaps& maps, const void* input, const void* residual, const void* mean, const void* scale,
-             const void* bias, void* output) {
-  COHORT_BY_TYPE(forwardOf, input, residual, mean, scale, bias, output)
+             const void* bias, bool rectifies, void* output) {
+  COHORT_BY_TYPE(forwardOf, input, residual, mean, scale, bias, rectifies, output)
 }
 void sums(const BatchNormMaps& maps, const void* gradient, const void* output, const void* input, const void* mean,
           void* masked, double* scratch, double* sum, double* product) {

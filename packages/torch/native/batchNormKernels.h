@@ -30,12 +30,13 @@ struct BatchNormKernels {
   /// Mean of every channel, and the sum of squared differences from it, in one pass.
   void (*statistics)(const BatchNormMaps&, const void* input, double* scratch, double* mean, double* squares);
 
-  /// output = max((input - mean) scale + bias + residual, 0); `residual` may be null. NaN stays NaN.
+  /// output = (input - mean) scale + bias + residual, and zero instead of what is negative where `rectifies`; `residual`
+  /// may be null. NaN stays NaN.
   void (*forward)(const BatchNormMaps&, const void* input, const void* residual, const void* mean, const void* scale,
-                  const void* bias, void* output);
+                  const void* bias, bool rectifies, void* output);
 
-  /// masked = gradient where output > 0; of every channel, sum of masked and sum of masked (input - mean). `masked` is
-  /// written unless it is null.
+  /// masked = gradient where output > 0, or the gradient itself when `output` is null; of every channel, sum of masked and
+  /// sum of masked (input - mean). `masked` is written unless it is null.
   void (*sums)(const BatchNormMaps&, const void* gradient, const void* output, const void* input, const void* mean,
                void* masked, double* scratch, double* sum, double* product);
 

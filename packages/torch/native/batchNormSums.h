@@ -6,8 +6,9 @@
 namespace cohort {
 namespace {
 
-/// Sums of one block over some rows; `kWrites` says whether the masked gradient is written.
-template <typename E, typename Shape, bool kWrites>
+/// Sums of one block over some rows; `kMasks` says whether there is an output to mask by, `kWrites` whether
+/// the masked gradient is written.
+template <typename E, typename Shape, bool kMasks, bool kWrites>
 COHORT_INLINE void blockSums(const E* gradient, const E* output, const E* input, const Wide<E>* mean, E* masked, int64_t rows,
                       int64_t channels, Wide<E>* sums, Wide<E>* products) {
   constexpr int W = Shape::W, K = Shape::K, R = Shape::kRows;
@@ -17,7 +18,8 @@ COHORT_INLINE void blockSums(const E* gradient, const E* output, const E* input,
   V sum[R][K] = {};
   V product[R][K] = {};
   const auto visit = [&](int64_t at, int r, int k) __attribute__((always_inline)) {
-    const V value = whereNotNegative<V>(load<W>(output + at), load<W>(gradient + at));
+    V value = load<W>(gradient + at);
+    if constexpr (kMasks) value = whereNotNegative<V>(load<W>(output + at), value);
     if (kWrites) store<W>(masked + at, value);
     sum[r][k] += value;
     product[r][k] += value * (load<W>(input + at) - center[k]);
@@ -41,7 +43,7 @@ COHORT_INLINE void blockSums(const E* gradient, const E* output, const E* input,
   }
 }
 
-template <typename E, bool kWrites>
+template <typename E, bool kMasks, bool kWrites>
 void rowSums(const BatchNormMaps& maps, const E* gradient, const E* output, const E* input, const Wide<E>* mean, E* masked,
              double* scratch) {
   const RowChunks chunks(maps);
@@ -59,7 +61,7 @@ void rowSums(const BatchNormMaps& maps, const E* gradient, const E* output, cons
         Wide<E> sum[width];
         Wide<E> product[width];
         const int64_t at = start + first;
-        blockSums<E, decltype(block), kWrites>(gradient + at, output + at, input + at, mean + first,
+        blockSums<E, decltype(block), kMasks, kWrites>(gradient + at, kMasks ? output + at : nullptr, input + at, mean + first,
                                                kWrites ? masked + at : nullptr, rows, channels, sum, product);
         for (int64_t i = skip; i < width; ++i) {
           sums[first + i] += sum[i];
@@ -70,7 +72,7 @@ void rowSums(const BatchNormMaps& maps, const E* gradient, const E* output, cons
   }
 }
 
-template <typename E, bool kWrites>
+template <typename E, bool kMasks, bool kWrites>
 void planeSums(const BatchNormMaps& maps, const E* gradient, const E* output, const E* input, const Wide<E>* mean, E* masked,
                double* scratch) {
   constexpr int W = Element<E>::kWidest;
@@ -94,13 +96,13 @@ void planeSums(const BatchNormMaps& maps, const E* gradient, const E* output, co
         Wide<E> center[W];
         for (int i = 0; i < W; ++i) center[i] = mean[channel];
         const int64_t rows = count / W;
-        blockSums<E, Block<W, 1>, kWrites>(gradient + start, output + start, input + start, center,
+        blockSums<E, Block<W, 1>, kMasks, kWrites>(gradient + start, kMasks ? output + start : nullptr, input + start, center,
                                            kWrites ? masked + start : nullptr, rows, W, sum, product);
         for (int i = 0; i < W; ++i) laneSums[i] += sum[i];
         for (int i = 0; i < W; ++i) laneProducts[i] += product[i];
         const int64_t at = start + rows * W;
         if (rows * W == count) continue;
-        blockSums<E, Block<1, 1>, kWrites>(gradient + at, output + at, input + at, center,
+        blockSums<E, Block<1, 1>, kMasks, kWrites>(gradient + at, kMasks ? output + at : nullptr, input + at, center,
                                            kWrites ? masked + at : nullptr, count - rows * W, 1, sum, product);
         laneSums[0] += sum[0];
         laneProducts[0] += product[0];
@@ -125,9 +127,12 @@ void sumsOf(const BatchNormMaps& maps, const void* gradientData, const void* out
   const auto* const input = static_cast<const E*>(inputData);
   const auto* const mean = static_cast<const Wide<E>*>(meanData);
   auto* const masked = static_cast<E*>(maskedData);
-  const auto walk = maps.inRows ? (masked == nullptr ? rowSums<E, false> : rowSums<E, true>)
-                                : (masked == nullptr ? planeSums<E, false> : planeSums<E, true>);
-  walk(maps, gradient, output, input, mean, masked, scratch);
+  const auto walk = [&](auto unmasked, auto unwritten, auto written) {
+    return output == nullptr ? unmasked : masked == nullptr ? unwritten : written;
+  };
+  const auto sums = maps.inRows ? walk(rowSums<E, false, false>, rowSums<E, true, false>, rowSums<E, true, true>)
+                                : walk(planeSums<E, false, false>, planeSums<E, true, false>, planeSums<E, true, true>);
+  sums(maps, gradient, output, input, mean, masked, scratch);
   const int64_t channels = maps.channels;
   const int64_t segments = maps.inRows ? RowChunks(maps).segments : PlaneSegments(maps).count;
   for (int64_t c = 0; c < channels; ++c) sum[c] = product[c] = 0;

@@ -35,8 +35,8 @@ export class BasicBlock extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const inner = this.bn1.call(this.conv1.call(input));
-    return this.bn2.forwardAddRelu(this.conv2.call(inner), this.downsample?.call(input) ?? input);
+    const inner = this.bn1.forwardReluConvolution(this.conv1.call(input), this.conv2);
+    return this.bn2.forwardAddRelu(inner, this.downsample?.call(input) ?? input);
   }
 }
 
@@ -64,9 +64,9 @@ export class Bottleneck extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const narrow = this.bn1.call(this.conv1.call(input));
-    const middle = this.bn2.call(this.conv2.call(narrow));
-    return this.bn3.forwardAddRelu(this.conv3.call(middle), this.downsample?.call(input) ?? input);
+    const narrow = this.bn1.forwardReluConvolution(this.conv1.call(input), this.conv2);
+    const middle = this.bn2.forwardReluConvolution(narrow, this.conv3);
+    return this.bn3.forwardAddRelu(middle, this.downsample?.call(input) ?? input);
   }
 }
 

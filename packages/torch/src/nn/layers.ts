@@ -75,7 +75,9 @@ export class Conv2d extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return ops.conv2d(input, this.weight, this.bias, this.stride, this.padding, this.dilation, this.groups);
+    return ops.convolution2d(
+      input, this.weight, this.bias, this.stride, this.padding, this.dilation, this.groups,
+    ); // prettier-ignore
   }
 }
 
@@ -113,9 +115,9 @@ class BatchNorm extends Module {
 
   override forward(input: Tensor): Tensor {
     this.#prepare(input);
-    return ops.batchNorm(
+    return ops.batchNormAlone(
       input, this.weight, this.bias, this.runningMean, this.runningVar,
-      this.training, this.momentum, this.epsilon, false,
+      this.training, this.momentum, this.epsilon,
     ); // prettier-ignore
   }
 
@@ -138,6 +140,25 @@ class BatchNorm extends Module {
     return ops.batchNormAddRelu(
       input, residual, this.weight, this.bias, this.runningMean, this.runningVar,
       this.training, this.momentum, this.epsilon,
+    ); // prettier-ignore
+  }
+
+  /**
+   * As `forwardRelu` with a convolution after it. In training what lies between the two is computed again on the way back
+   * instead of being kept, which saves memory and costs little.
+   */
+  forwardReluConvolution(input: Tensor, convolution: Conv2d): Tensor {
+    if (!this.training || convolution.bias !== null) {
+      const between = this.forwardRelu(input);
+      const output = convolution.call(between);
+      between.dispose();
+      return output;
+    }
+    this.#prepare(input);
+    const { weight, stride, padding, dilation, groups } = convolution;
+    return ops.normReluConvolution(
+      input, this.weight, this.bias, this.runningMean, this.runningVar,
+      this.momentum, this.epsilon, weight, stride, padding, dilation, groups,
     ); // prettier-ignore
   }
 

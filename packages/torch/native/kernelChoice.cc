@@ -1,8 +1,9 @@
-// Picks the loops of fused batch normalisation for this processor, once, when they are first asked for.
+// Picks the loops of our own operators for this processor, once, when they are first asked for.
 #include <cstdlib>
 #include <cstring>
 
 #include "batchNormKernels.h"
+#include "convolutionKernels.h"
 
 namespace cohort {
 
@@ -10,6 +11,7 @@ extern const BatchNormKernels batchNormKernels_baseline;
 #ifdef COHORT_X86_KERNELS
 extern const BatchNormKernels batchNormKernels_avx2;
 extern const BatchNormKernels batchNormKernels_avx512;
+extern const ConvolutionKernels convolutionKernels_avx512bf16;
 #endif
 
 namespace {
@@ -40,7 +42,23 @@ const BatchNormKernels* batchNormKernels() {
   return chosen;
 }
 
-const char* kernelChoice() { return batchNormKernels() == nullptr ? "aten" : batchNormKernels()->capability; }
+const ConvolutionKernels* convolutionKernels() {
+#ifdef COHORT_X86_KERNELS
+  static const bool areSupported = [] {
+    const char* const wanted = std::getenv("COHORT_KERNELS");
+    const bool isWanted = wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, "avx512bf16") == 0;
+    return isWanted && batchNormKernels() == &batchNormKernels_avx512 && __builtin_cpu_supports("avx512bf16");
+  }();
+  return areSupported ? &convolutionKernels_avx512bf16 : nullptr;
+#else
+  return nullptr;
+#endif
+}
+
+const char* kernelChoice() {
+  if (convolutionKernels() != nullptr) return convolutionKernels()->capability;
+  return batchNormKernels() == nullptr ? "aten" : batchNormKernels()->capability;
+}
 
 bool kernelsUseThreads() {
 #ifdef COHORT_OPENMP
