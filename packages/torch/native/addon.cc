@@ -117,6 +117,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   registerDispatch(env, exports);
   registerTensors(env, exports);
   registerAutograd(env, exports);
+  registerParallelBackward(env, exports);
   registerEngine(env, exports);
   return exports;
 }

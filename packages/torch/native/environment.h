@@ -177,6 +177,7 @@ Guard guardOf(const std::string& qualified);
 void registerDispatch(napi_env env, napi_value exports);
 void registerTensors(napi_env env, napi_value exports);
 void registerAutograd(napi_env env, napi_value exports);
+void registerParallelBackward(napi_env env, napi_value exports);
 void registerEngine(napi_env env, napi_value exports);
 
 /// Makes our caching allocator the CPU allocator of this process; the first call wins.

@@ -65,7 +65,7 @@ at::Tensor normReluConvolution(const at::Tensor& input, const at::Tensor& weight
                         isPlain(runningVar);
   // Autocast would narrow the map between the two: then they are run one after the other.
   const bool isNarrowed = input.scalar_type() != at::kBFloat16 &&
-                          c10::impl::tls_is_dispatch_key_included(c10::DispatchKey::AutocastCPU);
+                          !c10::impl::tls_is_dispatch_key_excluded(c10::DispatchKey::AutocastCPU);
   const bool fits = input.scalar_type() == kernel.scalar_type() ||
                     (input.scalar_type() == at::kBFloat16 && kernel.scalar_type() == at::kFloat);
   if (arePlain && !isNarrowed && fits && input.dim() == 4 && kernel.dim() == 4 && input.numel() != 0 &&

@@ -40,6 +40,38 @@ export function backward(
   checked('backward', native.backward(retainGraph, createGraph));
 }
 
+/** Outputs of a graph that shares no computed tensor with the others. */
+export interface IndependentGraph {
+  readonly outputs: readonly Tensor[];
+  /** One an output, of its shape. */
+  readonly gradients: readonly Tensor[];
+}
+
+/**
+ * As `backward` on each of the graphs, several at a time, each with its share of the threads. Graphs that lead to the same
+ * leaf would add to its gradient in any order: they must not.
+ *
+ * @param concurrency how many at a time, from 1
+ */
+export function backwardTogether(graphs: readonly IndependentGraph[], concurrency: number): void {
+  if (!Number.isInteger(concurrency) || concurrency < 1) {
+    throw new ArgumentError(
+      'backwardTogether',
+      `expected concurrency to be a whole number from 1, got ${concurrency}.`,
+    );
+  }
+  if (graphs.length === 0) return;
+  for (const { outputs, gradients } of graphs) {
+    if (outputs.length === gradients.length) continue;
+    throw new ArgumentError(
+      'backwardTogether',
+      `expected a gradient for every output, got ${gradients.length} for ${outputs.length}.`,
+    );
+  }
+  writeLists('backwardTogether', ...graphs.flatMap(({ outputs, gradients }) => [outputs, gradients]));
+  checked('backwardTogether', native.backwardTogether(graphs.length, Math.min(concurrency, graphs.length)));
+}
+
 /**
  * Gradients of `outputs` with respect to `inputs`, in their order, without touching any `grad`.
  *

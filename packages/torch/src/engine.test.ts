@@ -72,7 +72,7 @@ describe('starting', () => {
     const [usual, baseline, avx2, aten] = await Promise.all(['', 'baseline', 'avx2', 'aten'].map(started));
     expect(baseline?.kernels).toBe('baseline');
     expect(['baseline', 'avx2']).toContain(avx2?.kernels);
-    expect(['baseline', 'avx2', 'avx512']).toContain(usual?.kernels);
+    expect(['baseline', 'avx2', 'avx512', 'avx512bf16']).toContain(usual?.kernels);
     expect(baseline?.bits).toBe(usual?.bits);
     expect(avx2?.bits).toBe(usual?.bits);
     expect(aten?.kernels).toBe('aten');
@@ -83,7 +83,7 @@ describe('starting', () => {
     const wrong = await engine.run('kernelsProgram', [], [], { COHORT_KERNELS: 'sse9' });
     expect(wrong.code).toBe(1);
     expect(wrong.stderr).toContain(
-      "EngineLoadError: load: COHORT_KERNELS is 'sse9', expected one of aten, baseline, avx2, avx512. Unset it",
+      "EngineLoadError: load: COHORT_KERNELS is 'sse9', expected one of aten, baseline, avx2, avx512, avx512bf16. Unset it",
     );
   });
 

@@ -16,7 +16,7 @@ export interface EngineInfo {
   readonly cuda: boolean;
   readonly onednn: boolean;
   readonly cachingAllocator: boolean;
-  /** Vector instructions of this package's own kernels: `avx512`, `avx2`, `baseline`; `aten` where they are off. */
+  /** Vector instructions of this package's own kernels: `avx512bf16`, `avx512`, `avx2`, `baseline`; `aten` where they are off. */
   readonly kernels: string;
   /** Whether those kernels were compiled to share their work between threads. */
   readonly kernelThreads: boolean;

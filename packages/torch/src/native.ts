@@ -33,6 +33,7 @@ export interface NativeAddon {
   alias(handle: number): number | undefined;
   liveTensors(): number;
   backward(retainGraph: boolean, createGraph: boolean): boolean | undefined;
+  backwardTogether(count: number, concurrency: number): boolean | undefined;
   grad(retainGraph: boolean, createGraph: boolean, allowUnused: boolean): number | undefined;
   setRequiresGrad(handle: number, value: boolean): boolean | undefined;
   gradientOf(handle: number): number | undefined;
@@ -77,7 +78,7 @@ export const addonPath = fileURLToPath(new URL('../build/cohort_torch.node', imp
 const spinCount = '2000';
 
 /** What COHORT_KERNELS may say: ATen's operators instead of our own kernels, or narrower vectors than there are. */
-const kernelChoices = ['aten', 'baseline', 'avx2', 'avx512'];
+const kernelChoices = ['aten', 'baseline', 'avx2', 'avx512', 'avx512bf16'];
 
 function load(): NativeAddon {
   const kernels = process.env.COHORT_KERNELS;

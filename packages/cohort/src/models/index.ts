@@ -6,4 +6,4 @@ export { Network, type NetworkOptions, type NetworkOutput, type Trunk } from './
 export type { ModelName } from './names.ts';
 export { createNetwork, modelNames } from './registry.ts';
 export { ResNet } from './resnet.ts';
-export { Branches, Peers, type Topology } from './topology.ts';
+export { Branches, Peers, type SeparatedOutputs, type Topology } from './topology.ts';

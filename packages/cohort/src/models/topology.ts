@@ -2,7 +2,7 @@
  * How a cohort shares layers: as peers, each a network of its own, or as branches of one trunk, the stem and the first
  * stages (as in ONE, Lan et al., arXiv 1806.04606, and CL-ILR, Song and Chai, arXiv 1805.11761).
  */
-import { noGrad, scope, type Tensor } from '@cohort/torch';
+import { keep, noGrad, scope, type IndependentGraph, type Tensor } from '@cohort/torch';
 import { ModelError } from './errors.ts';
 import type { Network, NetworkOutput } from './network.ts';
 
@@ -14,17 +14,85 @@ export interface Topology {
    * @returns one output a network, in the cohort's order
    */
   run(images: Tensor | readonly Tensor[], keepStages?: boolean): NetworkOutput[];
+
+  /**
+   * Runs `body` so that inside it outputs of the networks are leaves: after `backward` of what came of them, each network
+   * can be differentiated by itself, at the same time as the others. Absent where networks share layers.
+   */
+  separately?<Result>(body: () => Result): { readonly result: Result; readonly separated: SeparatedOutputs };
+}
+
+/** Outputs of networks that were cut off from what was computed of them. Holds tensors until it is disposed of. */
+export class SeparatedOutputs {
+  readonly #pairs: { readonly outputs: Tensor[]; readonly leaves: Tensor[] }[];
+
+  constructor(readonly networkCount: number) {
+    this.#pairs = Array.from({ length: networkCount }, () => ({ outputs: [], leaves: [] }));
+  }
+
+  /** The output as a leaf; itself where nothing is recorded. */
+  separate(network: number, output: Tensor): Tensor {
+    const pair = this.#pairs[network];
+    if (pair === undefined || !output.requiresGrad) return output;
+    const leaf = output.detach();
+    leaf.requiresGrad = true;
+    pair.outputs.push(keep(output.alias()));
+    pair.leaves.push(keep(leaf.alias()));
+    return leaf;
+  }
+
+  /** What is left to differentiate: one graph a network, of those whose outputs were used. */
+  graphs(): IndependentGraph[] {
+    return this.#pairs.flatMap(({ outputs, leaves }) => {
+      const used = outputs.flatMap((output, index) => {
+        const gradient = leaves[index]?.grad ?? null;
+        return gradient === null ? [] : [{ output, gradient }];
+      });
+      if (used.length === 0) return [];
+      return [{ outputs: used.map(({ output }) => output), gradients: used.map(({ gradient }) => gradient) }];
+    });
+  }
+
+  dispose(): void {
+    for (const { outputs, leaves } of this.#pairs) {
+      for (const tensor of [...outputs, ...leaves]) tensor.dispose();
+    }
+  }
 }
 
 /** Nothing is shared. */
 export class Peers implements Topology {
+  #separated: SeparatedOutputs | null = null;
+
   constructor(private readonly networks: readonly Network[]) {}
 
   run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
     return this.networks.map((network, index) => {
       const own = viewOf(images, index);
-      return keepStages ? network.callWithStages(own) : network.call(own);
+      const output = keepStages ? network.callWithStages(own) : network.call(own);
+      const separated = this.#separated;
+      if (separated === null) return output;
+      const leaf = (tensor: Tensor): Tensor => separated.separate(index, tensor);
+      return {
+        logits: leaf(output.logits),
+        embedding: leaf(output.embedding),
+        stages: output.stages.map(leaf),
+      };
     });
+  }
+
+  separately<Result>(body: () => Result): { result: Result; separated: SeparatedOutputs } {
+    const separated = new SeparatedOutputs(this.networks.length);
+    const before = this.#separated;
+    this.#separated = separated;
+    try {
+      return { result: body(), separated };
+    } catch (error) {
+      separated.dispose();
+      throw error;
+    } finally {
+      this.#separated = before;
+    }
   }
 }
 

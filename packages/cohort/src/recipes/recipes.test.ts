@@ -53,6 +53,7 @@ describe('a recipe that is right', () => {
         schedule: { name: 'cosine', warmupEpochs: 0, finalLearningRate: 0 },
         precision: 'float32',
         channelsLast: true,
+        networksAtOnce: 'auto',
         evaluateEveryEpochs: 1,
         checkpointEveryEpochs: 10,
       },

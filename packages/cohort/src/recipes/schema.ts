@@ -87,6 +87,8 @@ export const trainSchema = z.strictObject({
   ).prefault({}),
   precision: z.enum(['float32', 'bfloat16']).default('float32'),
   channelsLast: z.boolean().default(true),
+  /** Networks differentiated at the same time, each with its share of the threads; auto takes what leaves no core waiting. */
+  networksAtOnce: z.union([z.literal('auto'), z.int().min(1)]).default('auto'),
   evaluateEveryEpochs: z.int().min(1).default(1),
   checkpointEveryEpochs: z.int().min(1).default(10),
 });

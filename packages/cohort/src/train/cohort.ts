@@ -23,6 +23,8 @@ export interface Cohort {
   /** One a network: the model's name, numbered where it occurs more than once. */
   readonly names: readonly string[];
   readonly method: Method;
+  /** How the method runs the networks. */
+  readonly topology: Topology;
 }
 
 /**
@@ -54,7 +56,7 @@ export function createCohort(
   if (recipe.train.channelsLast) {
     for (const module of Object.values(method.modules)) module.toMemoryFormat('channelsLast');
   }
-  return { networks, names: networkNames(recipe), method };
+  return { networks, names: networkNames(recipe), method, topology };
 }
 
 /** How the networks are run together; from here on branches share their trunk's weights. */

@@ -4,6 +4,7 @@ import { classification } from '../losses/index.ts';
 import type { LossTerm, Method, StepContext, StepInput } from '../methods/index.ts';
 import type { Network } from '../models/index.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
+import { Peers } from '../models/index.ts';
 import { createNetworks } from './cohort.ts';
 import { createEvaluationLoader, createTrainingLoader, loadRecipeData } from './data.ts';
 import { trainCohort, type LoopOutcome } from './loop.ts';
@@ -78,7 +79,7 @@ async function run(
   const reporter = new RememberingReporter();
   const outcome = trainCohort({
     recipe,
-    cohort: { networks: [network], names: ['resnet8'], method: probe },
+    cohort: { networks: [network], names: ['resnet8'], method: probe, topology: new Peers([network]) },
     optimizer,
     schedule: (epoch) => {
       rates.push(epoch);

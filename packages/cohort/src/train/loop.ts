@@ -1,6 +1,6 @@
 /** The single training loop: epochs of steps, schedule, evaluation and checkpoints, the same for every method. */
 import { setImmediate } from 'node:timers/promises';
-import { scope, type optim } from '@cohort/torch';
+import { scope, threads, type optim } from '@cohort/torch';
 import type { BatchLoader } from '../data/index.ts';
 import { evaluateCohort, type CohortScore } from '../evaluate/accuracy.ts';
 import {
@@ -13,6 +13,7 @@ import type { LabelledImages, StepInput } from '../methods/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { cohortModules, type Cohort } from './cohort.ts';
 import { RunningMeans } from './means.ts';
+import { networksAtOnce } from './networksAtOnce.ts';
 import type { NetworkAccuracy, Reporter } from './reporter.ts';
 import { assertFinite, NotFiniteError, trainStep, type TermValues } from './step.ts';
 
@@ -176,7 +177,10 @@ class TrainingClock {
 /** One epoch; the means of every term, or null when it was interrupted. */
 async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock): Promise<TermValues | null> {
   const { recipe, cohort, optimizer, schedule, training, reporter, recorder, signal } = setup;
+  const { method, topology } = cohort;
   const means = new RunningMeans();
+  const wanted = recipe.train.networksAtOnce;
+  const atOnce = wanted === 'auto' ? networksAtOnce(cohort.networks, threads()) : wanted;
   for (let number = 0; number < training.batchCount; number += 1) {
     // The first handler for a signal can only run between steps.
     await setImmediate();
@@ -190,7 +194,7 @@ async function trainEpoch(setup: LoopSetup, epoch: number, clock: TrainingClock)
       const batch = training.batch(epoch, number);
       const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };
       const result = trainStep(
-        { method: cohort.method, optimizer, precision: recipe.train.precision },
+        { method, topology, optimizer, precision: recipe.train.precision, networksAtOnce: atOnce },
         input,
         where,
       );

@@ -1,6 +1,7 @@
 /** One training step of a cohort: the method's terms, one weighted sum, backward, optimizer; the same for every method. */
-import { autocast, backward, ops, scope, type optim, type Tensor } from '@cohort/torch';
-import type { Method, StepInput } from '../methods/method.ts';
+import { autocast, backward, backwardTogether, ops, scope, type optim, type Tensor } from '@cohort/torch';
+import type { LossTerm, Method, StepInput } from '../methods/method.ts';
+import type { SeparatedOutputs, Topology } from '../models/index.ts';
 
 /** A loss term or a weight became infinite or not a number. */
 export class NotFiniteError extends Error {
@@ -31,6 +32,10 @@ export interface StepTools {
   readonly method: Method;
   readonly optimizer: optim.Optimizer;
   readonly precision: 'float32' | 'bfloat16';
+  /** How the method runs the networks; needed to differentiate several at once. */
+  readonly topology?: Topology;
+  /** How many networks are differentiated at the same time; 1 unless given. */
+  readonly networksAtOnce?: number;
 }
 
 /** Values of every loss term, before weighting, and `total`, the weighted sum. */
@@ -43,29 +48,50 @@ export type TermValues = Record<string, number>;
  * @throws {NotFiniteError} before any weight has changed.
  */
 export function trainStep(tools: StepTools, input: StepInput, where: string): TermValues {
-  const { method, optimizer, precision } = tools;
+  const { method, optimizer, precision, networksAtOnce = 1 } = tools;
   // The scope ends before backward: only what the graph needs stays, and is freed on the way back.
-  const { total, values } = scope(() => {
-    const terms = Object.entries(
-      precision === 'bfloat16' ? autocast(() => method.terms(input)) : method.terms(input),
-    );
-    const values: TermValues = {};
-    const weighted: Tensor[] = [];
-    for (const [name, { value, weight }] of terms) {
-      values[name] = assertFinite(name, value.item(), where);
-      if (weight !== 0) weighted.push(weight === 1 ? value : value.mul(weight));
+  const { total, values, separated } = scope(() => {
+    const run = (): Record<string, LossTerm> =>
+      precision === 'bfloat16' ? autocast(() => method.terms(input)) : method.terms(input);
+    const { terms, separated } = termsOf(run, networksAtOnce > 1 ? tools.topology : undefined);
+    try {
+      const values: TermValues = {};
+      const weighted: Tensor[] = [];
+      for (const [name, { value, weight }] of Object.entries(terms)) {
+        values[name] = assertFinite(name, value.item(), where);
+        if (weight !== 0) weighted.push(weight === 1 ? value : value.mul(weight));
+      }
+      return { total: ops.stack(weighted, 0).sum(), values, separated };
+    } catch (error) {
+      separated?.dispose();
+      throw error;
     }
-    return { total: ops.stack(weighted, 0).sum(), values };
   });
   try {
     values.total = assertFinite('total', total.item(), where);
     backward(total);
+    if (separated !== null) {
+      scope(() => {
+        backwardTogether(separated.graphs(), networksAtOnce);
+      });
+    }
   } finally {
     total.dispose();
+    separated?.dispose();
   }
   optimizer.step();
   optimizer.zeroGrad();
   return values;
+}
+
+/** The terms, and what is left to differentiate afterwards where the topology can tell the networks' parts. */
+function termsOf(
+  run: () => Record<string, LossTerm>,
+  topology: Topology | undefined,
+): { terms: Record<string, LossTerm>; separated: SeparatedOutputs | null } {
+  if (topology?.separately === undefined) return { terms: run(), separated: null };
+  const { result: terms, separated } = topology.separately(run);
+  return { terms, separated };
 }
 
 /** @throws {NotFiniteError} naming the value; else gives it back. */
