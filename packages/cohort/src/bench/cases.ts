@@ -159,7 +159,7 @@ const matricesKept = { cohort: 6, pytorch: 9 } as const;
 
 /**
  * Bytes that a loss case needs, roughly; 0 for other cases, which fit any machine that trains. Plain loops over pairs of
- * stages keep all of their matrices until the backward pass: at 8 networks of 3 stages these fill hundreds of gigabytes.
+ * stages keep all of their matrices until the backward pass: at 8 networks of 3 stages these fill some 70 gigabytes.
  */
 export function estimatedBytes({ work, program }: Contestant): number {
   if (work.kind !== 'losses') return 0;
