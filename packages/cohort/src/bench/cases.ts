@@ -65,13 +65,13 @@ function photosCase(size: number): BenchCase {
   const readers = ['loader', 'disk cache', 'sharp'] as const;
   return {
     name: `data-folder-${size}`,
-    title: `a folder of 400 JPEGs of 500x375 to ${size}x${size}`,
+    title: `a folder of 200 JPEGs of 500x375 to ${size}x${size}`,
     contestants: readers.map((reader) => ({
       name: reader === 'sharp' ? 'sharp alone' : `Cohort ${reader}`,
       program: 'cohort',
       isReference: reader === 'sharp',
       precision: 'float32',
-      work: { kind: 'photos', reader, images: 400, size },
+      work: { kind: 'photos', reader, images: 200, size },
     })),
     warmups: 1,
     budgetSeconds: 15,

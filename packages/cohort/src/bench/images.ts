@@ -10,13 +10,14 @@ function noise(length: number, seed: number): Uint8Array {
 }
 
 /** JPEGs of 500x375, smooth with some grain, so that they are about as large as photos; four classes. */
-export async function writePhotos(folder: string, count: number): Promise<string[]> {
+export async function writePhotos(folder: string, count: number, signal: AbortSignal): Promise<string[]> {
   const paths: string[] = [];
   for (let index = 0; index < count; index += 1) {
     const place = join(folder, 'photos', `class ${index % 4}`);
     mkdirSync(place, { recursive: true });
     const path = join(place, `${index}.jpg`);
     paths.push(path);
+    signal.throwIfAborted();
     // Another case has made them already.
     if (existsSync(path)) continue;
     const grain = await sharp(noise(250 * 188 * 3, index + count), {

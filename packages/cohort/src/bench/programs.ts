@@ -53,10 +53,10 @@ export function startProgram(
 }
 
 /** Makes the image files that a case reads; none for most. */
-export async function imageFilesOf({ contestants }: BenchCase, folder: string): Promise<string[]> {
+export async function imageFilesOf({ contestants }: BenchCase, { folder, signal }: Stage): Promise<string[]> {
   const work: Work | undefined = contestants[0]?.work;
   // sharp takes a while to load, and only these need it.
-  if (work?.kind === 'photos') return (await import('./images.ts')).writePhotos(folder, work.images);
+  if (work?.kind === 'photos') return (await import('./images.ts')).writePhotos(folder, work.images, signal);
   if (work?.kind === 'prediction') return (await import('./images.ts')).writeIcons(folder, work.images);
   return [];
 }

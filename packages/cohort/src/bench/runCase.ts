@@ -37,7 +37,8 @@ export async function runCase(benchCase: BenchCase, options: CaseOptions): Promi
   const { name, title } = benchCase;
   const missing: { name: string; reason: string }[] = [];
   const runners: Runner[] = [];
-  const paths = await imageFilesOf(benchCase, options.folder);
+  options.onProgress(`${name}: making what it reads`);
+  const paths = await imageFilesOf(benchCase, options);
   try {
     for (const contestant of benchCase.contestants) {
       options.onProgress(`${name}: starting ${contestant.name}`);
