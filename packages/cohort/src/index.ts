@@ -1,4 +1,5 @@
 /** Cohort: online knowledge distillation by mutual contrastive learning; everything public is exported here. */
+export * from './bench/index.ts';
 export * from './data/index.ts';
 export { evaluateCohort, type CohortScore, type Score } from './evaluate/accuracy.ts';
 export { diagnose, type Diagnosis, type DiagnosisCheck } from './evaluate/doctor.ts';

@@ -22,5 +22,7 @@ export const commandActions: CommandActions = {
     }),
   importWeights: async (...given) => (await import('../train/importWeights.ts')).importWeights(...given),
   diagnose: async () => (await import('../evaluate/doctor.ts')).diagnose(),
+  listBenchCases: async (names) => (await import('../bench/cases.ts')).selectCases(names),
+  benchmark: async (...given) => (await import('../bench/runBench.ts')).benchmark(...given),
   runDemo: async (...given) => (await import('./demo.ts')).runDemo(...given),
 };

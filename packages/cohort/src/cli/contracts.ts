@@ -1,4 +1,6 @@
 /** What the command line asks of the rest of Cohort: the shapes of its calls and answers. */
+import type { BenchCase } from '../bench/cases.ts';
+import type { BenchOptions, BenchOutcome, BenchTask } from '../bench/runBench.ts';
 import type { DatasetCheck } from '../data/checkDataset.ts';
 import type { FetchResult } from '../data/fetch/fetchDataset.ts';
 import type { DatasetListing } from '../data/listDatasets.ts';
@@ -37,5 +39,7 @@ export interface CommandActions {
   readonly fetchDataset: (name: string, options: CallOptions) => Promise<FetchResult>;
   readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult>;
   readonly diagnose: () => Promise<Diagnosis>;
+  readonly listBenchCases: (names: readonly string[]) => Promise<readonly BenchCase[]>;
+  readonly benchmark: (task: BenchTask, options: BenchOptions) => Promise<BenchOutcome<object>>;
   readonly runDemo: (options: DemoOptions) => Promise<DemoResult>;
 }

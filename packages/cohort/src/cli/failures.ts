@@ -29,6 +29,7 @@ export interface Failure {
  * that load the engine, and an error must be told even when the engine cannot be loaded.
  */
 const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
+  'BenchError',
   'CheckpointError',
   'DataError',
   'EngineLoadError',

@@ -18,6 +18,7 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
   ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
   ['cohort data fetch emoji', 'a colour benchmark of 70 classes, from the npm registry'],
   ['cohort import resnet18.pth', 'weights of PyTorch for networks.0.weights of a recipe'],
+  ['cohort bench --only mcl --threads 1', 'how long MCL steps take here, on one thread'],
   ['cohort doctor --json', 'for programs: one JSON object on the last line'],
 ];
 
@@ -52,6 +53,7 @@ export function fullHelp(program: Command, help: Help, recipesFolder: string): s
       'COHORT_DATA     folder to look for datasets in (COHORT_DATA/NAME), before the cache',
       'XDG_CACHE_HOME  folder of caches; datasets are fetched to XDG_CACHE_HOME/cohort (default ~/.cache/cohort)',
       'LIBTORCH        folder of LibTorch to build with (npm run setup)',
+      'PYTHON          a Python with PyTorch, for cohort bench to compare with',
       'NO_COLOR        no colours',
       'CI              plain lines instead of a live line',
     ]),

@@ -38,12 +38,13 @@ describe('cohort --help', () => {
       'cohort data fetch [options] <dataset>',
       'cohort import [options] <file>',
       'cohort doctor [options]',
+      'cohort bench [options]',
       'cohort demo [options]',
     ]) {
       expect(out).toContain(usage);
     }
-    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(10);
-    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(10);
+    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(11);
+    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(11);
     expect(out).toMatch(/--top <count> .*\(default: 3\)/);
     expect(out).toMatch(/^ +recipe +name of a recipe/m);
     expect(out).toContain(`bare names are looked up in ${recipesFolder()}`);

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { widthOf } from '../train/consoleReporter.ts';
+import { addBenchCommand } from './bench.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, shellCommand, showFailure, withCommonOptions } from './command.ts';
 import { addDataCommands } from './data.ts';
@@ -84,6 +85,7 @@ function buildProgram(
   addDataCommands(program, environment, setExitCode);
   addImportCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);
+  addBenchCommand(program, environment, setExitCode);
   addDemoCommand(program, environment, argv, setExitCode);
   // Set after the commands are made: each of them keeps commander's own page.
   program.configureHelp({

@@ -89,6 +89,8 @@ async function runWith(
       listDatasets: unexpected,
       checkDataset: unexpected,
       fetchDataset: unexpected,
+      listBenchCases: unexpected,
+      benchmark: unexpected,
       runDemo: unexpected,
       ...actions(interrupt),
     },

@@ -166,7 +166,8 @@ function checkProcessor(): DiagnosisCheck {
   };
 }
 
-function processorFlags(): string[] {
+/** Names of the processor's extensions, as the system lists them; none where it does not. */
+export function processorFlags(): string[] {
   try {
     if (process.platform === 'darwin') {
       const options = { encoding: 'utf8' } as const;

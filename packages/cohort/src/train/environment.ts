@@ -48,7 +48,8 @@ export function describeMachine(engine: EngineInfo): MachineDescription {
   };
 }
 
-function gitCommit(): string | null {
+/** Commit of the code; null outside a git checkout. */
+export function gitCommit(): string | null {
   try {
     const folder = fileURLToPath(new URL('.', import.meta.url));
     return execFileSync('git', ['rev-parse', 'HEAD'], {

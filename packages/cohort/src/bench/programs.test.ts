@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { agree } from './checkCase.ts';
+import { Program } from './contestant.ts';
+import { BenchError } from './errors.ts';
+import { findPyTorch } from './python.ts';
+import { assertSameNetworks } from './runCase.ts';
+
+/** A program of JavaScript text. */
+function start(text: string, signal = new AbortController().signal): Program {
+  return new Program('the program', {
+    command: process.execPath,
+    args: ['-e', text],
+    variables: { BENCH_WORD: 'kept' },
+    signal,
+  });
+}
+
+describe('a program', () => {
+  it('answers commands, keeps other lines apart, and is gone at its end', async () => {
+    const program = start(`
+      const say = (value) => console.log(JSON.stringify(value));
+      say({ version: process.env.BENCH_WORD });
+      console.log('beside the answers');
+      require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
+        if (line === 'quit') process.exit(0);
+        say(line === 'run 2' ? { ms: [1, 2], values: {} } : { error: 'not ' + line });
+      });
+    `);
+    expect(await program.about()).toEqual({ version: 'kept' });
+    expect(await program.run(2)).toEqual({ ms: [1, 2], values: {} });
+    expect(program.takeOtherLines()).toEqual(['beside the answers']);
+    expect(program.takeOtherLines()).toEqual([]);
+    await expect(program.ask('dance')).rejects.toThrow(
+      "the program: expected an answer to 'dance', got an error. not dance",
+    );
+    await program.end();
+  });
+
+  it('that fails is told with its last words', async () => {
+    const program = start('console.error("out of luck"); process.exit(3)');
+    const failure = program.about();
+    await expect(failure).rejects.toThrow(BenchError);
+    await expect(failure).rejects.toThrow(
+      "the program: expected an answer to 'start', got its end. Its last words:\nout of luck",
+    );
+    await program.end();
+  });
+
+  it('that is not there is told as such', async () => {
+    const signal = new AbortController().signal;
+    const program = new Program('it', { command: '/nonexistent/python', args: [], variables: {}, signal });
+    await expect(program.about()).rejects.toThrow(/ENOENT/);
+    await program.end();
+  });
+});
+
+describe('both sides', () => {
+  const runner = (name: string, parameters: number): Parameters<typeof assertSameNetworks>[1][number] => ({
+    contestant: { name },
+    about: { version: '1', threads: 1, capability: 'AVX2', parameters, multiplyAdds: 7 },
+  });
+
+  it('must have networks of one size', () => {
+    expect(() => {
+      assertSameNetworks('mcl', [runner('Cohort', 5), runner('PyTorch', 5)]);
+    }).not.toThrow();
+    expect(() => {
+      assertSameNetworks('mcl', [runner('Cohort', 5), runner('PyTorch', 6)]);
+    }).toThrow(
+      'benchmark mcl: expected the 5 parameters of Cohort, got 6 of PyTorch. The two sides do not have the same networks',
+    );
+  });
+
+  it('agree within roundings, which sensitive values magnify', () => {
+    const first = { value: 'vcl', precision: 'float32', step: 1 } as const;
+    expect(agree(9.6867, 9.6869, first)).toBe(true);
+    expect(agree(9.6867, 9.69, first)).toBe(false);
+    expect(agree(9.6867, 9.69, { ...first, step: 2 })).toBe(true);
+    expect(agree(0.0886, 0.0899, { ...first, value: 'softIcl' })).toBe(false);
+    expect(agree(0.0886, 0.0899, { ...first, value: 'softIcl', step: 2 })).toBe(true);
+    expect(agree(NaN, 1, first)).toBe(false);
+  });
+});
+
+describe('the search for PyTorch', () => {
+  it('says where none is', () => {
+    const found = findPyTorch({ PYTHON: '/nonexistent/python' });
+    expect(found).toEqual({
+      absent:
+        '/nonexistent/python cannot import torch (Debian: apt-get install python3-torch; PYTHON names another)',
+    });
+  });
+});

@@ -1,0 +1,106 @@
+/** The results of a benchmark: what is written as JSON, and how much one program takes beside another. */
+import type { BenchMachine } from './machine.ts';
+import type { Spread } from './statistics.ts';
+
+/** What one program took. */
+export interface ContestantResult {
+  readonly name: string;
+  readonly isReference: boolean;
+  readonly version: string;
+  readonly capability: string;
+  /** Of one repetition, in milliseconds. */
+  readonly ms: Spread;
+  /** Images a second at the median; null where a repetition is not about images. */
+  readonly imagesPerSecond: number | null;
+  /** Of convolutions and linear layers at the median, in 10^9 operations a second; null where they are not counted. */
+  readonly gigaflops: number | null;
+  /** The same as a share of the fastest convolution in this precision; null without one of them. */
+  readonly shareOfConvolutionPeak: number | null;
+  readonly peakResidentBytes: number;
+  /** Time and memory divided by those of each reference, by its name. */
+  readonly ratios: Readonly<Record<string, Ratio>>;
+}
+
+/** How much of a reference's costs a program has. */
+export interface Ratio {
+  /** For the same work, or for an image. */
+  readonly time: number;
+  readonly memory: number;
+}
+
+/** One case. */
+export interface CaseResult {
+  readonly name: string;
+  readonly title: string;
+  readonly contestants: readonly ContestantResult[];
+  /** Programs that failed or were left out, and why. */
+  readonly missing: readonly { readonly name: string; readonly reason: string }[];
+}
+
+/** Everything that was measured. */
+export interface BenchResult {
+  readonly status: 'finished' | 'failed' | 'interrupted';
+  /** ISO 8601. */
+  readonly date: string;
+  readonly machine: BenchMachine;
+  readonly threads: number;
+  /** 10^9 operations a second, by name; empty where they could not be measured. */
+  readonly peaks: Readonly<Record<string, number>>;
+  readonly cases: readonly CaseResult[];
+}
+
+/** What is compared. */
+export type Measured = Omit<ContestantResult, 'ratios'>;
+
+/** Adds every program's ratios to the references beside it. */
+export function withRatios(contestants: readonly Measured[]): ContestantResult[] {
+  const references = contestants.filter(({ isReference }) => isReference);
+  return contestants.map((each) => ({
+    ...each,
+    ratios: each.isReference
+      ? {}
+      : Object.fromEntries(
+          references.map((reference) => [
+            reference.name,
+            {
+              time: timeRatio(each, reference),
+              memory: each.peakResidentBytes / reference.peakResidentBytes,
+            },
+          ]),
+        ),
+  }));
+}
+
+/** Of images a second where both have them: the two may have worked on different numbers of images. */
+function timeRatio(own: Measured, reference: Measured): number {
+  return own.imagesPerSecond !== null && reference.imagesPerSecond !== null
+    ? reference.imagesPerSecond / own.imagesPerSecond
+    : own.ms.median / reference.ms.median;
+}
+
+/** What an epoch's meta steps add, and whether cost grows with the number of networks: sentences across cases. */
+export function acrossCases(cases: readonly CaseResult[], metaInterval = 50): string[] {
+  const medianOf = (name: string, contestant: string): number | undefined =>
+    cases.find((each) => each.name === name)?.contestants.find((each) => each.name === contestant)?.ms.median;
+  const sentences: string[] = [];
+  for (const side of ['Cohort', 'PyTorch']) {
+    for (const precision of ['float32', 'bfloat16']) {
+      const contestant = `${side} ${precision}`;
+      const two = medianOf('mcl-resnet32-x2', contestant);
+      const four = medianOf('mcl-resnet32-x4', contestant);
+      if (two !== undefined && four !== undefined) {
+        sentences.push(`${contestant}: four ResNet-32 take ${(four / two).toFixed(2)} times as long as two.`);
+      }
+    }
+    const plain = medianOf('lmcl-resnet32-x2', `${side} float32`);
+    const withMeta = medianOf('lmcl-meta-resnet32-x2', `${side} float32`);
+    if (plain !== undefined && withMeta !== undefined) {
+      const meta = withMeta - plain;
+      const mean = plain + meta / metaInterval;
+      sentences.push(
+        `${side} float32: a meta step takes ${meta.toFixed(0)} ms; with one every ${metaInterval} steps, as published, an L-MCL step takes ${mean.toFixed(1)} ms on average.`,
+      );
+    }
+  }
+  return sentences;
+}

@@ -1,0 +1,66 @@
+/** One network over images in memory, through the functions that `evaluate` and training use. */
+import { autocast, Generator, ops, saveTensors, scope, Tensor } from '@cohort/torch';
+import { BatchLoader } from '../../data/index.ts';
+import { classProbabilities, evaluateCohort } from '../../evaluate/accuracy.ts';
+import { multiplyAdds } from '../../models/cost.ts';
+import type { Network } from '../../models/index.ts';
+import { createNetworks } from '../../train/cohort.ts';
+import type { EvaluationWork, WorkSpec } from '../work.ts';
+import { benchRecipe } from './recipe.ts';
+import type { RunningWork } from './running.ts';
+
+/** What the images are normalised with; the PyTorch side has the same. */
+export const benchNormalisation = { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
+
+/** Sets up a network and random images. */
+export function startEvaluation(spec: WorkSpec & EvaluationWork): RunningWork {
+  const { model, images: count, batch, classes, precision } = spec;
+  const recipe = benchRecipe([model], { name: 'independent' }, precision);
+  const networks = createNetworks(recipe, { classes, channels: 3 });
+  for (const network of networks) network.eval();
+  const generator = new Generator(0);
+  const images = ops.randint(256, [count, 3, 32, 32], { generator, dtype: 'uint8' });
+  const labels = Int32Array.from({ length: count }, (_, index) => index % classes);
+  const loader = new BatchLoader(
+    { images: images.toTypedArray() as Uint8Array, labels, count },
+    {
+      shape: { channels: 3, height: 32, width: 32 },
+      batchSize: batch,
+      normalisation: benchNormalisation,
+      channelsLast: recipe.train.channelsLast,
+    },
+  );
+  return {
+    parameters: networks.reduce((sum, network) => sum + network.parameterCount(), 0),
+    multiplyAdds: networks.reduce((sum, network) => sum + multiplyAdds(network, [3, 32, 32]), 0),
+    run: async () => {
+      if (precision === 'bfloat16') return evaluateInBfloat16(networks, loader);
+      const { networks: scores } = await evaluateCohort(networks, loader);
+      return { ...scores[0] };
+    },
+    save: (path) => {
+      const entries = networks.flatMap((network) => [...network.stateDict()]);
+      const named = entries.map(([name, value]): [string, Tensor] => [`network.0.${name}`, value]);
+      const wide = Tensor.fromTypedArray(BigInt64Array.from(labels, BigInt));
+      saveTensors(path, [...named, ['images', images], ['labels', wide]]);
+    },
+  };
+}
+
+/** Evaluation itself is always in float32; autocast around it, as around a training step, is what a user may add. */
+function evaluateInBfloat16(
+  networks: readonly Network[],
+  loader: BatchLoader,
+): Readonly<Record<string, number>> {
+  let right = 0;
+  let surprise = 0;
+  for (let number = 0; number < loader.batchCount; number += 1) {
+    scope(() => {
+      const { images, labels } = loader.batch(0, number);
+      const [probabilities = images] = autocast(() => classProbabilities(networks, images));
+      right += probabilities.argmax(1).eq(labels).sum().item();
+      surprise -= probabilities.gather(1, labels.unsqueeze(1)).clampMin(1e-12).log().sum().item();
+    });
+  }
+  return { accuracy: right / loader.imageCount, negativeLogLikelihood: surprise / loader.imageCount };
+}

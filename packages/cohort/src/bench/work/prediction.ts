@@ -1,0 +1,52 @@
+/** `predict` on a run folder that was made for it: opening the run, decoding files, classes. */
+import { createRun } from '@cohort/runs';
+import { multiplyAdds } from '../../models/cost.ts';
+import { predictRun } from '../../evaluate/predictRun.ts';
+import { stringifyRecipe } from '../../recipes/index.ts';
+import { writeCheckpoint } from '../../train/checkpoint.ts';
+import { createNetworks, networkFiles } from '../../train/cohort.ts';
+import { SilentReporter } from '../../train/reporter.ts';
+import type { PredictionWork, WorkSpec } from '../work.ts';
+import { benchNormalisation } from './evaluation.ts';
+import { benchRecipe } from './recipe.ts';
+import type { RunningWork } from './running.ts';
+
+/** Writes the run of an untrained network into the case's folder. */
+export function startPrediction(spec: WorkSpec & PredictionWork): RunningWork {
+  const { model, classes, precision, folder, paths } = spec;
+  const recipe = benchRecipe([model], { name: 'independent' }, precision);
+  const networks = createNetworks(recipe, { classes, channels: 3 });
+  const run = createRun({
+    root: folder,
+    name: 'benchmark',
+    recipe: stringifyRecipe(recipe),
+    environment: {},
+    command: 'cohort bench',
+  });
+  run.checkpointFolder('last', (checkpoint) => {
+    writeCheckpoint(checkpoint, networkFiles(recipe, networks), [], {
+      version: 1,
+      epoch: 1,
+      step: 1,
+      classes: Array.from({ length: classes }, (_, index) => `class ${index}`),
+      channels: 3,
+      height: 32,
+      width: 32,
+      normalisation: benchNormalisation,
+    });
+  });
+  run.finish({});
+  const { signal } = new AbortController();
+  return {
+    parameters: networks.reduce((sum, network) => sum + network.parameterCount(), 0),
+    multiplyAdds: networks.reduce((sum, network) => sum + multiplyAdds(network, [3, 32, 32]), 0),
+    run: async () => {
+      const predictions = await predictRun(run.path, paths, {
+        signal,
+        reporter: new SilentReporter(),
+        top: 5,
+      });
+      return { images: predictions.length };
+    },
+  };
+}

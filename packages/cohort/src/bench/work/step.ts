@@ -1,0 +1,90 @@
+/** A training step of a recipe's cohort on random images, through the same functions that training uses. */
+import { Generator, nn, noGrad, ops, saveTensors, scope, seedDefaultGenerator, Tensor } from '@cohort/torch';
+import type { Method, StepInput } from '../../methods/index.ts';
+import { createCohort, type Cohort } from '../../train/cohort.ts';
+import { createOptimizer } from '../../train/optimizer.ts';
+import { trainStep } from '../../train/step.ts';
+import type { StepWork, WorkSpec } from '../work.ts';
+import { benchRecipe } from './recipe.ts';
+import type { RunningWork } from './running.ts';
+
+/** Sets up networks, method, optimizer and one batch. */
+export function startStep(spec: WorkSpec & StepWork): RunningWork {
+  const { models, batch, classes, precision, metaStep } = spec;
+  seedDefaultGenerator(0);
+  const method = spec.method === 'mcl' ? { name: 'mcl' } : lmclSettings(metaStep);
+  const recipe = benchRecipe(models, method, precision);
+  const cohort = createCohort(recipe, { classes, channels: 3 }, []);
+  const optimizer = createOptimizer(
+    recipe,
+    [...cohort.networks, ...Object.values(cohort.method.modules)],
+    Object.values(cohort.method.optimizers ?? {}),
+  );
+  const generator = new Generator(0);
+  const images = ops.randn([batch, 3, 32, 32], { generator });
+  const input: StepInput = {
+    images: recipe.train.channelsLast ? images.contiguous({ memoryFormat: 'channelsLast' }) : images,
+    labels: ops.randint(classes, [batch], { generator, dtype: 'int64' }),
+    epoch: 0,
+  };
+  return {
+    parameters: cohort.networks.reduce((sum, network) => sum + network.parameterCount(), 0),
+    multiplyAdds: forwardMultiplyAdds(cohort.method, input),
+    run: () =>
+      scope(() => {
+        const values = trainStep({ method: cohort.method, optimizer, precision }, input, 'in the benchmark');
+        const measured = metaStep ? metaStepAfter(cohort.method, input, optimizer.learningRate) : {};
+        return { ...values, ...measured };
+      }),
+    save: (path) => {
+      saveTensors(path, [...namedTensors(cohort), ['images', images], ['labels', input.labels]]);
+    },
+    parts: { method: cohort.method, optimizer },
+  };
+}
+
+/** A meta step after every step, or none; how often training takes one is the recipe's affair. */
+function lmclSettings(metaStep: boolean): Readonly<Record<string, unknown>> {
+  return { name: 'l-mcl', meta: metaStep ? { intervalSteps: 1 } : null };
+}
+
+function metaStepAfter(
+  method: Method,
+  input: StepInput,
+  learningRate: number,
+): Readonly<Record<string, number>> {
+  const otherBatch = (): never => {
+    throw new Error('the meta step uses the batch of the training step');
+  };
+  return method.afterStep?.(input, { step: 0, learningRate, otherBatch }) ?? {};
+}
+
+/** Every convolution and linear layer that the method runs: networks, branches, heads, matching network, aggregators. */
+function forwardMultiplyAdds(method: Method, input: StepInput): number {
+  let total = 0;
+  scope(() =>
+    noGrad(() =>
+      nn.observeCalls(
+        (layer, output) => {
+          const isCounted = layer instanceof nn.Conv2d || layer instanceof nn.Linear;
+          if (!isCounted || !(output instanceof Tensor)) return;
+          total += (output.numel / (layer.weight.shape[0] ?? 1)) * layer.weight.numel;
+        },
+        () => method.terms(input),
+      ),
+    ),
+  );
+  return total;
+}
+
+/** Weights and statistics by the names that the PyTorch side has for them. */
+function namedTensors({ networks, method }: Cohort): [string, Tensor][] {
+  return [
+    ...networks.flatMap((network, index) =>
+      [...network.stateDict()].map(([name, value]): [string, Tensor] => [`network.${index}.${name}`, value]),
+    ),
+    ...Object.entries(method.modules).flatMap(([module, extra]) =>
+      [...extra.stateDict()].map(([name, value]): [string, Tensor] => [`${module}.${name}`, value]),
+    ),
+  ];
+}
