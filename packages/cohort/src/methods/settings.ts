@@ -1,6 +1,14 @@
 /** The settings of every method, as pure zod schemas without the engine, so that recipe checks and `--help` stay fast. */
 import * as z from 'zod';
 import { notNegative, positive } from '../numberSchemas.ts';
+import {
+  clIlrSettings,
+  dmlSettings,
+  kdclSettings,
+  okddipSettings,
+  oneSettings,
+  pclSettings,
+} from './baselineSettings.ts';
 
 /** Weight of one loss term; 0 switches the term off. */
 const weight = notNegative;
@@ -96,6 +104,12 @@ export const methodSchemas = {
   independent: independentSettings,
   mcl: mclSettings,
   'l-mcl': lmclSettings,
+  dml: dmlSettings,
+  'cl-ilr': clIlrSettings,
+  one: oneSettings,
+  okddip: okddipSettings,
+  kdcl: kdclSettings,
+  pcl: pclSettings,
 } as const;
 
 /** Resolved settings of MCL. */
@@ -111,7 +125,17 @@ export type LmclSettings = z.output<typeof lmclSettings>;
 export type MetaSettings = NonNullable<LmclSettings['meta']>;
 
 /** Any method's settings, told apart by `name`. */
-export const methodSettings = z.discriminatedUnion('name', [independentSettings, mclSettings, lmclSettings]);
+export const methodSettings = z.discriminatedUnion('name', [
+  independentSettings,
+  mclSettings,
+  lmclSettings,
+  dmlSettings,
+  clIlrSettings,
+  oneSettings,
+  okddipSettings,
+  kdclSettings,
+  pclSettings,
+]);
 
 /** Any method's resolved settings. */
 export type MethodSettings = z.output<typeof methodSettings>;
@@ -119,9 +143,5 @@ export type MethodSettings = z.output<typeof methodSettings>;
 /** Names of the methods. */
 export type MethodName = MethodSettings['name'];
 
-/** Fewest networks that each method makes sense with: a method that teaches needs someone to teach. */
-export const minimumNetworks: Readonly<Record<MethodName, number>> = {
-  independent: 1,
-  mcl: 2,
-  'l-mcl': 2,
-};
+/** The resolved settings of one method: `SettingsOf<'dml'>`. */
+export type SettingsOf<Name extends MethodName> = Extract<MethodSettings, { name: Name }>;

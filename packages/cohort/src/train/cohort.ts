@@ -2,7 +2,7 @@
 import { Generator, type nn } from '@cohort/torch';
 import { hashKeys, RANDOM_PURPOSE } from '../data/random.ts';
 import { createMethod, type Method } from '../methods/index.ts';
-import { Branches, createNetwork, Peers, type Network, type Topology } from '../models/index.ts';
+import { Branches, createNetwork, lastStage, Peers, type Network, type Topology } from '../models/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { networkNames } from './networkNames.ts';
 import { describePretrained, loadPretrained } from './pretrained.ts';
@@ -50,6 +50,7 @@ export function createCohort(
     generator,
     trainingLabels,
     batchSize: recipe.train.batchSize,
+    freshNetworks: () => createNetworks(recipe, input),
   });
   if (recipe.train.channelsLast) {
     for (const module of Object.values(method.modules)) module.toMemoryFormat('channelsLast');
@@ -60,7 +61,8 @@ export function createCohort(
 /** How the networks are run together; from here on branches share their trunk's weights. */
 function createTopology(recipe: ResolvedRecipe, networks: readonly Network[]): Topology {
   const { topology } = recipe;
-  return topology.name === 'branches' ? new Branches(networks, topology.sharedStages) : new Peers(networks);
+  if (topology.name === 'peers') return new Peers(networks);
+  return new Branches(networks, topology.sharedStages ?? lastStage(networks));
 }
 
 /** The networks alone, as evaluation and prediction need them. */
@@ -106,8 +108,14 @@ export function networkFiles(recipe: ResolvedRecipe, networks: readonly Network[
 /** Every module that is trained and saved, with the name of its file in a checkpoint. */
 export function cohortModules(recipe: ResolvedRecipe, cohort: Cohort): [string, nn.AnyModule][] {
   const extra = Object.entries(cohort.method.modules);
+  const { deployed } = cohort.method;
+  const trained = networkNames(recipe).map((name, index) => ({ name, network: cohort.networks[index] }));
   return [
-    ...networkFiles(recipe, cohort.networks),
+    ...networkFiles(recipe, deployed ?? cohort.networks),
+    // Needed to go on with the training; a network's own name stands for what is used.
+    ...(deployed === undefined ? [] : trained).flatMap(({ name, network }): [string, nn.AnyModule][] =>
+      network === undefined ? [] : [[`trained-${name}`, network]],
+    ),
     ...extra.map(([name, module]): [string, nn.AnyModule] => [`method-${name}`, module]),
   ];
 }
