@@ -5,8 +5,12 @@ import { expectClose, Golden } from '../testing/golden.ts';
 import {
   attendedDistillation,
   classification,
+  crossStageDistillation,
+  discrimination,
+  distillationGap,
   ensembleWeights,
   errorProducts,
+  fooling,
   gatedEnsemble,
   linearTarget,
   LossError,
@@ -197,5 +201,41 @@ describe('networks as targets', () => {
     expect(() => mutualDistillation([one], 1)).toThrow(LossError);
     expect(() => meansOfOthers([one])).toThrow('meansOfOthers: expected two or more networks, got 1.');
     expect(() => pairedDistillation([one, two], [one], 1)).toThrow(/a target for each of 2 networks, got 1/);
+  });
+});
+
+describe('crossStageDistillation', () => {
+  it('sums every pair of stages of different networks, the same stages apart', () => {
+    const [a, b, c] = leaves() as [Tensor, Tensor, Tensor];
+    const [x, y] = [a.neg(), b.mul(2)];
+    const pair = (logits: Tensor, target: Tensor): number =>
+      targetDistillation([logits], [target], temperature).item();
+    // Two stages against one: the last ones are the same stage.
+    const { sameStage, crossStage } = crossStageDistillation([[a, b], [x]], temperature);
+    expect(sameStage.item()).toBeCloseTo(pair(b, x) + pair(x, b), 3);
+    expect(crossStage.item()).toBeCloseTo(pair(a, x) + pair(x, a), 3);
+    const three = crossStageDistillation([[a], [b], [c]], temperature);
+    expect(three.sameStage.item()).toBeCloseTo(mutualDistillation([a, b, c], temperature).item(), 3);
+    expect(three.crossStage.item()).toBeCloseTo(0, 4);
+    expect(() => crossStageDistillation([[a, y]], 1)).toThrow(LossError);
+  });
+});
+
+describe('adversarial losses', () => {
+  it('are the squared distances from 1 and 0', () => {
+    const [real, fake] = [tensor([[0.5], [1]]), tensor([[0.2], [-0.4]])];
+    expect(discrimination(real, fake).item()).toBeCloseTo(0.25 / 2 + (0.04 + 0.16) / 2, 6);
+    expect(fooling(fake).item()).toBeCloseTo((0.64 + 1.96) / 2, 6);
+  });
+});
+
+describe('distillationGap', () => {
+  it('is the L1 distance of the networks, against the threshold of the paper', () => {
+    const logarithms = (row: number[]): Tensor => tensor([row.map(Math.log)]);
+    const [student, teacher] = [logarithms([0.5, 0.25, 0.25]), logarithms([0.8, 0.1, 0.1])];
+    const { gap, threshold } = distillationGap(student, teacher, tensor([[1, 0, 0]]), 1);
+    const [s, t] = [1, 0.4];
+    expect(gap).toBeCloseTo(0.6, 5);
+    expect(threshold).toBeCloseTo(s - Math.exp(-t / (s + t)) * t, 5);
   });
 });

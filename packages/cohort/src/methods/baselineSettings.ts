@@ -91,3 +91,70 @@ export const pclSettings = z.strictObject({
   /** Largest share of the old average that a step keeps; step t keeps min(1 - 1 / (t + 1), this). */
   averageDecay: z.number().min(0).lt(1).default(0.999),
 });
+
+/** Feature fusion learning (arXiv 1904.09058). */
+export const fflSettings = z.strictObject({
+  name: z.literal('ffl'),
+  weights: z
+    .strictObject({
+      /** Of the networks' distillation from the fused classifier. */
+      fused: notNegative.default(1),
+      /** Of the fused classifier's, from the mean of the networks. */
+      ensemble: notNegative.default(1),
+    })
+    .prefault({}),
+  ...softening(),
+  rampUpEpochs: rampUpEpochs(80),
+});
+
+/** Feature-map-level online adversarial knowledge distillation (arXiv 2002.01775). */
+export const afdSettings = z.strictObject({
+  name: z.literal('afd'),
+  weights: z
+    .strictObject({
+      distillation: notNegative.default(1),
+      /** Of fooling the discriminators, beside losses of the logits. */
+      adversarial: notNegative.default(0.1),
+    })
+    .prefault({}),
+  ...softening(),
+  rampUpEpochs: rampUpEpochs(0),
+  /** How the discriminators are trained, by AdamW of their own. */
+  discriminator: z
+    .strictObject({ learningRate: positive.default(2e-5), weightDecay: notNegative.default(0.1) })
+    .prefault({}),
+});
+
+/** Dense cross-layer mutual distillation (arXiv 2008.07816). */
+export const dcmSettings = z.strictObject({
+  name: z.literal('dcm'),
+  weights: z
+    .strictObject({
+      /** Of distillation between classifiers of the same stage, counted from the last. */
+      sameStage: notNegative.default(1),
+      /** Of distillation between classifiers of different stages. */
+      crossStage: notNegative.default(1),
+    })
+    .prefault({}),
+  ...softening(1),
+  rampUpEpochs: rampUpEpochs(0),
+  /** Depth of the auxiliary classifiers: as the network, one block a stage, or `short` for networks for large images. */
+  refinement: z.enum(['auto', 'full', 'short']).default('auto'),
+});
+
+/** Switchable online knowledge distillation (arXiv 2209.04996). */
+export const switokdSettings = z.strictObject({
+  name: z.literal('switokd'),
+  /** How many networks, the first ones, are teachers, which are paused; the others are students. */
+  teachers: z.int().min(1).default(1),
+  weights: z
+    .strictObject({
+      /** Of a student's distillation from the others (alpha). */
+      student: notNegative.default(1),
+      /** Of a teacher's, while it is not paused (beta). */
+      teacher: notNegative.default(1),
+    })
+    .prefault({}),
+  ...softening(1),
+  rampUpEpochs: rampUpEpochs(0),
+});

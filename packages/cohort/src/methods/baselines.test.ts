@@ -7,7 +7,7 @@ import { createMethod, type Method, type StepInput } from './index.ts';
 import { methodSettings } from './settings.ts';
 
 const classes = 4;
-const images = goldenImages(4, [8, 1, 16, 16]);
+const images = goldenImages(4, [8, 1, 8, 8]);
 const labels = tensor([0, 1, 2, 0, 1, 2, 3, 3], 'int64');
 const step: StepInput = { images, labels, epoch: 100 };
 const after = { step: 0, learningRate: 0.1, otherBatch: () => step };
@@ -159,6 +159,89 @@ describe.each([
   it('says what it misses where no averages can be made', () => {
     const context = { networks: fresh(2), classes, generator: new Generator(1) };
     expect(() => createMethod(methodSettings.parse({ name: 'pcl' }), context)).toThrow(/freshNetworks/);
+  });
+});
+
+describe('afd', () => {
+  it('gives discriminators and networks each the gradient of their own term', () => {
+    const { method, networks } = make({ name: 'afd' }, peers);
+    const { adversarial, discrimination } = scope(() => method.terms(step));
+    const discriminators = method.modules.discriminators?.parameters() ?? [];
+    const reached = (parameters: readonly Tensor[]): boolean => parameters.some(({ grad }) => grad !== null);
+    backward(discrimination?.value ?? images);
+    expect(networks.map((network) => reached(network.parameters()))).toEqual([false, false]);
+    expect(discriminators.every(({ grad }) => grad !== null)).toBe(true);
+    for (const parameter of discriminators) parameter.grad = null;
+    backward(adversarial?.value ?? images);
+    expect(networks.map((network) => reached(network.parameters()))).toEqual([true, true]);
+    expect(reached(discriminators)).toBe(false);
+  });
+
+  it('steps the discriminators after the networks, and clears their gradients', () => {
+    const { method } = make({ name: 'afd' }, peers);
+    const parameters = method.modules.discriminators?.parameters() ?? [];
+    const before = parameters.map((parameter) => parameter.toNumbers());
+    backward(totalOf(method));
+    method.afterStep?.(step, after);
+    expect(parameters.map((parameter) => parameter.toNumbers())).not.toEqual(before);
+    expect(parameters.every(({ grad }) => grad === null)).toBe(true);
+  });
+
+  it('trains networks of different widths and strides, in a cycle of three', () => {
+    const networks = ['resnet8', 'wrn-16-2', 'imagenet-shufflenetv2-0.5x'].map((model, seed) =>
+      createNetwork(model, { classes, channels: 1, generator: new Generator(seed) }),
+    );
+    const context = { networks, classes, generator: new Generator(9) };
+    const large = {
+      images: goldenImages(3, [4, 1, 32, 32]),
+      labels: tensor([0, 1, 2, 3], 'int64'),
+      epoch: 0,
+    };
+    for (const name of ['afd', 'ffl']) {
+      const terms = noGrad(() => createMethod(methodSettings.parse({ name }), context).terms(large));
+      expect(Object.values(terms).every(({ value }) => Number.isFinite(value.item()))).toBe(true);
+    }
+  });
+});
+
+describe('switokd', () => {
+  /** Makes the classifier of one network sure of the labels, so that it is far ahead. */
+  const paused = (by: number): { share: number | undefined; hasGradient: boolean[] } => {
+    const { method, networks } = make({ name: 'switokd' }, peers);
+    noGrad(() => networks[0]?.classifier.weight.mul_(by));
+    const terms = scope(() => method.terms(step));
+    const total = scope(() =>
+      ops.stack(Object.values(terms).map(({ value, weight }) => value.mul(weight)), 0).sum(),
+    ); // prettier-ignore
+    backward(total);
+    return {
+      share: terms.paused?.value.item(),
+      hasGradient: networks.map(({ classifier }) => classifier.weight.grad !== null),
+    };
+  };
+
+  it('gives a paused teacher no gradient, and one that goes on its own', () => {
+    // Larger logits are farther from the student's and no nearer to the labels.
+    expect(paused(100)).toEqual({ share: 1, hasGradient: [false, true] });
+    expect(paused(1).hasGradient[1]).toBe(true);
+  });
+
+  it('needs a student', () => {
+    expect(() => make({ name: 'switokd', teachers: 2 }, peers)).toThrow(
+      /method\.teachers: expected fewer than the 2 networks/,
+    );
+  });
+});
+
+describe('dcm', () => {
+  it('classifies at every stage, and weighs stages alike and apart by themselves', () => {
+    const { method } = make({ name: 'dcm', weights: { sameStage: 0.5, crossStage: 2 } }, peers);
+    const terms = noGrad(() => method.terms(step));
+    expect(terms.sameStage?.weight).toBe(0.5);
+    expect(terms.crossStage?.weight).toBe(2);
+    // Six classifiers that know nothing yet.
+    expect(terms.classification?.value.item()).toBeGreaterThan(3 * Math.log(classes));
+    expect(terms.crossStage?.value.item()).toBeGreaterThan(0);
   });
 });
 

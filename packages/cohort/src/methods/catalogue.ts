@@ -107,6 +107,42 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     training: "averages of the networks; a classifier on all peers' features, and its average",
     deployed: "every network's average; the ensemble is the average classifier's",
   },
+  ffl: {
+    title: 'feature fusion learning',
+    paper: 'Kim et al. 2019, arXiv 1904.09058',
+    equation: 'CE_i + CE_f + KL(p_f || p_i) + KL(p(mean_i z_i) || p_f)',
+    topologies: ['branches', 'peers'],
+    minimumNetworks: 2,
+    training: 'a fusion module with its classifier',
+    deployed: 'every network; the ensemble is the fused classifier',
+  },
+  afd: {
+    title: 'feature-map-level online adversarial knowledge distillation',
+    paper: 'Chung et al. 2020, arXiv 2002.01775',
+    equation: 'CE_i + mean_j KL(p_j || p_i) + a (1 - D_i(f_i))^2',
+    topologies: ['peers', 'branches'],
+    minimumNetworks: 2,
+    training: 'discriminators with their own optimizer; transfer layers where widths differ',
+    deployed: everyNetwork,
+  },
+  dcm: {
+    title: 'dense cross-layer mutual distillation',
+    paper: 'Yao and Sun 2020, arXiv 2008.07816',
+    equation: 'CE of all classifiers + KL(p_jz || p_ik) of all stages k and z',
+    topologies: ['peers', 'branches'],
+    minimumNetworks: 2,
+    training: 'auxiliary classifiers: refinement branches',
+    deployed: everyNetwork,
+  },
+  switokd: {
+    title: 'switchable online knowledge distillation',
+    paper: 'Qian et al. 2022, arXiv 2209.04996',
+    equation: 'CE_i + KL(p_j || p_i), teachers only while |p_s - p_t| <= delta',
+    topologies: ['peers', 'branches'],
+    minimumNetworks: 2,
+    training: 'nothing',
+    deployed: everyNetwork,
+  },
 };
 
 /** The facts of a method, or undefined for an unknown name. */

@@ -2,12 +2,16 @@
 import * as z from 'zod';
 import { notNegative, positive } from '../numberSchemas.ts';
 import {
+  afdSettings,
   clIlrSettings,
+  dcmSettings,
   dmlSettings,
+  fflSettings,
   kdclSettings,
   okddipSettings,
   oneSettings,
   pclSettings,
+  switokdSettings,
 } from './baselineSettings.ts';
 
 /** Weight of one loss term; 0 switches the term off. */
@@ -110,6 +114,10 @@ export const methodSchemas = {
   okddip: okddipSettings,
   kdcl: kdclSettings,
   pcl: pclSettings,
+  ffl: fflSettings,
+  afd: afdSettings,
+  dcm: dcmSettings,
+  switokd: switokdSettings,
 } as const;
 
 /** Resolved settings of MCL. */
@@ -135,6 +143,10 @@ export const methodSettings = z.discriminatedUnion('name', [
   okddipSettings,
   kdclSettings,
   pclSettings,
+  fflSettings,
+  afdSettings,
+  dcmSettings,
+  switokdSettings,
 ]);
 
 /** Any method's resolved settings. */
