@@ -38,7 +38,8 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
   mcl: {
     title: 'mutual contrastive learning',
     paper: 'Yang et al. 2022, arXiv 2104.12565',
-    equation: 'CE_i + VCL + ICL + soft VCL + soft ICL (equation 10)',
+    equation:
+      'CE_i + VCL + ICL + soft VCL + soft ICL (equation 10); with weights.logit also KL(p(mean_j z_j) || p_i)',
     topologies: ['peers', 'branches'],
     minimumNetworks: 2,
     training: 'embedding heads; memory banks where asked for',
