@@ -26,8 +26,20 @@ export interface CohortScore {
 const smallestProbability = 1e-12;
 
 /** Probabilities of every network and, last, of their ensemble: `[B, classes]` each. */
-export function classProbabilities(networks: readonly Network[], images: Tensor): Tensor[] {
-  return noGrad(() => scope(() => withEnsemble(networks.map((network) => network.call(images).logits))));
+export function classProbabilities(
+  networks: readonly Network[],
+  images: Tensor,
+  ensemble?: Ensemble,
+): Tensor[] {
+  return noGrad(() =>
+    scope(() => {
+      const outputs = networks.map((network) => network.call(images));
+      return withEnsemble(
+        outputs.map(({ logits }) => logits),
+        ensemble?.logits(outputs, images),
+      );
+    }),
+  );
 }
 
 /**

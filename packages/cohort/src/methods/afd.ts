@@ -135,6 +135,8 @@ export class AdversarialDistillation implements Method {
 
   #adversarialTerms(outputs: readonly NetworkOutput[], weight: number): Record<string, LossTerm> {
     const { transfers, discriminators } = this.modules;
+    // A step that came to nothing may have left some.
+    this.optimizers.discriminators.zeroGrad();
     const maps = lastMaps(outputs);
     const fakes = transfers.call(maps);
     const onReal = discriminators.call(next(maps).map((map) => map.detach()));

@@ -20,6 +20,8 @@ export interface MethodFacts {
   readonly training: string;
   /** What is measured and kept for use. */
   readonly deployed: string;
+  /** Whether its ensemble is another than the mean of the networks' probabilities. */
+  readonly hasEnsemble?: true;
 }
 
 const everyNetwork = 'every network';
@@ -80,6 +82,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     minimumNetworks: 2,
     training: 'a gate: linear, batch norm, ReLU, softmax',
     deployed: 'every network; the ensemble is the gated one',
+    hasEnsemble: true,
   },
   okddip: {
     title: 'online knowledge distillation with diverse peers',
@@ -89,6 +92,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     minimumNetworks: 3,
     training: 'queries and keys, linear',
     deployed: 'the last network, the leader; the ensemble is of the peers',
+    hasEnsemble: true,
   },
   kdcl: {
     title: 'knowledge distillation by collaborative learning',
@@ -107,6 +111,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     minimumNetworks: 2,
     training: "averages of the networks; a classifier on all peers' features, and its average",
     deployed: "every network's average; the ensemble is the average classifier's",
+    hasEnsemble: true,
   },
   ffl: {
     title: 'feature fusion learning',
@@ -116,6 +121,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     minimumNetworks: 2,
     training: 'a fusion module with its classifier',
     deployed: 'every network; the ensemble is the fused classifier',
+    hasEnsemble: true,
   },
   afd: {
     title: 'feature-map-level online adversarial knowledge distillation',

@@ -42,20 +42,36 @@ export function createCohort(
   const networks = createNetworks(recipe, input);
   loadNetworks(recipe, input, networks, tell);
   const generator = new Generator(hashKeys(RANDOM_PURPOSE.method, recipe.seed));
-  const topology = createTopology(recipe, networks);
+  const method = createCohortMethod(recipe, input, networks, generator, trainingLabels);
+  return { networks, names: networkNames(recipe), method };
+}
+
+/**
+ * The method of a recipe at work on its networks.
+ *
+ * @param generator of the first weights of the method's own modules
+ * @param trainingLabels left out where nothing is to be trained
+ */
+export function createCohortMethod(
+  recipe: ResolvedRecipe,
+  input: CohortInput,
+  networks: readonly Network[],
+  generator: Generator,
+  trainingLabels?: ArrayLike<number>,
+): Method {
   const method = createMethod(recipe.method, {
     networks,
-    topology,
+    topology: createTopology(recipe, networks),
     classes: input.classes,
     generator,
-    trainingLabels,
+    ...(trainingLabels === undefined ? {} : { trainingLabels }),
     batchSize: recipe.train.batchSize,
     freshNetworks: () => createNetworks(recipe, input),
   });
   if (recipe.train.channelsLast) {
     for (const module of Object.values(method.modules)) module.toMemoryFormat('channelsLast');
   }
-  return { networks, names: networkNames(recipe), method };
+  return method;
 }
 
 /** How the networks are run together; from here on branches share their trunk's weights. */
@@ -107,7 +123,6 @@ export function networkFiles(recipe: ResolvedRecipe, networks: readonly Network[
 
 /** Every module that is trained and saved, with the name of its file in a checkpoint. */
 export function cohortModules(recipe: ResolvedRecipe, cohort: Cohort): [string, nn.AnyModule][] {
-  const extra = Object.entries(cohort.method.modules);
   const { deployed } = cohort.method;
   const trained = networkNames(recipe).map((name, index) => ({ name, network: cohort.networks[index] }));
   return [
@@ -116,6 +131,11 @@ export function cohortModules(recipe: ResolvedRecipe, cohort: Cohort): [string, 
     ...(deployed === undefined ? [] : trained).flatMap(({ name, network }): [string, nn.AnyModule][] =>
       network === undefined ? [] : [[`trained-${name}`, network]],
     ),
-    ...extra.map(([name, module]): [string, nn.AnyModule] => [`method-${name}`, module]),
+    ...methodFiles(cohort.method),
   ];
+}
+
+/** A method's modules with the names of their files in a checkpoint. */
+export function methodFiles(method: Method): [string, nn.AnyModule][] {
+  return Object.entries(method.modules).map(([name, module]) => [`method-${name}`, module]);
 }

@@ -217,6 +217,7 @@ function summary(
     imagesPerSecond,
     networks: cohort.names.map((name, index) => ({ name, ...measured((score) => score.networks[index]) })),
     ensemble: measured((score) => score.ensemble),
+    ...(cohort.method.leader === undefined ? {} : { leader: cohort.names[cohort.method.leader] }),
   };
 }
 
