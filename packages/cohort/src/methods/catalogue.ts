@@ -157,6 +157,11 @@ export function methodFacts(name: unknown): MethodFacts | undefined {
   return new Map<unknown, MethodFacts>(Object.entries(methodCatalogue)).get(name);
 }
 
+/** Fewest networks of each method. */
+export const minimumNetworks = Object.fromEntries(
+  Object.entries(methodCatalogue).map(([name, facts]) => [name, facts.minimumNetworks]),
+) as Readonly<Record<MethodName, number>>;
+
 /** How many images, or which share of the training images, a method needs held out; null where it needs none. */
 export function heldOutImages(settings: MethodSettings): number | null {
   return settings.name === 'kdcl' && settings.teacher === 'general' ? settings.heldOutImages : null;

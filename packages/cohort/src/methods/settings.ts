@@ -14,6 +14,8 @@ import {
   switokdSettings,
 } from './baselineSettings.ts';
 
+export { minimumNetworks } from './catalogue.ts';
+
 /** Weight of one loss term; 0 switches the term off. */
 const weight = notNegative;
 
