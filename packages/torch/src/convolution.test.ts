@@ -111,7 +111,7 @@ describe('convolution2d', () => {
       expect(gradients.map(({ dtype }) => dtype)).toEqual(['float32', 'float32']);
       const inFull = grad(own(given, input, weight, bias).square().sum(), [weight, bias]);
       for (const [index, gradient] of gradients.entries()) {
-        const expected = inFull[index]!;
+        const expected = inFull[index] ?? gradient.mul(NaN);
         expect(gradient.sub(expected).norm().item()).toBeLessThan(0.02 * expected.norm().item());
       }
     });
@@ -154,11 +154,11 @@ describe('the weight gradient in bfloat16', () => {
         .to('bfloat16')
         .contiguous({ memoryFormat: 'channelsLast' });
       const [gradient] = grad(output, [w], { gradients: [upstream] });
-      const [expected] = grad(theirs(given, x.to('float64'), exact, null), [exact], {
+      const [expected = ops.full([1], NaN)] = grad(theirs(given, x.to('float64'), exact, null), [exact], {
         gradients: [upstream.to('float64')],
       });
-      const largest = expected?.abs().max().item() ?? NaN;
-      const difference = gradient?.to('float64').sub(expected!).abs().max().item() ?? NaN;
+      const largest = expected.abs().max().item();
+      const difference = gradient?.to('float64').sub(expected).abs().max().item() ?? NaN;
       // Without bfloat16 products in the processor the sum itself is rounded to bfloat16.
       const isOwn = gradient?.sub(gradient.to('bfloat16').to('float32')).abs().max().item() !== 0;
       expect(difference).toBeLessThan((isOwn ? 1e-5 : 1e-2) * largest);
@@ -179,7 +179,7 @@ describe('norm, ReLU and convolution in one', () => {
       ? norm.forwardReluConvolution(x, convolution)
       : convolution.call(norm.forwardRelu(x));
     backward(output.to('float32').pow(3).sum());
-    const gradients = [x, norm.weight, norm.bias, convolution.weight].map(({ grad }) => grad!);
+    const gradients = [x, norm.weight, norm.bias, convolution.weight].flatMap(({ grad }) => grad ?? []);
     return [output, norm.runningMean, norm.runningVar, norm.numBatchesTracked, ...gradients];
   }
 

@@ -101,6 +101,38 @@ describe('other commands', () => {
     expect(lastLine(full.out)).toEqual({ models: [model] });
   });
 
+  it('methods lists every method, and shows one with its settings', async () => {
+    const { code, out } = await run(['methods']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/^method +topology, default first +networks from$/m);
+    expect(out).toMatch(/^okddip +branches, peers +3$/m);
+    expect(out).toContain('one: on-the-fly native ensemble (Lan et al. 2018, arXiv 1806.04606)\n');
+    const json = lastLine((await run(['methods', '--json'])).out);
+    expect(json).toMatchObject({
+      methods: expect.arrayContaining([
+        expect.objectContaining({ name: 'dml', topologies: ['peers', 'branches'] }),
+      ]) as unknown,
+    });
+    const shown = await run(['methods', 'show', 'mcl']);
+    expect(shown.code).toBe(0);
+    expect(shown.out).toMatch(/^weights\.softVcl +1 +a number of at least 0$/m);
+    expect(shown.out).toMatch(/^memory +null +a section with positives, negatives, bankMomentum, or null$/m);
+    expect(shown.out).not.toMatch(/^memory\./m);
+    expect((await run(['methods', 'show', 'independent'])).out).toContain('It has no settings.');
+    expect(lastLine((await run(['methods', 'show', 'l-mcl', '--json'])).out)).toMatchObject({
+      name: 'l-mcl',
+      settings: expect.arrayContaining([
+        { path: 'meta.intervalSteps', default: 50, accepts: 'a whole number of at least 1' },
+      ]) as unknown,
+    });
+  });
+
+  it('methods show says which name was meant', async () => {
+    const { code, err } = await run(['methods', 'show', 'okdip']);
+    expect(code).toBe(1);
+    expect(err).toContain('Did you mean okddip? The methods are independent, mcl, l-mcl, dml,');
+  });
+
   it('import says what it found and wrote, and passes every option on', async () => {
     const asked: unknown[] = [];
     const result = {

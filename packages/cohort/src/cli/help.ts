@@ -14,6 +14,7 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
     'a folder of images, one sub-folder a class: a recipe is proposed, shown and trained',
   ],
   ["cohort train my.yaml 'method={ name: independent }'", 'a whole section replaced'],
+  ["cohort train my.yaml 'method={ name: one }'", 'another method (cohort methods), with its own topology'],
   ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
   ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
   ['cohort data fetch emoji', 'a colour benchmark of 70 classes, from the npm registry'],

@@ -13,6 +13,7 @@ import { addEvaluateCommand } from './evaluate.ts';
 import { EXIT_CODES, describeFailure } from './failures.ts';
 import { fullHelp } from './help.ts';
 import { addImportCommand } from './import.ts';
+import { addMethodsCommand } from './methods.ts';
 import { addModelsCommand } from './models.ts';
 import { addPredictCommand } from './predict.ts';
 import { addTrainCommand } from './train.ts';
@@ -82,6 +83,7 @@ function buildProgram(
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
   addModelsCommand(program, environment, setExitCode);
+  addMethodsCommand(program, environment, setExitCode);
   addDataCommands(program, environment, setExitCode);
   addImportCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);

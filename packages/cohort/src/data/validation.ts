@@ -9,6 +9,8 @@ export interface ValidationOptions {
   /** How many images, or their share of the training images where below 1. */
   readonly images: number;
   readonly seed: number;
+  /** The setting that asks for them, for the message; `data.validationImages` unless given. */
+  readonly setting?: string;
 }
 
 /**
@@ -23,14 +25,14 @@ export function splitValidation<Pixels extends ImagePixels>(
   dataset: Pick<ImageDataset, 'channels' | 'height' | 'width' | 'classes'>,
   options: ValidationOptions,
 ): { train: ImageSplit<Pixels>; validation: ImageSplit<Pixels> } {
-  const { images, seed } = options;
+  const { images, seed, setting = 'data.validationImages' } = options;
   const chosen = stratifiedIndices(split.labels, {
     count: images < 1 ? Math.round(images * split.count) : images,
     classCount: dataset.classes.length,
     seed,
     purpose: RANDOM_PURPOSE.validation,
     leave: 1,
-    setting: 'data.validationImages',
+    setting,
   });
   const isChosen = new Set(chosen);
   const rest = Int32Array.from({ length: split.count }, (_, index) => index).filter(

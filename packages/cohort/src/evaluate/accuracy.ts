@@ -1,7 +1,8 @@
 /** How good networks are on a split: accuracy and negative log-likelihood of each and of their ensemble. */
-import { keep, noGrad, ops, scope, tensor, type Tensor } from '@cohort/torch';
+import { keep, noGrad, ops, scope, tensor, type nn, type Tensor } from '@cohort/torch';
 import type { BatchLoader } from '../data/index.ts';
-import type { Network } from '../models/index.ts';
+import type { Method } from '../methods/index.ts';
+import type { Network, NetworkOutput } from '../models/index.ts';
 import type { HeldOutEmbeddings } from './representation.ts';
 
 /** Measures over a split. */
@@ -25,20 +26,61 @@ export interface CohortScore {
 const smallestProbability = 1e-12;
 
 /** Probabilities of every network and, last, of their ensemble: `[B, classes]` each. */
-export function classProbabilities(networks: readonly Network[], images: Tensor): Tensor[] {
-  return noGrad(() => scope(() => withEnsemble(networks.map((network) => network.call(images).logits))));
+export function classProbabilities(
+  networks: readonly Network[],
+  images: Tensor,
+  ensemble?: Ensemble,
+): Tensor[] {
+  return noGrad(() =>
+    scope(() => {
+      const outputs = networks.map((network) => network.call(images));
+      return withEnsemble(
+        outputs.map(({ logits }) => logits),
+        ensemble?.logits(outputs, images),
+      );
+    }),
+  );
 }
 
-/** `[B, classes]` logits of every network to probabilities, with their mean as the last. */
-function withEnsemble(logits: readonly Tensor[]): Tensor[] {
-  const each = logits.map((scores) => scores.to('float32').softmax(1));
-  return [...each, ops.stack(each, 0).mean([0])];
+/**
+ * `[B, classes]` logits of every network to probabilities, with those of the ensemble as the last: their mean, unless the
+ * ensemble has logits of its own.
+ */
+function withEnsemble(logits: readonly Tensor[], ensemble?: Tensor): Tensor[] {
+  const probabilities = (scores: Tensor): Tensor => scores.to('float32').softmax(1);
+  const each = logits.map(probabilities);
+  return [...each, ensemble === undefined ? ops.stack(each, 0).mean([0]) : probabilities(ensemble)];
+}
+
+/** An ensemble that is more than the mean of its networks' probabilities. */
+export interface Ensemble {
+  /** Its own modules, to be in evaluation mode with the networks. */
+  readonly modules: readonly nn.AnyModule[];
+  /** Logits `[B, classes]` from what the networks gave for the images. */
+  readonly logits: (outputs: readonly NetworkOutput[], images: Tensor) => Tensor;
+}
+
+/** The ensemble of a cohort's method; undefined where it is the mean of the networks' probabilities. */
+export function ensembleOf({
+  method,
+  networks,
+}: {
+  readonly method: Method;
+  readonly networks: readonly Network[];
+}): Ensemble | undefined {
+  if (method.ensemble === undefined) return undefined;
+  return {
+    modules: [...Object.values(method.modules), ...networks],
+    logits: (outputs, images) => method.ensemble?.(outputs, images) ?? images,
+  };
 }
 
 /** Settings of an evaluation. */
 export interface EvaluationOptions {
   /** Awaited between batches, so that a long evaluation can be interrupted. */
   readonly pause?: () => Promise<void>;
+  /** The ensemble, where it is not the mean of the networks' probabilities. */
+  readonly ensemble?: Ensemble | undefined;
   /**
    * Is given the pooled embeddings of so many images, evenly spaced over the split, or of all if there are fewer; they
    * are released afterwards.
@@ -55,18 +97,26 @@ export async function evaluateCohort(
   loader: BatchLoader,
   options: EvaluationOptions = {},
 ): Promise<CohortScore> {
-  const modes = networks.map((network) => network.training);
+  const modules: nn.AnyModule[] = [...networks, ...(options.ensemble?.modules ?? [])];
+  const modes = modules.map((module) => module.training);
   const tally = new Tally(networks.length + 1);
   const heldOut = new HeldOutCollector(options.heldOut?.images ?? 0, loader.imageCount);
   try {
-    for (const network of networks) network.eval();
+    for (const module of modules) module.eval();
     for (let number = 0; number < loader.batchCount; number += 1) {
       await loader.ready(0, number);
       noGrad(() => {
         scope(() => {
           const { images, labels } = loader.batch(0, number);
           const outputs = networks.map((network) => network.call(images));
-          tally.add(withEnsemble(outputs.map(({ logits }) => logits)), labels);
+          const ensemble = options.ensemble?.logits(outputs, images);
+          tally.add(
+            withEnsemble(
+              outputs.map(({ logits }) => logits),
+              ensemble,
+            ),
+            labels,
+          );
           heldOut.add(
             outputs.map(({ embedding }) => embedding),
             labels,
@@ -78,7 +128,7 @@ export async function evaluateCohort(
     if (options.heldOut !== undefined) heldOut.give(options.heldOut.take);
   } finally {
     heldOut.dispose();
-    for (const [index, network] of networks.entries()) network.train(modes[index]);
+    for (const [index, module] of modules.entries()) module.train(modes[index]);
   }
   const scores = tally.scores(loader.imageCount);
   return {

@@ -38,6 +38,7 @@ export async function evaluateRun(runPath: string, options: EvaluateOptions): Pr
   try {
     options.reporter.message(`measuring ${run.names.join(', ')} on ${loader.imageCount} ${split} images`);
     const score = await evaluateCohort(run.networks, loader, {
+      ensemble: run.ensemble,
       pause: async () => {
         await setImmediate();
         options.signal.throwIfAborted();

@@ -1,11 +1,20 @@
 /** Opens a run for use: its recipe, and its networks with the weights of its last checkpoint, ready to evaluate. */
 import { openRun } from '@cohort/runs';
+import { Generator, type nn } from '@cohort/torch';
+import { methodFacts } from '../methods/index.ts';
 import type { Network } from '../models/index.ts';
 import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { loadModules, readCheckpointInfo, type CheckpointInfo } from '../train/checkpoint.ts';
 import { applyThreads } from '../train/environment.ts';
 import type { Reporter } from '../train/reporter.ts';
-import { createNetworks, networkFiles, networkNames } from '../train/cohort.ts';
+import {
+  createCohortMethod,
+  createNetworks,
+  methodFiles,
+  networkFiles,
+  networkNames,
+} from '../train/cohort.ts';
+import { ensembleOf, type Ensemble } from './accuracy.ts';
 
 /** A run's networks, in evaluation mode. */
 export interface LoadedRun {
@@ -13,6 +22,8 @@ export interface LoadedRun {
   readonly checkpoint: CheckpointInfo;
   readonly networks: readonly Network[];
   readonly names: readonly string[];
+  /** Of the method, where it is not the mean of the networks' probabilities. */
+  readonly ensemble?: Ensemble;
   /** Releases the networks. */
   dispose(): void;
 }
@@ -24,19 +35,25 @@ export function loadRun(path: string, reporter: Pick<Reporter, 'warning'>): Load
   applyThreads(recipe, reporter);
   const folder = run.checkpoint('last');
   const checkpoint = readCheckpointInfo(folder);
-  const networks = createNetworks(recipe, {
-    classes: checkpoint.classes.length,
-    channels: checkpoint.channels,
-  });
-  loadModules(folder, checkpoint, networkFiles(recipe, networks));
-  for (const network of networks) network.eval();
+  const input = { classes: checkpoint.classes.length, channels: checkpoint.channels };
+  const built = createNetworks(recipe, input);
+  const method = methodFacts(recipe.method.name)?.hasEnsemble
+    ? createCohortMethod(recipe, input, built, new Generator(0)).method
+    : undefined;
+  const networks = method?.deployed ?? built;
+  const own = method === undefined ? [] : methodFiles(method);
+  loadModules(folder, checkpoint, [...networkFiles(recipe, networks), ...own]);
+  const modules: nn.AnyModule[] = [...built, ...networks, ...own.map(([, module]) => module)];
+  for (const module of modules) module.eval();
+  const ensemble = method === undefined ? undefined : ensembleOf({ method, networks: built });
   return {
     recipe,
     checkpoint,
     networks,
     names: networkNames(recipe),
+    ...(ensemble === undefined ? {} : { ensemble }),
     dispose: () => {
-      for (const network of networks) network.dispose();
+      for (const module of new Set(modules)) module.dispose();
     },
   };
 }

@@ -62,7 +62,7 @@ export async function predictRun(
       const pixels = decoded[index] ?? new Uint8Array();
       const ranked = scope(() => {
         const raw = Tensor.fromTypedArray(pixels, [1, channels, height, width]);
-        return classProbabilities(networks, normaliser.apply(raw)).map((row) =>
+        return classProbabilities(networks, normaliser.apply(raw), run.ensemble).map((row) =>
           rank(row.toNumbers(), classes, options.top),
         );
       });

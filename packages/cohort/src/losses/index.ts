@@ -1,5 +1,7 @@
 /** Losses: pure tensor functions. */
+export { discrimination, fooling } from './adversarial.ts';
 export { classification, dominantLabels, type MixedLabels } from './classification.ts';
+export { errorProducts, linearTarget, minLogitTarget, naiveTarget, weightedTarget } from './collaborative.ts';
 export {
   contrastiveLoss,
   mutualContrast,
@@ -7,8 +9,14 @@ export {
   type ContrastOptions,
   type ContrastTerms,
 } from './contrast.ts';
+export { crossStageDistillation, type CrossStageTerms } from './crossStage.ts';
 export { logitDistillation, softDivergence, targetDistillation } from './distillation.ts';
+export { attendedDistillation, peerAttention } from './diversePeers.ts';
+export { ensembleWeights } from './ensembleWeights.ts';
 export { LossError } from './errors.ts';
+export { gatedEnsemble } from './gatedEnsemble.ts';
 export { layerwiseContrast, termsCounted, weightsAcross } from './layerwise.ts';
 export { memoryContrast, updateBank, type ContrastSamples } from './memoryBank.ts';
+export { meansOfDivergences, meansOfOthers, mutualDistillation, pairedDistillation } from './mutual.ts';
 export { rampUp } from './rampUp.ts';
+export { distillationGap, type DistillationGap } from './switching.ts';

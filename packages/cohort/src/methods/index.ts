@@ -1,8 +1,10 @@
 /** Methods: what a cohort can learn from. */
+export { heldOutImages, methodCatalogue, methodFacts, type MethodFacts } from './catalogue.ts';
 export { MemoryBankError } from './memoryBank.ts';
 export { viewsOf } from './method.ts';
 export type {
   ContrastSpace,
+  HeldOutWork,
   LabelledImages,
   LossTerm,
   Method,

@@ -1,7 +1,7 @@
 /** The interface of every method: what a cohort learns from, as extra modules, named loss terms and optional hooks. */
 import type { Generator, nn, optim, Tensor } from '@cohort/torch';
 import type { MixedLabels } from '../losses/index.ts';
-import type { Network } from '../models/network.ts';
+import type { Network, NetworkOutput } from '../models/network.ts';
 import type { Topology } from '../models/topology.ts';
 
 /** What a method is built from. */
@@ -14,6 +14,8 @@ export interface MethodContext {
   readonly generator: Generator;
   /** Labels of the training images, by index; absent where no images are to be trained on. */
   readonly trainingLabels?: ArrayLike<number>;
+  /** Networks like those of the cohort with weights of their own, for methods that keep averages. */
+  readonly freshNetworks?: () => readonly Network[];
   /** Images a step, for methods that say beforehand how much memory a step takes; absent where it is not known. */
   readonly batchSize?: number;
 }
@@ -70,6 +72,14 @@ export interface ContrastSpace {
   project(embeddings: readonly Tensor[]): Tensor[];
 }
 
+/** What a method does with held-out images. */
+export interface HeldOutWork {
+  /** Takes in one batch; networks are in evaluation mode, and there are no gradients. */
+  observe(batch: LabelledImages): void;
+  /** Ends it, once all batches were taken in. */
+  finish(): void;
+}
+
 /** A method at work on one cohort. */
 export interface Method {
   /** Modules that exist only in training: their parameters are optimised and saved with the networks'. */
@@ -81,6 +91,12 @@ export interface Method {
    */
   readonly optimizers?: Readonly<Record<string, optim.Optimizer>>;
 
+  /** The networks that are measured and kept for use, where they are others than those that are trained: their averages. */
+  readonly deployed?: readonly Network[];
+
+  /** Place of the network that the method is about, where the others are there to teach it. */
+  readonly leader?: number;
+
   /** What a user should know before training starts, e.g. how much memory the method takes. */
   readonly notice?: string | null;
 
@@ -89,6 +105,18 @@ export interface Method {
 
   /** Called before every epoch. */
   beforeEpoch?(epoch: number): void;
+
+  /** Work on images that are not trained on, done after every epoch but the last; left out by methods that need none. */
+  readonly heldOut?: HeldOutWork;
+
+  /**
+   * The method's own ensemble, where it is not the mean of the networks' probabilities: logits `[B, classes]`. Called in
+   * evaluation mode, without gradients.
+   *
+   * @param outputs of the networks that are measured
+   * @param images `[B, C, H, W]` that they saw
+   */
+  ensemble?(outputs: readonly NetworkOutput[], images: Tensor): Tensor;
 
   /** Whether `afterStep` will ask for another batch after the training step with this number, from 0. */
   wantsOtherBatch?(step: number): boolean;

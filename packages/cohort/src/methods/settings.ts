@@ -1,6 +1,20 @@
 /** The settings of every method, as pure zod schemas without the engine, so that recipe checks and `--help` stay fast. */
 import * as z from 'zod';
 import { notNegative, positive } from '../numberSchemas.ts';
+import {
+  afdSettings,
+  clIlrSettings,
+  dcmSettings,
+  dmlSettings,
+  fflSettings,
+  kdclSettings,
+  okddipSettings,
+  oneSettings,
+  pclSettings,
+  switokdSettings,
+} from './baselineSettings.ts';
+
+export { minimumNetworks } from './catalogue.ts';
 
 /** Weight of one loss term; 0 switches the term off. */
 const weight = notNegative;
@@ -96,6 +110,16 @@ export const methodSchemas = {
   independent: independentSettings,
   mcl: mclSettings,
   'l-mcl': lmclSettings,
+  dml: dmlSettings,
+  'cl-ilr': clIlrSettings,
+  one: oneSettings,
+  okddip: okddipSettings,
+  kdcl: kdclSettings,
+  pcl: pclSettings,
+  ffl: fflSettings,
+  afd: afdSettings,
+  dcm: dcmSettings,
+  switokd: switokdSettings,
 } as const;
 
 /** Resolved settings of MCL. */
@@ -111,7 +135,21 @@ export type LmclSettings = z.output<typeof lmclSettings>;
 export type MetaSettings = NonNullable<LmclSettings['meta']>;
 
 /** Any method's settings, told apart by `name`. */
-export const methodSettings = z.discriminatedUnion('name', [independentSettings, mclSettings, lmclSettings]);
+export const methodSettings = z.discriminatedUnion('name', [
+  independentSettings,
+  mclSettings,
+  lmclSettings,
+  dmlSettings,
+  clIlrSettings,
+  oneSettings,
+  okddipSettings,
+  kdclSettings,
+  pclSettings,
+  fflSettings,
+  afdSettings,
+  dcmSettings,
+  switokdSettings,
+]);
 
 /** Any method's resolved settings. */
 export type MethodSettings = z.output<typeof methodSettings>;
@@ -119,9 +157,5 @@ export type MethodSettings = z.output<typeof methodSettings>;
 /** Names of the methods. */
 export type MethodName = MethodSettings['name'];
 
-/** Fewest networks that each method makes sense with: a method that teaches needs someone to teach. */
-export const minimumNetworks: Readonly<Record<MethodName, number>> = {
-  independent: 1,
-  mcl: 2,
-  'l-mcl': 2,
-};
+/** The resolved settings of one method: `SettingsOf<'dml'>`. */
+export type SettingsOf<Name extends MethodName> = Extract<MethodSettings, { name: Name }>;

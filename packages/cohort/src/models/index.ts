@@ -6,4 +6,6 @@ export { Network, type NetworkOptions, type NetworkOutput, type Trunk } from './
 export type { ModelName } from './names.ts';
 export { createNetwork, modelNames } from './registry.ts';
 export { ResNet } from './resnet.ts';
-export { Branches, Peers, type SeparatedOutputs, type Topology } from './topology.ts';
+export type { SeparatedOutputs } from './separatedOutputs.ts';
+export { stageChannels, trunkChannels } from './stageChannels.ts';
+export { Branches, lastStage, Peers, type Topology } from './topology.ts';

@@ -98,6 +98,28 @@ describe('Branches', () => {
     expect(second.classifier.weight.toNumbers()).not.toEqual(first.classifier.weight.toNumbers());
   });
 
+  it('run the trunk on every view where networks have views of their own', () => {
+    const { cohort, images } = networks('resnet8', 2, 16);
+    const branches = new Branches(cohort, 1);
+    for (const network of cohort) network.eval();
+    const other = images.neg();
+    noGrad(() => {
+      const outputs = branches.run([images, other]);
+      for (const [index, view] of [images, other].entries()) {
+        expectClose(outputs[index]?.logits ?? images, cohort[index]?.call(view).logits.toNumbers() ?? []);
+      }
+    });
+  });
+
+  it('list every parameter once, the trunk with the first network', () => {
+    const { cohort } = networks('resnet8', 3, 16);
+    const [first] = cohort as [Network];
+    const perNetwork = first.parameters().length;
+    expect(new Peers(cohort).parameters()).toHaveLength(3 * perNetwork);
+    const trunk = [...first.namedParameters()].filter(([name]) => /^(conv1|bn1|layer1)\b/.test(name)).length;
+    expect(new Branches(cohort, 1).parameters()).toHaveLength(3 * perNetwork - 2 * trunk);
+  });
+
   it('leave nothing but their outputs behind', () => {
     const { cohort, images } = networks('resnet8', 2, 16);
     const branches = new Branches(cohort, 1);
@@ -109,7 +131,7 @@ describe('Branches', () => {
     expect(liveTensorCount()).toBe(live);
   });
 
-  it('refuse stages that there are not, other architectures and views of their own', () => {
+  it('refuse stages that there are not, other architectures and too few views', () => {
     const { cohort, images } = networks('resnet8', 2, 16);
     expect(() => new Branches(cohort, 3)).toThrow(
       /topology\.sharedStages: expected a whole number from 0 \(the stem alone\) to 2, since ResNet has 3 stages .*, got 3/,
@@ -118,7 +140,7 @@ describe('Branches', () => {
     expect(() => new Branches(mixed, 1)).toThrow(
       /one architecture, since they share layers, got ResNet and WideResNet/,
     );
-    expect(() => new Branches(cohort, 1).run([images, images])).toThrow(/Use topology peers/);
+    expect(() => new Branches(cohort, 1).run([images])).toThrow(/expected one batch a network, got 1/);
   });
 });
 

@@ -2,9 +2,10 @@
  * How a cohort shares layers: as peers, each a network of its own, or as branches of one trunk, the stem and the first
  * stages (as in ONE, Lan et al., arXiv 1806.04606, and CL-ILR, Song and Chai, arXiv 1805.11761).
  */
-import { keep, noGrad, scope, type IndependentGraph, type Tensor } from '@cohort/torch';
+import { noGrad, scope, type nn, type Tensor } from '@cohort/torch';
 import { ModelError } from './errors.ts';
-import type { Network, NetworkOutput } from './network.ts';
+import type { Network, NetworkOutput, Trunk } from './network.ts';
+import { SeparatedOutputs } from './separatedOutputs.ts';
 
 /** Runs all networks of a cohort on one batch. */
 export interface Topology {
@@ -20,44 +21,9 @@ export interface Topology {
    * can be differentiated by itself, at the same time as the others. Absent where networks share layers.
    */
   separately?<Result>(body: () => Result): { readonly result: Result; readonly separated: SeparatedOutputs };
-}
 
-/** Outputs of networks that were cut off from what was computed of them. Holds tensors until it is disposed of. */
-export class SeparatedOutputs {
-  readonly #pairs: { readonly outputs: Tensor[]; readonly leaves: Tensor[] }[];
-
-  constructor(readonly networkCount: number) {
-    this.#pairs = Array.from({ length: networkCount }, () => ({ outputs: [], leaves: [] }));
-  }
-
-  /** The output as a leaf; itself where nothing is recorded. */
-  separate(network: number, output: Tensor): Tensor {
-    const pair = this.#pairs[network];
-    if (pair === undefined || !output.requiresGrad) return output;
-    const leaf = output.detach();
-    leaf.requiresGrad = true;
-    pair.outputs.push(keep(output.alias()));
-    pair.leaves.push(keep(leaf.alias()));
-    return leaf;
-  }
-
-  /** What is left to differentiate: one graph a network, of those whose outputs were used. */
-  graphs(): IndependentGraph[] {
-    return this.#pairs.flatMap(({ outputs, leaves }) => {
-      const used = outputs.flatMap((output, index) => {
-        const gradient = leaves[index]?.grad ?? null;
-        return gradient === null ? [] : [{ output, gradient }];
-      });
-      if (used.length === 0) return [];
-      return [{ outputs: used.map(({ output }) => output), gradients: used.map(({ gradient }) => gradient) }];
-    });
-  }
-
-  dispose(): void {
-    for (const { outputs, leaves } of this.#pairs) {
-      for (const tensor of [...outputs, ...leaves]) tensor.dispose();
-    }
-  }
+  /** Every parameter of the cohort once, whichever networks share it. */
+  parameters(): nn.Parameter[];
 }
 
 /** Nothing is shared. */
@@ -94,6 +60,10 @@ export class Peers implements Topology {
       this.#separated = before;
     }
   }
+
+  parameters(): nn.Parameter[] {
+    return this.networks.flatMap((network) => network.parameters());
+  }
 }
 
 /**
@@ -128,18 +98,45 @@ export class Branches implements Topology {
     for (const network of others) tieTrunk(first, network, sharedStages);
   }
 
+  /** How many stages beside the stem are shared. */
+  get sharedStages(): number {
+    return this.#sharedStages;
+  }
+
   run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
-    if (!('shape' in images)) {
-      throw new ModelError(
-        'Branches: expected one batch for the shared trunk, got one a network. Use topology peers for views of their own.',
-      );
-    }
+    return scope(() => this.runFrom(this.trunks(images, keepStages), keepStages));
+  }
+
+  parameters(): nn.Parameter[] {
+    const [first, ...others] = this.#networks;
+    return [
+      ...first.parameters(),
+      ...others.flatMap((network) => {
+        const shared = new Set<Tensor>(trunkTensors(network, this.#sharedStages).map(([, tensor]) => tensor));
+        return network.parameters().filter((parameter) => !shared.has(parameter));
+      }),
+    ];
+  }
+
+  /** What the trunk makes of the images: one for all networks, or one a network where each has a view of its own. */
+  trunks(images: Tensor | readonly Tensor[], keepStages = false): Trunk[] {
     const [first] = this.#networks;
-    return scope(() => {
-      const trunk = first.trunk(images, this.#sharedStages, keepStages);
-      return this.#networks.map((network) => network.branch(trunk, keepStages));
+    const views = 'shape' in images ? [images] : this.#networks.map((_, index) => viewOf(images, index));
+    return views.map((view) => first.trunk(view, this.#sharedStages, keepStages));
+  }
+
+  /** Everything after the trunks. */
+  runFrom(trunks: readonly Trunk[], keepStages = false): NetworkOutput[] {
+    return this.#networks.flatMap((network, index) => {
+      const trunk = trunks.length === 1 ? trunks[0] : trunks[index];
+      return trunk === undefined ? [] : [network.branch(trunk, keepStages)];
     });
   }
+}
+
+/** How many stages may be shared at most: all but the last. */
+export function lastStage(networks: readonly Network[]): number {
+  return (networks[0]?.stageModules.length ?? 0) - 1;
 }
 
 function viewOf(images: Tensor | readonly Tensor[], network: number): Tensor {
@@ -147,7 +144,7 @@ function viewOf(images: Tensor | readonly Tensor[], network: number): Tensor {
   const own = images[network];
   if (own === undefined) {
     throw new ModelError(
-      `Peers: expected one batch a network, got ${images.length} and none for network ${network}.`,
+      `Topology: expected one batch a network, got ${images.length} and none for network ${network}.`,
     );
   }
   return own;

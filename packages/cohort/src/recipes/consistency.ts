@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { augmentationConflicts, augmentationSettings } from '../data/augment/settings.ts';
 import { datasetsThatNeedPath } from '../data/registry.ts';
-import { minimumNetworks } from '../methods/settings.ts';
+import { methodFacts } from '../methods/catalogue.ts';
 import type { PathSegment } from './describe.ts';
 import { valueAt } from './describe.ts';
 import { dataSchema, trainSchema } from './schema.ts';
@@ -45,13 +45,22 @@ function checkNetworks(recipe: unknown): Inconsistency[] {
   const networks = valueAt(recipe, ['networks']);
   const method = valueAt(recipe, ['method', 'name']);
   if (!Array.isArray(networks) || networks.length === 0 || typeof method !== 'string') return [];
-  const minimum = new Map<string, number>(Object.entries(minimumNetworks)).get(method) ?? 1;
+  const minimum = methodFacts(method)?.minimumNetworks ?? 1;
   if (networks.length >= minimum) return [];
   const message = `expected at least ${minimum} networks, since method ${method} lets networks teach each other, came ${networks.length}`;
   return [{ path: ['networks'], message }];
 }
 
 function checkTopology(recipe: unknown): Inconsistency[] {
+  const topologies: readonly unknown[] = methodFacts(valueAt(recipe, ['method', 'name']))?.topologies ?? [];
+  if (
+    valueAt(recipe, ['topology', 'name']) === 'peers' &&
+    topologies.length > 0 &&
+    !topologies.includes('peers')
+  ) {
+    const message = `expected branches, since method ${String(valueAt(recipe, ['method', 'name']))} is defined for a shared trunk, came peers; leave topology out for the method's own`;
+    return [{ path: ['topology', 'name'], message }];
+  }
   const networks = valueAt(recipe, ['networks']);
   if (valueAt(recipe, ['topology', 'name']) !== 'branches' || !Array.isArray(networks)) return [];
   const models = networks.map((_, index) => valueAt(recipe, ['networks', index, 'model']));
@@ -115,11 +124,6 @@ function checkAugmentation(recipe: unknown): Inconsistency[] {
     path: [...place, ...path],
     message,
   }));
-  if (augmentation.views === 'independent' && valueAt(recipe, ['topology', 'name']) === 'branches') {
-    const message =
-      'expected shared with topology branches, since the trunk sees an image once for all networks, came "independent"';
-    conflicts.push({ path: [...place, 'views'], message });
-  }
   const memory = valueAt(recipe, ['method', 'memory']);
   if (memory === undefined || memory === null) return conflicts;
   for (const name of ['mixup', 'cutmix'] as const) {

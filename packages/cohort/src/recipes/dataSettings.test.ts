@@ -116,13 +116,6 @@ describe('data settings that are wrong', () => {
     ]);
   });
 
-  it('refuses independent views where networks share a trunk', () => {
-    const data = { dataset: 'fashion-mnist', augmentation: { views: 'independent' } };
-    expect(problemsOf({ ...minimal, data, topology: { name: 'branches' } })).toContain(
-      'data.augmentation.views: expected shared with topology branches, since the trunk sees an image once for all networks, came "independent"',
-    );
-  });
-
   it.each<[object, string]>([
     [
       { validationImages: 1.5 },

@@ -1,4 +1,5 @@
 /** What recipes offer to the command line and to training. */
+export { describeSettings, type SettingDescription } from './describeSettings.ts';
 export { recipeAdvice } from './advice.ts';
 export { OverrideSyntaxError, RecipeError, describeProblem } from './errors.ts';
 export type { RecipeProblem } from './errors.ts';

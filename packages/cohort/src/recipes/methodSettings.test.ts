@@ -85,6 +85,34 @@ describe('topology', () => {
     });
   });
 
+  it('is what the method was made for unless told, with all stages but the last shared', () => {
+    const networks = [{ model: 'resnet8' }, { model: 'resnet8' }, { model: 'resnet8' }];
+    const topologyOf = (method: object, topology?: object): unknown =>
+      resolveRecipe({ ...minimal, networks, method, ...(topology === undefined ? {} : { topology }) })
+        .topology;
+    for (const name of ['one', 'okddip', 'pcl', 'cl-ilr']) {
+      expect(topologyOf({ name }), name).toEqual({ name: 'branches', sharedStages: null });
+    }
+    expect(topologyOf({ name: 'dml' })).toEqual({ name: 'peers' });
+    expect(topologyOf({ name: 'pcl' }, { name: 'peers' })).toEqual({ name: 'peers' });
+    expect(topologyOf({ name: 'one' }, { sharedStages: 1 })).toEqual({ name: 'branches', sharedStages: 1 });
+  });
+
+  it('refuses a topology that the method has no form for, and different models where one is shared', () => {
+    const networks = [{ model: 'resnet8' }, { model: 'resnet8' }];
+    expect(
+      problemsOf({ ...minimal, networks, method: { name: 'one' }, topology: { name: 'peers' } }),
+    ).toEqual([
+      "topology.name: expected branches, since method one is defined for a shared trunk, came peers; leave topology out for the method's own",
+    ]);
+    expect(problemsOf({ ...minimal, method: { name: 'one' } })[0]).toMatch(
+      /^networks\.1\.model: expected resnet8 as in networks\.0, since topology branches shares layers/,
+    );
+    expect(problemsOf({ ...minimal, networks, method: { name: 'okddip' } })).toEqual([
+      'networks: expected at least 3 networks, since method okddip lets networks teach each other, came 2',
+    ]);
+  });
+
   it('refuses branches of different models, or of one network', () => {
     expect(problemsOf({ ...minimal, topology: branches })).toEqual([
       'networks.1.model: expected resnet8 as in networks.0, since topology branches shares layers, came resnet20; use topology peers for different models',

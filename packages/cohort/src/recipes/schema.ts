@@ -98,8 +98,8 @@ const topologySchema = z.discriminatedUnion('name', [
   z.strictObject({ name: z.literal('peers') }),
   z.strictObject({
     name: z.literal('branches'),
-    /** Stages that are shared beside the stem; the last stage never is. */
-    sharedStages: z.int().min(0).max(16).default(1),
+    /** Stages that are shared beside the stem; the last stage never is. null: all others. */
+    sharedStages: z.int().min(0).max(16).nullable().default(1),
   }),
 ]);
 
@@ -118,7 +118,7 @@ export const recipeSchema = z.strictObject({
   seed: z.int().min(0).max(4_294_967_295).default(1),
   data: dataSchema,
   networks: z.array(networkSchema).min(1),
-  /** Whether networks share nothing, or stem and first stages. */
+  /** Whether networks share nothing, or stem and first stages; left out, what the method was made for. */
   topology: topologySchema.prefault({ name: 'peers' }),
   method: methodSettings,
   train: trainSchema,

@@ -17,6 +17,7 @@ import type { RecipeProblem } from './errors.ts';
 import { RecipeError } from './errors.ts';
 import type { ResolvedRecipe } from './schema.ts';
 import { recipeSchema } from './schema.ts';
+import { withMethodTopology } from './methodTopology.ts';
 import { nearestName } from '../nearestName.ts';
 
 /** Where a recipe's data came from, for messages. */
@@ -43,9 +44,10 @@ interface Complaint {
  * @throws {@link RecipeError} with every problem found.
  */
 export function resolveRecipe(
-  data: unknown,
+  given: unknown,
   origin: RecipeOrigin = { source: 'the recipe' },
 ): ResolvedRecipe {
+  const data = withMethodTopology(given);
   const overridden = origin.overriddenPaths ?? [];
   const parsed = recipeSchema.safeParse(data);
   const complaints = parsed.success
@@ -118,8 +120,8 @@ function unknownKey(
   const suggestion = nearestName(key, keys);
   const known = `the keys ${sectionPath.length === 0 ? 'of a recipe' : `of ${formatPath(sectionPath)}`} are ${keys.join(', ')}`;
   const options = schema === undefined ? [] : [...unionOptions(schema)];
-  const owner = options.find(([, option]) => Object.hasOwn(option.shape, key));
-  if (owner !== undefined) {
+  const owners = options.filter(([, option]) => Object.hasOwn(option.shape, key)).map(([name]) => name);
+  if (owners.length > 0) {
     const name = options.find(([, option]) => option === section)?.[0] ?? 'this one';
     const switched = overridden.some(
       (override) => formatPath(override) === formatPath([...sectionPath, 'name']),
@@ -127,7 +129,7 @@ function unknownKey(
     const advice = switched
       ? `; to change ${formatPath(sectionPath)} as a whole, write '${formatPath(sectionPath)}={ name: ${name} }'`
       : '';
-    const message = `${key} belongs to ${owner[0]}, not to ${name}; ${known}${advice}`;
+    const message = `${key} belongs to ${owners.join(', ')}, not to ${name}; ${known}${advice}`;
     return { path, message, suggestion: null };
   }
   if (suggestion !== null) {

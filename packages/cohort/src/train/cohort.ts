@@ -2,7 +2,7 @@
 import { Generator, type nn } from '@cohort/torch';
 import { hashKeys, RANDOM_PURPOSE } from '../data/random.ts';
 import { createMethod, type Method } from '../methods/index.ts';
-import { Branches, createNetwork, Peers, type Network, type Topology } from '../models/index.ts';
+import { Branches, createNetwork, lastStage, Peers, type Network, type Topology } from '../models/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { networkNames } from './networkNames.ts';
 import { describePretrained, loadPretrained } from './pretrained.ts';
@@ -44,25 +44,44 @@ export function createCohort(
   const networks = createNetworks(recipe, input);
   loadNetworks(recipe, input, networks, tell);
   const generator = new Generator(hashKeys(RANDOM_PURPOSE.method, recipe.seed));
+  const working = createCohortMethod(recipe, input, networks, generator, trainingLabels);
+  return { networks, names: networkNames(recipe), ...working };
+}
+
+/**
+ * The method of a recipe at work on its networks.
+ *
+ * @param generator of the first weights of the method's own modules
+ * @param trainingLabels left out where nothing is to be trained
+ */
+export function createCohortMethod(
+  recipe: ResolvedRecipe,
+  input: CohortInput,
+  networks: readonly Network[],
+  generator: Generator,
+  trainingLabels?: ArrayLike<number>,
+): Pick<Cohort, 'method' | 'topology'> {
   const topology = createTopology(recipe, networks);
   const method = createMethod(recipe.method, {
     networks,
     topology,
     classes: input.classes,
     generator,
-    trainingLabels,
+    ...(trainingLabels === undefined ? {} : { trainingLabels }),
     batchSize: recipe.train.batchSize,
+    freshNetworks: () => createNetworks(recipe, input),
   });
   if (recipe.train.channelsLast) {
     for (const module of Object.values(method.modules)) module.toMemoryFormat('channelsLast');
   }
-  return { networks, names: networkNames(recipe), method, topology };
+  return { method, topology };
 }
 
 /** How the networks are run together; from here on branches share their trunk's weights. */
 function createTopology(recipe: ResolvedRecipe, networks: readonly Network[]): Topology {
   const { topology } = recipe;
-  return topology.name === 'branches' ? new Branches(networks, topology.sharedStages) : new Peers(networks);
+  if (topology.name === 'peers') return new Peers(networks);
+  return new Branches(networks, topology.sharedStages ?? lastStage(networks));
 }
 
 /** The networks alone, as evaluation and prediction need them. */
@@ -107,9 +126,19 @@ export function networkFiles(recipe: ResolvedRecipe, networks: readonly Network[
 
 /** Every module that is trained and saved, with the name of its file in a checkpoint. */
 export function cohortModules(recipe: ResolvedRecipe, cohort: Cohort): [string, nn.AnyModule][] {
-  const extra = Object.entries(cohort.method.modules);
+  const { deployed } = cohort.method;
+  const trained = networkNames(recipe).map((name, index) => ({ name, network: cohort.networks[index] }));
   return [
-    ...networkFiles(recipe, cohort.networks),
-    ...extra.map(([name, module]): [string, nn.AnyModule] => [`method-${name}`, module]),
+    ...networkFiles(recipe, deployed ?? cohort.networks),
+    // Needed to go on with the training; a network's own name stands for what is used.
+    ...(deployed === undefined ? [] : trained).flatMap(({ name, network }): [string, nn.AnyModule][] =>
+      network === undefined ? [] : [[`trained-${name}`, network]],
+    ),
+    ...methodFiles(cohort.method),
   ];
+}
+
+/** A method's modules with the names of their files in a checkpoint. */
+export function methodFiles(method: Method): [string, nn.AnyModule][] {
+  return Object.entries(method.modules).map(([name, module]) => [`method-${name}`, module]);
 }

@@ -12,6 +12,7 @@ import {
   type ImageSplit,
   type Normalisation,
 } from '../data/index.ts';
+import { heldOutImages } from '../methods/catalogue.ts';
 import { designSizeOf } from '../models/names.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 
@@ -19,6 +20,8 @@ import type { ResolvedRecipe } from '../recipes/index.ts';
 export interface RecipeData {
   readonly dataset: ImageDataset<ImagePixels>;
   readonly normalisation: Normalisation;
+  /** Training images that the method wanted held out, where there is no validation split for it. */
+  readonly heldOut?: ImageSplit<ImagePixels>;
 }
 
 /** The splits that networks can be measured on. */
@@ -49,7 +52,20 @@ export async function loadRecipeData(
     return stratifiedSubset(whole[split], whole, options);
   };
   const dataset: ImageDataset<ImagePixels> = { ...whole, train: subset('train'), test: subset('test') };
-  return { dataset, normalisation: splitStatistics(dataset.train, dataset) };
+  const wanted = heldOutImages(recipe.method);
+  if (wanted === null || whole.validation !== undefined) {
+    return { dataset, normalisation: splitStatistics(dataset.train, dataset) };
+  }
+  const { train, validation } = splitValidation(dataset.train, dataset, {
+    images: wanted,
+    seed: recipe.seed,
+    setting: 'method.heldOutImages',
+  });
+  return {
+    dataset: { ...dataset, train },
+    normalisation: splitStatistics(train, dataset),
+    heldOut: validation,
+  };
 }
 
 /** A dataset's own validation images serve as they are; `data.validationImages` takes others from the training images. */
@@ -76,8 +92,7 @@ export function createEvaluationLoader(
   data: RecipeData,
   name: SplitName,
 ): BatchLoader {
-  const { dataset, normalisation } = data;
-  const split = dataset[name];
+  const split = data.dataset[name];
   if (split === undefined) {
     throw new DataError('missing', {
       operation: 'measuring on validation images',
@@ -86,6 +101,19 @@ export function createEvaluationLoader(
       remedy: 'Measure on test or train, or train with data.validationImages.',
     });
   }
+  return wholeSplitLoader(recipe, data, split);
+}
+
+/** The batches of training images that were held out for the method; null where none were. */
+export function createHeldOutLoader(recipe: ResolvedRecipe, data: RecipeData): BatchLoader | null {
+  return data.heldOut === undefined ? null : wholeSplitLoader(recipe, data, data.heldOut);
+}
+
+function wholeSplitLoader(
+  recipe: ResolvedRecipe,
+  { dataset, normalisation }: RecipeData,
+  split: ImageSplit<ImagePixels>,
+): BatchLoader {
   return new BatchLoader(split, {
     shape: dataset,
     batchSize: Math.min(evaluationBatchSize, split.count),

@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { scope, threads, type optim } from '@cohort/torch';
 import type { BatchLoader } from '../data/index.ts';
-import { evaluateCohort, type CohortScore } from '../evaluate/accuracy.ts';
+import { ensembleOf, evaluateCohort, type CohortScore } from '../evaluate/accuracy.ts';
 import {
   measureRepresentations,
   representationImages,
@@ -12,6 +12,7 @@ import {
 import type { LabelledImages, StepInput } from '../methods/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { cohortModules, type Cohort } from './cohort.ts';
+import { workOnHeldOut } from './heldOut.ts';
 import { RunningMeans } from './means.ts';
 import { networksAtOnce } from './networksAtOnce.ts';
 import type { NetworkAccuracy, Reporter } from './reporter.ts';
@@ -36,6 +37,8 @@ export interface LoopSetup {
   readonly validation: BatchLoader | null;
   /** Beside validation images, measured once after the last epoch. */
   readonly test: BatchLoader;
+  /** Images that are neither trained on nor measured, for methods that work on held-out ones. */
+  readonly heldOut?: BatchLoader | null;
   readonly reporter: Reporter;
   readonly recorder: LoopRecorder;
   readonly signal: AbortSignal;
@@ -72,6 +75,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
   };
   for (const [, module] of cohortModules(recipe, cohort)) module.train();
   for (let epoch = 0; epoch < epochs; epoch += 1) {
+    if (epoch > 0) await workOnHeldOut(setup);
     cohort.method.beforeEpoch?.(epoch);
     const startedAt = performance.now();
     const learningRate = setup.schedule(epoch);
@@ -125,8 +129,9 @@ async function measure(
     },
   };
   const on = async (loader: BatchLoader, split: string): Promise<CohortScore> => {
-    const score = await evaluateCohort(cohort.networks, loader, {
+    const score = await evaluateCohort(method.deployed ?? cohort.networks, loader, {
       pause: () => setImmediate(),
+      ensemble: ensembleOf(cohort),
       ...(measures.length === 0 ? { heldOut } : {}),
     });
     assertScoreFinite(score, cohort, `on the ${split} images`, where);

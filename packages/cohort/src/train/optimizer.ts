@@ -3,7 +3,7 @@ import { optim, type nn } from '@cohort/torch';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 
 /**
- * The recipe's optimizer over these modules' parameters.
+ * The recipe's optimizer over these modules' parameters that require gradients; averages do not.
  *
  * @param own the method's own optimizers, whose parameters are left to them
  */
@@ -13,7 +13,9 @@ export function createOptimizer(
   own: readonly optim.Optimizer[] = [],
 ): optim.Optimizer {
   const taken = new Set(own.flatMap(({ parameters }) => parameters));
-  const parameters = modules.flatMap((module) => module.parameters()).filter((each) => !taken.has(each));
+  const parameters = modules
+    .flatMap((module) => module.parameters())
+    .filter((each) => each.requiresGrad && !taken.has(each));
   const { optimizer } = recipe.train;
   return optimizer.name === 'sgd'
     ? new optim.SGD(parameters, optimizer)

@@ -12,7 +12,7 @@ import {
   type NamedOptimizers,
 } from './checkpoint.ts';
 import { cohortModules, createCohort, type Cohort } from './cohort.ts';
-import { createEvaluationLoader, createTrainingLoader, loadRecipeData } from './data.ts';
+import { createEvaluationLoader, createHeldOutLoader, createTrainingLoader, loadRecipeData } from './data.ts';
 import { applyThreads, describeMachine } from './environment.ts';
 import { trainCohort, type LoopOutcome, type LoopRecorder } from './loop.ts';
 import { createOptimizer, createSchedule } from './optimizer.ts';
@@ -87,6 +87,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   const validation =
     dataset.validation === undefined ? null : createEvaluationLoader(recipe, data, 'validation');
   const test = createEvaluationLoader(recipe, data, 'test');
+  const heldOut = createHeldOutLoader(recipe, data);
   if (training.batchCount < 2 && cohort.method.wantsOtherBatch?.(0) === true) {
     throw new DataError('argument', {
       operation: 'setting up meta steps',
@@ -129,6 +130,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
       training,
       validation,
       test,
+      heldOut,
       reporter: options.reporter,
       recorder,
       signal: options.signal,
@@ -147,6 +149,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
     training.dispose();
     validation?.dispose();
     test.dispose();
+    heldOut?.dispose();
     dataset.dispose?.();
   }
 }
@@ -214,6 +217,7 @@ function summary(
     imagesPerSecond,
     networks: cohort.names.map((name, index) => ({ name, ...measured((score) => score.networks[index]) })),
     ensemble: measured((score) => score.ensemble),
+    ...(cohort.method.leader === undefined ? {} : { leader: cohort.names[cohort.method.leader] }),
   };
 }
 

@@ -1,0 +1,55 @@
+/**
+ * Collaborative learning with intermediate-level representation sharing (CL-ILR, Song and Chai 2018, arXiv 1805.11761):
+ * heads on a shared trunk learn from the labels and from the mean of the others' logits, `L = sum_i b CE_i + (1 - b) T^2
+ * KL(softmax(mean_{j != i} z_j / T) || softmax(z_i / T))`, and the trunk's gradient is divided by their number, so that it
+ * stays the size that one head would give.
+ *
+ * Public implementations differ: the paper writes the soft part as a cross-entropy, which has the same gradient; it grows
+ * a tree that splits at several levels and divides at each, where topology branches has one split; the program published
+ * with OKDDip counts labels and others 1 each.
+ */
+import { classification, meansOfOthers, pairedDistillation, rampUp } from '../losses/index.ts';
+import { Branches, Peers, type NetworkOutput, type Topology, type Trunk } from '../models/index.ts';
+import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from './method.ts';
+import { logitsOf } from './outputs.ts';
+import type { SettingsOf } from './settings.ts';
+
+/** Networks that learn from the others' consensus, with the trunk's gradient divided among them. */
+export class CollaborativeLearning implements Method {
+  readonly modules = {};
+  readonly #topology: Topology;
+  readonly #settings: SettingsOf<'cl-ilr'>;
+  readonly #networkCount: number;
+
+  constructor(context: MethodContext, settings: SettingsOf<'cl-ilr'>) {
+    this.#topology = context.topology ?? new Peers(context.networks);
+    this.#networkCount = context.networks.length;
+    this.#settings = settings;
+  }
+
+  terms(step: StepInput): Record<string, LossTerm> {
+    const { labelShare, distillationTemperature, rampUpEpochs } = this.#settings;
+    const logits = logitsOf(this.#run(step));
+    return {
+      classification: { value: classification(logits, step.labels, step.mix), weight: labelShare },
+      distillation: {
+        value: pairedDistillation(logits, meansOfOthers(logits), distillationTemperature),
+        weight: (1 - labelShare) * rampUp(step.epoch, rampUpEpochs),
+      },
+    };
+  }
+
+  #run(step: StepInput): NetworkOutput[] {
+    const topology = this.#topology;
+    if (!(topology instanceof Branches) || !this.#settings.rescaleGradient) {
+      return topology.run(viewsOf(step));
+    }
+    return topology.runFrom(topology.trunks(viewsOf(step)).map((trunk) => this.#rescaled(trunk)));
+  }
+
+  /** The same values, which pass on an N-th of the gradient. */
+  #rescaled(trunk: Trunk): Trunk {
+    const passing = trunk.features.mul(1 / this.#networkCount);
+    return { ...trunk, features: passing.add(trunk.features.sub(passing).detach()) };
+  }
+}

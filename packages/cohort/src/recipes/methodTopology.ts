@@ -1,0 +1,22 @@
+/** A method's own topology, for recipes that name none: a method made for a shared trunk gets one unasked. */
+import { methodFacts } from '../methods/catalogue.ts';
+import { valueAt } from './describe.ts';
+
+function isSection(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The recipe's data with the topology's name filled in from its method; anything that is wrong is left as it is. */
+export function withMethodTopology(recipe: unknown): unknown {
+  const facts = methodFacts(valueAt(recipe, ['method', 'name']));
+  if (facts === undefined || !isSection(recipe)) return recipe;
+  const { topology } = recipe;
+  const [name] = facts.topologies;
+  if (topology === undefined) {
+    // All stages but the last, as the methods with a shared trunk are published.
+    return name === 'peers' ? recipe : { ...recipe, topology: { name, sharedStages: null } };
+  }
+  return isSection(topology) && !Object.hasOwn(topology, 'name')
+    ? { ...recipe, topology: { name, ...topology } }
+    : recipe;
+}
