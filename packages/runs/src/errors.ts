@@ -12,6 +12,8 @@ export type RunErrorKind =
   | 'corrupt'
   /** The run has no checkpoint of that name. */
   | 'missing-checkpoint'
+  /** Another process writes the run. */
+  | 'locked'
   /** No space, or no quota, is left. */
   | 'disk-full'
   /** A read-only file system, or no rights to the place. */
