@@ -14,6 +14,8 @@ export type RunErrorKind =
   | 'missing-checkpoint'
   /** Another process writes the run. */
   | 'locked'
+  /** The database of runs cannot be used, or is another program's. */
+  | 'store'
   /** No space, or no quota, is left. */
   | 'disk-full'
   /** A read-only file system, or no rights to the place. */

@@ -17,5 +17,24 @@ export {
 } from './lock.ts';
 export type { MetricFilter, MetricRecord } from './metrics.ts';
 export { listRuns, openRun, type RunList, type RunReader } from './reader.ts';
+export type { RunObserver } from './observer.ts';
+export {
+  openStore,
+  parseCondition,
+  StoreFeed,
+  type ArtifactEntry,
+  type CheckpointEntry,
+  type MetricCondition,
+  type MetricPoint,
+  type MetricSummary,
+  type RunDetails,
+  type RunEntry,
+  type RunQuery,
+  type RunState,
+  type RunStore,
+  type SeriesQuery,
+  type StoreOptions,
+  type SyncReport,
+} from './store/index.ts';
 export { RUN_SCHEMA_VERSION, type JsonRecord, type RunInfo, type RunStatus } from './schema.ts';
 export { createRun, type RunOptions, type RunWriter } from './writer.ts';

@@ -5,6 +5,7 @@ import { checkCheckpointName, replaceCheckpoint } from './checkpoints.ts';
 import { describeFileError, fileErrorCode, messageOf, RunError } from './errors.ts';
 import { appendWhole, makeFolders, removeQuietly, replaceFile, syncTree } from './files.ts';
 import { encodeMetric, type MetricRecord } from './metrics.ts';
+import type { RunObserver } from './observer.ts';
 import { runId } from './runId.ts';
 import { FILES, formatJsonRecord, RUN_SCHEMA_VERSION, type JsonRecord, type RunInfo } from './schema.ts';
 
@@ -89,6 +90,7 @@ export class RunWriter {
   readonly path: string;
   #info: RunInfo;
   readonly #now: () => Date;
+  readonly #observers: RunObserver[] = [];
   #pendingLines: string[] = [];
   #lastGoodCheckpoint: string | null = null;
   #closed = false;
@@ -110,6 +112,11 @@ export class RunWriter {
     return this.#lastGoodCheckpoint;
   }
 
+  /** Lets an observer know of all that is recorded from now on. */
+  observe(observer: RunObserver): void {
+    this.#observers.push(observer);
+  }
+
   /**
    * Takes a record. Step records are held back and appended in batches; an epoch record is appended at once with all
    * that waited, since people watch for it.
@@ -117,6 +124,7 @@ export class RunWriter {
   metrics(record: MetricRecord): void {
     this.#refuseWhenClosed('record metrics');
     this.#pendingLines.push(encodeMetric(record, join(this.path, FILES.metrics)));
+    for (const observer of this.#observers) observer.metrics?.(record);
     if (record.kind === 'epoch' || this.#pendingLines.length >= METRICS_PER_BATCH) this.flush();
   }
 
@@ -128,6 +136,7 @@ export class RunWriter {
       appendWhole(path, this.#pendingLines.join(''));
     });
     this.#pendingLines = [];
+    for (const observer of this.#observers) observer.flushed?.();
   }
 
   /** Appends a line to the log at once. */
@@ -218,6 +227,7 @@ export class RunWriter {
       replaceFile(path, formatJsonRecord(ended, path));
     });
     this.#info = ended;
+    for (const observer of this.#observers) observer.ended?.();
   }
 
   /** Runs a file operation; a failure of the file system comes out as a `RunError`, any other error as it is. */
