@@ -6,6 +6,7 @@ export {
   type FileErrorContext,
   type RunErrorKind,
 } from './errors.ts';
+export { csvLines, jsonLines, type ExportFilter } from './export/metricsText.ts';
 export { makeFolders, writeFileAtomic } from './files.ts';
 export {
   acquireRunLock,
@@ -37,4 +38,5 @@ export {
   type SyncReport,
 } from './store/index.ts';
 export { RUN_SCHEMA_VERSION, type JsonRecord, type RunInfo, type RunStatus } from './schema.ts';
+export { EventFileObserver, exportEventFile, type EventFileOptions } from './tensorboard/eventFile.ts';
 export { createRun, type RunOptions, type RunWriter } from './writer.ts';
