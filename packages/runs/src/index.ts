@@ -1,4 +1,5 @@
 /** The run folder: one execution of a recipe on disk. The layout is described in docs/run-format.md. */
+export { refuseLive, removeRun, renameRun } from './change.ts';
 export {
   describeFileError,
   fileErrorCode,

@@ -15,6 +15,7 @@ import { fullHelp } from './help.ts';
 import { addImportCommand } from './import.ts';
 import { addModelsCommand } from './models.ts';
 import { addPredictCommand } from './predict.ts';
+import { addRunsCommands } from './runs/index.ts';
 import { addTrainCommand } from './train.ts';
 
 /**
@@ -82,6 +83,7 @@ function buildProgram(
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
   addModelsCommand(program, environment, setExitCode);
+  addRunsCommands(program, environment, setExitCode);
   addDataCommands(program, environment, setExitCode);
   addImportCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);

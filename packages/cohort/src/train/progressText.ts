@@ -23,6 +23,14 @@ export function formatPercent(fraction: number, digits = 1): string {
   return `${(100 * fraction).toFixed(digits)}%`;
 }
 
+/** `512 B`, `3.4 MiB`, `1.21 GiB` */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toPrecision(3)} ${units[power] ?? ''}`;
+}
+
 function formatSpeed(imagesPerSecond: number): string {
   if (!Number.isFinite(imagesPerSecond)) return '? images/s';
   return `${Math.round(imagesPerSecond).toLocaleString('en-US')} images/s`;
