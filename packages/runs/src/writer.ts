@@ -139,12 +139,14 @@ export class RunWriter {
     for (const observer of this.#observers) observer.flushed?.();
   }
 
-  /** Appends a line to the log at once. */
-  log(line: string): void {
+  /** Appends a text to the log at once, each of its lines with the time (ISO 8601, UTC). */
+  log(text: string): void {
     this.#refuseWhenClosed('write to the log');
     const path = join(this.path, FILES.log);
+    const time = this.#now().toISOString();
+    const lines = text.replace(/\n$/, '').split('\n');
     this.#guard('write to the log', path, () => {
-      appendWhole(path, line.endsWith('\n') ? line : `${line}\n`);
+      appendWhole(path, lines.map((line) => `${time} ${line}`.trimEnd() + '\n').join(''));
     });
   }
 
@@ -222,12 +224,24 @@ export class RunWriter {
 
   #end(status: RunInfo['status'], failure: string | null): void {
     const path = join(this.path, FILES.info);
-    const ended: RunInfo = { ...this.#info, status, endedAt: this.#now().toISOString(), failure };
+    const endedAt = this.#now().toISOString();
+    this.#logEnd(endedAt, failure === null ? `the run is ${status}` : `the run has failed: ${failure}`);
+    const ended: RunInfo = { ...this.#info, status, endedAt, failure };
     this.#guard('write the status of the run', path, () => {
       replaceFile(path, formatJsonRecord(ended, path));
     });
     this.#info = ended;
     for (const observer of this.#observers) observer.ended?.();
+  }
+
+  /** The log's last line; where it cannot be written the status is all the more worth writing. */
+  #logEnd(time: string, text: string): void {
+    const lines = text.split('\n').map((line) => `${time} ${line}\n`);
+    try {
+      appendWhole(join(this.path, FILES.log), lines.join(''));
+    } catch {
+      // run.json says the same.
+    }
   }
 
   /** Runs a file operation; a failure of the file system comes out as a `RunError`, any other error as it is. */

@@ -41,6 +41,7 @@ export async function runCommand(
     warnings: environment.stderr,
     variables: environment.variables,
     now: environment.now,
+    memoryBytes: () => process.memoryUsage.rss(),
     quiet: options.quiet === true,
   });
   const stop = new AbortController();

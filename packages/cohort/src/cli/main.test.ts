@@ -33,6 +33,11 @@ describe('cohort --help', () => {
       'cohort evaluate [options] <run>',
       'cohort predict [options] <run> <images...>',
       'cohort models [options]',
+      'cohort runs list [options]',
+      'cohort runs show [options] <run>',
+      'cohort runs rename [options] <run> <name>',
+      'cohort runs rm [options] <runs...>',
+      'cohort runs export [options] <runs...>',
       'cohort data list [options]',
       'cohort data check [options] <dataset> [path]',
       'cohort data fetch [options] <dataset>',
@@ -43,8 +48,8 @@ describe('cohort --help', () => {
     ]) {
       expect(out).toContain(usage);
     }
-    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(11);
-    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(11);
+    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(16);
+    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(16);
     expect(out).toMatch(/--top <count> .*\(default: 3\)/);
     expect(out).toMatch(/^ +recipe +name of a recipe/m);
     expect(out).toContain(`bare names are looked up in ${recipesFolder()}`);
