@@ -15,7 +15,7 @@ import { fullHelp } from './help.ts';
 import { addImportCommand } from './import.ts';
 import { addModelsCommand } from './models.ts';
 import { addPredictCommand } from './predict.ts';
-import { addRunsCommands } from './runs/index.ts';
+import { addRunsCommands } from './runCommands/index.ts';
 import { addTrainCommand } from './train.ts';
 
 /**
