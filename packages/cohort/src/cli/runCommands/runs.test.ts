@@ -27,6 +27,8 @@ function makeRun(name: string, day: number, method = 'mcl'): RunWriter {
     now: () => new Date(startedAt.getTime() + (writerIsMade ? 65_000 : 0)),
   });
   writerIsMade = true;
+  // As if the process that made it were gone.
+  rmSync(join(writer.path, 'lock.json'), { force: true });
   writer.metrics({ kind: 'step', step: 5, epoch: 1, timeMs: 2000, values: { total: 2.5 } });
   const values = { total: 2, 'accuracy/resnet8-1': 0.5 + day / 100, 'accuracy/resnet8-2': 0.6 };
   writer.metrics({ kind: 'epoch', step: 10, epoch: 1, timeMs: 4000, values });
