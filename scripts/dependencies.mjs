@@ -43,13 +43,16 @@ function matchesRecord() {
   return same && Object.keys(installed).every((path) => path in wanted);
 }
 
+/** `npm ci --ignore-scripts` leaves it uncompiled, and npm's record does not tell. */
+const isCompiled = existsSync(join(root, 'node_modules/better-sqlite3/build/Release/better_sqlite3.node'));
+
 if (process.argv[2] === 'stamp') {
   writeFileSync(stampPath, expected);
 } else {
   const stamp = existsSync(stampPath) ? readFileSync(stampPath, 'utf8') : '';
   if (stamp !== expected) {
     const ofAnotherMachine = stamp !== '' && !stamp.endsWith(` ${machine}\n`);
-    if (ofAnotherMachine || !matchesRecord()) process.exit(1);
+    if (ofAnotherMachine || !isCompiled || !matchesRecord()) process.exit(1);
     writeFileSync(stampPath, expected);
   }
 }

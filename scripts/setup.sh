@@ -108,10 +108,21 @@ ensure_system_packages() {
   exec 8<&-
 }
 
+# better-sqlite3 is compiled where its ready-made binary cannot be downloaded. The headers that came with this Node are
+# taken where they lie beside it: node-gyp would download them too.
+use_own_node_headers() {
+  local prefix
+  prefix="$(node -p 'require("node:path").resolve(process.execPath, "../..")')"
+  [ -f "$prefix/include/node/node.h" ] || return 0
+  [ "$(npm config get nodedir)" = undefined ] || return 0
+  export npm_config_nodedir="$prefix"
+}
+
 ensure_npm_packages() {
   node scripts/dependencies.mjs check && return 0
+  use_own_node_headers
   # Dev dependencies are named because NODE_ENV=production would leave out the compiler.
-  perform 'installing the npm packages' npm ci --include=dev --no-audit --no-fund --loglevel=error ||
+  perform 'installing the npm packages (SQLite may take a minute to compile)' npm ci --include=dev --no-audit --no-fund --loglevel=error ||
     fail 'npm ci failed: its words are above. This needs the network (the npm registry) and free disk space.'
   node scripts/dependencies.mjs stamp
 }

@@ -12,6 +12,10 @@ export type RunErrorKind =
   | 'corrupt'
   /** The run has no checkpoint of that name. */
   | 'missing-checkpoint'
+  /** Another process writes the run. */
+  | 'locked'
+  /** The database of runs cannot be used, or is another program's. */
+  | 'store'
   /** No space, or no quota, is left. */
   | 'disk-full'
   /** A read-only file system, or no rights to the place. */

@@ -76,7 +76,7 @@ export function makeFolders(path: string): void {
  * Appends whole lines. If the write fails half-way (a full disk), the file is cut back to where it was: a half line
  * in the middle would make the file unreadable once there is space again.
  */
-export function appendWhole(path: string, text: string): void {
+export function appendWhole(path: string, text: string | Uint8Array): void {
   const file = openSync(path, 'a');
   try {
     const { size } = fstatSync(file);

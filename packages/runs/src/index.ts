@@ -1,4 +1,5 @@
 /** The run folder: one execution of a recipe on disk. The layout is described in docs/run-format.md. */
+export { refuseLive, removeRun, renameRun } from './change.ts';
 export {
   describeFileError,
   fileErrorCode,
@@ -6,8 +7,37 @@ export {
   type FileErrorContext,
   type RunErrorKind,
 } from './errors.ts';
+export { csvLines, jsonLines, type ExportFilter } from './export/metricsText.ts';
 export { makeFolders, writeFileAtomic } from './files.ts';
+export {
+  acquireRunLock,
+  isRunLive,
+  readRunLock,
+  type HeldRunLock,
+  type RunLock,
+  type RunLockState,
+} from './lock.ts';
 export type { MetricFilter, MetricRecord } from './metrics.ts';
 export { listRuns, openRun, type RunList, type RunReader } from './reader.ts';
+export type { RunObserver } from './observer.ts';
+export {
+  openStore,
+  parseCondition,
+  StoreFeed,
+  type ArtifactEntry,
+  type CheckpointEntry,
+  type MetricCondition,
+  type MetricPoint,
+  type MetricSummary,
+  type RunDetails,
+  type RunEntry,
+  type RunQuery,
+  type RunState,
+  type RunStore,
+  type SeriesQuery,
+  type StoreOptions,
+  type SyncReport,
+} from './store/index.ts';
 export { RUN_SCHEMA_VERSION, type JsonRecord, type RunInfo, type RunStatus } from './schema.ts';
+export { EventFileObserver, exportEventFile, type EventFileOptions } from './tensorboard/eventFile.ts';
 export { createRun, type RunOptions, type RunWriter } from './writer.ts';

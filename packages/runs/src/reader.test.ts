@@ -30,7 +30,8 @@ describe('openRun', () => {
     expect(run.recipe).toBe('name: démo\n');
     expect(run.environment).toEqual({ cpu: 'x' });
     expect(run.summary).toEqual({ accuracy: 0.5 });
-    expect(run.log).toBe('hello\n');
+    const time = START.toISOString();
+    expect(run.log).toBe(`${time} hello\n${time} the run is finished\n`);
     expect(run.checkpoint('last')).toBe(folder);
     const metrics = run.metrics();
     expect([...metrics]).toEqual([{ ...stepRecord(1), values }]);

@@ -7,6 +7,7 @@ export const RUN_SCHEMA_VERSION = 1;
 /** File and folder names inside a run folder. */
 export const FILES = {
   info: 'run.json',
+  lock: 'lock.json',
   recipe: 'recipe.yaml',
   environment: 'environment.json',
   metrics: 'metrics.jsonl',

@@ -110,11 +110,15 @@ describe('metrics and log', () => {
     expect(written()).toBe(68);
   });
 
-  test('a log line is there at once, with one newline', () => {
+  test('a log line is there at once, with its time and one newline', () => {
     const run = testRun(temporaryFolder());
     run.log('one');
     run.log('two\n');
-    expect(textOf(run.path, 'log.txt')).toBe('one\ntwo\n');
+    run.log('three\n\nfour');
+    const time = START.toISOString();
+    expect(textOf(run.path, 'log.txt')).toBe(
+      `${time} one\n${time} two\n${time} three\n${time}\n${time} four\n`,
+    );
   });
 
   test('on a full disk the records wait, and are written once when there is space', (context) => {
@@ -246,6 +250,9 @@ describe('the end of a run', () => {
       failure: 'the loss "vcl" is NaN at step 12',
       endedAt: START.toISOString(),
     });
+    expect(textOf(failed.path, 'log.txt')).toBe(
+      `${START.toISOString()} the run has failed: the loss "vcl" is NaN at step 12\n`,
+    );
     expect(textOf(failed.path, 'metrics.jsonl')).not.toBe('');
 
     const interrupted = testRun(temporaryFolder());

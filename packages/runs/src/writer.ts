@@ -5,6 +5,7 @@ import { checkCheckpointName, replaceCheckpoint } from './checkpoints.ts';
 import { describeFileError, fileErrorCode, messageOf, RunError } from './errors.ts';
 import { appendWhole, makeFolders, removeQuietly, replaceFile, syncTree } from './files.ts';
 import { encodeMetric, type MetricRecord } from './metrics.ts';
+import type { RunObserver } from './observer.ts';
 import { runId } from './runId.ts';
 import { FILES, formatJsonRecord, RUN_SCHEMA_VERSION, type JsonRecord, type RunInfo } from './schema.ts';
 
@@ -89,6 +90,7 @@ export class RunWriter {
   readonly path: string;
   #info: RunInfo;
   readonly #now: () => Date;
+  readonly #observers: RunObserver[] = [];
   #pendingLines: string[] = [];
   #lastGoodCheckpoint: string | null = null;
   #closed = false;
@@ -110,6 +112,11 @@ export class RunWriter {
     return this.#lastGoodCheckpoint;
   }
 
+  /** Lets an observer know of all that is recorded from now on. */
+  observe(observer: RunObserver): void {
+    this.#observers.push(observer);
+  }
+
   /**
    * Takes a record. Step records are held back and appended in batches; an epoch record is appended at once with all
    * that waited, since people watch for it.
@@ -117,6 +124,7 @@ export class RunWriter {
   metrics(record: MetricRecord): void {
     this.#refuseWhenClosed('record metrics');
     this.#pendingLines.push(encodeMetric(record, join(this.path, FILES.metrics)));
+    for (const observer of this.#observers) observer.metrics?.(record);
     if (record.kind === 'epoch' || this.#pendingLines.length >= METRICS_PER_BATCH) this.flush();
   }
 
@@ -128,14 +136,17 @@ export class RunWriter {
       appendWhole(path, this.#pendingLines.join(''));
     });
     this.#pendingLines = [];
+    for (const observer of this.#observers) observer.flushed?.();
   }
 
-  /** Appends a line to the log at once. */
-  log(line: string): void {
+  /** Appends a text to the log at once, each of its lines with the time (ISO 8601, UTC). */
+  log(text: string): void {
     this.#refuseWhenClosed('write to the log');
     const path = join(this.path, FILES.log);
+    const time = this.#now().toISOString();
+    const lines = text.replace(/\n$/, '').split('\n');
     this.#guard('write to the log', path, () => {
-      appendWhole(path, line.endsWith('\n') ? line : `${line}\n`);
+      appendWhole(path, lines.map((line) => `${time} ${line}`.trimEnd() + '\n').join(''));
     });
   }
 
@@ -213,11 +224,24 @@ export class RunWriter {
 
   #end(status: RunInfo['status'], failure: string | null): void {
     const path = join(this.path, FILES.info);
-    const ended: RunInfo = { ...this.#info, status, endedAt: this.#now().toISOString(), failure };
+    const endedAt = this.#now().toISOString();
+    this.#logEnd(endedAt, failure === null ? `the run is ${status}` : `the run has failed: ${failure}`);
+    const ended: RunInfo = { ...this.#info, status, endedAt, failure };
     this.#guard('write the status of the run', path, () => {
       replaceFile(path, formatJsonRecord(ended, path));
     });
     this.#info = ended;
+    for (const observer of this.#observers) observer.ended?.();
+  }
+
+  /** The log's last line; where it cannot be written the status is all the more worth writing. */
+  #logEnd(time: string, text: string): void {
+    const lines = text.split('\n').map((line) => `${time} ${line}\n`);
+    try {
+      appendWhole(join(this.path, FILES.log), lines.join(''));
+    } catch {
+      // run.json says the same.
+    }
   }
 
   /** Runs a file operation; a failure of the file system comes out as a `RunError`, any other error as it is. */

@@ -14,8 +14,8 @@ export interface CommonOptions {
 
 /** What a command came to. */
 export interface CommandOutcome {
-  /** For people, on stdout without `--json`. */
-  readonly text: string;
+  /** For people, on stdout without `--json`; null where the command has written its result itself. */
+  readonly text: string | null;
   /** For programs, one line on stdout with `--json`. */
   readonly json: object;
   /** 0 unless given. */
@@ -41,6 +41,7 @@ export async function runCommand(
     warnings: environment.stderr,
     variables: environment.variables,
     now: environment.now,
+    memoryBytes: () => process.memoryUsage.rss(),
     quiet: options.quiet === true,
   });
   const stop = new AbortController();
@@ -56,7 +57,8 @@ export async function runCommand(
   try {
     const { text, json, exitCode } = await body({ signal: stop.signal, reporter });
     reporter.close();
-    environment.stdout.write(isJson ? jsonLine(json) : `${text}\n`);
+    if (isJson) environment.stdout.write(jsonLine(json));
+    else if (text !== null) environment.stdout.write(`${text}\n`);
     return exitCode ?? EXIT_CODES.ok;
   } catch (error) {
     reporter.close();

@@ -27,6 +27,7 @@ async function run(
     variables: {},
     now: () => (clock += 20_000),
     onInterrupt: () => () => undefined,
+    ask: null,
     exit: () => undefined,
     recipesFolder: '/nowhere',
     actions: { ...commandActions, ...actions },

@@ -15,6 +15,8 @@ export interface CliEnvironment {
   readonly now: () => number;
   /** Calls the listener at every Ctrl-C, and when the system asks the process to end, until the function given back is called. */
   readonly onInterrupt: (listener: () => void) => () => void;
+  /** Asks the user a question; null where nobody can be asked, since input or output is no terminal. */
+  readonly ask: ((question: string) => Promise<string>) | null;
   /** Leaves at once. */
   readonly exit: (code: number) => void;
   /** Where bare recipe names are looked up. */
@@ -41,10 +43,26 @@ export function processEnvironment(): CliEnvironment {
         for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, listener);
       };
     },
+    ask: process.stdin.isTTY && process.stdout.isTTY ? askInTerminal : null,
     exit: (code) => process.exit(code),
     recipesFolder: recipesFolder(),
     actions: commandActions,
   };
+}
+
+/** An end of input (Ctrl-D) is an empty answer. */
+async function askInTerminal(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline');
+  const lines = createInterface({ input: process.stdin, output: process.stdout });
+  return new Promise((resolve) => {
+    lines.once('close', () => {
+      resolve('');
+    });
+    lines.question(question, (answer) => {
+      resolve(answer);
+      lines.close();
+    });
+  });
 }
 
 /**

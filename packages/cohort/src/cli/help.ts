@@ -17,6 +17,8 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
   ["cohort train my.yaml 'method={ name: one }'", 'another method (cohort methods), with its own topology'],
   ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
   ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
+  ["cohort runs list --method mcl --best 'accuracy>85%'", 'runs by what they came to'],
+  ['cohort runs export demo-20261124 --format csv --output demo.csv', 'metrics for a spreadsheet'],
   ['cohort data fetch emoji', 'a colour benchmark of 70 classes, from the npm registry'],
   ['cohort import resnet18.pth', 'weights of PyTorch for networks.0.weights of a recipe'],
   ['cohort bench --only mcl --threads 1', 'how long MCL steps take here, on one thread'],

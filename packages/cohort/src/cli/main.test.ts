@@ -35,6 +35,11 @@ describe('cohort --help', () => {
       'cohort models [options]',
       'cohort methods list [options]',
       'cohort methods show [options] <name>',
+      'cohort runs list [options]',
+      'cohort runs show [options] <run>',
+      'cohort runs rename [options] <run> <name>',
+      'cohort runs rm [options] <runs...>',
+      'cohort runs export [options] <runs...>',
       'cohort data list [options]',
       'cohort data check [options] <dataset> [path]',
       'cohort data fetch [options] <dataset>',
@@ -45,8 +50,8 @@ describe('cohort --help', () => {
     ]) {
       expect(out).toContain(usage);
     }
-    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(13);
-    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(13);
+    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(18);
+    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(18);
     expect(out).toMatch(/--top <count> .*\(default: 3\)/);
     expect(out).toMatch(/^ +recipe +name of a recipe/m);
     expect(out).toContain(`bare names are looked up in ${recipesFolder()}`);

@@ -16,6 +16,7 @@ import { addImportCommand } from './import.ts';
 import { addMethodsCommand } from './methods.ts';
 import { addModelsCommand } from './models.ts';
 import { addPredictCommand } from './predict.ts';
+import { addRunsCommands } from './runCommands/index.ts';
 import { addTrainCommand } from './train.ts';
 
 /**
@@ -84,6 +85,7 @@ function buildProgram(
   addPredictCommand(program, environment, setExitCode);
   addModelsCommand(program, environment, setExitCode);
   addMethodsCommand(program, environment, setExitCode);
+  addRunsCommands(program, environment, setExitCode);
   addDataCommands(program, environment, setExitCode);
   addImportCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);

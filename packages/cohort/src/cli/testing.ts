@@ -23,10 +23,11 @@ export interface Outcome {
   readonly listeners: number;
 }
 
-/** Runs `cohort` with these actions; `interrupt` is Ctrl-C. */
+/** Runs `cohort` with these actions; `interrupt` is Ctrl-C, `answer` what the user types when asked, null without a terminal. */
 export type Run = (
   argv: readonly string[],
   actions?: (interrupt: () => void) => Partial<CommandActions>,
+  answer?: string | null,
 ) => Promise<Outcome>;
 
 /** Gives a file of tests a folder with one recipe, `small`, and a way to run `cohort` beside it. */
@@ -40,7 +41,7 @@ export function useCommandLine(): { readonly run: Run; readonly recipesFolder: (
     rmSync(folder, { recursive: true, force: true });
   });
   return {
-    run: (argv, actions = () => ({})) => runWith(folder, argv, actions),
+    run: (argv, actions = () => ({}), answer = null) => runWith(folder, argv, actions, answer),
     recipesFolder: () => folder,
   };
 }
@@ -59,6 +60,7 @@ async function runWith(
   recipesFolder: string,
   argv: readonly string[],
   actions: (interrupt: () => void) => Partial<CommandActions>,
+  answer: string | null,
 ): Promise<Outcome> {
   const stdout = new FakeStream();
   const stderr = new FakeStream();
@@ -76,6 +78,7 @@ async function runWith(
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    ask: answer === null ? null : () => Promise.resolve(answer),
     exit: (code) => exits.push(code),
     recipesFolder,
     actions: {

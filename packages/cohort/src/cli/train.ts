@@ -9,6 +9,10 @@ import { EXIT_CODES } from './failures.ts';
 import { recipeOf, type RecipeOptions } from './recipeArgument.ts';
 import { formatTable } from './table.ts';
 
+interface TrainCommandOptions extends CommonOptions, RecipeOptions {
+  readonly tensorboard?: string | true;
+}
+
 /** Adds the command. */
 export function addTrainCommand(
   program: Command,
@@ -26,12 +30,20 @@ export function addTrainCommand(
     )
     .argument('[overrides...]', 'settings to change, as key=value with dotted paths and YAML values')
     .option('--strict', 'refuse broken image files instead of leaving them out')
+    .option(
+      '--tensorboard [folder]',
+      'also write event files for TensorBoard, into FOLDER/RUN (left out: the run folder)',
+    )
     .option('--save-recipe <file>', 'also write the recipe to a new file')
-    .action(async (recipe: string, overrides: string[], options: CommonOptions & RecipeOptions) => {
+    .action(async (recipe: string, overrides: string[], options: TrainCommandOptions) => {
       const exitCode = await runCommand(environment, options, async (call) => {
         const resolved = await recipeOf(recipe, overrides, options, environment, call);
         const command = shellCommand(['cohort', ...argv]);
-        const result = await environment.actions.trainRun(resolved, { ...call, command });
+        const result = await environment.actions.trainRun(resolved, {
+          ...call,
+          command,
+          ...(options.tensorboard === undefined ? {} : { tensorboard: options.tensorboard }),
+        });
         const isInterrupted = result.status === 'interrupted';
         return {
           text: describeResult(result),

@@ -7,7 +7,8 @@ import { SilentReporter } from './reporter.ts';
 class FakeStream {
   text = '';
   readonly isTTY: boolean;
-  readonly columns: number;
+  columns: number;
+  rows = 50;
 
   constructor(isTTY: boolean, columns = 80) {
     this.isTTY = isTTY;
@@ -22,8 +23,9 @@ class FakeStream {
 
 const ESCAPE = '\u001B';
 
-/** What a terminal shows after these bytes: carriage return, cursor up and clear to the end are all that is used. */
-function screenOf(text: string): string[] {
+/** What a terminal shows after these bytes, colours left out: carriage return, cursor up and clear to the end are all else. */
+function screenOf(coloured: string): string[] {
+  const text = coloured.replaceAll(new RegExp(`${ESCAPE}\\[\\d*m`, 'g'), '');
   let rows = [''];
   let row = 0;
   let column = 0;
@@ -53,13 +55,17 @@ interface Setup {
 
 function setUp(
   isTTY: boolean,
-  options: { columns?: number; variables?: Record<string, string>; quiet?: boolean } = {},
+  options: { columns?: number; variables?: Record<string, string>; quiet?: boolean; memory?: number } = {},
 ): Setup {
   const output = new FakeStream(isTTY, options.columns ?? 200);
   const warnings = new FakeStream(isTTY);
   const clock = { ms: 0 };
   const { variables = {}, quiet = false } = options;
-  const reporter = new ConsoleReporter({ output, warnings, variables, quiet, now: () => clock.ms });
+  const { memory } = options;
+  const reporter = new ConsoleReporter({
+    ...{ output, warnings, variables, quiet, now: () => clock.ms },
+    ...(memory === undefined ? {} : { memoryBytes: () => memory }),
+  });
   return { reporter, output, warnings, clock };
 }
 
@@ -96,6 +102,14 @@ const stepLine =
 const epochLine =
   'epoch 3/40  3 s  1,200 images/s  2 min 07 s left  learning rate 0.0987  classification 1.200  vcl 4.800';
 const accuracy = 'accuracy resnet8-1 86.1%  resnet8-2 85.9%';
+const liveRows = [
+  'epoch 3/40 [========>               ] 12/31  1,234 images/s  2 min 10 s left',
+  'classification 1.235  vcl 4.800  softVcl 0.0123  softIcl 0',
+];
+const liveEpochRows = [
+  'epoch 3/40 [========================]  3 s  1,200 images/s  2 min 07 s left  learning rate 0.0987',
+  'classification 1.200  vcl 4.800',
+];
 
 describe('in a pipe', () => {
   it('writes one plain line an epoch', () => {
@@ -135,16 +149,31 @@ describe('in a pipe', () => {
 });
 
 describe('in a terminal', () => {
-  it('keeps one live line, with the accuracies of the last evaluation', () => {
+  it('redraws where it stands, the terms, and the accuracies of the last evaluation', () => {
     const { reporter, output, clock } = setUp(true);
     reporter.step({ ...step, step: 1 });
-    expect(screenOf(output.text)).toEqual([stepLine.replace('step 12', 'step 1')]);
+    expect(screenOf(output.text)).toEqual([
+      'epoch 3/40 [>                       ] 1/31  1,234 images/s  2 min 10 s left',
+      liveRows[1],
+    ]);
     clock.ms += 200;
     reporter.epochEnd(epochEnd);
-    expect(screenOf(output.text)).toEqual([`${epochLine}  ${accuracy}`]);
+    expect(screenOf(output.text)).toEqual([...liveEpochRows, accuracy]);
     clock.ms += 200;
     reporter.step({ ...step, epoch: 4 });
-    expect(screenOf(output.text)).toEqual([`${stepLine.replace('3/40', '4/40')}  ${accuracy}`]);
+    expect(screenOf(output.text)).toEqual([liveRows[0]?.replace('3/40', '4/40'), liveRows[1], accuracy]);
+  });
+
+  it('shows the memory that the process takes', () => {
+    const { reporter, output, clock } = setUp(true, { memory: 933 * 2 ** 20 });
+    reporter.step(step);
+    expect(screenOf(output.text)[0]).toBe(`${liveRows[0] ?? ''}  933 MiB`);
+    clock.ms += 200;
+    reporter.epochEnd(epochEnd);
+    expect(screenOf(output.text)[0]).toBe(`${liveEpochRows[0] ?? ''}  933 MiB`);
+    const pipe = setUp(false, { memory: 1.5 * 2 ** 30 });
+    pipe.reporter.epochEnd(epochEnd);
+    expect(pipe.output.text).toContain('learning rate 0.0987  1.50 GiB  classification');
   });
 
   it('redraws at most ten times a second', () => {
@@ -156,16 +185,37 @@ describe('in a terminal', () => {
     expect(output.text.split('epoch 3/40')).toHaveLength(11);
   });
 
-  it('spreads over rows where one is too narrow, and clears them all', () => {
-    const { reporter, output, clock } = setUp(true, { columns: 60 });
+  it('spreads over more rows where one is too narrow, with a shorter bar, and clears them all', () => {
+    const { reporter, output, clock } = setUp(true, { columns: 40 });
     reporter.step(step);
     const rows = screenOf(output.text);
-    expect(rows.length).toBeGreaterThan(1);
-    expect(Math.max(...rows.map((row) => row.length))).toBeLessThan(60);
-    expect(rows.join('  ')).toBe(stepLine);
+    expect(rows).toEqual([
+      'epoch 3/40 [==>     ] 12/31',
+      '1,234 images/s  2 min 10 s left',
+      'classification 1.235  vcl 4.800',
+      'softVcl 0.0123  softIcl 0',
+    ]);
     clock.ms += 200;
     reporter.step({ ...step, terms: {} });
-    expect(screenOf(output.text)).toEqual(['epoch 3/40  step 12/31  1,234 images/s  2 min 10 s left']);
+    expect(screenOf(output.text)).toEqual(rows.slice(0, 2));
+  });
+
+  it('takes away what a terminal that was made narrower has broken into more rows', () => {
+    const { reporter, output, clock } = setUp(true, { columns: 80 });
+    reporter.step(step);
+    output.columns = 30;
+    output.text = '';
+    clock.ms += 200;
+    reporter.step(step);
+    // 76 and 58 columns have become three rows and two.
+    expect(output.text.startsWith('\r\u001B[4A\u001B[J')).toBe(true);
+  });
+
+  it('shows no more rows than the terminal has, since those above could not be taken away', () => {
+    const { reporter, output } = setUp(true, { columns: 40 });
+    output.rows = 3;
+    reporter.step(step);
+    expect(screenOf(output.text)).toHaveLength(2);
   });
 
   it('takes 80 columns where the terminal does not know its size and says 0', () => {
@@ -174,14 +224,23 @@ describe('in a terminal', () => {
     expect(Math.max(...screenOf(output.text).map((row) => row.length))).toBeGreaterThan(60);
   });
 
-  it('puts messages above the live line', () => {
+  it('colours the bar, unless NO_COLOR is set', () => {
+    const coloured = setUp(true);
+    coloured.reporter.step(step);
+    expect(coloured.output.text).toContain('[\u001B[32m========>\u001B[39m               ] 12/31');
+    const plain = setUp(true, { variables: { NO_COLOR: '1' } });
+    plain.reporter.step(step);
+    expect(plain.output.text).toBe(liveRows.join('\n'));
+  });
+
+  it('puts messages above the live display', () => {
     const { reporter, output } = setUp(true);
     reporter.step(step);
     reporter.message('Checkpoint written.');
-    expect(screenOf(output.text)).toEqual(['Checkpoint written.', stepLine]);
+    expect(screenOf(output.text)).toEqual(['Checkpoint written.', ...liveRows]);
     reporter.close();
     reporter.message('Done.');
-    expect(screenOf(output.text)).toEqual(['Checkpoint written.', stepLine, 'Done.', '']);
+    expect(screenOf(output.text)).toEqual(['Checkpoint written.', ...liveRows, 'Done.', '']);
   });
 
   it('leaves the last epoch on the screen', () => {
@@ -201,7 +260,7 @@ describe('in a terminal', () => {
   it('takes CI=false for a terminal', () => {
     const { reporter, output } = setUp(true, { variables: { CI: 'false' } });
     reporter.step(step);
-    expect(output.text).toBe(stepLine);
+    expect(screenOf(output.text)).toEqual(liveRows);
   });
 });
 

@@ -1,5 +1,13 @@
-/** Training progress on a console: a live line in a terminal, plain lines where nobody watches (a pipe, CI, a log). */
-import { accuracyParts, epochParts, layOut, stepParts } from './progressText.ts';
+/** Training progress on a console: a live display in a terminal, plain lines where nobody watches (a pipe, CI, a log). */
+import {
+  epochParts,
+  layOut,
+  liveEpochGroups,
+  liveStepGroups,
+  stepParts,
+  type LiveDisplay,
+  type PartGroups,
+} from './progressText.ts';
 import type { EpochEndEvent, EpochStartEvent, NetworkAccuracy, Reporter, StepEvent } from './reporter.ts';
 
 /** The part of a Node.js stream that a console needs. */
@@ -7,6 +15,7 @@ export interface ConsoleStream {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
 }
 
 /** What a console reporter writes to and how. */
@@ -19,6 +28,8 @@ export interface ConsoleReporterOptions {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Milliseconds on a clock that never goes back. */
   readonly now: () => number;
+  /** Memory that the process takes; not shown if left out. */
+  readonly memoryBytes?: () => number;
   /** Only warnings. */
   readonly quiet?: boolean;
 }
@@ -31,6 +42,10 @@ export function widthOf(stream: ConsoleStream, otherwise = 80): number {
 
 /** A terminal need not be told more often; each redraw costs a few dozen microseconds and flickers. */
 const REDRAW_MS = 100;
+const BAR_COLUMNS = 24;
+const NARROW_BAR_COLUMNS = 8;
+/** Less than this is a narrow terminal. */
+const NARROW_COLUMNS = 60;
 /** Inside a long epoch, a log shows a sign of life this often. */
 const SIGN_OF_LIFE_MS = 10_000;
 
@@ -39,7 +54,8 @@ export class ConsoleReporter implements Reporter {
   readonly #options: ConsoleReporterOptions;
   /** True where the live line can be redrawn. */
   readonly #isLive: boolean;
-  readonly #hasColours: boolean;
+  readonly #hasColouredWarnings: boolean;
+  readonly #hasColouredBar: boolean;
   #rows: readonly string[] = [];
   #drawnAt = -Infinity;
   #plainLineAt: number;
@@ -51,7 +67,9 @@ export class ConsoleReporter implements Reporter {
     const { output, warnings, variables } = options;
     const isDumb = variables.TERM === 'dumb';
     this.#isLive = output.isTTY === true && !isDumb && !isSet(variables.CI);
-    this.#hasColours = warnings.isTTY === true && !isDumb && (variables.NO_COLOR ?? '') === '';
+    const mayColour = !isDumb && (variables.NO_COLOR ?? '') === '';
+    this.#hasColouredWarnings = warnings.isTTY === true && mayColour;
+    this.#hasColouredBar = this.#isLive && mayColour;
     this.#plainLineAt = options.now();
   }
 
@@ -61,7 +79,7 @@ export class ConsoleReporter implements Reporter {
   }
 
   warning(text: string): void {
-    const label = this.#hasColours ? '\u001B[33mwarning:\u001B[39m' : 'warning:';
+    const label = this.#hasColouredWarnings ? '\u001B[33mwarning:\u001B[39m' : 'warning:';
     this.#aroundLiveRows(() => this.#options.warnings.write(`${label} ${text}\n`));
   }
 
@@ -70,7 +88,7 @@ export class ConsoleReporter implements Reporter {
     const now = this.#options.now();
     if (this.#isLive) {
       if (now - this.#drawnAt < REDRAW_MS) return;
-      this.#draw([text]);
+      this.#draw([[text]]);
       this.#drawnAt = now;
     } else if (now - this.#plainLineAt >= SIGN_OF_LIFE_MS) {
       this.#writeLine([text]);
@@ -88,7 +106,7 @@ export class ConsoleReporter implements Reporter {
     const now = this.#options.now();
     if (this.#isLive) {
       if (now - this.#drawnAt < REDRAW_MS) return;
-      this.#draw([...stepParts(event), ...accuracyParts(this.#accuracies, this.#areValidation)]);
+      this.#draw(liveStepGroups(event, this.#display()));
       this.#drawnAt = now;
     } else if (now - this.#plainLineAt >= SIGN_OF_LIFE_MS) {
       this.#writeLine(stepParts(event));
@@ -102,10 +120,10 @@ export class ConsoleReporter implements Reporter {
     if (this.#options.quiet === true) return;
     this.#plainLineAt = this.#options.now();
     if (!this.#isLive) {
-      this.#writeLine(epochParts(event));
+      this.#writeLine(epochParts(event, this.#options.memoryBytes?.() ?? null));
       return;
     }
-    this.#draw(epochParts({ ...event, accuracies: this.#accuracies, areValidation: this.#areValidation }));
+    this.#draw(liveEpochGroups(event, this.#display()));
     this.#drawnAt = this.#options.now();
     // What the last epoch came to stays on the screen.
     if (event.epoch === event.epochs) this.close();
@@ -121,10 +139,29 @@ export class ConsoleReporter implements Reporter {
     this.#options.output.write(`${parts.join('  ')}\n`);
   }
 
-  #draw(parts: readonly string[]): void {
-    const rows = layOut(parts, widthOf(this.#options.output));
-    this.#options.output.write(`${this.#erasure()}${rows.join('\n')}`);
-    this.#rows = rows;
+  #display(): LiveDisplay {
+    const isNarrow = widthOf(this.#options.output) < NARROW_COLUMNS;
+    return {
+      barColumns: isNarrow ? NARROW_BAR_COLUMNS : BAR_COLUMNS,
+      accuracies: this.#accuracies,
+      areValidation: this.#areValidation,
+      memoryBytes: this.#options.memoryBytes?.() ?? null,
+    };
+  }
+
+  #draw(groups: PartGroups): void {
+    const { output } = this.#options;
+    const { rows: height = 0 } = output;
+    const rows = groups.flatMap((parts) => layOut(parts, widthOf(output)));
+    // Rows that have left the screen at the top could not be taken away again.
+    const shown = height > 1 ? rows.slice(0, height - 1) : rows;
+    output.write(`${this.#erasure()}${this.#painted(shown)}`);
+    this.#rows = shown;
+  }
+
+  #painted(rows: readonly string[]): string {
+    const text = rows.join('\n');
+    return this.#hasColouredBar ? text.replace(/\[(=*>?)( *)\]/, '[\u001B[32m$1\u001B[39m$2]') : text;
   }
 
   /** Takes the live rows away, writes, and puts them back below. */
@@ -132,13 +169,16 @@ export class ConsoleReporter implements Reporter {
     const rows = this.#rows;
     if (rows.length > 0) this.#options.output.write(this.#erasure());
     write();
-    if (rows.length > 0) this.#options.output.write(rows.join('\n'));
+    if (rows.length > 0) this.#options.output.write(this.#painted(rows));
   }
 
   /** Goes back to the beginning of the live rows and clears from there on. */
   #erasure(): string {
     if (this.#rows.length === 0) return '';
-    const up = this.#rows.length > 1 ? `\u001B[${this.#rows.length - 1}A` : '';
+    // A terminal that was made narrower meanwhile has broken them into more.
+    const width = widthOf(this.#options.output);
+    const height = this.#rows.reduce((sum, row) => sum + Math.max(1, Math.ceil(row.length / width)), 0);
+    const up = height > 1 ? `\u001B[${height - 1}A` : '';
     return `\r${up}\u001B[J`;
   }
 }

@@ -93,7 +93,6 @@ async function run(
       step: () => undefined,
       epoch: () => undefined,
       checkpoint: ({ epoch }) => checkpoints.push(epoch),
-      warning: () => undefined,
     },
     signal: new AbortController().signal,
   });

@@ -23,7 +23,6 @@ export interface LoopRecorder {
   step(record: { epoch: number; step: number; values: TermValues }): void;
   epoch(record: { epoch: number; step: number; values: Record<string, number> }): void;
   checkpoint(position: { epoch: number; step: number }): void;
-  warning(text: string): void;
 }
 
 /** Everything the loop works with. */
@@ -97,10 +96,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     );
     const found = cohort.method.diagnose?.(means, recipe.train.batchSize);
     // Told when it begins: the same words after every epoch would bury all else.
-    if (found !== undefined && diagnosis === undefined) {
-      recorder.warning(found);
-      setup.reporter.warning(found);
-    }
+    if (found !== undefined && diagnosis === undefined) setup.reporter.warning(found);
     diagnosis = found;
     if (signal.aborted && !isLast) return stop(epoch + 1);
     if (isLast || (epoch + 1) % checkpointEveryEpochs === 0) {

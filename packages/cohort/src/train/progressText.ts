@@ -23,6 +23,14 @@ export function formatPercent(fraction: number, digits = 1): string {
   return `${(100 * fraction).toFixed(digits)}%`;
 }
 
+/** `512 B`, `3.4 MiB`, `1.21 GiB` */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** power;
+  return `${power === 0 || value >= 100 ? Math.round(value) : value.toPrecision(3)} ${units[power] ?? ''}`;
+}
+
 function formatSpeed(imagesPerSecond: number): string {
   if (!Number.isFinite(imagesPerSecond)) return '? images/s';
   return `${Math.round(imagesPerSecond).toLocaleString('en-US')} images/s`;
@@ -44,6 +52,71 @@ export function accuracyParts(accuracies: readonly NetworkAccuracy[], areValidat
   );
 }
 
+/** How much of an epoch is done, `[=======>      ]`, with that many columns between the brackets. */
+export function progressBar(fraction: number, columns: number): string {
+  const filled = Math.round(Math.min(1, Math.max(0, fraction)) * columns);
+  if (filled === columns) return `[${'='.repeat(columns)}]`;
+  return `[${filled === 0 ? '' : `${'='.repeat(filled - 1)}>`}${' '.repeat(columns - filled)}]`;
+}
+
+/** Parts of a live display, which begins a new row with each group. */
+export type PartGroups = readonly (readonly string[])[];
+
+/** What a terminal shows during an epoch: where it stands, the loss terms, the networks. */
+export function liveStepGroups(event: StepEvent, display: LiveDisplay): PartGroups {
+  const { epoch, epochs, step, stepsPerEpoch } = event;
+  const bar = progressBar(step / stepsPerEpoch, display.barColumns);
+  return [
+    [
+      `epoch ${epoch}/${epochs} ${bar} ${step}/${stepsPerEpoch}`,
+      formatSpeed(event.imagesPerSecond),
+      formatTimeLeft(event.secondsLeft),
+      ...memoryParts(display.memoryBytes),
+    ],
+    formatTerms(event.terms),
+    accuracyParts(display.accuracies, display.areValidation),
+  ];
+}
+
+/** And at its end. */
+export function liveEpochGroups(event: EpochEndEvent, display: LiveDisplay): PartGroups {
+  const bar = progressBar(1, display.barColumns);
+  const [place = '', ...rest] = epochHead(event);
+  return [
+    [`${place} ${bar}`, ...rest, ...memoryParts(display.memoryBytes)],
+    [...formatTerms(event.terms), ...informationParts(event)],
+    accuracyParts(display.accuracies, display.areValidation),
+  ];
+}
+
+/** What a live display shows beside its event. */
+export interface LiveDisplay {
+  readonly barColumns: number;
+  /** Of the last evaluation. */
+  readonly accuracies: readonly NetworkAccuracy[];
+  readonly areValidation: boolean;
+  /** Memory that the process takes; null if nobody asked. */
+  readonly memoryBytes: number | null;
+}
+
+function memoryParts(bytes: number | null): string[] {
+  return bytes === null ? [] : [formatBytes(bytes)];
+}
+
+function informationParts({ sharedInformation }: EpochEndEvent): string[] {
+  return sharedInformation === undefined ? [] : [`shared information ${formatTerm(sharedInformation)} nats`];
+}
+
+function epochHead(event: EpochEndEvent): string[] {
+  return [
+    `epoch ${event.epoch}/${event.epochs}`,
+    formatDuration(event.seconds),
+    formatSpeed(event.imagesPerSecond),
+    event.epoch < event.epochs ? formatTimeLeft(event.secondsLeft) : 'done',
+    `learning rate ${formatTerm(event.learningRate)}`,
+  ];
+}
+
 /** The parts of a line about a step. */
 export function stepParts(event: StepEvent): string[] {
   return [
@@ -56,17 +129,12 @@ export function stepParts(event: StepEvent): string[] {
 }
 
 /** The parts of a line about an epoch that is done. */
-export function epochParts(event: EpochEndEvent): string[] {
+export function epochParts(event: EpochEndEvent, memoryBytes: number | null = null): string[] {
   return [
-    `epoch ${event.epoch}/${event.epochs}`,
-    formatDuration(event.seconds),
-    formatSpeed(event.imagesPerSecond),
-    event.epoch < event.epochs ? formatTimeLeft(event.secondsLeft) : 'done',
-    `learning rate ${formatTerm(event.learningRate)}`,
+    ...epochHead(event),
+    ...memoryParts(memoryBytes),
     ...formatTerms(event.terms),
-    ...(event.sharedInformation === undefined
-      ? []
-      : [`shared information ${formatTerm(event.sharedInformation)} nats`]),
+    ...informationParts(event),
     ...accuracyParts(event.accuracies ?? [], event.areValidation),
   ];
 }

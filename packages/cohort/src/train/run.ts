@@ -17,6 +17,7 @@ import { applyThreads, describeMachine } from './environment.ts';
 import { trainCohort, type LoopOutcome, type LoopRecorder } from './loop.ts';
 import { createOptimizer, createSchedule } from './optimizer.ts';
 import type { Reporter } from './reporter.ts';
+import { RunRecords } from './runRecords.ts';
 import { NotFiniteError } from './step.ts';
 
 /** What a run is started with, beside its recipe. */
@@ -26,6 +27,8 @@ export interface TrainOptions {
   /** Ends the training between two steps. */
   readonly signal: AbortSignal;
   readonly reporter: Reporter;
+  /** Event files for TensorBoard: `true` for a folder inside the run, else the folder that gets one sub-folder a run. */
+  readonly tensorboard?: string | true;
 }
 
 /** What came out of a run. */
@@ -49,33 +52,23 @@ export interface Accuracies {
 
 /** Trains a recipe and writes its run folder. @throws typed errors of data, losses, files and engine. */
 export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): Promise<TrainResult> {
-  applyThreads(recipe, options.reporter);
+  const records = new RunRecords(options);
+  const { reporter } = records;
+  applyThreads(recipe, reporter);
   seedDefaultGenerator(recipe.seed);
-  const dataWarnings: string[] = [];
-  const data = await loadRecipeData(recipe, {
-    signal: options.signal,
-    reporter: {
-      message: (text) => {
-        options.reporter.message(text);
-      },
-      warning: (text) => {
-        dataWarnings.push(text);
-        options.reporter.warning(text);
-      },
-    },
-  });
+  const data = await loadRecipeData(recipe, { signal: options.signal, reporter });
   const { dataset, normalisation } = data;
   const cohort = createCohort(
     recipe,
     { classes: dataset.classes.length, channels: dataset.channels, classNames: dataset.classes },
     dataset.train.labels,
     (text) => {
-      options.reporter.message(text);
+      reporter.message(text);
     },
   );
   const { notice = null } = cohort.method;
-  if (notice !== null) options.reporter.message(notice);
-  for (const advice of recipeAdvice(recipe)) options.reporter.warning(advice);
+  if (notice !== null) reporter.message(notice);
+  for (const advice of recipeAdvice(recipe)) reporter.warning(advice);
   const modules = cohortModules(recipe, cohort);
   const optimizer = createOptimizer(
     recipe,
@@ -103,6 +96,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
     environment: describeMachine(engineInfo()),
     command: options.command,
   });
+  records.attach(run, stringifyRecipe(recipe));
   const startedAt = performance.now();
   const recorder = createRecorder(
     run,
@@ -120,7 +114,6 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
       fit: dataset.fit ?? 'fill',
     }),
   );
-  for (const text of dataWarnings) recorder.warning(text);
   try {
     const outcome = await trainCohort({
       recipe,
@@ -131,7 +124,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
       validation,
       test,
       heldOut,
-      reporter: options.reporter,
+      reporter,
       recorder,
       signal: options.signal,
     });
@@ -191,9 +184,6 @@ function createRecorder(
       run.checkpointFolder('last', (folder) => {
         writeCheckpoint(folder, modules, optimizers, checkpointInfo(position));
       });
-    },
-    warning: (text) => {
-      run.log(`warning: ${text}`);
     },
   };
 }
