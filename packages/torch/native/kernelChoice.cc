@@ -11,6 +11,7 @@ extern const BatchNormKernels batchNormKernels_baseline;
 #ifdef COHORT_X86_KERNELS
 extern const BatchNormKernels batchNormKernels_avx2;
 extern const BatchNormKernels batchNormKernels_avx512;
+extern const BatchNormKernels batchNormKernels_avx512bf16;
 extern const ConvolutionKernels convolutionKernels_avx512bf16;
 #endif
 
@@ -30,6 +31,7 @@ const BatchNormKernels* choose() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq")) {
     chosen = &batchNormKernels_avx512;
+    if (!isWanted("avx512") && __builtin_cpu_supports("avx512bf16")) chosen = &batchNormKernels_avx512bf16;
   }
 #endif
   return chosen;
@@ -44,19 +46,13 @@ const BatchNormKernels* batchNormKernels() {
 
 const ConvolutionKernels* convolutionKernels() {
 #ifdef COHORT_X86_KERNELS
-  static const bool areSupported = [] {
-    const char* const wanted = std::getenv("COHORT_KERNELS");
-    const bool isWanted = wanted == nullptr || *wanted == '\0' || std::strcmp(wanted, "avx512bf16") == 0;
-    return isWanted && batchNormKernels() == &batchNormKernels_avx512 && __builtin_cpu_supports("avx512bf16");
-  }();
-  return areSupported ? &convolutionKernels_avx512bf16 : nullptr;
+  return batchNormKernels() == &batchNormKernels_avx512bf16 ? &convolutionKernels_avx512bf16 : nullptr;
 #else
   return nullptr;
 #endif
 }
 
 const char* kernelChoice() {
-  if (convolutionKernels() != nullptr) return convolutionKernels()->capability;
   return batchNormKernels() == nullptr ? "aten" : batchNormKernels()->capability;
 }
 

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 #include <string.h>
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
 
 namespace cohort {
 // Everything here is compiled several times for different instructions, and must not be shared between them.
@@ -57,6 +60,14 @@ COHORT_INLINE Vector<Wide<E>, W> load(const E* from) {
 template <int W, typename E>
 COHORT_INLINE void store(E* to, Vector<Wide<E>, W> value) {
   if constexpr (Element<E>::kIsNarrow) {
+#ifdef __AVX512BF16__
+    // One instruction; it takes numbers below the smallest normal one for zero.
+    if constexpr (W == 16) {
+      const auto narrow = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(value));
+      memcpy(to, &narrow, sizeof(narrow));
+      return;
+    }
+#endif
     Vector<uint32_t, W> bits;
     memcpy(&bits, &value, sizeof(bits));
     const Vector<uint32_t, W> rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;

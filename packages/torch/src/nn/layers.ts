@@ -4,7 +4,7 @@ import type { Generator } from '../generator.ts';
 import { keep } from '../scope.ts';
 import { ops, type Tensor } from '../tensor.ts';
 import { uniform } from './init.ts';
-import { Module, Parameter } from './module.ts';
+import { Module, Parameter, tellObserver } from './module.ts';
 
 function assertWhole(operation: string, sizes: Record<string, number>, least: 0 | 1): void {
   for (const [name, size] of Object.entries(sizes)) {
@@ -156,10 +156,12 @@ class BatchNorm extends Module {
     }
     this.#prepare(input);
     const { weight, stride, padding, dilation, groups } = convolution;
-    return ops.normReluConvolution(
+    const output = ops.normReluConvolution(
       input, this.weight, this.bias, this.runningMean, this.runningVar,
       this.momentum, this.epsilon, weight, stride, padding, dilation, groups,
     ); // prettier-ignore
+    tellObserver(convolution, output);
+    return output;
   }
 
   /** Refuses what cannot be normalised, and counts the batch. */

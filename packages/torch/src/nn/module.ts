@@ -56,6 +56,11 @@ export function observeCalls<Result>(observe: CallObserver, body: () => Result):
   }
 }
 
+/** For what a module computed without `call`, as part of another's operator. */
+export function tellObserver(module: AnyModule, output: unknown): void {
+  observer?.(module, output);
+}
+
 /**
  * A layer or network. Assign parameters, buffers, modules and arrays of these to properties (not to `#private` ones,
  * which nobody outside can see); their names in the state dict are the property names in snake_case, joined by dots.

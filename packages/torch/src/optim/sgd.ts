@@ -46,7 +46,12 @@ export class SGD extends Optimizer {
     indices: readonly number[],
   ): void {
     // `grad` itself is left alone: a caller may log it after the step, or add to it.
-    const { weightDecay } = this;
+    const { weightDecay, momentum, nesterov } = this;
+    if (momentum !== 0 && indices.every((index) => this.hasSlot('momentum', index))) {
+      const velocities = this.slot('momentum', indices, (parameter) => parameter);
+      ops.sgd_(parameters, given, velocities, this.learningRate, momentum, weightDecay, nesterov);
+      return;
+    }
     const gradients = weightDecay === 0 ? given : ops._foreachAdd(given, parameters, { alpha: weightDecay });
     let direction: readonly Tensor[] = gradients;
     if (this.momentum !== 0) {

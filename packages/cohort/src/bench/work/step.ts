@@ -1,9 +1,20 @@
 /** A training step of a recipe's cohort on random images, through the same functions that training uses. */
-import { Generator, nn, noGrad, ops, saveTensors, scope, seedDefaultGenerator, Tensor } from '@cohort/torch';
+import {
+  Generator,
+  nn,
+  noGrad,
+  ops,
+  saveTensors,
+  scope,
+  seedDefaultGenerator,
+  Tensor,
+  threads,
+} from '@cohort/torch';
 import type { Method, StepInput } from '../../methods/index.ts';
 import { createCohort, type Cohort } from '../../train/cohort.ts';
+import { networksAtOnce } from '../../train/networksAtOnce.ts';
 import { createOptimizer } from '../../train/optimizer.ts';
-import { trainStep } from '../../train/step.ts';
+import { trainStep, type StepTools } from '../../train/step.ts';
 import type { StepWork, WorkSpec } from '../work.ts';
 import { benchRecipe } from './recipe.ts';
 import type { RunningWork } from './running.ts';
@@ -20,6 +31,9 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
     [...cohort.networks, ...Object.values(cohort.method.modules)],
     Object.values(cohort.method.optimizers ?? {}),
   );
+  const { method: learned, topology, networks } = cohort;
+  const atOnce = networksAtOnce(networks, threads());
+  const tools: StepTools = { method: learned, topology, optimizer, precision, networksAtOnce: atOnce };
   const generator = new Generator(0);
   const images = ops.randn([batch, 3, 32, 32], { generator });
   const input: StepInput = {
@@ -32,7 +46,7 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
     multiplyAdds: forwardMultiplyAdds(cohort.method, input),
     run: () =>
       scope(() => {
-        const values = trainStep({ method: cohort.method, optimizer, precision }, input, 'in the benchmark');
+        const values = trainStep(tools, input, 'in the benchmark');
         const measured = metaStep ? metaStepAfter(cohort.method, input, optimizer.learningRate) : {};
         return { ...values, ...measured };
       }),
