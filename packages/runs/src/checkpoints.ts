@@ -1,7 +1,7 @@
 /** Checkpoint folders that are swapped in whole: whenever the process or the machine stops, the last good one can be found. */
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeFileError, RunError } from './errors.ts';
+import { describeFileError, fileErrorCode, RunError } from './errors.ts';
 import { removeQuietly, syncFolder, syncTree, uniqueSuffix } from './files.ts';
 
 /** The old checkpoint while the new one takes its place; sound, and to be read if the proper name is missing. */
@@ -33,12 +33,8 @@ export function replaceCheckpoint(
   name: string,
   write: (folder: string) => unknown,
 ): string {
-  mkdirSync(checkpoints, { recursive: true });
-  repair(checkpoints, name);
-
-  const partial = join(checkpoints, `.${name}.partial-${uniqueSuffix()}`);
+  const partial = beginCheckpoint(checkpoints, name);
   try {
-    mkdirSync(partial);
     const result = write(partial);
     // The type does not stop an async function, whose folder would be put in place before it is filled.
     if (result instanceof Promise) {
@@ -53,6 +49,44 @@ export function replaceCheckpoint(
     throw error;
   }
   return join(checkpoints, name);
+}
+
+/**
+ * `replaceCheckpoint` for a `write` that goes on elsewhere, one at a time: it flushes what it writes to the disk itself.
+ * @returns the path of the checkpoint
+ */
+export async function replaceCheckpointLater(
+  checkpoints: string,
+  name: string,
+  write: (folder: string) => Promise<void>,
+): Promise<string> {
+  const partial = beginCheckpoint(checkpoints, name);
+  try {
+    await write(partial);
+    swapIn(checkpoints, name, partial);
+  } catch (error) {
+    removeQuietly(partial);
+    throw error;
+  }
+  return join(checkpoints, name);
+}
+
+/** Clears up after crashes and makes the folder to fill. */
+function beginCheckpoint(checkpoints: string, name: string): string {
+  makeCheckpointsFolder(checkpoints);
+  repair(checkpoints, name);
+  const partial = join(checkpoints, `.${name}.partial-${uniqueSuffix()}`);
+  mkdirSync(partial);
+  return partial;
+}
+
+/** Only the folder itself: where the whole run was deleted, its path must not come back without the run. */
+function makeCheckpointsFolder(checkpoints: string): void {
+  try {
+    mkdirSync(checkpoints);
+  } catch (error) {
+    if (fileErrorCode(error) !== 'EEXIST') throw error;
+  }
 }
 
 /** The folder of a checkpoint, or null: the proper one, or the old one if a crash fell between the two renames. */
@@ -74,6 +108,15 @@ export function listCheckpoints(checkpoints: string): string[] {
     if (aside !== undefined) names.add(aside);
   }
   return [...names].sort();
+}
+
+/** Removes a checkpoint; its name goes first, so that no reader meets a half of it. */
+export function removeCheckpoint(checkpoints: string, name: string): void {
+  const condemned = join(checkpoints, `.${name}.partial-${uniqueSuffix()}`);
+  const found = findCheckpoint(checkpoints, name);
+  if (found === null) return;
+  renameSync(found, condemned);
+  removeQuietly(condemned);
 }
 
 /** Finishes or undoes what a crash during an earlier write left behind. */

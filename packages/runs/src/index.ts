@@ -38,6 +38,13 @@ export {
   type StoreOptions,
   type SyncReport,
 } from './store/index.ts';
-export { RUN_SCHEMA_VERSION, type JsonRecord, type RunInfo, type RunStatus } from './schema.ts';
 export { EventFileObserver, exportEventFile, type EventFileOptions } from './tensorboard/eventFile.ts';
-export { createRun, type RunOptions, type RunWriter } from './writer.ts';
+export {
+  RUN_SCHEMA_VERSION,
+  type JsonRecord,
+  type RunInfo,
+  type RunResume,
+  type RunStatus,
+} from './schema.ts';
+export { createRun, reopenRun, type ReopenOptions, type RunOptions, type RunWriter } from './writer.ts';
+export { BackgroundFiles, type FileToWrite } from './backgroundFiles.ts';

@@ -114,7 +114,7 @@ export class RunReader {
   }
 
   /**
-   * The folder of a checkpoint. While the run goes on a newer one may take its place, so open its files at once.
+   * The folder of a checkpoint; `last` is that of the latest step where none has that name. While the run goes on a newer one may take its place, so open its files at once.
    * @throws RunError of kind `missing-checkpoint` that lists those there are
    */
   checkpoint(name: string): string {
@@ -123,6 +123,9 @@ export class RunReader {
     const found = findCheckpoint(checkpoints, name);
     if (found !== null) return found;
     const names = this.checkpoints();
+    // Their numbers have leading zeros, so that the last name is the latest step.
+    const latest = names.filter((each) => /^step-\d+$/.test(each)).at(-1);
+    if (name === 'last' && latest !== undefined) return this.checkpoint(latest);
     const remedy =
       names.length === 0 ? WITHOUT_CHECKPOINT[this.info.status] : `choose one of: ${names.join(', ')}`;
     throw new RunError(

@@ -42,6 +42,18 @@ export interface RunInfo {
   readonly command: string;
   /** Why the run failed; null unless the status is `failed`. */
   readonly failure: string | null;
+  /** Every time that it was taken up again; absent where it never was. */
+  readonly resumes?: readonly RunResume[];
+}
+
+/** One time that a run was taken up again. */
+export interface RunResume {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  /** The command that did it. */
+  readonly command: string;
+  /** Name of the checkpoint that it went on from. */
+  readonly checkpoint: string;
 }
 
 /** True for a JSON object, which an array and null are not. */
@@ -111,7 +123,22 @@ export function checkRunInfo(record: JsonRecord, path: string): RunInfo {
     endedAt: record.endedAt === null ? null : timeField(record, 'endedAt', path),
     command: stringField(record, 'command', path),
     failure: record.failure === null ? null : stringField(record, 'failure', path),
+    ...(record.resumes === undefined ? {} : { resumes: resumesField(record.resumes, path) }),
   };
+}
+
+function resumesField(value: unknown, path: string): RunResume[] {
+  if (!Array.isArray(value)) throw corrupt(path, `resumes: expected a list, got ${JSON.stringify(value)}`);
+  return value.map((entry: unknown) => {
+    if (!isRecord(entry)) {
+      throw corrupt(path, `resumes: expected objects, got ${JSON.stringify(entry)}`);
+    }
+    return {
+      at: timeField(entry, 'at', path),
+      command: stringField(entry, 'command', path),
+      checkpoint: stringField(entry, 'checkpoint', path),
+    };
+  });
 }
 
 /** A `corrupt` error: the file, what is wrong with it, and what to do. */

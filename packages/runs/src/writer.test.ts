@@ -30,6 +30,7 @@ describe('createRun', () => {
     expect(readdirSync(run.path).sort()).toEqual([
       'checkpoints',
       'environment.json',
+      'lock.json',
       'log.txt',
       'metrics.jsonl',
       'recipe.yaml',

@@ -1,13 +1,28 @@
 /** Makes a run folder and records an execution in it, so that what has been written is whole whenever the process stops. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { checkCheckpointName, replaceCheckpoint } from './checkpoints.ts';
+import {
+  checkCheckpointName,
+  listCheckpoints,
+  removeCheckpoint,
+  replaceCheckpoint,
+  replaceCheckpointLater,
+} from './checkpoints.ts';
 import { describeFileError, fileErrorCode, messageOf, RunError } from './errors.ts';
 import { appendWhole, makeFolders, removeQuietly, replaceFile, syncTree } from './files.ts';
+import { acquireRunLock, type HeldRunLock } from './lock.ts';
 import { encodeMetric, type MetricRecord } from './metrics.ts';
 import type { RunObserver } from './observer.ts';
 import { runId } from './runId.ts';
-import { FILES, formatJsonRecord, RUN_SCHEMA_VERSION, type JsonRecord, type RunInfo } from './schema.ts';
+import {
+  checkRunInfo,
+  FILES,
+  formatJsonRecord,
+  parseJsonRecord,
+  RUN_SCHEMA_VERSION,
+  type JsonRecord,
+  type RunInfo,
+} from './schema.ts';
 
 /** What a new run is made from. */
 export interface RunOptions {
@@ -54,7 +69,10 @@ export function createRun(options: RunOptions): RunWriter {
     command: options.command,
     failure: null,
   };
+  let lock: HeldRunLock;
   try {
+    // Before all else: from here on nobody takes the folder for one that was left.
+    lock = acquireRunLock(folder);
     writeFileSync(join(folder, FILES.recipe), options.recipe);
     writeFileSync(join(folder, FILES.environment), environment);
     writeFileSync(join(folder, FILES.metrics), '');
@@ -67,7 +85,50 @@ export function createRun(options: RunOptions): RunWriter {
     removeQuietly(folder);
     throw describeFileError(error, 'make the run folder', folder);
   }
-  return new RunWriter(folder, info, now);
+  return new RunWriter(folder, info, now, lock);
+}
+
+/** How a run is taken up again. */
+export interface ReopenOptions {
+  /** The lock on it; the writer gives it back when the run ends. */
+  readonly lock: HeldRunLock;
+  /** Name of the checkpoint that it goes on from. */
+  readonly checkpoint: string;
+  /** How long the metrics file was when that was written: what came after is done again. */
+  readonly metricsBytes: number;
+  /** The command that takes it up. */
+  readonly command: string;
+  /** Text of the resolved recipe, where it has been changed. */
+  readonly recipe?: string;
+  /** The clock; the system's by default. */
+  readonly now?: () => Date;
+}
+
+/**
+ * Opens a run folder to go on writing: metrics are cut back to the checkpoint, a summary of an earlier end goes, and the
+ * status is `running` again.
+ * @throws RunError that names the path and the remedy
+ */
+export function reopenRun(path: string, options: ReopenOptions): RunWriter {
+  const folder = resolve(path);
+  const now = options.now ?? ((): Date => new Date());
+  const infoPath = join(folder, FILES.info);
+  try {
+    const info = checkRunInfo(parseJsonRecord(readFileSync(infoPath, 'utf8'), infoPath), infoPath);
+    const { command, checkpoint } = options;
+    const resumes = [...(info.resumes ?? []), { at: now().toISOString(), command, checkpoint }];
+    const running: RunInfo = { ...info, status: 'running', endedAt: null, failure: null, resumes };
+    const metrics = join(folder, FILES.metrics);
+    // What is missing cannot be brought back; a run without it still trains to the same weights.
+    if (!existsSync(metrics)) writeFileSync(metrics, '');
+    if (statSync(metrics).size > options.metricsBytes) truncateSync(metrics, options.metricsBytes);
+    rmSync(join(folder, FILES.summary), { force: true });
+    if (options.recipe !== undefined) replaceFile(join(folder, FILES.recipe), options.recipe);
+    replaceFile(infoPath, formatJsonRecord(running, infoPath));
+    return new RunWriter(folder, running, now, options.lock, join(folder, FILES.checkpoints, checkpoint));
+  } catch (error) {
+    throw describeFileError(error, 'take up the run again', folder);
+  }
 }
 
 function makeFolder(root: string, name: string, startedAt: Date): { id: string; folder: string } {
@@ -92,11 +153,20 @@ export class RunWriter {
   readonly #now: () => Date;
   readonly #observers: RunObserver[] = [];
   #pendingLines: string[] = [];
-  #lastGoodCheckpoint: string | null = null;
+  #lastGoodCheckpoint: string | null;
   #closed = false;
+  readonly #lock: HeldRunLock;
 
-  /** Use `createRun`. */
-  constructor(path: string, info: RunInfo, now: () => Date) {
+  /** Use `createRun` or `reopenRun`. */
+  constructor(
+    path: string,
+    info: RunInfo,
+    now: () => Date,
+    lock: HeldRunLock,
+    lastGoodCheckpoint: string | null = null,
+  ) {
+    this.#lock = lock;
+    this.#lastGoodCheckpoint = lastGoodCheckpoint;
     this.path = path;
     this.#info = info;
     this.#now = now;
@@ -168,6 +238,44 @@ export class RunWriter {
     });
   }
 
+  /**
+   * `checkpointFolder` for a `write` that goes on elsewhere while metrics and log lines are taken; one at a time. `write`
+   * flushes what it writes to the disk itself.
+   * @returns the path of the checkpoint
+   */
+  async checkpointLater(name: string, write: (folder: string) => Promise<void>): Promise<string> {
+    this.#refuseWhenClosed('write a checkpoint');
+    const checkpoints = join(this.path, FILES.checkpoints);
+    checkCheckpointName(name, checkpoints);
+    try {
+      this.#lastGoodCheckpoint = await replaceCheckpointLater(checkpoints, name, write);
+      return this.#lastGoodCheckpoint;
+    } catch (error) {
+      throw this.#described(error, `write the checkpoint "${name}"`, join(checkpoints, name));
+    }
+  }
+
+  /** The names of the checkpoints that there are, sorted. */
+  checkpoints(): string[] {
+    return listCheckpoints(join(this.path, FILES.checkpoints));
+  }
+
+  /** Removes a checkpoint that is not to be kept. */
+  removeCheckpoint(name: string): void {
+    const checkpoints = join(this.path, FILES.checkpoints);
+    checkCheckpointName(name, checkpoints);
+    this.#guard(`remove the checkpoint "${name}"`, join(checkpoints, name), () => {
+      removeCheckpoint(checkpoints, name);
+    });
+  }
+
+  /** Appends the metric records that wait. @returns how long the metrics file then is, in bytes */
+  metricsBytes(): number {
+    this.flush();
+    const path = join(this.path, FILES.metrics);
+    return this.#guard('look at the metrics', path, () => statSync(path).size);
+  }
+
   /** Appends what waits and takes no more metrics, log lines or checkpoints. The run's status is left as it is. */
   close(): void {
     this.flush();
@@ -184,6 +292,7 @@ export class RunWriter {
       replaceFile(path, text);
     });
     this.#end('finished', null);
+    this.#lock.release();
   }
 
   /**
@@ -194,7 +303,7 @@ export class RunWriter {
     return this.#endQuietly('failed', messageOf(error));
   }
 
-  /** Ends the run as interrupted; otherwise like `fail`. */
+  /** Ends the run as interrupted, to be taken up again; otherwise like `fail`. */
   interrupt(): RunError | null {
     return this.#endQuietly('interrupted', null);
   }
@@ -219,6 +328,7 @@ export class RunWriter {
       }
     }
     this.#closed = true;
+    this.#lock.release();
     return problem;
   }
 
@@ -249,9 +359,13 @@ export class RunWriter {
     try {
       return operation();
     } catch (error) {
-      if (fileErrorCode(error) === null) throw error;
-      throw describeFileError(error, what, path, { lastGoodCheckpoint: this.#lastGoodCheckpoint });
+      throw this.#described(error, what, path);
     }
+  }
+
+  #described(error: unknown, what: string, path: string): unknown {
+    if (fileErrorCode(error) === null) return error;
+    return describeFileError(error, what, path, { lastGoodCheckpoint: this.#lastGoodCheckpoint });
   }
 
   #refuseWhenClosed(what: string): void {

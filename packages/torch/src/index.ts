@@ -11,4 +11,4 @@ export * as nn from './nn/index.ts';
 export * as optim from './optim/index.ts';
 export * as safetensors from './safetensors/index.ts';
 export { SafetensorsError } from './safetensors/index.ts';
-export { loadTensors, saveTensors, type LoadedTensors } from './weights.ts';
+export { encodeTensors, loadTensors, saveTensors, type LoadedTensors } from './weights.ts';

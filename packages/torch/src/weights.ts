@@ -1,7 +1,13 @@
 /** Tensors to and from safetensors files: the bridge between the codec, which knows bytes, and the engine. */
 import { dtypes, type DType } from './dtype.ts';
 import { ArgumentError } from './errors.ts';
-import { readSafetensorsFile, writeSafetensorsFile, type SafetensorsDtype } from './safetensors/index.ts';
+import {
+  encodeParts,
+  readSafetensorsFile,
+  writeSafetensorsFile,
+  type SafetensorsDtype,
+  type TensorBytes,
+} from './safetensors/index.ts';
 import { Tensor } from './tensor.ts';
 
 const names = {
@@ -58,10 +64,25 @@ export function saveTensors(
   tensors: Iterable<readonly [string, Tensor]>,
   metadata: Record<string, string> = {},
 ): void {
-  const entries = Array.from(tensors, ([name, tensor]) => {
+  writeSafetensorsFile(path, copied(tensors), metadata);
+}
+
+/**
+ * The bytes of a safetensors file as parts to be written one after the other, e.g. by another thread: copies of the
+ * tensors as they are now, which what happens to the tensors later does not change.
+ */
+export function encodeTensors(
+  tensors: Iterable<readonly [string, Tensor]>,
+  metadata: Record<string, string> = {},
+): Uint8Array[] {
+  const { header, data } = encodeParts(copied(tensors), metadata);
+  return [header, ...data];
+}
+
+function copied(tensors: Iterable<readonly [string, Tensor]>): (readonly [string, TensorBytes])[] {
+  return Array.from(tensors, ([name, tensor]) => {
     const array = tensor.toTypedArray();
     const data = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
     return [name, { dtype: names[tensor.dtype], shape: tensor.shape, data }] as const;
   });
-  writeSafetensorsFile(path, entries, metadata);
 }

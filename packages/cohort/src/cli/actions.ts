@@ -5,6 +5,10 @@ import type { CommandActions } from './contracts.ts';
 export const commandActions: CommandActions = {
   surveyImages: async (...given) => (await import('../data/folder/survey.ts')).surveyImages(...given),
   trainRun: async (...given) => (await import('../train/run.ts')).trainRun(...given),
+  resumeRun: async (run, options) => {
+    const { findRun, resumeRun } = await import('../train/resume.ts');
+    return resumeRun(findRun(run), options);
+  },
   evaluateRun: async (...given) => (await import('../evaluate/evaluateRun.ts')).evaluateRun(...given),
   predictRun: async (...given) => (await import('../evaluate/predictRun.ts')).predictRun(...given),
   describeModels: async () => (await import('../models/index.ts')).describeModels(),

@@ -45,10 +45,12 @@ export async function runCommand(
     quiet: options.quiet === true,
   });
   const stop = new AbortController();
-  const removeListener = environment.onInterrupt(() => {
+  let interruptedCode: number = EXIT_CODES.interrupted;
+  const removeListener = environment.onInterrupt((signal) => {
+    interruptedCode = signal === 'SIGTERM' ? EXIT_CODES.terminated : EXIT_CODES.interrupted;
     if (stop.signal.aborted) {
       reporter.close();
-      environment.exit(EXIT_CODES.interrupted);
+      environment.exit(interruptedCode);
       return;
     }
     stop.abort();
@@ -59,12 +61,12 @@ export async function runCommand(
     reporter.close();
     if (isJson) environment.stdout.write(jsonLine(json));
     else if (text !== null) environment.stdout.write(`${text}\n`);
-    return exitCode ?? EXIT_CODES.ok;
+    return exitCode === EXIT_CODES.interrupted ? interruptedCode : (exitCode ?? EXIT_CODES.ok);
   } catch (error) {
     reporter.close();
     if (stop.signal.aborted && isAbort(error, stop.signal)) {
       if (isJson) environment.stdout.write(jsonLine({ status: 'interrupted' }));
-      return EXIT_CODES.interrupted;
+      return interruptedCode;
     }
     const failure = describeFailure(error);
     showFailure(environment, failure, isJson);

@@ -12,6 +12,7 @@ import type { Prediction, PredictOptions } from '../evaluate/predictRun.ts';
 import type { ModelDescription } from '../models/index.ts';
 import type { ImportOptions, ImportResult } from '../train/importWeights.ts';
 import type { Reporter } from '../train/reporter.ts';
+import type { ResumeOptions } from '../train/resume.ts';
 import type { TrainOptions, TrainResult } from '../train/run.ts';
 import type { DemoOptions, DemoResult } from './demo.ts';
 
@@ -26,6 +27,8 @@ export interface CallOptions {
 export interface CommandActions {
   readonly surveyImages: (path: string, options: CallOptions) => Promise<ImageSurvey>;
   readonly trainRun: (recipe: ResolvedRecipe, options: TrainOptions) => Promise<TrainResult>;
+  /** By the path of a run folder, or the id of one in `runs`. */
+  readonly resumeRun: (run: string, options: ResumeOptions) => Promise<TrainResult>;
   readonly evaluateRun: (runPath: string, options: EvaluateOptions) => Promise<EvaluateResult>;
   readonly predictRun: (
     runPath: string,

@@ -6,6 +6,9 @@ import { commandActions } from './actions.ts';
 import type { CommandActions } from './contracts.ts';
 import { EXIT_CODES } from './failures.ts';
 
+/** Signals that ask a process to end: of the keyboard, and of schedulers, containers and `timeout`. */
+export type InterruptSignal = 'SIGINT' | 'SIGTERM';
+
 /** Everything outside the command line that it reads or touches. */
 export interface CliEnvironment {
   readonly stdout: ConsoleStream;
@@ -14,7 +17,7 @@ export interface CliEnvironment {
   /** Milliseconds on a clock that never goes back. */
   readonly now: () => number;
   /** Calls the listener at every Ctrl-C, and when the system asks the process to end, until the function given back is called. */
-  readonly onInterrupt: (listener: () => void) => () => void;
+  readonly onInterrupt: (listener: (signal: InterruptSignal) => void) => () => void;
   /** Asks the user a question; null where nobody can be asked, since input or output is no terminal. */
   readonly ask: ((question: string) => Promise<string>) | null;
   /** Leaves at once. */
@@ -38,9 +41,9 @@ export function processEnvironment(): CliEnvironment {
     now: () => performance.now(),
     onInterrupt: (listener) => {
       // SIGTERM is how schedulers, containers and `timeout` ask; what was learned is worth as much then.
-      for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, listener);
+      for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, listener);
       return () => {
-        for (const signal of ['SIGINT', 'SIGTERM']) process.off(signal, listener);
+        for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, listener);
       };
     },
     ask: process.stdin.isTTY && process.stdout.isTTY ? askInTerminal : null,

@@ -8,6 +8,12 @@ import type { SplitName } from '../train/data.ts';
 import type { CliEnvironment } from './environment.ts';
 import { formatTable } from './table.ts';
 
+interface EvaluateFlags {
+  readonly split: SplitName;
+  readonly checkpoint: string;
+  readonly data?: string;
+}
+
 /** Adds the command. */
 export function addEvaluateCommand(
   program: Command,
@@ -22,9 +28,19 @@ export function addEvaluateCommand(
         .choices(['test', 'validation', 'train'])
         .default('test'),
     )
-    .action(async (run: string, options: CommonOptions & { split: SplitName }) => {
+    .option(
+      '--checkpoint <name>',
+      'checkpoint to take: its name, last (the newest sound one) or best',
+      'last',
+    )
+    .option('--data <path>', 'folder of the images, where it is not the one that the run was trained on')
+    .action(async (run: string, options: CommonOptions & EvaluateFlags) => {
       const exitCode = await runCommand(environment, options, async (call) => {
-        const result = await environment.actions.evaluateRun(run, { ...call, split: options.split });
+        const { split, checkpoint, data } = options;
+        const result = await environment.actions.evaluateRun(run, {
+          ...{ ...call, split, checkpoint },
+          ...(data === undefined ? {} : { dataPath: data }),
+        });
         return { text: describeResult(result), json: result };
       });
       setExitCode(exitCode);

@@ -9,7 +9,14 @@ export const EXIT_CODES = {
   usage: 2,
   /** Ctrl-C, by the custom of shells 128 + SIGINT. */
   interrupted: 130,
+  /** Asked to end by the system, 128 + SIGTERM. */
+  terminated: 143,
 } as const;
+
+/** A command that was written wrongly in a way that only its arguments together show. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
 
 /** A failure as it is shown. */
 export interface Failure {
@@ -32,6 +39,7 @@ const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
   'BenchError',
   'CheckpointError',
   'DataError',
+  'DivergenceError',
   'EngineLoadError',
   'MemoryBankError',
   'ModelError',
@@ -39,6 +47,7 @@ const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
   'OutOfMemoryError',
   'PickleError',
   'RecipeError',
+  'ResumeError',
   'RunError',
   'SafetensorsError',
   'StateDictError',
@@ -62,7 +71,7 @@ export function describeFailure(thrown: unknown): Failure {
   if (!(thrown instanceof Error)) {
     return bug('Error', `something that is not an error was thrown: ${String(thrown)}`, undefined);
   }
-  if (thrown.name === 'OverrideSyntaxError') {
+  if (thrown.name === 'OverrideSyntaxError' || thrown.name === 'UsageError') {
     return { exitCode: EXIT_CODES.usage, kind: thrown.name, message: thrown.message };
   }
   if (EXPECTED_ERRORS.has(thrown.name)) {

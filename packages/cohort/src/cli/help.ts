@@ -15,6 +15,7 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
   ],
   ["cohort train my.yaml 'method={ name: independent }'", 'a whole section replaced'],
   ["cohort train my.yaml 'method={ name: one }'", 'another method (cohort methods), with its own topology'],
+  ['cohort train --resume runs/demo-20261124-093000', 'go on with a run that was stopped or killed'],
   ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
   ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
   ["cohort runs list --method mcl --best 'accuracy>85%'", 'runs by what they came to'],
@@ -29,7 +30,8 @@ const EXIT_CODE_TEXT: readonly (readonly [code: string, meaning: string])[] = [
   ['0', 'success'],
   ['1', 'failure: one message on stderr says what was wrong and what to do'],
   ['2', 'wrong usage of the command line'],
-  ['130', 'stopped by Ctrl-C or SIGTERM (the first stops at the next step, the second at once)'],
+  ['130', 'stopped by Ctrl-C (the first stops at the next step with a checkpoint, the second at once)'],
+  ['143', 'stopped by SIGTERM, in the same way'],
 ];
 
 /** Usage, every command in full, recipes, examples, exit codes, environment. */

@@ -29,7 +29,7 @@ describe('cohort --help', () => {
     expect(code).toBe(0);
     expect(err).toBe('');
     for (const usage of [
-      'cohort train [options] <recipe> [overrides...]',
+      'cohort train [options] [recipe] [overrides...]',
       'cohort evaluate [options] <run>',
       'cohort predict [options] <run> <images...>',
       'cohort models [options]',
@@ -57,7 +57,8 @@ describe('cohort --help', () => {
     expect(out).toContain(`bare names are looked up in ${recipesFolder()}`);
     expect(out).toContain('(small)');
     expect(out).toContain('cohort train my.yaml train.epochs=20 networks.0.model=resnet20');
-    for (const exitCode of ['0 ', '1 ', '2 ', '130 ']) expect(out).toMatch(new RegExp(`^ +${exitCode}`, 'm'));
+    for (const exitCode of ['0 ', '1 ', '2 ', '130 ', '143 '])
+      expect(out).toMatch(new RegExp(`^ +${exitCode}`, 'm'));
     expect(out).toMatch(/--version +show the version/);
     expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
   });
@@ -78,7 +79,7 @@ describe('cohort --help', () => {
 describe('wrong usage', () => {
   it.each([
     [['trian'], "unknown command 'trian'"],
-    [['train'], "missing required argument 'recipe'"],
+    [['evaluate'], "missing required argument 'run'"],
     [['train', 'small', '--jsno'], "unknown option '--jsno'"],
     [['predict', 'run'], "missing required argument 'images'"],
     [['predict', 'run', 'a.png', '--top', '0'], 'Expected a whole number of at least 1.'],
@@ -101,7 +102,7 @@ describe('wrong usage', () => {
     const { code, out, err } = await run([]);
     expect(code).toBe(2);
     expect(out).toBe('');
-    expect(err).toContain('cohort train [options] <recipe>');
+    expect(err).toContain('cohort train [options] [recipe]');
   });
 
   it('is told as JSON too when JSON was asked for', async () => {

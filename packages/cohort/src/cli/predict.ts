@@ -9,6 +9,7 @@ import type { CliEnvironment } from './environment.ts';
 
 interface PredictCommandOptions extends CommonOptions {
   readonly top: number;
+  readonly checkpoint: string;
 }
 
 /** Adds the command. */
@@ -22,10 +23,17 @@ export function addPredictCommand(
     .argument('<run>', 'path of a run folder')
     .argument('<images...>', 'paths of image files (JPEG, PNG, WebP and others)')
     .option('--top <count>', 'how many classes to name for each image', parseCount, 3)
+    .option(
+      '--checkpoint <name>',
+      'checkpoint to take: its name, last (the newest sound one) or best',
+      'last',
+    )
     .action(async (run: string, images: string[], options: PredictCommandOptions) => {
-      const { top } = options;
+      const { top, checkpoint } = options;
       const exitCode = await runCommand(environment, options, async (call) => {
-        const predictions = await environment.actions.predictRun(run, images, { ...call, top });
+        const predictions = await environment.actions.predictRun(run, images, {
+          ...{ ...call, top, checkpoint },
+        });
         return { text: predictions.map(describePrediction).join('\n'), json: { predictions } };
       });
       setExitCode(exitCode);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
 import type { CommandActions } from './contracts.ts';
-import type { CliEnvironment } from './environment.ts';
+import type { CliEnvironment, InterruptSignal } from './environment.ts';
 import { main } from './main.ts';
 
 const recipeText = `name: small
@@ -23,10 +23,10 @@ export interface Outcome {
   readonly listeners: number;
 }
 
-/** Runs `cohort` with these actions; `interrupt` is Ctrl-C, `answer` what the user types when asked, null without a terminal. */
+/** Runs `cohort` with these actions; `interrupt` is Ctrl-C or the signal that it is given, `answer` what the user types when asked, null without a terminal. */
 export type Run = (
   argv: readonly string[],
-  actions?: (interrupt: () => void) => Partial<CommandActions>,
+  actions?: (interrupt: (signal?: InterruptSignal) => void) => Partial<CommandActions>,
   answer?: string | null,
 ) => Promise<Outcome>;
 
@@ -59,15 +59,15 @@ const unexpected = (): Promise<never> => Promise.reject(new Error('this action w
 async function runWith(
   recipesFolder: string,
   argv: readonly string[],
-  actions: (interrupt: () => void) => Partial<CommandActions>,
+  actions: (interrupt: (signal?: InterruptSignal) => void) => Partial<CommandActions>,
   answer: string | null,
 ): Promise<Outcome> {
   const stdout = new FakeStream();
   const stderr = new FakeStream();
   const exits: number[] = [];
-  const listeners = new Set<() => void>();
-  const interrupt = (): void => {
-    for (const listener of listeners) listener();
+  const listeners = new Set<(signal: InterruptSignal) => void>();
+  const interrupt = (signal: InterruptSignal = 'SIGINT'): void => {
+    for (const listener of listeners) listener(signal);
   };
   const environment: CliEnvironment = {
     stdout,
@@ -84,6 +84,7 @@ async function runWith(
     actions: {
       surveyImages: unexpected,
       trainRun: unexpected,
+      resumeRun: unexpected,
       evaluateRun: unexpected,
       predictRun: unexpected,
       describeModels: unexpected,

@@ -34,6 +34,11 @@ export interface ImageDataset<Pixels extends ImagePixels = Uint8Array> extends I
   readonly validation?: ImageSplit<Pixels>;
   /** How images were resized, so that prediction does the same; stretched where it is absent. */
   readonly fit?: ImageFit;
+  /**
+   * A hash of every image as it is used, with its class and split, where pixels are not in JavaScript's memory to be
+   * hashed there.
+   */
+  readonly contentDigest?: string;
   /** Releases what the splits hold outside of JavaScript's memory. */
   readonly dispose?: () => void;
 }

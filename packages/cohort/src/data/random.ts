@@ -21,6 +21,7 @@ export const RANDOM_PURPOSE = {
   erasing: 12,
   mixing: 13,
   testSplit: 20,
+  step: 30,
 } as const;
 
 /** MurmurHash3's 32-bit finaliser: every input bit reaches every output bit. */

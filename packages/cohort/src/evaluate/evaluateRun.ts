@@ -25,13 +25,18 @@ export interface EvaluateOptions {
   readonly reporter: Reporter;
   /** The images to measure on; the test images unless given. Training images come without augmentation. */
   readonly split?: SplitName;
+  /** Name of the checkpoint, `last` or `best`; the newest sound one unless given. */
+  readonly checkpoint?: string;
+  /** Where the images are now, if not where they were when the run was made. */
+  readonly dataPath?: string;
 }
 
-/** Loads the run's last checkpoint and measures every network and the ensemble. @throws typed errors of run, data and engine. */
+/** Loads a checkpoint of the run and measures every network and the ensemble. @throws typed errors of run, data and engine. */
 export async function evaluateRun(runPath: string, options: EvaluateOptions): Promise<EvaluateResult> {
   const { split = 'test' } = options;
-  const run = loadRun(runPath, options.reporter);
-  const data = await loadRecipeData(run.recipe, options);
+  const run = loadRun(runPath, options.reporter, options.checkpoint);
+  const path = options.dataPath ?? run.recipe.data.path;
+  const data = await loadRecipeData({ ...run.recipe, data: { ...run.recipe.data, path } }, options);
   assertSameData(run, data);
   const { normalisation } = run.checkpoint;
   const loader = createEvaluationLoader(run.recipe, { ...data, normalisation }, split);

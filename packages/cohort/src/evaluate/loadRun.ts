@@ -4,7 +4,9 @@ import { Generator, type nn } from '@cohort/torch';
 import { methodFacts } from '../methods/index.ts';
 import type { Network } from '../models/index.ts';
 import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
-import { loadModules, readCheckpointInfo, type CheckpointInfo } from '../train/checkpoint.ts';
+import { loadModules } from '../train/checkpoint.ts';
+import { chooseCheckpoint } from '../train/checkpointChoice.ts';
+import type { ImageInfo } from '../train/checkpointInfo.ts';
 import { applyThreads } from '../train/environment.ts';
 import type { Reporter } from '../train/reporter.ts';
 import {
@@ -19,7 +21,7 @@ import { ensembleOf, type Ensemble } from './accuracy.ts';
 /** A run's networks, in evaluation mode. */
 export interface LoadedRun {
   readonly recipe: ResolvedRecipe;
-  readonly checkpoint: CheckpointInfo;
+  readonly checkpoint: ImageInfo;
   readonly networks: readonly Network[];
   readonly names: readonly string[];
   /** Of the method, where it is not the mean of the networks' probabilities. */
@@ -28,13 +30,19 @@ export interface LoadedRun {
   dispose(): void;
 }
 
-/** @throws {RunError} when the folder is no run or has no checkpoint; CheckpointError when it does not fit its recipe. */
-export function loadRun(path: string, reporter: Pick<Reporter, 'warning'>): LoadedRun {
+/**
+ * @param checkpointName of one; the newest sound one unless given, the best by validation accuracy for `best`
+ * @throws {RunError} when the folder is no run or has no checkpoint; CheckpointError when it does not fit its recipe.
+ */
+export function loadRun(
+  path: string,
+  reporter: Pick<Reporter, 'warning'>,
+  checkpointName?: string,
+): LoadedRun {
   const run = openRun(path);
   const recipe = parseRecipe(run.recipe, `${path}/recipe.yaml`);
   applyThreads(recipe, reporter);
-  const folder = run.checkpoint('last');
-  const checkpoint = readCheckpointInfo(folder);
+  const { folder, info: checkpoint } = chooseCheckpoint(run, reporter, checkpointName);
   const input = { classes: checkpoint.classes.length, channels: checkpoint.channels };
   const built = createNetworks(recipe, input);
   const method = methodFacts(recipe.method.name)?.hasEnsemble

@@ -26,6 +26,8 @@ export interface PredictOptions {
   readonly reporter: Reporter;
   /** How many classes to name for each image, the likeliest first. */
   readonly top: number;
+  /** Name of the checkpoint, `last` or `best`; the newest sound one unless given. */
+  readonly checkpoint?: string;
 }
 
 /** More at once are not faster, and thousands would need more memory and open files than there are. */
@@ -41,7 +43,7 @@ export async function predictRun(
   imagePaths: readonly string[],
   options: PredictOptions,
 ): Promise<readonly Prediction[]> {
-  const run = loadRun(runPath, options.reporter);
+  const run = loadRun(runPath, options.reporter, options.checkpoint);
   const { checkpoint, networks, names } = run;
   const normaliser = new BatchNormaliser(checkpoint.normalisation);
   const { channels, height, width, classes, fit = 'fill' } = checkpoint;

@@ -5,6 +5,7 @@ export { viewsOf } from './method.ts';
 export type {
   ContrastSpace,
   HeldOutWork,
+  JsonValue,
   LabelledImages,
   LossTerm,
   Method,

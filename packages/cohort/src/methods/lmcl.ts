@@ -20,11 +20,12 @@ import { Aggregators } from './aggregator.ts';
 import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from './embeddingHead.ts';
 import { MatchingNetwork } from './matching.ts';
-import { MatchingStatistics } from './matchingStatistics.ts';
+import { MatchingStatistics, matchingStateSchema } from './matchingStatistics.ts';
 import { MetaOptimisation, type MetaObjectives, type MetaStepValues } from './metaStep.ts';
 import {
   viewsOf,
   type ContrastSpace,
+  type JsonValue,
   type LabelledImages,
   type LossTerm,
   type Method,
@@ -73,6 +74,14 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     };
     this.#meta = settings.meta === null ? null : new MetaOptimisation(this.modules.matching, settings.meta);
     this.optimizers = this.#meta === null ? {} : { matching: this.#meta.optimizer };
+  }
+
+  state(): JsonValue {
+    return { ...this.#statistics.state() };
+  }
+
+  restore(state: JsonValue): void {
+    this.#statistics.restore(matchingStateSchema.parse(state));
   }
 
   terms(step: StepInput): Record<string, LossTerm> {

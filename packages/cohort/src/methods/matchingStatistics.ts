@@ -1,5 +1,12 @@
 /** Mean and spread of the matching weight of every pair of stages over an epoch, so that one sees who learns from whom. */
-import { keep, noGrad, ops, scope, type Tensor } from '@cohort/torch';
+import { keep, noGrad, ops, scope, Tensor } from '@cohort/torch';
+import * as z from 'zod';
+
+/** The shape of what a checkpoint holds: sums over samples, as numbers. */
+export const matchingStateSchema = z.object({ sums: z.array(z.number()), samples: z.int().min(0) });
+
+/** What a checkpoint holds. */
+export type MatchingState = z.output<typeof matchingStateSchema>;
 
 /** Adds up weights step by step on the engine; nothing is read back before the epoch's end. */
 export class MatchingStatistics {
@@ -25,6 +32,20 @@ export class MatchingStatistics {
     this.#sums?.dispose();
     this.#sums = sums;
     this.#samples += weights.shape[0] ?? 0;
+  }
+
+  /** What was added so far, for a checkpoint; empty sums before the first step. */
+  state(): MatchingState {
+    return { sums: this.#sums?.toNumbers() ?? [], samples: this.#samples };
+  }
+
+  /** Puts back what `state` gave. */
+  restore({ sums, samples }: MatchingState): void {
+    const stages = this.#stagesPerNetwork.reduce((sum, count) => sum + count, 0);
+    this.#sums?.dispose();
+    this.#sums =
+      sums.length === 0 ? null : keep(Tensor.fromTypedArray(Float64Array.from(sums), [2, stages, stages]));
+    this.#samples = samples;
   }
 
   /**

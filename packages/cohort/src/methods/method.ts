@@ -80,6 +80,9 @@ export interface HeldOutWork {
   finish(): void;
 }
 
+/** What JSON holds; its numbers come back as they were, bit for bit. */
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+
 /** A method at work on one cohort. */
 export interface Method {
   /** Modules that exist only in training: their parameters are optimised and saved with the networks'. */
@@ -100,10 +103,19 @@ export interface Method {
   /** What a user should know before training starts, e.g. how much memory the method takes. */
   readonly notice?: string | null;
 
+  /**
+   * What the next step depends on beside the tensors of `modules` and the state of `optimizers`, e.g. sums that are
+   * reported at the end of an epoch; anything that JSON holds. Checkpoints hold it.
+   */
+  state?(): JsonValue;
+
+  /** Puts back what `state` gave. Called once, before the first step of a run that is taken up again. */
+  restore?(state: JsonValue): void;
+
   /** Runs the networks on a batch and names what they are to minimise; called inside a scope. */
   terms(step: StepInput): Record<string, LossTerm>;
 
-  /** Called before every epoch. */
+  /** Called before every epoch, and not again for one that is gone on with in its middle. */
   beforeEpoch?(epoch: number): void;
 
   /** Work on images that are not trained on, done after every epoch but the last; left out by methods that need none. */

@@ -75,6 +75,21 @@ export const dataSchema = z.strictObject({
   sampler: withDefaultName('shuffled', samplerSettings).prefault({}),
 });
 
+/** What is done about trouble in the middle of a training. */
+const guardsSchema = z.strictObject({
+  /** A loss or gradients that are not finite: stop, or leave the step out and count it. */
+  notFinite: z.enum(['stop', 'skip']).default('stop'),
+  /** Steps that may be left out in a row before the training stops after all. */
+  maximumSkips: z.int().min(1).default(10),
+  /** A loss that stays above where it began and above `divergenceFactor` times its best, smoothed. */
+  divergence: z.enum(['warn', 'stop', 'off']).default('warn'),
+  divergenceFactor: z.number().min(1).default(3),
+  /** For so many steps. */
+  divergenceSteps: z.int().min(1).default(200),
+  /** Seconds without a batch after which a warning names what is waited for; null never warns. */
+  stalledLoaderSeconds: positive.nullable().default(60),
+});
+
 /** How long, in what steps, and with what numbers the cohort is trained. */
 export const trainSchema = z.strictObject({
   epochs: z.int().min(1),
@@ -91,6 +106,13 @@ export const trainSchema = z.strictObject({
   networksAtOnce: z.union([z.literal('auto'), z.int().min(1)]).default('auto'),
   evaluateEveryEpochs: z.int().min(1).default(1),
   checkpointEveryEpochs: z.int().min(1).default(10),
+  /** Most seconds of training that a crash may cost; null writes checkpoints after epochs only. */
+  checkpointEverySeconds: positive.nullable().default(60),
+  /** Checkpoints that are kept: the newest so many. */
+  keepLastCheckpoints: z.int().min(1).default(2),
+  /** And those so many that were best on validation images, where there are any. */
+  keepBestCheckpoints: z.int().min(0).default(1),
+  guards: guardsSchema.prefault({}),
 });
 
 /** How the cohort shares layers. */

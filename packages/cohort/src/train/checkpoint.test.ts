@@ -1,10 +1,13 @@
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { BackgroundFiles } from '@cohort/runs';
 import { Generator, optim } from '@cohort/torch';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../data/testing.ts';
 import { createNetwork, type Network } from '../models/index.ts';
-import { assertWeightsFinite, loadModules, readCheckpointInfo, writeCheckpoint } from './checkpoint.ts';
+import { loadModules, readCheckpointInfo } from './checkpoint.ts';
+import { sumOfInfo, type CheckpointInfo } from './checkpointInfo.ts';
+import { assertWeightsFinite, takeSnapshot, type TrainedParts } from './snapshot.ts';
 
 const network = (seed: number): Network =>
   createNetwork('resnet8', { classes: 3, channels: 1, generator: new Generator(seed) });
@@ -18,25 +21,61 @@ beforeAll(() => {
 afterAll(() => {
   folder.remove();
 });
-beforeEach(() => {
+beforeEach(async () => {
+  rmSync(folder.path, { recursive: true });
+  mkdirSync(folder.path);
   const optimizer = new optim.SGD(saved.parameters(), { learningRate: 0.1 });
-  writeCheckpoint(folder.path, [['network-a', saved]], [['optimizer', optimizer]], {
-    version: 1,
-    epoch: 2,
-    step: 6,
-    classes: ['x', 'y', 'z'],
-    channels: 1,
-    height: 28,
-    width: 28,
-    normalisation: { mean: [0.5], std: [0.25] },
-  });
+  const parts: TrainedParts = { modules: [['network-a', saved]], optimizers: [['optimizer', optimizer]] };
+  const files = new BackgroundFiles();
+  await files.write(folder.path, takeSnapshot(parts), { name: 'checkpoint.json', value: info });
+  await files.close();
 });
+
+const info: CheckpointInfo = {
+  version: 2,
+  epoch: 2,
+  step: 6,
+  classes: ['x', 'y', 'z'],
+  channels: 1,
+  height: 28,
+  width: 28,
+  normalisation: { mean: [0.5], std: [0.25] },
+  validationAccuracy: null,
+  training: {
+    batch: 0,
+    means: {},
+    images: 96,
+    trainingMs: 1,
+    elapsedMs: 2,
+    diagnosis: null,
+    scores: { validation: null, test: null },
+    guards: {
+      skippedInARow: 0,
+      skipped: 0,
+      startLoss: null,
+      smoothedLoss: null,
+      bestLoss: null,
+      stepsAbove: 0,
+    },
+    method: null,
+    metricsBytes: 0,
+    optimizerSteps: { optimizer: 0 },
+  },
+  provenance: {
+    code: { digest: '', version: '', gitCommit: null, isModified: null, libtorch: '' },
+    data: { name: '', digest: '', images: { train: 1, validation: 0, test: 1 } },
+    recipe: {},
+    machine: { threads: 1, cpu: '', cpuCapability: '' },
+  },
+};
 
 function changeInfo(change: (info: Record<string, unknown>) => void): void {
   const path = join(folder.path, 'checkpoint.json');
   const info = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
   change(info);
-  writeFileSync(path, JSON.stringify(info));
+  const text = JSON.stringify(info);
+  writeFileSync(path, text);
+  writeFileSync(join(folder.path, 'checkpoint.json.sha256'), sumOfInfo(text));
 }
 
 describe('a checkpoint', () => {
@@ -76,12 +115,13 @@ describe('a checkpoint', () => {
   ])('with %s in checkpoint.json is refused by name', (_, changes, names) => {
     changeInfo((info) => Object.assign(info, changes));
     expect(() => readCheckpointInfo(folder.path)).toThrow(
-      `checkpoint.json is not a checkpoint of version 1: wrong or missing: ${names}. Use`,
+      `checkpoint.json is not a checkpoint of version 1 or 2: wrong or missing: ${names}. Use`,
     );
   });
 
   it('with a checkpoint.json that was cut off is refused', () => {
     writeFileSync(join(folder.path, 'checkpoint.json'), '{"version": 1,');
+    rmSync(join(folder.path, 'checkpoint.json.sha256'));
     expect(() => readCheckpointInfo(folder.path)).toThrow(/cannot be read: .*JSON.*train again/);
     copyFileSync('/dev/null', join(folder.path, 'checkpoint.json'));
     expect(() => readCheckpointInfo(folder.path)).toThrow(/cannot be read/);

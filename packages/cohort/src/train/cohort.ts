@@ -25,6 +25,8 @@ export interface Cohort {
   readonly method: Method;
   /** How the method runs the networks. */
   readonly topology: Topology;
+  /** What the method was built from and may go on to draw from; absent where there is nothing to draw. */
+  readonly generator?: Generator;
 }
 
 /**
@@ -45,7 +47,7 @@ export function createCohort(
   loadNetworks(recipe, input, networks, tell);
   const generator = new Generator(hashKeys(RANDOM_PURPOSE.method, recipe.seed));
   const working = createCohortMethod(recipe, input, networks, generator, trainingLabels);
-  return { networks, names: networkNames(recipe), ...working };
+  return { networks, names: networkNames(recipe), ...working, generator };
 }
 
 /**

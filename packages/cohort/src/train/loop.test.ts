@@ -27,6 +27,7 @@ class Probe implements Method {
     readonly network: Network,
     readonly breaksAtCall = Infinity,
     readonly ruinsAfterEpoch = Infinity,
+    readonly breaksSteps = Infinity,
   ) {}
 
   beforeEpoch(epoch: number): void {
@@ -36,7 +37,8 @@ class Probe implements Method {
   terms({ images, labels, epoch }: StepInput): Record<string, LossTerm> {
     this.calls.push(`terms ${epoch}`);
     const value = classification([this.network.call(images).logits], labels);
-    if (this.calls.filter((call) => call.startsWith('terms')).length < this.breaksAtCall) {
+    const call = this.calls.filter((each) => each.startsWith('terms')).length;
+    if (call < this.breaksAtCall || call >= this.breaksAtCall + this.breaksSteps) {
       return { classification: { value, weight: 1 }, unused: { value: value.mul(2), weight: 0 } };
     }
     this.weightsAtBreak = this.network.classifier.weight.toNumbers();
@@ -57,6 +59,7 @@ class Probe implements Method {
 async function run(
   breaksAtCall?: number,
   ruinsAfterEpoch?: number,
+  skipped?: { readonly steps: number; readonly atMost: number },
 ): Promise<{
   outcome: Promise<LoopOutcome>;
   probe: Probe;
@@ -64,15 +67,16 @@ async function run(
   rates: number[];
   reporter: RememberingReporter;
 }> {
+  const guards = skipped && { notFinite: 'skip' as const, maximumSkips: skipped.atMost };
   const recipe = world.recipe({
     networks: [{ model: 'resnet8' }],
     method: { name: 'independent' },
-    train: { epochs: 2, batchSize: 32, checkpointEveryEpochs: 1, evaluateEveryEpochs: 2 },
+    train: { epochs: 2, batchSize: 32, checkpointEveryEpochs: 1, evaluateEveryEpochs: 2, guards },
   });
   const data = await loadRecipeData(recipe);
   const [network] = createNetworks(recipe, { classes: 10, channels: 1 });
   if (network === undefined) throw new Error('no network');
-  const probe = new Probe(network, breaksAtCall, ruinsAfterEpoch);
+  const probe = new Probe(network, breaksAtCall, ruinsAfterEpoch, skipped?.steps);
   const optimizer = new optim.SGD(network.parameters(), { learningRate: 0.1 });
   const checkpoints: number[] = [];
   const rates: number[] = [];
@@ -92,7 +96,11 @@ async function run(
     recorder: {
       step: () => undefined,
       epoch: () => undefined,
-      checkpoint: ({ epoch }) => checkpoints.push(epoch),
+      wantsCheckpoint: () => false,
+      checkpoint: ({ epoch }) => {
+        checkpoints.push(epoch);
+        return Promise.resolve();
+      },
     },
     signal: new AbortController().signal,
   });
@@ -139,6 +147,27 @@ describe('trainCohort', () => {
     await expect(outcome).rejects.toThrow("The loss term 'broken' became -Infinity in epoch 2, step 4.");
     expect(checkpoints).toEqual([1]);
     expect(probe.network.classifier.weight.toNumbers()).toEqual(probe.weightsAtBreak);
+  });
+
+  it('leaves such a step out where the recipe says so: counted, told, and without a trace in weights and statistics', async () => {
+    const { outcome, probe, reporter } = await run(2, undefined, { steps: 1, atMost: 1 });
+    await expect(outcome).resolves.toMatchObject({ status: 'finished', steps: 4, skippedSteps: 1 });
+    expect(reporter.warnings[0]).toMatch(
+      /'broken' became -Infinity in epoch 1, step 2: the step is left out/,
+    );
+    expect(reporter.steps.map(({ terms }) => Object.keys(terms).length > 0)).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ]);
+    // Three steps were taken, of which each counts in the running statistics.
+    expect(probe.network.stateDict().get('bn1.num_batches_tracked')?.item()).toBe(3);
+  });
+
+  it('stops when more steps in a row are left out than the recipe allows', async () => {
+    const { outcome } = await run(2, undefined, { steps: 2, atMost: 1 });
+    await expect(outcome).rejects.toThrow(/step 3, after 1 steps in a row that were left out/);
   });
 
   it('stops when the test images show that the weights are ruined, before they become the last checkpoint', async () => {

@@ -63,6 +63,8 @@ describe('trainRun', () => {
     expect(run.summary).toMatchObject({ epochs: 2, steps: 8 });
     expect(readdirSync(run.checkpoint('last')).sort()).toEqual([
       'checkpoint.json',
+      'checkpoint.json.sha256',
+      'generators.safetensors',
       'method-heads.safetensors',
       'network-resnet8-1.safetensors',
       'network-resnet8-2.safetensors',
@@ -268,7 +270,9 @@ describe('trainRun with trouble', () => {
       },
     });
     const training = trainRun(explosive, { command: 'test', ...silent });
-    await expect(training).rejects.toThrow(/The last good checkpoint is \/.*late.*\/checkpoints\/last\.$/);
+    await expect(training).rejects.toThrow(
+      /The last good checkpoint is \/.*late.*\/checkpoints\/step-0+\d\.$/,
+    );
     const folder = join(world.runs, readdirSync(world.runs).find((name) => name.startsWith('late')) ?? '');
     const measured = await evaluateRun(folder, silent);
     expect(measured.ensemble.negativeLogLikelihood).toBeGreaterThan(0);

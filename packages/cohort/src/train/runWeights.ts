@@ -1,8 +1,9 @@
-/** The networks of a run as weights for others: those of one architecture, from its last checkpoint. */
+/** The networks of a run as weights for others: those of one architecture, from its newest sound checkpoint. */
 import { openRun } from '@cohort/runs';
 import { parseRecipe } from '../recipes/index.ts';
 import type { StoredTensor, WeightsFile } from '../weights/index.ts';
-import { CheckpointError, readCheckpointInfo, readModuleTensors } from './checkpoint.ts';
+import { CheckpointError, readModuleTensors } from './checkpoint.ts';
+import { chooseCheckpoint } from './checkpointChoice.ts';
 import { networkNames } from './networkNames.ts';
 
 /** Key of a file's metadata: the names of its classes, as a JSON list. */
@@ -26,8 +27,8 @@ export function openRunWeights(path: string, model: string, ordinal: number): We
       `The run ${path} has no network of model ${model}, only ${models}. Name one of these models, or another run.`,
     );
   }
-  const folder = run.checkpoint('last');
-  const info = readCheckpointInfo(folder);
+  // Whoever asks for weights has nobody to warn; a damaged checkpoint costs a few steps and not the use of the run.
+  const { folder, info } = chooseCheckpoint(run, { warning: () => undefined });
   const tensors = readModuleTensors(folder, info, `network-${name}`);
   const entries = [...tensors].map(([key, tensor]): [string, StoredTensor] => [
     key,

@@ -1,12 +1,22 @@
 /** One training step of a cohort: the method's terms, one weighted sum, backward, optimizer; the same for every method. */
-import { autocast, backward, backwardTogether, ops, scope, type optim, type Tensor } from '@cohort/torch';
+import {
+  autocast,
+  backward,
+  backwardTogether,
+  noGrad,
+  ops,
+  scope,
+  type optim,
+  type Tensor,
+} from '@cohort/torch';
 import type { LossTerm, Method, StepInput } from '../methods/method.ts';
 import type { SeparatedOutputs, Topology } from '../models/index.ts';
 
 /** A loss term or a weight became infinite or not a number. */
 export class NotFiniteError extends Error {
   override readonly name = 'NotFiniteError';
-  readonly #what: string;
+  /** What became of which value and where. */
+  readonly what: string;
 
   /**
    * @param what what became of which value and where: `The loss term 'vcl' became NaN in epoch 3, step 120`
@@ -18,12 +28,17 @@ export class NotFiniteError extends Error {
     super(
       `${what}. Lower train.optimizer.learningRate, lengthen train.schedule.warmupEpochs, or raise method.temperature.${lastGood === undefined ? '' : kept}`,
     );
-    this.#what = what;
+    this.what = what;
   }
 
   /** The same error, with the checkpoint to fall back to. */
   withLastGood(lastGood: string | null): NotFiniteError {
-    return new NotFiniteError(this.#what, lastGood);
+    return new NotFiniteError(this.what, lastGood);
+  }
+
+  /** The same error, after so many steps in a row that were left out for its sake. */
+  afterSkips(count: number): NotFiniteError {
+    return new NotFiniteError(`${this.what}, after ${count} steps in a row that were left out`);
   }
 }
 
@@ -79,6 +94,12 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
     total.dispose();
     separated?.dispose();
   }
+  try {
+    assertGradientsFinite(optimizer, where);
+  } catch (error) {
+    optimizer.zeroGrad();
+    throw error;
+  }
   optimizer.step();
   optimizer.zeroGrad();
   return values;
@@ -92,6 +113,22 @@ function termsOf(
   if (topology?.separately === undefined) return { terms: run(), separated: null };
   const { result: terms, separated } = topology.separately(run);
   return { terms, separated };
+}
+
+/**
+ * A finite loss can have gradients that are not, and one step with them ruins every weight. The norms tell: one pass over
+ * the gradients, and one number read back.
+ */
+function assertGradientsFinite(optimizer: optim.Optimizer, where: string): void {
+  const norm = noGrad(() =>
+    scope(() => {
+      const gradients = optimizer.parameters.flatMap(({ grad }) => (grad === null ? [] : [grad]));
+      return gradients.length === 0 ? 0 : ops.stack(ops._foreachNorm(gradients), 0).square().sum().item();
+    }),
+  );
+  if (!Number.isFinite(norm)) {
+    throw new NotFiniteError(`The squared norm of the gradients became ${norm} ${where}`);
+  }
 }
 
 /** @throws {NotFiniteError} naming the value; else gives it back. */

@@ -3,9 +3,9 @@ import { createRun } from '@cohort/runs';
 import { multiplyAdds } from '../../models/cost.ts';
 import { predictRun } from '../../evaluate/predictRun.ts';
 import { stringifyRecipe } from '../../recipes/index.ts';
-import { writeCheckpoint } from '../../train/checkpoint.ts';
 import { createNetworks, networkFiles } from '../../train/cohort.ts';
 import { SilentReporter } from '../../train/reporter.ts';
+import { writeNetworks } from '../../train/snapshot.ts';
 import type { PredictionWork, WorkSpec } from '../work.ts';
 import { benchNormalisation } from './evaluation.ts';
 import { benchRecipe } from './recipe.ts';
@@ -24,10 +24,7 @@ export function startPrediction(spec: WorkSpec & PredictionWork): RunningWork {
     command: 'cohort bench',
   });
   run.checkpointFolder('last', (checkpoint) => {
-    writeCheckpoint(checkpoint, networkFiles(recipe, networks), [], {
-      version: 1,
-      epoch: 1,
-      step: 1,
+    writeNetworks(checkpoint, networkFiles(recipe, networks), {
       classes: Array.from({ length: classes }, (_, index) => `class ${index}`),
       channels: 3,
       height: 32,

@@ -1,4 +1,5 @@
 /** Loads a folder or table of images: looked at, decoded once to where it fits, broken files left out, split, and all of it told. */
+import { createHash } from 'node:crypto';
 import type { DatasetOptions, ImageDataset, ImageFit, ImageSplit } from '../dataset.ts';
 import { DataError } from '../errors.ts';
 import type { PixelSource } from '../pixelSource.ts';
@@ -150,7 +151,17 @@ function splitUp(
     train,
     test,
     ...(validation.count > 0 ? { validation } : {}),
+    contentDigest: digestOf(known),
   };
+}
+
+/** Names are left out: a folder that was moved or renamed holds the same images. */
+function digestOf(known: readonly KnownImage[]): string {
+  const hash = createHash('sha256');
+  for (const { className, split, pixelDigest } of known) {
+    hash.update(`${JSON.stringify(className)} ${split} ${pixelDigest}\n`);
+  }
+  return hash.digest('hex');
 }
 
 /** The split of each image: what its folder or row says, with test images split off where none are named. */

@@ -1,0 +1,7 @@
+/** What may have changed between a checkpoint and the run that goes on from it; apart from what finds it out, for `--help`. */
+
+/** Code, images and settings. */
+export const CHANGES = ['code', 'data', 'recipe'] as const;
+
+/** One of them. */
+export type Change = (typeof CHANGES)[number];

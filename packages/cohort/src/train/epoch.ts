@@ -1,0 +1,120 @@
+/** The steps of one epoch: batch, loss, optimizer, the method's own part; each recorded, and a checkpoint when it is due. */
+import { setImmediate } from 'node:timers/promises';
+import { scope, seedDefaultGenerator, threads } from '@cohort/torch';
+import type { BatchLoader } from '../data/index.ts';
+import { hashKeys, RANDOM_PURPOSE } from '../data/random.ts';
+import type { LabelledImages, StepInput } from '../methods/index.ts';
+import type { TrainingClock } from './clock.ts';
+import { cohortModules } from './cohort.ts';
+import { Buffers, type Guards } from './guards.ts';
+import type { LoopSetup } from './loopSetup.ts';
+import type { RunningMeans } from './means.ts';
+import { networksAtOnce } from './networksAtOnce.ts';
+import { assertFinite, NotFiniteError, trainStep, type TermValues } from './step.ts';
+
+/** An epoch under way. */
+export interface EpochTools {
+  /** Epochs done. */
+  readonly epoch: number;
+  /** The first batch that is still to be done. */
+  readonly fromBatch: number;
+  readonly means: RunningMeans;
+  readonly clock: TrainingClock;
+  readonly guards: Guards;
+  readonly isStopping: () => boolean;
+  /** Called after a step that a checkpoint should follow, with the number of batches done. */
+  readonly checkpoint: (batch: number) => Promise<void>;
+}
+
+/**
+ * Trains what is left of an epoch.
+ * @returns null at its end, or the number of batches done when it was stopped
+ */
+export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<number | null> {
+  const { recipe, training, reporter, recorder } = setup;
+  const { epoch, means, clock, guards } = tools;
+  for (let number = tools.fromBatch; number < training.batchCount; number += 1) {
+    // The first handler for a signal can only run between steps.
+    await setImmediate();
+    if (tools.isStopping()) return number;
+    const startedAt = performance.now();
+    await fetchBatch(setup, tools, number);
+    const values = takeStep(setup, tools, number);
+    clock.add(recipe.train.batchSize, performance.now() - startedAt);
+    if (values !== null) means.add(values);
+    recorder.step({ epoch: epoch + 1, step: clock.steps, values: values ?? { skipped: 1 } });
+    reporter.step({
+      epoch: epoch + 1,
+      epochs: recipe.train.epochs,
+      step: number + 1,
+      stepsPerEpoch: training.batchCount,
+      imagesPerSecond: clock.imagesPerSecond,
+      secondsLeft: clock.secondsLeft,
+      terms: values ?? {},
+    });
+    if (values?.total !== undefined) guards.taken(values.total, placeOf(epoch, clock.steps));
+    if (recorder.wantsCheckpoint(null)) await tools.checkpoint(number + 1);
+  }
+  return null;
+}
+
+async function fetchBatch(
+  { cohort, recipe, training }: LoopSetup,
+  { epoch, clock, guards }: EpochTools,
+  number: number,
+): Promise<void> {
+  const wantsOther = cohort.method.wantsOtherBatch?.(clock.steps) === true;
+  const others = wantsOther ? [otherNumber(training, number)] : [];
+  await guards.awaitBatch(
+    training.ready(epoch, number, others),
+    `batch ${number + 1} of epoch ${epoch + 1} of ${recipe.data.dataset}`,
+  );
+}
+
+/** One step; null when it was not finite and is left out. */
+function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TermValues | null {
+  const { recipe, cohort, optimizer, schedule, training } = setup;
+  const { epoch, clock, guards } = tools;
+  optimizer.learningRate = schedule(epoch + number / training.batchCount);
+  // Whatever draws without a generator of its own then depends on the step alone, and needs no state.
+  seedDefaultGenerator(hashKeys(RANDOM_PURPOSE.step, recipe.seed, clock.steps));
+  const where = placeOf(epoch, clock.steps + 1);
+  const wanted = recipe.train.networksAtOnce;
+  const atOnce = wanted === 'auto' ? networksAtOnce(cohort.networks, threads()) : wanted;
+  return scope(() => {
+    const batch = training.batch(epoch, number);
+    const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };
+    const buffers = guards.isSkipping ? new Buffers(cohortModules(recipe, cohort)) : null;
+    let result: TermValues;
+    try {
+      const { method, topology } = cohort;
+      const { precision } = recipe.train;
+      result = trainStep({ method, topology, optimizer, precision, networksAtOnce: atOnce }, input, where);
+    } catch (error) {
+      if (buffers === null || !(error instanceof NotFiniteError)) throw error;
+      buffers.restore();
+      guards.skipped(error);
+      return null;
+    }
+    const measured = cohort.method.afterStep?.(input, {
+      step: clock.steps,
+      learningRate: optimizer.learningRate,
+      otherBatch: () => otherBatch(training, epoch, number),
+    });
+    for (const [name, value] of Object.entries(measured ?? {})) assertFinite(name, value, where, 'measure');
+    return { ...result, ...measured };
+  });
+}
+
+function placeOf(epoch: number, step: number): string {
+  return `in epoch ${epoch + 1}, step ${step}`;
+}
+
+/** A batch half an epoch away: where every image comes once an epoch, none stands in both. */
+function otherBatch(training: BatchLoader, epoch: number, number: number): LabelledImages {
+  return training.batch(epoch, otherNumber(training, number));
+}
+
+function otherNumber({ batchCount }: BatchLoader, number: number): number {
+  return (number + Math.floor(batchCount / 2)) % batchCount;
+}

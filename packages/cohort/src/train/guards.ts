@@ -1,0 +1,130 @@
+/** Watches over a training: steps that are not finite, a loss that runs away, a loader that stands still. */
+import type { nn, Tensor } from '@cohort/torch';
+import { noGrad } from '@cohort/torch';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+import type { TrainingState } from './checkpointInfo.ts';
+import { NotFiniteError } from './step.ts';
+
+/** Settings of the guards. */
+export type GuardSettings = ResolvedRecipe['train']['guards'];
+
+/** What the guards have seen, as checkpoints hold it. */
+export type GuardState = TrainingState['guards'];
+
+/** A training whose loss has run away was stopped. */
+export class DivergenceError extends Error {
+  override readonly name = 'DivergenceError';
+}
+
+/** Share of the last loss in the smoothed one: about the last fifty steps count. */
+const smoothing = 0.02;
+
+/** The guards of one training. */
+export class Guards {
+  readonly #settings: GuardSettings;
+  readonly #warn: (text: string) => void;
+  #state: GuardState;
+
+  constructor(settings: GuardSettings, warn: (text: string) => void, state: GuardState | null = null) {
+    this.#settings = settings;
+    this.#warn = warn;
+    this.#state = state ?? {
+      skippedInARow: 0,
+      skipped: 0,
+      startLoss: null,
+      smoothedLoss: null,
+      bestLoss: null,
+      stepsAbove: 0,
+    };
+  }
+
+  /** What has been seen so far. */
+  get state(): GuardState {
+    return this.#state;
+  }
+
+  /** Whether a step that is not finite may be left out. */
+  get isSkipping(): boolean {
+    return this.#settings.notFinite === 'skip';
+  }
+
+  /**
+   * Counts a step that was left out.
+   * @throws {NotFiniteError} the step's own, when there were too many in a row
+   */
+  skipped(error: NotFiniteError): void {
+    const { skippedInARow, skipped } = this.#state;
+    this.#state = { ...this.#state, skippedInARow: skippedInARow + 1, skipped: skipped + 1 };
+    const { maximumSkips } = this.#settings;
+    if (skippedInARow + 1 > maximumSkips) throw error.afterSkips(maximumSkips);
+    if (skippedInARow === 0) {
+      this.#warn(
+        `${error.what}: the step is left out (${skipped + 1} so far; train.guards.notFinite is skip).`,
+      );
+    }
+  }
+
+  /**
+   * Looks at the loss of a step that was taken.
+   * @throws {DivergenceError} when it has run away and the recipe says to stop then
+   */
+  taken(loss: number, where: string): void {
+    const { divergence, divergenceFactor, divergenceSteps } = this.#settings;
+    const before = this.#state;
+    const smoothedLoss =
+      before.smoothedLoss === null ? loss : before.smoothedLoss + smoothing * (loss - before.smoothedLoss);
+    const startLoss = before.startLoss ?? loss;
+    const bestLoss = Math.min(before.bestLoss ?? smoothedLoss, smoothedLoss);
+    // Far above its best alone says little late in a training, when the best is near zero.
+    const isAbove = smoothedLoss > Math.max(startLoss, divergenceFactor * bestLoss);
+    const stepsAbove = isAbove ? before.stepsAbove + 1 : 0;
+    this.#state = { ...before, skippedInARow: 0, smoothedLoss, startLoss, bestLoss, stepsAbove };
+    if (divergence === 'off' || stepsAbove !== divergenceSteps) return;
+    const text = `The loss has diverged: over the last steps it is ${smoothedLoss.toPrecision(4)}, at its best it was ${bestLoss.toPrecision(4)}, and it has been above where it began (${startLoss.toPrecision(4)}) for ${divergenceSteps} steps, ${where}. Lower train.optimizer.learningRate or lengthen train.schedule.warmupEpochs.`;
+    if (divergence === 'stop') throw new DivergenceError(text);
+    this.#warn(text);
+  }
+
+  /**
+   * Waits for a batch, and says so when it takes long.
+   * @param what the batch, in words
+   */
+  async awaitBatch(ready: Promise<void>, what: string): Promise<void> {
+    const seconds = this.#settings.stalledLoaderSeconds;
+    if (seconds === null) return ready;
+    const timer = setInterval(() => {
+      this.#warn(
+        `No batch for ${seconds} s: the training waits for ${what}. Check the disk or network drive that the images are on.`,
+      );
+    }, seconds * 1000);
+    try {
+      await ready;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+}
+
+/**
+ * Remembers what a forward pass changes by itself, running statistics above all: those of a step that is not finite are
+ * not either, and would ruin all evaluations to come.
+ */
+export class Buffers {
+  readonly #copies: readonly (readonly [buffer: Tensor, copy: Tensor])[];
+
+  constructor(modules: readonly (readonly [string, nn.AnyModule])[]) {
+    this.#copies = modules.flatMap(([, module]) => {
+      const parameters = new Set<Tensor>(module.parameters());
+      return [...module.stateDict().values()]
+        .filter((tensor) => !parameters.has(tensor))
+        .map((buffer) => [buffer, noGrad(() => buffer.clone())] as const);
+    });
+  }
+
+  /** Puts everything back. */
+  restore(): void {
+    noGrad(() => {
+      for (const [buffer, copy] of this.#copies) buffer.copy_(copy);
+    });
+  }
+}
