@@ -32,7 +32,7 @@ export function addTrainCommand(
     )
     .argument(
       '[recipe]',
-      'name of a recipe, path of a YAML file, folder of images (one sub-folder a class), or CSV; none with --resume',
+      'name of a recipe, path of a YAML file, folder of images, or CSV; left out with --resume',
     )
     .argument('[overrides...]', 'settings to change, as key=value with dotted paths and YAML values')
     .option('--strict', 'refuse broken image files instead of leaving them out')

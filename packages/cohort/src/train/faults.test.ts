@@ -64,6 +64,11 @@ describe('a damaged checkpoint', () => {
   });
 });
 
+/** The one run in a folder, beside which the store lies. */
+function onlyRun(runs: string): string {
+  return join(runs, readdirSync(runs).find((name) => name.startsWith('tiny')) ?? '');
+}
+
 /** Trains, and does something to the run's folder after some steps. */
 async function trainWith(
   given: ResolvedRecipe,
@@ -74,8 +79,7 @@ async function trainWith(
   reporter.step = (event) => {
     reporter.steps.push(event);
     if (reporter.steps.length !== atStep) return;
-    const [name = ''] = readdirSync(given.runs);
-    harm(join(given.runs, name));
+    harm(onlyRun(given.runs));
   };
   const outcome = await trainRun(given, { command: '', signal: never, reporter }).catch(
     (error: unknown) => error as Error,
@@ -87,13 +91,13 @@ describe('a disk', () => {
   it('that fills up stops no training before its end, and then says what is missing', async (context) => {
     const disk = join(world.path, 'disk');
     mkdirSync(disk);
-    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', disk]).status !== 0) {
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk]).status !== 0) {
       return context.skip('mounting is not allowed here');
     }
     try {
       const given = recipe({ runs: disk, train: { epochs: 3, batchSize: 32, checkpointEveryEpochs: 1 } });
       const ballast = join(disk, 'zz-ballast');
-      const { outcome, reporter } = await trainWith(given, 3, () => {
+      const { outcome, reporter } = await trainWith(given, 5, () => {
         for (let size = 1 << 20; size >= 1; size >>= 1) {
           try {
             for (;;) writeFileSync(ballast, Buffer.alloc(size), { flag: 'a' });
@@ -107,11 +111,10 @@ describe('a disk', () => {
       expect(outcome).toBeInstanceOf(Error);
       expect(outcome).toMatchObject({
         ...{ name: 'RunError', kind: 'disk-full' },
-        message: expect.stringMatching(/the last good checkpoint is .*step-00000002/) as string,
+        message: expect.stringMatching(/the last good checkpoint is .*step-0000000[24]/) as string,
       });
       rmSync(ballast);
-      const [name = ''] = readdirSync(disk);
-      const resumed = await resumeRun(join(disk, name), {
+      const resumed = await resumeRun(onlyRun(disk), {
         ...{ command: '', signal: never, reporter: new RememberingReporter() },
       });
       expect(resumed.status).toBe('finished');
@@ -136,7 +139,7 @@ describe('a disk', () => {
       rmSync(folder, { recursive: true });
     });
     expect(outcome).toMatchObject({ name: 'RunError', kind: 'missing' });
-    expect(readdirSync(given.runs)).toEqual([]);
+    expect(readdirSync(given.runs).filter((name) => name.startsWith('tiny'))).toEqual([]);
   });
 });
 
