@@ -34,7 +34,8 @@ type Times = Map<string, { calls: number; ms: number }>;
 /** Runs and times steps. @throws {TypeError} for work that has no backward pass. */
 export async function profileSteps(work: RunningWork, steps: number): Promise<StepProfile> {
   if (work.parts === undefined) throw new TypeError('profile: expected a training step, got other work');
-  const { method, optimizer } = work.parts;
+  const { method, optimizer, takeNetworksInTurn } = work.parts;
+  takeNetworksInTurn();
   const forward: Times = new Map();
   const updates: Times = new Map();
   let current: Times | undefined;

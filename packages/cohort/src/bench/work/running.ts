@@ -16,5 +16,7 @@ export interface RunningWork {
   readonly parts?: {
     readonly method: Method;
     readonly optimizer: optim.Optimizer;
+    /** From now on one network is differentiated after the other, so that times add up. */
+    readonly takeNetworksInTurn: () => void;
   };
 }

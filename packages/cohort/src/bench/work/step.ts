@@ -32,8 +32,10 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
     Object.values(cohort.method.optimizers ?? {}),
   );
   const { method: learned, topology, networks } = cohort;
-  const atOnce = networksAtOnce(networks, threads());
-  const tools: StepTools = { method: learned, topology, optimizer, precision, networksAtOnce: atOnce };
+  let tools: StepTools = {
+    ...{ method: learned, topology, optimizer, precision },
+    networksAtOnce: networksAtOnce(networks, threads()),
+  };
   const generator = new Generator(0);
   const images = ops.randn([batch, 3, 32, 32], { generator });
   const input: StepInput = {
@@ -53,7 +55,12 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
     save: (path) => {
       saveTensors(path, [...namedTensors(cohort), ['images', images], ['labels', input.labels]]);
     },
-    parts: { method: cohort.method, optimizer },
+    parts: {
+      ...{ method: learned, optimizer },
+      takeNetworksInTurn: () => {
+        tools = { ...tools, networksAtOnce: 1 };
+      },
+    },
   };
 }
 
