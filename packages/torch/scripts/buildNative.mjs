@@ -22,6 +22,14 @@ function versionNumber(version) {
   return major * 10_000 + minor * 100 + patch;
 }
 
+/** Debian's LibTorch takes oneDNN from the system: with its headers, convolutions can be given more to do in one pass. */
+function onednnFlags({ source, root }) {
+  const isThere = source === 'system' && root === '/usr' && existsSync('/usr/include/dnnl.hpp');
+  return isThere
+    ? { ONEDNN_CFLAGS: '-DCOHORT_ONEDNN', ONEDNN_LDFLAGS: '-ldnnl' }
+    : { ONEDNN_CFLAGS: '', ONEDNN_LDFLAGS: '' };
+}
+
 function flagsFor(torch) {
   const nodeHeaders = dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json'));
   const isMac = process.platform === 'darwin';
@@ -57,9 +65,11 @@ function build() {
   const torch = findLibTorch();
   const flags = flagsFor(torch);
   writeIfChanged(join(buildFolder, 'flags'), JSON.stringify({ torch, flags }, null, 2));
+  const onednn = onednnFlags(torch);
+  writeIfChanged(join(buildFolder, 'onednn'), JSON.stringify(onednn));
   // The Makefile's own relative ../build: make takes no absolute targets with spaces.
   const make = (...extra) => ['-s', '-C', join(packageFolder, 'native'), ...extra];
-  const environment = { ...process.env, ...flags };
+  const environment = { ...process.env, ...flags, ...onednn };
   const upToDate = spawnSync('make', make('-q'), { env: environment }).status === 0;
   if (!upToDate) {
     console.log(

@@ -1,6 +1,6 @@
 /** Opens a run for use: its recipe, and its networks with the weights of its last checkpoint, ready to evaluate. */
 import { openRun } from '@cohort/runs';
-import { Generator, type nn } from '@cohort/torch';
+import { Generator, nn } from '@cohort/torch';
 import { methodFacts } from '../methods/index.ts';
 import type { Network } from '../models/index.ts';
 import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
@@ -18,7 +18,7 @@ import {
 } from '../train/cohort.ts';
 import { ensembleOf, type Ensemble } from './accuracy.ts';
 
-/** A run's networks, in evaluation mode. */
+/** A run's networks, in evaluation mode, with batch normalisation folded into their convolutions. */
 export interface LoadedRun {
   readonly recipe: ResolvedRecipe;
   readonly checkpoint: ImageInfo;
@@ -52,7 +52,7 @@ export function loadRun(
   const own = method === undefined ? [] : methodFiles(method);
   loadModules(folder, checkpoint, [...networkFiles(recipe, networks), ...own]);
   const modules: nn.AnyModule[] = [...built, ...networks, ...own.map(([, module]) => module)];
-  for (const module of modules) module.eval();
+  for (const module of modules) nn.foldBatchNorm(module.eval());
   const ensemble = method === undefined ? undefined : ensembleOf({ method, networks: built });
   return {
     recipe,

@@ -2,9 +2,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { scope, Tensor } from '@cohort/torch';
 import { BatchNormaliser, decodeImage } from '../data/index.ts';
+import { mapPool } from '../data/pool.ts';
 import type { Reporter } from '../train/reporter.ts';
 import { classProbabilities } from './accuracy.ts';
-import { loadRun } from './loadRun.ts';
+import { loadRun, type LoadedRun } from './loadRun.ts';
 
 /** A class and how likely it is, 0 to 1. */
 export interface LabelProbability {
@@ -33,10 +34,13 @@ export interface PredictOptions {
 /** More at once are not faster, and thousands would need more memory and open files than there are. */
 const DECODED_TOGETHER = 8;
 
+/** Images that go through the networks at once: one at a time leaves cores and vectors idle. */
+const BATCH_SIZE = 64;
+
 /**
  * Decodes each image to the size that the run was trained at, normalises it in the same way and ranks the classes.
  *
- * @throws {DataError} for an image that is missing or cannot be decoded, before any other is looked at.
+ * @throws {DataError} for the first image that is missing or cannot be decoded, before any network has run.
  */
 export async function predictRun(
   runPath: string,
@@ -44,41 +48,81 @@ export async function predictRun(
   options: PredictOptions,
 ): Promise<readonly Prediction[]> {
   const run = loadRun(runPath, options.reporter, options.checkpoint);
-  const { checkpoint, networks, names } = run;
-  const normaliser = new BatchNormaliser(checkpoint.normalisation);
-  const { channels, height, width, classes, fit = 'fill' } = checkpoint;
+  const { channels, height, width, fit = 'fill', normalisation } = run.checkpoint;
+  const normaliser = new BatchNormaliser(normalisation);
   try {
     // All are decoded first: one broken file is found before any work is shown.
-    const decoded: Uint8Array[] = [];
-    for (let start = 0; start < imagePaths.length; start += DECODED_TOGETHER) {
-      options.signal.throwIfAborted();
-      const paths = imagePaths.slice(start, start + DECODED_TOGETHER);
-      decoded.push(
-        ...(await Promise.all(paths.map((path) => decodeImage(path, { channels, height, width, fit })))),
-      );
-    }
+    const shape = { channels, height, width, fit };
+    const decoded = await decodeInOrder(imagePaths, shape, options.signal);
     const predictions: Prediction[] = [];
-    for (const [index, path] of imagePaths.entries()) {
+    for (let start = 0; start < imagePaths.length; start += BATCH_SIZE) {
       await setImmediate();
       options.signal.throwIfAborted();
-      const pixels = decoded[index] ?? new Uint8Array();
-      const ranked = scope(() => {
-        const raw = Tensor.fromTypedArray(pixels, [1, channels, height, width]);
-        return classProbabilities(networks, normaliser.apply(raw), run.ensemble).map((row) =>
-          rank(row.toNumbers(), classes, options.top),
-        );
-      });
-      predictions.push({
-        path,
-        top: ranked.at(-1) ?? [],
-        perNetwork: names.map((name, network) => ({ name, top: ranked[network] ?? [] })),
-      });
+      const paths = imagePaths.slice(start, start + BATCH_SIZE);
+      const pixels = decoded.slice(start, start + BATCH_SIZE);
+      predictions.push(...predictBatch(run, normaliser, paths, pixels, options.top));
     }
     return predictions;
   } finally {
     run.dispose();
     normaliser.dispose();
   }
+}
+
+/** The pixels `[C, H, W]` of every image; of several broken ones the first in the order given is told. */
+async function decodeInOrder(
+  paths: readonly string[],
+  shape: Parameters<typeof decodeImage>[1],
+  signal: AbortSignal,
+): Promise<Uint8Array[]> {
+  const broken = new Map<number, unknown>();
+  const decoded = await mapPool(
+    paths,
+    DECODED_TOGETHER,
+    async (path, index) => {
+      // Those before the first broken one are still looked at: one of them may be broken too.
+      if (broken.size > 0) return new Uint8Array();
+      try {
+        return await decodeImage(path, shape);
+      } catch (error) {
+        broken.set(index, error);
+        return new Uint8Array();
+      }
+    },
+    signal,
+  );
+  const first = [...broken.keys()].sort((left, right) => left - right)[0];
+  if (first !== undefined) throw broken.get(first);
+  return decoded;
+}
+
+/** What is seen in up to a batch of images. */
+function predictBatch(
+  { checkpoint, networks, names, ensemble }: LoadedRun,
+  normaliser: BatchNormaliser,
+  paths: readonly string[],
+  decoded: readonly Uint8Array[],
+  top: number,
+): Prediction[] {
+  const { channels, height, width, classes } = checkpoint;
+  const size = channels * height * width;
+  const pixels = new Uint8Array(paths.length * size);
+  for (const [index, image] of decoded.entries()) pixels.set(image, index * size);
+  const probabilities = scope(() => {
+    const raw = Tensor.fromTypedArray(pixels, [paths.length, channels, height, width]);
+    const images = normaliser.apply(raw).contiguous({ memoryFormat: 'channelsLast' });
+    return classProbabilities(networks, images, ensemble).map((each) => each.toNumbers()); // [B, classes]
+  });
+  return paths.map((path, image) => {
+    const ranked = probabilities.map((each) =>
+      rank(each.slice(image * classes.length, (image + 1) * classes.length), classes, top),
+    );
+    return {
+      path,
+      top: ranked.at(-1) ?? [],
+      perNetwork: names.map((name, network) => ({ name, top: ranked[network] ?? [] })),
+    };
+  });
 }
 
 function rank(

@@ -6,7 +6,7 @@ import {
   liveTensorCount,
   noGrad,
   scope,
-  type nn,
+  nn,
   type Tensor,
 } from '@cohort/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -34,6 +34,28 @@ function listing(module: nn.AnyModule): string[] {
 
 function evaluate(network: Network, images: Tensor): Tensor {
   return noGrad(() => network.eval().call(images).logits);
+}
+
+/** Normalisations that take a convolution's output alone: all after-activation ones, and the inner one of pre-activation blocks. */
+const foldable: Readonly<Record<string, number>> = {
+  resnet8: 9, resnet14: 15, resnet20: 21, resnet32: 33, resnet44: 45, resnet56: 57, resnet110: 112,
+  'wrn-16-2': 6, 'wrn-40-2': 18, 'wrn-28-4': 12,
+  'shufflenetv2-0.5x': 56, 'shufflenetv2-1x': 56, 'hcgnet-a1': 26, 'hcgnet-a2': 26, mobilenetv2: 52, 'vgg16-bn': 13,
+  'densenet-40-12': 0, // every convolution's output is passed on by concatenation
+  'imagenet-resnet18': 20, 'imagenet-resnet34': 36, 'imagenet-resnet50': 53,
+  'imagenet-shufflenetv2-0.5x': 56, 'imagenet-shufflenetv2-1x': 56, 'imagenet-mobilenetv2': 52,
+}; // prettier-ignore
+
+/** Statistics and weights of a normalisation as training leaves them: neither zero nor one. */
+function spoil(network: nn.AnyModule): void {
+  const generator = new Generator(1);
+  noGrad(() => {
+    for (const [name, tensor] of network.namedTensors()) {
+      if (name.endsWith('running_mean')) tensor.normal_(0, 0.3, { generator });
+      else if (name.endsWith('running_var')) tensor.uniform_(0.5, 2, { generator });
+      else if (name.endsWith('weight') && tensor.shape.length === 1) tensor.uniform_(0.5, 1.2, { generator });
+    }
+  });
 }
 
 describe.each(modelNames())('%s', (name) => {
@@ -154,6 +176,21 @@ describe.each(modelNames())('%s', (name) => {
     expect(() => evaluate(network, goldenImages(4, [1, channels, side, side - 1]))).toThrow(
       `of at least ${side} by ${side} pixels, since its strides divide them by ${side}, got [1, ${channels}, ${side}, ${side - 1}].`,
     );
+  });
+
+  // The last: it changes the weights.
+  it('gives the same logits with batch normalisation folded into its convolutions', () => {
+    spoil(network.eval());
+    scope(() => {
+      const before = evaluate(network, images);
+      const farthest = (other: Tensor): number =>
+        other.to('float32').sub(before).abs().max().item() / before.abs().max().item();
+      expect(nn.foldBatchNorm(network)).toBe(foldable[name]);
+      expect(farthest(evaluate(network, images))).toBeLessThan(1e-5);
+      const narrow = autocast(() => evaluate(network, images.contiguous({ memoryFormat: 'channelsLast' })));
+      expect(narrow.dtype).toBe('bfloat16');
+      expect(farthest(narrow)).toBeLessThan(0.1);
+    });
   });
 });
 

@@ -111,6 +111,10 @@ export class GatedUnit extends nn.Module {
     this.fc2 = pointwise(forgetWidth, outChannels, generator);
   }
 
+  override foldable(): readonly nn.FoldablePair[] {
+    return [{ convolution: this.conv1_1x1.conv, norm: this.conv2_3x3.norm }];
+  }
+
   override forward(input: Tensor): Tensor {
     const squeezed = this.conv2_3x3.call(this.conv1_1x1.call(input)); // [B, C, H, W]
     return squeezed.mul(this.#forgetGate(squeezed)).add_(this.#update(squeezed));

@@ -64,6 +64,10 @@ export class ImagenetResNet extends Network {
     return residualStage(this.#block, before, width, form === 'short' ? 1 : blocks, stride, generator);
   }
 
+  override foldable(): readonly nn.FoldablePair[] {
+    return [{ convolution: this.conv1, norm: this.bn1 }];
+  }
+
   protected override stem(images: Tensor): Tensor {
     return this.bn1.call(this.conv1.call(images)).maxPool2d(3, 2, 1);
   }

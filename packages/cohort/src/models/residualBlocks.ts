@@ -34,6 +34,13 @@ export class BasicBlock extends nn.Module {
     this.downsample = projection(inChannels, width, stride, generator);
   }
 
+  override foldable(): readonly nn.FoldablePair[] {
+    return [
+      { convolution: this.conv1, norm: this.bn1 },
+      { convolution: this.conv2, norm: this.bn2 },
+    ];
+  }
+
   override forward(input: Tensor): Tensor {
     const inner = this.bn1.forwardReluConvolution(this.conv1.call(input), this.conv2);
     return this.bn2.forwardAddRelu(inner, this.downsample?.call(input) ?? input);
@@ -61,6 +68,14 @@ export class Bottleneck extends nn.Module {
     this.conv3 = convolution(width, outChannels, 1, generator);
     this.bn3 = new nn.BatchNorm2d(outChannels);
     this.downsample = projection(inChannels, outChannels, stride, generator);
+  }
+
+  override foldable(): readonly nn.FoldablePair[] {
+    return [
+      { convolution: this.conv1, norm: this.bn1 },
+      { convolution: this.conv2, norm: this.bn2 },
+      { convolution: this.conv3, norm: this.bn3 },
+    ];
   }
 
   override forward(input: Tensor): Tensor {

@@ -51,6 +51,10 @@ export class ResNet extends Network {
     return residualStage(this.#block, before, width, blocks, stride, generator);
   }
 
+  override foldable(): readonly nn.FoldablePair[] {
+    return [{ convolution: this.conv1, norm: this.bn1 }];
+  }
+
   protected override stem(images: Tensor): Tensor {
     return this.bn1.call(this.conv1.call(images));
   }

@@ -42,6 +42,14 @@ class BasicUnit extends nn.Module {
     this.bn3 = new NormRelu(half);
   }
 
+  override foldable(): readonly nn.FoldablePair[] {
+    return [
+      { convolution: this.conv1, norm: this.bn1 },
+      { convolution: this.conv2, norm: this.bn2 },
+      { convolution: this.conv3, norm: this.bn3 },
+    ];
+  }
+
   override forward(input: Tensor): Tensor {
     const half = (input.shape[1] ?? 0) / 2;
     const expanded = this.bn1.call(this.conv1.call(input.narrow(1, half, half)));
@@ -76,6 +84,16 @@ class DownUnit extends nn.Module {
     this.bn4 = new nn.BatchNorm2d(half);
     this.conv5 = convolution(half, half, 1, generator);
     this.bn5 = new NormRelu(half);
+  }
+
+  override foldable(): readonly nn.FoldablePair[] {
+    return [
+      { convolution: this.conv1, norm: this.bn1 },
+      { convolution: this.conv2, norm: this.bn2 },
+      { convolution: this.conv3, norm: this.bn3 },
+      { convolution: this.conv4, norm: this.bn4 },
+      { convolution: this.conv5, norm: this.bn5 },
+    ];
   }
 
   override forward(input: Tensor): Tensor {
@@ -138,6 +156,13 @@ export class ShuffleNetV2 extends Network {
   override createFinish(generator: Generator): nn.Module {
     const { stages, last } = shuffleWidths[this.#width];
     return new nn.Sequential(convolution(stages[2], last, 1, generator), new NormRelu(last));
+  }
+
+  override foldable(): readonly nn.FoldablePair[] {
+    return [
+      { convolution: this.conv1, norm: this.bn1 },
+      { convolution: this.conv2, norm: this.bn2 },
+    ];
   }
 
   protected override stem(images: Tensor): Tensor {

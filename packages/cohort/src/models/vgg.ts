@@ -53,6 +53,10 @@ export class Vgg16 extends Network {
     return new nn.Sequential(...layers);
   }
 
+  override foldable(): readonly nn.FoldablePair[] {
+    return [{ convolution: this.conv1, norm: this.bn1 }];
+  }
+
   protected override stem(images: Tensor): Tensor {
     return this.bn1.call(this.conv1.call(images));
   }

@@ -33,6 +33,10 @@ class WideBlock extends nn.Module {
     return property;
   }
 
+  override foldable(): readonly nn.FoldablePair[] {
+    return [{ convolution: this.conv1, norm: this.bn2 }];
+  }
+
   override forward(input: Tensor): Tensor {
     const activated = this.bn1.call(input);
     const residual = this.conv2.call(this.bn2.call(this.conv1.call(activated)));

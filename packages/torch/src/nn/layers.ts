@@ -3,6 +3,7 @@ import { ArgumentError } from '../errors.ts';
 import type { Generator } from '../generator.ts';
 import { keep } from '../scope.ts';
 import { ops, type Tensor } from '../tensor.ts';
+import { FoldedConvolution, type FoldablePair } from './folding.ts';
 import { uniform } from './init.ts';
 import { Module, Parameter, tellObserver } from './module.ts';
 
@@ -44,6 +45,8 @@ export class Conv2d extends Module {
   readonly padding: number;
   readonly dilation: number;
   readonly groups: number;
+  /** Set while a batch normalisation does this convolution with its own: see `foldBatchNorm`. */
+  isTakenOver = false;
 
   /** Weights are uniform in +-1/sqrt(fan in), as PyTorch's default. */
   constructor(
@@ -75,6 +78,8 @@ export class Conv2d extends Module {
   }
 
   override forward(input: Tensor): Tensor {
+    // The normalisation that comes next gets the input itself.
+    if (this.isTakenOver) return input.alias();
     return ops.convolution2d(
       input, this.weight, this.bias, this.stride, this.padding, this.dilation, this.groups,
     ); // prettier-ignore
@@ -92,6 +97,7 @@ class BatchNorm extends Module {
   runningVar: Tensor;
   numBatchesTracked: Tensor;
   readonly #rank: readonly number[];
+  #folded: FoldedConvolution | null = null;
 
   /**
    * @param momentum share of the newest batch in the running statistics
@@ -114,6 +120,7 @@ class BatchNorm extends Module {
   }
 
   override forward(input: Tensor): Tensor {
+    if (this.#folded !== null) return this.#folded.run(input);
     this.#prepare(input);
     return ops.batchNormAlone(
       input, this.weight, this.bias, this.runningMean, this.runningVar,
@@ -123,6 +130,7 @@ class BatchNorm extends Module {
 
   /** As `forward` with ReLU after it, `max(norm(input), 0)`, in one pass over memory less; likewise differentiable twice. */
   forwardRelu(input: Tensor): Tensor {
+    if (this.#folded !== null) return this.#folded.run(input, { rectifies: true });
     this.#prepare(input);
     return ops.batchNormRelu(
       input, this.weight, this.bias, this.runningMean, this.runningVar,
@@ -136,6 +144,7 @@ class BatchNorm extends Module {
    * @param residual of the input's shape; converted to its dtype
    */
   forwardAddRelu(input: Tensor, residual: Tensor): Tensor {
+    if (this.#folded !== null) return this.#folded.run(input, { residual, rectifies: true });
     this.#prepare(input);
     return ops.batchNormAddRelu(
       input, residual, this.weight, this.bias, this.runningMean, this.runningVar,
@@ -162,6 +171,35 @@ class BatchNorm extends Module {
     ); // prettier-ignore
     tellObserver(convolution, output);
     return output;
+  }
+
+  override get isFolded(): boolean {
+    return this.#folded !== null;
+  }
+
+  /** Takes a convolution's work over; false where it cannot: see `foldBatchNorm`, which calls this. */
+  fold(convolution: Conv2d): boolean {
+    if (this.training) {
+      throw new ArgumentError(
+        'foldBatchNorm',
+        `this ${this.constructor.name} is in training, where it normalises by the batch. Call eval() first.`,
+      );
+    }
+    if (this.#folded !== null || convolution.isTakenOver) return false;
+    this.#folded = FoldedConvolution.of(convolution, this);
+    convolution.isTakenOver = this.#folded !== null;
+    return convolution.isTakenOver;
+  }
+
+  /** Gives the convolution its work back. */
+  unfold(): void {
+    this.#folded?.dispose();
+    this.#folded = null;
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.unfold();
   }
 
   /** Refuses what cannot be normalised, and counts the batch. */
@@ -293,6 +331,14 @@ export class Sequential extends Module {
   /** The numbers stand alone, without the name of the array. */
   protected override itemName(_name: string, index: number): string {
     return `${index}`;
+  }
+
+  /** A convolution and the normalisation right after it. */
+  override foldable(): readonly FoldablePair[] {
+    return this.layers.flatMap((convolution, index) => {
+      const norm = this.layers[index + 1];
+      return convolution instanceof Conv2d && norm instanceof BatchNorm2d ? [{ convolution, norm }] : [];
+    });
   }
 
   override forward(input: Tensor): Tensor {

@@ -4,6 +4,7 @@ import type { MemoryFormat } from '../dtype.ts';
 import { TorchError } from '../errors.ts';
 import { keep, scope } from '../scope.ts';
 import { Tensor } from '../tensor.ts';
+import type { FoldablePair } from './folding.ts';
 
 /** A tensor that an optimizer changes. Any other tensor that a module holds is a buffer: saved, but not trained. */
 export class Parameter extends Tensor {
@@ -37,6 +38,18 @@ export class StateDictError extends TorchError {
     this.missing = missing;
     this.unexpected = unexpected;
     this.misshapen = misshapen;
+  }
+}
+
+/** A network whose batch normalisations are folded was asked for what would leave its folded weights behind. */
+export class FoldedModuleError extends TorchError {
+  override readonly name = 'FoldedModuleError';
+
+  constructor(operation: string, module: AnyModule) {
+    super(
+      operation,
+      `batch normalisations of this ${module.constructor.name} are folded into convolutions, which keep weights of their own. Call unfoldBatchNorm(module) first.`,
+    );
   }
 }
 
@@ -77,6 +90,23 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
     const output = scope(() => this.forward(input));
     observer?.(this, output);
     return output;
+  }
+
+  /**
+   * Convolutions of this module's own that nothing but a normalisation takes the output of: what `foldBatchNorm` may fold.
+   * Empty unless a class says so; those of children are theirs to tell.
+   */
+  foldable(): readonly FoldablePair[] {
+    return [];
+  }
+
+  /** Whether any normalisation in this module is folded. */
+  get isFolded(): boolean {
+    return [...this.namedChildren()].some(([, child]) => child.isFolded);
+  }
+
+  #refuseFolded(operation: string): void {
+    if (this.isFolded) throw new FoldedModuleError(operation, this);
   }
 
   /** Child modules with their names, in order of assignment. */
@@ -147,9 +177,10 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
    * Copies `state` into this module's tensors, converting the dtype.
    *
    * @param options.strict refuse missing and unexpected names (default true); wrong shapes are always refused
-   * @throws {StateDictError} before anything was changed.
+   * @throws {StateDictError} before anything was changed; {@link FoldedModuleError} where normalisations are folded.
    */
   loadStateDict(state: ReadonlyMap<string, Tensor>, options: { strict?: boolean } = {}): void {
+    this.#refuseFolded('loadStateDict');
     const { strict = true } = options;
     const mine = this.stateDict();
     const missing = [...mine.keys()].filter((name) => !state.has(name));
@@ -171,8 +202,9 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
     });
   }
 
-  /** Switches this module and everything in it to training. */
+  /** Switches this module and everything in it to training. @throws {FoldedModuleError} where normalisations are folded. */
   train(training = true): this {
+    if (training) this.#refuseFolded('train');
     this.training = training;
     for (const [, child] of this.namedChildren()) child.train(training);
     return this;
@@ -185,12 +217,14 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
 
   /** Moves every 4-D tensor (convolution weights) to a memory format; the fast one for images is `channelsLast`. */
   toMemoryFormat(memoryFormat: MemoryFormat): this {
+    this.#refuseFolded('toMemoryFormat');
     this.#replaceData((tensor) => (tensor.shape.length === 4 ? tensor.contiguous({ memoryFormat }) : tensor));
     return this;
   }
 
   /** Converts every floating-point tensor to `dtype`, e.g. `float64` for a gradient check. */
   toDType(dtype: 'float32' | 'float64' | 'bfloat16'): this {
+    this.#refuseFolded('toDType');
     this.#replaceData((tensor) => (tensor.dtype.includes('float') ? tensor.to(dtype) : tensor));
     return this;
   }
@@ -213,7 +247,7 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
 
   /** Releases every parameter and buffer. */
   dispose(): void {
-    for (const [, tensor] of this.namedTensors()) tensor.dispose();
+    for (const [, member] of this.#members()) member.dispose();
   }
 }
 

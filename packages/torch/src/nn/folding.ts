@@ -1,0 +1,104 @@
+/**
+ * Folds batch normalisation into the convolution before it, for inference: normalising by running statistics is a scale and
+ * a shift of every channel, which the convolution's weights and bias can do. The module's own tensors stay as they are.
+ */
+import { noGrad } from '../autograd.ts';
+import { keep, scope } from '../scope.ts';
+import { ops, type Tensor } from '../tensor.ts';
+import type { BatchNorm2d, Conv2d } from './layers.ts';
+import type { AnyModule } from './module.ts';
+
+/** A convolution and the normalisation that alone takes its output. */
+export interface FoldablePair {
+  readonly convolution: Conv2d;
+  readonly norm: BatchNorm2d;
+}
+
+/**
+ * Folds every pair that the modules name in `foldable()`. The normalisation then runs the convolution, with an addition and
+ * ReLU in the same pass where these follow, and the convolution hands its input on. Weights and statistics must not change
+ * until `unfoldBatchNorm`: loading, training and conversion are refused meanwhile.
+ *
+ * @returns how many were folded now; those that are already, or whose folded weights would not be finite, are left alone
+ * @throws {ArgumentError} when a pair's normalisation is in training.
+ */
+export function foldBatchNorm(module: AnyModule): number {
+  let folded = 0;
+  for (const { convolution, norm } of module.foldable()) folded += norm.fold(convolution) ? 1 : 0;
+  for (const [, child] of module.namedChildren()) folded += foldBatchNorm(child);
+  return folded;
+}
+
+/** Undoes `foldBatchNorm`. */
+export function unfoldBatchNorm(module: AnyModule): void {
+  for (const { convolution, norm } of module.foldable()) {
+    norm.unfold();
+    convolution.isTakenOver = false;
+  }
+  for (const [, child] of module.namedChildren()) unfoldBatchNorm(child);
+}
+
+/** What folding needs to know of a normalisation; one value a channel each. */
+export interface NormParameters {
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+  readonly runningMean: Tensor;
+  readonly runningVar: Tensor;
+  readonly epsilon: number;
+}
+
+/** What may follow a folded convolution in the same pass. */
+export interface FoldedRun {
+  /** Added to the result, whose shape it has. */
+  readonly residual?: Tensor;
+  /** Whether ReLU comes last. */
+  readonly rectifies?: boolean;
+}
+
+/** A convolution with the scale and shift of a normalisation in its weights. */
+export class FoldedConvolution {
+  readonly #convolution: Conv2d;
+  readonly #weight: Tensor; // [O, I / groups, K, K]
+  readonly #bias: Tensor; // [O]
+
+  private constructor(convolution: Conv2d, weight: Tensor, bias: Tensor) {
+    this.#convolution = convolution;
+    this.#weight = weight;
+    this.#bias = bias;
+  }
+
+  /** Null where a weight or statistic is not finite: ReLU in one pass with the convolution would hide NaN as zero. */
+  static of(convolution: Conv2d, norm: NormParameters): FoldedConvolution | null {
+    const { weight, bias } = convolution;
+    const { dtype } = weight;
+    const folded = noGrad(() =>
+      scope(() => {
+        // In float64, so that only the last step rounds.
+        const wide = (tensor: Tensor): Tensor => tensor.detach().to('float64');
+        const slope = wide(norm.weight).div(wide(norm.runningVar).add(norm.epsilon).sqrt()); // [O]
+        const mean = bias === null ? wide(norm.runningMean) : wide(norm.runningMean).sub(wide(bias));
+        const scaled = wide(weight)
+          .mul(slope.view([-1, 1, 1, 1]))
+          .to(dtype);
+        const shift = wide(norm.bias).sub(mean.mul(slope)).to(dtype);
+        if (!ops.stack([scaled.isfinite().all(), shift.isfinite().all()], 0).all().item()) return null;
+        const memoryFormat = weight.hasMemoryFormat('channelsLast') ? 'channelsLast' : 'contiguous';
+        return [scaled.contiguous({ memoryFormat }), shift] as const;
+      }),
+    );
+    return folded === null ? null : new FoldedConvolution(convolution, keep(folded[0]), keep(folded[1]));
+  }
+
+  /** `[B, I, H, W] -> [B, O, H', W']`. */
+  run(input: Tensor, { residual, rectifies = false }: FoldedRun = {}): Tensor {
+    const { stride, padding, dilation, groups } = this.#convolution;
+    return ops.foldedConvolution(
+      input, this.#weight, this.#bias, residual ?? null, rectifies, stride, padding, dilation, groups,
+    ); // prettier-ignore
+  }
+
+  dispose(): void {
+    this.#weight.dispose();
+    this.#bias.dispose();
+  }
+}
