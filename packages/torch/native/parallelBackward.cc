@@ -67,8 +67,10 @@ class Workers {
     const size_t index = ++threads_;
     const size_t before = turn_ - 1;
     std::thread([this, index, before] {
-      // LibTorch sets its own number of threads when a thread first asks for it.
-      at::init_num_threads();
+      // LibTorch sets its own number of threads when a thread first asks for it, in its code and in what its headers bring
+      // into ours: both now, or the first graph of this thread would be summed in shares of another size.
+      at::internal::lazy_init_num_threads();
+      at::get_num_threads();
       size_t seen = before;
       for (;;) {
         std::function<void(size_t)> task;

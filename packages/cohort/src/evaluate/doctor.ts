@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { EngineInfo } from '@cohort/torch';
 import { listDatasets } from '../data/listDatasets.ts';
+import { mostAtOnce } from '../train/mostAtOnce.ts';
 
 /** One thing that the doctor looked at. */
 export interface DiagnosisCheck {
@@ -60,11 +61,14 @@ function checkEngine(info: EngineInfo): DiagnosisCheck[] {
     {
       name: 'vector kernels',
       status: isScalar ? 'warn' : 'ok',
-      value: info.cpuCapability,
+      value: `${info.cpuCapability}${overriddenBy('ATEN_CPU_CAPABILITY')}`,
       ...(isScalar ? { advice: 'Unset ATEN_CPU_CAPABILITY to use vector instructions.' } : {}),
     },
     checkKernels(info),
     checkThreads(info.threads),
+    checkNetworksAtOnce(info.threads),
+    checkRepeatability(info.threads),
+    checkBfloat16(info),
     checkBlas(libraries, info.config),
     info.onednn
       ? { name: 'oneDNN', status: 'ok', value: /MKL-DNN (v[\d.]+)/.exec(info.config)?.[1] ?? 'yes' }
@@ -75,7 +79,7 @@ function checkEngine(info: EngineInfo): DiagnosisCheck[] {
           advice: 'Use a LibTorch built with oneDNN: convolutions are several times slower without.',
         },
     info.cachingAllocator
-      ? { name: 'allocator', status: 'ok', value: 'caching, huge pages' }
+      ? { name: 'allocator', status: 'ok', value: `caching, huge pages${overriddenBy('COHORT_ALLOCATOR')}` }
       : {
           name: 'allocator',
           status: 'warn',
@@ -90,6 +94,42 @@ function checkEngine(info: EngineInfo): DiagnosisCheck[] {
   ];
 }
 
+/** How a value can be set to another, or by what it was. */
+function overriddenBy(variable: string): string {
+  const value = process.env[variable];
+  return value === undefined || value === '' ? ` (override: ${variable})` : ` (${variable}=${value})`;
+}
+
+/** Networks of a pair that are differentiated at the same time. */
+function checkNetworksAtOnce(threads: number): DiagnosisCheck {
+  const count = mostAtOnce(2, threads);
+  const how = count === 1 ? 'one after the other' : `${count} at the same time`;
+  return {
+    name: 'two networks',
+    status: 'ok',
+    value: `differentiated ${how} (override: train.networksAtOnce)`,
+  };
+}
+
+/** What a run promises, for those who compare runs. */
+function checkRepeatability(threads: number): DiagnosisCheck {
+  return {
+    name: 'repeatability',
+    status: 'ok',
+    value: `runs of one seed are the same to the last bit with ${threads} ${threads === 1 ? 'thread' : 'threads'} here`,
+  };
+}
+
+/** Without instructions of its own, bfloat16 is converted back and forth. */
+function checkBfloat16({ kernels }: EngineInfo): DiagnosisCheck {
+  const found = processorFlags().filter((flag) => ['avx512_bf16', 'amx_bf16'].includes(flag));
+  const value =
+    found.length === 0
+      ? 'no instructions for it; train.precision: bfloat16 is no faster here'
+      : `${found.join(', ')}; weight gradients by ${kernels === 'avx512bf16' ? 'own kernels' : 'oneDNN'} (train.precision: bfloat16)`;
+  return { name: 'bfloat16', status: 'ok', value };
+}
+
 /** Our own kernels: fused batch normalisation, addition and ReLU. */
 function checkKernels({ kernels, kernelThreads, threads }: EngineInfo): DiagnosisCheck {
   const name = 'fused kernels';
@@ -102,7 +142,7 @@ function checkKernels({ kernels, kernelThreads, threads }: EngineInfo): Diagnosi
     };
   }
   return kernelThreads || threads === 1
-    ? { name, status: 'ok', value: kernels }
+    ? { name, status: 'ok', value: `${kernels}${overriddenBy('COHORT_KERNELS')}` }
     : {
         name,
         status: 'warn',
@@ -114,7 +154,12 @@ function checkKernels({ kernels, kernelThreads, threads }: EngineInfo): Diagnosi
 
 function checkThreads(threads: number): DiagnosisCheck {
   const cores = availableParallelism();
-  if (threads === cores) return { name: 'threads', status: 'ok', value: `${threads} of ${cores} cores` };
+  if (threads === cores)
+    return {
+      name: 'threads',
+      status: 'ok',
+      value: `${threads} of ${cores} cores${overriddenBy('OMP_NUM_THREADS')}`,
+    };
   const advice =
     threads < cores
       ? 'Unset OMP_NUM_THREADS, or set engine.threads in the recipe, to use every core.'

@@ -1,5 +1,6 @@
 /** How many networks of a cohort are differentiated at the same time, each on cores of its own. */
 import type { Network } from '../models/index.ts';
+import { mostAtOnce } from './mostAtOnce.ts';
 
 /**
  * The most that divides both the networks and the threads, so that no core waits: networks of one architecture cost the
@@ -10,11 +11,7 @@ import type { Network } from '../models/index.ts';
 export function networksAtOnce(networks: readonly Network[], threads: number): number {
   const [first, ...others] = networks.map(sizeOf);
   if (first === undefined || others.some((size) => size !== first)) return 1;
-  let most = 1;
-  for (let count = 2; count <= Math.min(networks.length, threads); count += 1) {
-    if (networks.length % count === 0 && threads % count === 0) most = count;
-  }
-  return most;
+  return mostAtOnce(networks.length, threads);
 }
 
 /** What tells architectures apart: their class and the shapes of their weights. */
