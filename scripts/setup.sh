@@ -60,7 +60,7 @@ is_installed() {
 find_missing_packages() {
   local engine=() package libtorch
   missing=()
-  for package in libtorch-dev libopenblas0-openmp; do
+  for package in libtorch-dev libopenblas0-openmp libdnnl-dev; do
     is_installed "$package" || engine+=("$package")
   done
   if [ "${#engine[@]}" -gt 0 ]; then

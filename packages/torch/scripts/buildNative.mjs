@@ -24,10 +24,16 @@ function versionNumber(version) {
 
 /** Debian's LibTorch takes oneDNN from the system: with its headers, convolutions can be given more to do in one pass. */
 function onednnFlags({ source, root }) {
-  const isThere = source === 'system' && root === '/usr' && existsSync('/usr/include/dnnl.hpp');
+  const isThere = source === 'system' && root === '/usr' && hasOneDnn2();
   return isThere
     ? { ONEDNN_CFLAGS: '-DCOHORT_ONEDNN', ONEDNN_LDFLAGS: '-ldnnl' }
     : { ONEDNN_CFLAGS: '', ONEDNN_LDFLAGS: '' };
+}
+
+/** Version 3 describes convolutions by other classes. */
+function hasOneDnn2() {
+  const header = '/usr/include/oneapi/dnnl/dnnl_version.h';
+  return existsSync(header) && /DNNL_VERSION_MAJOR\s+2\b/.test(readFileSync(header, 'utf8'));
 }
 
 function flagsFor(torch) {

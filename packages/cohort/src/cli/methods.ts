@@ -1,9 +1,8 @@
 /** `cohort methods`: what a cohort can learn by, and the settings of each, from the catalogue and the schemas alone. */
 import type { Command } from 'commander';
 import { methodCatalogue, methodFacts } from '../methods/catalogue.ts';
-import { methodSchemas } from '../methods/settings.ts';
 import { nearestName } from '../nearestName.ts';
-import { describeSettings, RecipeError, type SettingDescription } from '../recipes/index.ts';
+import type { SettingDescription } from '../recipes/index.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, withCommonOptions } from './command.ts';
 import type { CliEnvironment } from './environment.ts';
@@ -31,7 +30,7 @@ export function addMethodsCommand(
     .argument('<name>', 'name of a method (cohort methods)')
     .action(async (name: string, options: CommonOptions) => {
       const exitCode = await runCommand(environment, options, async () => {
-        const { facts, settings } = await Promise.resolve(findMethod(name));
+        const { facts, settings } = await findMethod(name);
         const defaults = settings.map(({ path, value, accepts }) => ({ path, default: value, accepts }));
         return {
           text: describeMethod(name, facts, settings),
@@ -44,7 +43,10 @@ export function addMethodsCommand(
 
 type Facts = NonNullable<ReturnType<typeof methodFacts>>;
 
-function findMethod(name: string): { facts: Facts; settings: SettingDescription[] } {
+/** Schemas are loaded for this command alone: `cohort --help` is not to wait for them. */
+async function findMethod(name: string): Promise<{ facts: Facts; settings: SettingDescription[] }> {
+  const { methodSchemas } = await import('../methods/settings.ts');
+  const { describeSettings, RecipeError } = await import('../recipes/index.ts');
   const facts = methodFacts(name);
   const schema = Object.entries(methodSchemas).find(([known]) => known === name)?.[1];
   if (facts !== undefined && schema !== undefined) {
