@@ -28,5 +28,8 @@ export const commandActions: CommandActions = {
   diagnose: async () => (await import('../evaluate/doctor.ts')).diagnose(),
   listBenchCases: async (names) => (await import('../bench/cases.ts')).selectCases(names),
   benchmark: async (...given) => (await import('../bench/runBench.ts')).benchmark(...given),
+  compare: async (...given) => (await import('../compare/compare.ts')).compare(...given),
+  reportComparison: async (folder, { reporter }) =>
+    (await import('../compare/runComparison.ts')).reportComparison(folder, reporter),
   runDemo: async (...given) => (await import('./demo.ts')).runDemo(...given),
 };

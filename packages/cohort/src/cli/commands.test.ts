@@ -6,7 +6,13 @@ import { lastLine, useCommandLine } from './testing.ts';
 const { run } = useCommandLine();
 
 describe('other commands', () => {
-  const accuracy = { accuracy: 0.861, negativeLogLikelihood: 0.41236, images: 10_000 };
+  const accuracy = {
+    accuracy: 0.861,
+    topFiveAccuracy: 0.99,
+    negativeLogLikelihood: 0.41236,
+    expectedCalibrationError: 0.0314,
+    images: 10_000,
+  };
 
   it('evaluate shows a table', async () => {
     const { code, out } = await run(['evaluate', 'runs/a'], () => ({

@@ -1,6 +1,7 @@
 /** What the command line asks of the rest of Cohort: the shapes of its calls and answers. */
 import type { BenchCase } from '../bench/cases.ts';
 import type { BenchOptions, BenchOutcome, BenchTask } from '../bench/runBench.ts';
+import type { Comparison, ComparisonRequest } from '../compare/compare.ts';
 import type { DatasetCheck } from '../data/checkDataset.ts';
 import type { FetchResult } from '../data/fetch/fetchDataset.ts';
 import type { DatasetListing } from '../data/listDatasets.ts';
@@ -44,5 +45,7 @@ export interface CommandActions {
   readonly diagnose: () => Promise<Diagnosis>;
   readonly listBenchCases: (names: readonly string[]) => Promise<readonly BenchCase[]>;
   readonly benchmark: (task: BenchTask, options: BenchOptions) => Promise<BenchOutcome<object>>;
+  readonly compare: (request: ComparisonRequest, options: CallOptions) => Promise<Comparison>;
+  readonly reportComparison: (folder: string, options: CallOptions) => Promise<Comparison>;
   readonly runDemo: (options: DemoOptions) => Promise<DemoResult>;
 }

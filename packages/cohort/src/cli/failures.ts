@@ -38,6 +38,7 @@ export interface Failure {
 const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
   'BenchError',
   'CheckpointError',
+  'CompareError',
   'DataError',
   'DivergenceError',
   'EngineLoadError',

@@ -16,6 +16,10 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
   ["cohort train my.yaml 'method={ name: independent }'", 'a whole section replaced'],
   ["cohort train my.yaml 'method={ name: one }'", 'another method (cohort methods), with its own topology'],
   ['cohort train --resume runs/demo-20261124-093000', 'go on with a run that was stopped or killed'],
+  [
+    'cohort compare demo --methods independent,dml,mcl --seeds 5 --parallel 2',
+    'methods with the same seeds: tables, intervals, plots; the same command goes on where it stopped',
+  ],
   ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
   ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
   ["cohort runs list --method mcl --best 'accuracy>85%'", 'runs by what they came to'],

@@ -2,9 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { widthOf } from '../train/consoleReporter.ts';
+import { addAblateCommand } from './ablate.ts';
 import { addBenchCommand } from './bench.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, shellCommand, showFailure, withCommonOptions } from './command.ts';
+import { addCompareCommand } from './compare.ts';
 import { addDataCommands } from './data.ts';
 import { addDoctorCommand } from './doctor.ts';
 import type { CliEnvironment } from './environment.ts';
@@ -83,6 +85,8 @@ function buildProgram(
   addTrainCommand(program, environment, argv, setExitCode);
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
+  addCompareCommand(program, environment, argv, setExitCode);
+  addAblateCommand(program, environment, argv, setExitCode);
   addModelsCommand(program, environment, setExitCode);
   addMethodsCommand(program, environment, setExitCode);
   addRunsCommands(program, environment, setExitCode);

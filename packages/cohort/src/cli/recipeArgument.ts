@@ -44,7 +44,7 @@ export async function recipeOf(
 }
 
 /** A recipe's name counts before a folder of the same name; `./name` is the folder. */
-function isImageSource(argument: string, recipesFolder: string): boolean {
+export function isImageSource(argument: string, recipesFolder: string): boolean {
   const isRecipeName =
     !/[/\\]/.test(argument) &&
     RECIPE_ENDINGS.some((ending) => existsSync(join(recipesFolder, `${argument}${ending}`)));

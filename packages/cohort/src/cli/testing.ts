@@ -95,6 +95,8 @@ async function runWith(
       fetchDataset: unexpected,
       listBenchCases: unexpected,
       benchmark: unexpected,
+      compare: unexpected,
+      reportComparison: unexpected,
       runDemo: unexpected,
       ...actions(interrupt),
     },

@@ -1,17 +1,13 @@
-/** How good networks are on a split: accuracy and negative log-likelihood of each and of their ensemble. */
+/** How good networks are on a split: accuracy, negative log-likelihood and calibration of each and of their ensemble. */
 import { keep, noGrad, ops, scope, tensor, type nn, type Tensor } from '@cohort/torch';
 import type { BatchLoader } from '../data/index.ts';
 import type { Method } from '../methods/index.ts';
 import type { Network, NetworkOutput } from '../models/index.ts';
+import type { Correctness } from './correctness.ts';
 import type { HeldOutEmbeddings } from './representation.ts';
+import { Tally, type Score } from './tally.ts';
 
-/** Measures over a split. */
-export interface Score {
-  /** Share of images whose most probable class is right, 0 to 1. */
-  readonly accuracy: number;
-  /** Mean of -ln(probability of the right class). */
-  readonly negativeLogLikelihood: number;
-}
+export type { Score } from './tally.ts';
 
 /** Scores of a cohort. */
 export interface CohortScore {
@@ -20,10 +16,9 @@ export interface CohortScore {
   /** The mean of the networks' probabilities. */
   readonly ensemble: Score;
   readonly images: number;
+  /** Which images were right; absent where a score comes from a record without it. */
+  readonly correctness?: Correctness | undefined;
 }
-
-/** Probabilities below this count as this, so that one certain mistake does not make the mean infinite. */
-const smallestProbability = 1e-12;
 
 /** Probabilities of every network and, last, of their ensemble: `[B, classes]` each. */
 export function classProbabilities(
@@ -99,7 +94,7 @@ export async function evaluateCohort(
 ): Promise<CohortScore> {
   const modules: nn.AnyModule[] = [...networks, ...(options.ensemble?.modules ?? [])];
   const modes = modules.map((module) => module.training);
-  const tally = new Tally(networks.length + 1);
+  const tally = new Tally(networks.length + 1, loader.imageCount);
   const heldOut = new HeldOutCollector(options.heldOut?.images ?? 0, loader.imageCount);
   try {
     for (const module of modules) module.eval();
@@ -130,38 +125,14 @@ export async function evaluateCohort(
     heldOut.dispose();
     for (const [index, module] of modules.entries()) module.train(modes[index]);
   }
-  const scores = tally.scores(loader.imageCount);
+  const [ensemble, ...networkScores] = tally.scores(loader.imageCount).toReversed();
+  if (ensemble === undefined) throw new RangeError('evaluateCohort: the ensemble must have been measured');
   return {
-    networks: scores.slice(0, -1),
-    ensemble: scores.at(-1) ?? { accuracy: 0, negativeLogLikelihood: 0 },
+    networks: networkScores.toReversed(),
+    ensemble,
     images: loader.imageCount,
+    correctness: tally.correctness(),
   };
-}
-
-/** Counts what is right and adds up how surprising the truth was, for every network and the ensemble. */
-class Tally {
-  readonly #correct: number[];
-  readonly #surprise: number[];
-
-  constructor(count: number) {
-    this.#correct = Array<number>(count).fill(0);
-    this.#surprise = Array<number>(count).fill(0);
-  }
-
-  add(probabilities: readonly Tensor[], labels: Tensor): void {
-    for (const [index, each] of probabilities.entries()) {
-      const right = each.gather(1, labels.unsqueeze(1)).clampMin(smallestProbability);
-      this.#correct[index] = (this.#correct[index] ?? 0) + each.argmax(1).eq(labels).sum().item();
-      this.#surprise[index] = (this.#surprise[index] ?? 0) - right.log().sum().item();
-    }
-  }
-
-  scores(images: number): Score[] {
-    return this.#correct.map((count, index) => ({
-      accuracy: count / images,
-      negativeLogLikelihood: (this.#surprise[index] ?? 0) / images,
-    }));
-  }
 }
 
 /**

@@ -55,6 +55,19 @@ describe('l-mcl', () => {
     ]);
   });
 
+  it('weights every pair of stages alike with uniform matching, and then has nothing to train by meta steps', () => {
+    const method = cohort(['resnet8', 'resnet8'], { matching: 'uniform' });
+    expect(termsAt(method).matchWeight?.value).toBe(0.5);
+    expect(termsAt(cohort(['resnet8', 'resnet8'])).matchWeight?.value).not.toBe(0.5);
+    expect(method.optimizers).toEqual({});
+    const otherBatch = (): never => {
+      throw new Error('no other batch is needed');
+    };
+    expect(method.afterStep?.({ images, labels, epoch: 0 }, { step: 0, learningRate: 0.1, otherBatch })).toBe(
+      undefined,
+    );
+  });
+
   it.each([
     ['different architectures', ['resnet8', 'resnet14']],
     ['bottlenecks beside basic blocks', ['resnet8', 'resnet110']],

@@ -19,7 +19,7 @@ import { CohortBranches, type StageOutputs } from '../models/refinement.ts';
 import { Aggregators } from './aggregator.ts';
 import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from './embeddingHead.ts';
-import { MatchingNetwork } from './matching.ts';
+import { MatchingNetwork, uniformMatching } from './matching.ts';
 import { MatchingStatistics, matchingStateSchema } from './matchingStatistics.ts';
 import { MetaOptimisation, type MetaObjectives, type MetaStepValues } from './metaStep.ts';
 import {
@@ -72,7 +72,9 @@ export class LayerwiseMutualContrastiveLearning implements Method {
       matching: new MatchingNetwork(widths.flat(), generator),
       aggregators: new Aggregators(widths, generator),
     };
-    this.#meta = settings.meta === null ? null : new MetaOptimisation(this.modules.matching, settings.meta);
+    const { meta, matching } = settings;
+    this.#meta =
+      meta === null || matching === 'uniform' ? null : new MetaOptimisation(this.modules.matching, meta);
     this.optimizers = this.#meta === null ? {} : { matching: this.#meta.optimizer };
   }
 
@@ -89,7 +91,7 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     const { weights, distillationTemperature } = this.#settings;
     const outputs = this.#stageOutputs(step);
     const { aggregated, contrast, matchWeight } = autocast(() => {
-      const matchWeights = noGrad(() => this.modules.matching.call(featuresOf(outputs))); // [B, E, E]
+      const matchWeights = noGrad(() => this.#matchWeights(outputs)); // [B, E, E]
       this.#statistics.add(matchWeights);
       return {
         aggregated: this.modules.aggregators.call(outputs),
@@ -146,6 +148,13 @@ export class LayerwiseMutualContrastiveLearning implements Method {
   diagnose(means: Readonly<Record<string, number>>, batchSize: number): string | undefined {
     const { vcl = 0, matchWeight = 0 } = means;
     return describeCollapse(vcl / (matchWeight * termsCounted(this.#stagesPerNetwork)), batchSize - 1);
+  }
+
+  #matchWeights(outputs: readonly StageOutputs[]): Tensor {
+    const features = featuresOf(outputs);
+    return this.#settings.matching === 'uniform'
+      ? uniformMatching(features)
+      : this.modules.matching.call(features);
   }
 
   /** Embeddings and logits of every stage of every network. */

@@ -33,3 +33,18 @@ export class MatchingNetwork extends nn.Module<readonly Tensor[]> {
     return directions.bmm(directions.transpose(1, 2)).sigmoid();
   }
 }
+
+/** What a matching network gives where directions have nothing to do with each other: sigmoid(0). */
+const uniformWeight = 0.5;
+
+/**
+ * The same weight for every pair of stages, to compare with: on the scale of the matching network's own, so that only the
+ * matching differs.
+ *
+ * @param features one `[B, width]` a stage
+ * @returns `[B, E, E]`
+ */
+export function uniformMatching(features: readonly Tensor[]): Tensor {
+  const count = features.length;
+  return ops.full([features[0]?.shape[0] ?? 0, count, count], uniformWeight);
+}

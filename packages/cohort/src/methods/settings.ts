@@ -87,6 +87,8 @@ export const lmclSettings = z.strictObject({
    * networks whose strides divide the image by 32 or more, as published for ImageNet, else `full`.
    */
   refinement: z.enum(['auto', 'full', 'short']).default('auto'),
+  /** What weights pairs of stages: the matching network, or the same weight for all, for ablations; it then has no meta step. */
+  matching: z.enum(['learned', 'uniform']).default('learned'),
   /** How the matching network is trained; null leaves its first weights as they are. Defaults are the published settings. */
   meta: z
     .strictObject({

@@ -18,9 +18,25 @@ const position = z.int().min(0);
 const finite = z.number();
 
 /** Accuracy and surprise, as they are measured. */
-const scoreSchema = z.object({ accuracy: finite, negativeLogLikelihood: finite });
+const scoreSchema = z.object({
+  accuracy: finite,
+  negativeLogLikelihood: finite,
+  // Not measured when the first checkpoints of this kind were written.
+  topFiveAccuracy: finite.default(NaN),
+  expectedCalibrationError: finite.default(NaN),
+});
+const correctnessSchema = z.object({
+  images: z.int().min(0),
+  labels: z.string(),
+  right: z.array(z.string()).readonly(),
+});
 const cohortScoreSchema = z
-  .object({ networks: z.array(scoreSchema).readonly(), ensemble: scoreSchema, images: z.int().min(0) })
+  .object({
+    networks: z.array(scoreSchema).readonly(),
+    ensemble: scoreSchema,
+    images: z.int().min(0),
+    correctness: correctnessSchema.optional(),
+  })
   .nullable();
 
 /** Where the training stood and all that it had in its hands beside tensors. */

@@ -1,6 +1,7 @@
 /** What came out of a run, for its summary and for the caller. */
 import type { CohortScore, Score } from '../evaluate/accuracy.ts';
 import type { Cohort } from './cohort.ts';
+import type { CohortCost } from './cost.ts';
 import type { LoopOutcome } from './loop.ts';
 import type { SplitScores } from './measure.ts';
 
@@ -30,6 +31,7 @@ export function summary(
   outcome: LoopOutcome,
   seconds: number,
   hasValidation: boolean,
+  cost: CohortCost,
 ): Record<string, unknown> {
   const { epochs, steps, skippedSteps, imagesPerSecond, scores } = outcome;
   const measured = (of: (score: CohortScore) => Score | undefined): Record<string, Score | null> => {
@@ -43,7 +45,13 @@ export function summary(
     skippedSteps,
     seconds,
     imagesPerSecond,
-    networks: cohort.names.map((name, index) => ({ name, ...measured((score) => score.networks[index]) })),
+    trainingParameters: cost.trainingParameters,
+    peakMemoryBytes: cost.peakMemoryBytes,
+    networks: cohort.names.map((name, index) => ({
+      name,
+      ...cost.networks[index],
+      ...measured((score) => score.networks[index]),
+    })),
     ensemble: measured((score) => score.ensemble),
     ...(cohort.method.leader === undefined ? {} : { leader: cohort.names[cohort.method.leader] }),
   };

@@ -4,6 +4,8 @@ import { createRun, type RunWriter } from '@cohort/runs';
 import { stringifyRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { Checkpointer } from './checkpointer.ts';
 import type { TrainingState } from './checkpointInfo.ts';
+import { writeCorrectness } from './correctnessFile.ts';
+import { describeCost } from './cost.ts';
 import { trainCohort, type LoopProgress } from './loop.ts';
 import { createRecorder } from './recorder.ts';
 import { result, summary, type TrainResult } from './results.ts';
@@ -68,8 +70,12 @@ export async function trainSession(
     });
     await checkpointer.close();
     const seconds = (performance.now() - startedAt) / 1000;
-    if (outcome.status === 'finished') run.finish(summary(cohort, outcome, seconds, validation !== null));
-    else run.interrupt();
+    if (outcome.status === 'finished') {
+      const correctness = outcome.scores.test?.correctness;
+      if (correctness !== undefined) writeCorrectness(run.path, cohort.names, correctness);
+      const cost = describeCost(cohort, session.images);
+      run.finish(summary(cohort, outcome, seconds, validation !== null, cost));
+    } else run.interrupt();
     return result(run.path, cohort, outcome, seconds, validation !== null);
   } catch (thrown) {
     // What is being written is finished first: nobody may take the run up before.

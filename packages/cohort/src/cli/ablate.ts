@@ -1,0 +1,26 @@
+/** `cohort ablate`: what each part of mutual contrastive learning does on a recipe, in one table. */
+import type { Command } from 'commander';
+import { runComparisonCommand, withComparisonOptions, type ComparisonOptions } from './comparisonOptions.ts';
+import type { CliEnvironment } from './environment.ts';
+
+/** Adds the command. */
+export function addAblateCommand(
+  program: Command,
+  environment: CliEnvironment,
+  argv: readonly string[],
+  setExitCode: (code: number) => void,
+): void {
+  withComparisonOptions(program.command('ablate'))
+    .description(
+      'train a recipe with parts of MCL: VCL, ICL, soft VCL, soft ICL alone, together and left out, then layers, matching and meta step (L-MCL)',
+    )
+    .argument(
+      '<recipe>',
+      'name or path of a recipe, or folder of images; with --report-only a comparison folder',
+    )
+    .action(async (recipe: string, options: ComparisonOptions) => {
+      setExitCode(
+        await runComparisonCommand(recipe, options, environment, argv, { methods: null, fractions: [1] }),
+      );
+    });
+}

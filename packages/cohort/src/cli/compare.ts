@@ -1,0 +1,57 @@
+/** `cohort compare`: several methods on one recipe with the same seeds, and by how much each is better. */
+import type { Command } from 'commander';
+import {
+  parseFractions,
+  parseNames,
+  runComparisonCommand,
+  withComparisonOptions,
+  type ComparisonOptions,
+} from './comparisonOptions.ts';
+import type { CliEnvironment } from './environment.ts';
+
+interface CompareOptions extends ComparisonOptions {
+  readonly methods: readonly string[];
+  readonly settings?: string;
+  readonly fractions: readonly number[];
+  readonly baseline?: string;
+}
+
+/** Adds the command. */
+export function addCompareCommand(
+  program: Command,
+  environment: CliEnvironment,
+  argv: readonly string[],
+  setExitCode: (code: number) => void,
+): void {
+  withComparisonOptions(program.command('compare'))
+    .description(
+      'train a recipe by several methods with the same seeds, images, first weights and budget, and report differences with intervals; goes on where it stopped and repeats nothing',
+    )
+    .argument(
+      '<recipe>',
+      'name or path of a recipe, or folder of images; with --report-only a comparison folder',
+    )
+    .option('--methods <names>', 'methods (cohort methods), or names that --settings explains', parseNames, [
+      'independent',
+      'dml',
+      'mcl',
+    ])
+    .option('--settings <file>', 'YAML with a section of settings for each method (docs/results.md)')
+    .option('--baseline <name>', 'what differences are to (left out: independent, or else the first)')
+    .option(
+      '--fractions <shares>',
+      'shares of the training images, stratified, such as 0.1,0.25,0.5,1',
+      parseFractions,
+      [1],
+    )
+    .action(async (recipe: string, options: CompareOptions) => {
+      const { methods, settings, fractions, baseline } = options;
+      setExitCode(
+        await runComparisonCommand(recipe, options, environment, argv, {
+          ...{ methods, fractions },
+          ...(settings === undefined ? {} : { settings }),
+          ...(baseline === undefined ? {} : { baseline }),
+        }),
+      );
+    });
+}

@@ -1,0 +1,134 @@
+/** What `cohort compare` and `cohort ablate` have in common: their options, read into a request, and how the result is shown. */
+import { existsSync } from 'node:fs';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { ComparisonRequest } from '../compare/compare.ts';
+import type { ComparisonResult } from '../compare/runComparison.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+import { runCommand, shellCommand, withCommonOptions } from './command.ts';
+import type { CommandOutcome, CommonOptions } from './command.ts';
+import type { CallOptions } from './contracts.ts';
+import type { CliEnvironment } from './environment.ts';
+import { EXIT_CODES } from './failures.ts';
+import { isImageSource } from './recipeArgument.ts';
+
+/** Options of both commands. */
+export interface ComparisonOptions extends CommonOptions {
+  readonly seeds: number;
+  readonly seedList?: readonly number[];
+  readonly set: readonly string[];
+  readonly parallel: number;
+  readonly select: 'last' | 'best-validation';
+  readonly name?: string;
+  readonly reportOnly?: true;
+}
+
+/** Adds them. */
+export function withComparisonOptions(command: Command): Command {
+  return withCommonOptions(command)
+    .option('--seeds <n>', 'train with seeds 1 to N', parseCount, 3)
+    .option('--seed-list <seeds>', 'train with these seeds instead, with commas between', parseSeeds)
+    .option('--set <key=value>', 'change a setting for all; may be given several times', collect, [])
+    .option('--parallel <n>', 'train so many at a time, each on its share of the threads', parseCount, 1)
+    .addOption(
+      new Option('--select <epoch>', 'which epoch counts; test images never choose')
+        .choices(['last', 'best-validation'])
+        .default('last'),
+    )
+    .option('--name <name>', 'name of the folder below the runs folder (left out: of the recipe)')
+    .option('--report-only', 'train nothing: make the report of a comparison folder again');
+}
+
+/** Runs a comparison, or reports on a folder, as the options say. */
+export async function runComparisonCommand(
+  argument: string,
+  options: ComparisonOptions,
+  environment: CliEnvironment,
+  argv: readonly string[],
+  more: Pick<ComparisonRequest, 'methods' | 'settings' | 'baseline' | 'fractions'>,
+): Promise<number> {
+  return runCommand(environment, options, async (call) => {
+    if (options.reportOnly === true) {
+      return outcomeOf(await environment.actions.reportComparison(argument, call));
+    }
+    const { seeds, seedList, set, parallel, select, name } = options;
+    const result = await environment.actions.compare(
+      {
+        ...{ set, parallel, select, ...more },
+        ...(name === undefined ? {} : { name }),
+        resolve: await resolverOf(argument, environment, call),
+        seeds: seedList ?? Array.from({ length: seeds }, (_, index) => index + 1),
+        command: shellCommand(['cohort', ...argv]),
+      },
+      call,
+    );
+    return outcomeOf(result);
+  });
+}
+
+async function outcomeOf({ status, folder, report, files }: ComparisonResult): Promise<CommandOutcome> {
+  const { comparisonText } = await import('./comparisonText.ts');
+  const ending =
+    status === 'interrupted' ? 'stopped; the same command goes on' : `report: ${files.join(', ')}`;
+  const hasTrouble = report.failures.length > 0;
+  return {
+    text: `${report.methods.length === 0 ? 'no training is finished' : comparisonText(report)}\n\n${ending}`,
+    json: { status, folder, files, report },
+    exitCode:
+      status === 'interrupted' ? EXIT_CODES.interrupted : hasTrouble ? EXIT_CODES.failure : EXIT_CODES.ok,
+  };
+}
+
+/** A recipe by name or path is read once for every change; so is the survey of a folder of images. */
+async function resolverOf(
+  argument: string,
+  environment: CliEnvironment,
+  call: CallOptions,
+): Promise<(overrides: readonly string[]) => ResolvedRecipe> {
+  const { recipesFolder } = environment;
+  if (existsSync(argument) && isImageSource(argument, recipesFolder)) {
+    const survey = await environment.actions.surveyImages(argument, call);
+    const { proposeRecipe } = await import('../recipes/propose.ts');
+    return (overrides) => proposeRecipe(survey, overrides).recipe;
+  }
+  const { loadRecipe } = await import('../recipes/load.ts');
+  return (overrides) => loadRecipe(argument, overrides, { recipesFolder });
+}
+
+function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > 1000) {
+    throw new InvalidArgumentError('Expected a whole number from 1.');
+  }
+  return count;
+}
+
+function parseSeeds(text: string): readonly number[] {
+  const seeds = text.split(',').map((word) => (/^\d{1,10}$/.test(word.trim()) ? Number(word) : NaN));
+  if (seeds.some(Number.isNaN) || new Set(seeds).size < seeds.length) {
+    throw new InvalidArgumentError('Expected different whole numbers with commas between, such as 1,2,5.');
+  }
+  return seeds;
+}
+
+/** Shares above 0 and at most 1, in rising order. */
+export function parseFractions(text: string): readonly number[] {
+  const fractions = text.split(',').map((word) => (word.trim() === '' ? NaN : Number(word)));
+  if (fractions.some((share) => !(share > 0 && share <= 1)) || new Set(fractions).size < fractions.length) {
+    throw new InvalidArgumentError(
+      'Expected different shares above 0 and at most 1 with commas between, such as 0.1,0.5,1.',
+    );
+  }
+  return fractions.toSorted((left, right) => left - right);
+}
+
+/** Names with commas between. */
+export function parseNames(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+}

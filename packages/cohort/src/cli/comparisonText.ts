@@ -1,0 +1,15 @@
+/** A comparison's report for a terminal: aligned tables, what failed, and what to know of the numbers. */
+import type { ComparisonReport } from '../compare/report.ts';
+import { describeComparison, troublesOf } from '../compare/render/markdown.ts';
+import { reportTables } from '../compare/render/tables.ts';
+import { formatTable } from './table.ts';
+
+/** The whole report as text. */
+export function comparisonText(report: ComparisonReport): string {
+  const tables = reportTables(report)
+    .filter(({ rows }) => rows.length > 0)
+    .map(({ title, heading, rows }) => `${title}\n${formatTable(heading, rows)}`);
+  return [describeComparison(report), ...tables, troublesOf(report).join('\n'), report.notes.join('\n')]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}

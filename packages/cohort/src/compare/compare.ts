@@ -1,0 +1,69 @@
+/** From a recipe and what to compare to a finished comparison: what `cohort compare` and `cohort ablate` call. */
+import { evaluateRun } from '../evaluate/evaluateRun.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+import { loadRecipeData } from '../train/data.ts';
+import type { Reporter } from '../train/reporter.ts';
+import { ablationVariants } from './ablation.ts';
+import { hasBestScores, writeBestScores } from './bestScores.ts';
+import type { Selection } from './folder.ts';
+import { planComparison } from './plan.ts';
+import { runCellInChild } from './runCell.ts';
+import { runComparison, type ComparisonResult } from './runComparison.ts';
+import { readVariantSettings, variantsOf } from './variants.ts';
+
+/** What a comparison came to. */
+export type Comparison = ComparisonResult;
+
+/** What is to be compared. */
+export interface ComparisonRequest {
+  /** The recipe with these settings changed, each `key=value`. @throws RecipeError */
+  readonly resolve: (overrides: readonly string[]) => ResolvedRecipe;
+  /** Labels of methods; null for an ablation of the recipe's contrastive method. */
+  readonly methods: readonly string[] | null;
+  /** File with settings of methods. */
+  readonly settings?: string;
+  readonly seeds: readonly number[];
+  readonly fractions: readonly number[];
+  /** Settings to change for all, as `key=value`. */
+  readonly set: readonly string[];
+  readonly name?: string;
+  readonly baseline?: string;
+  readonly select: Selection;
+  readonly parallel: number;
+  /** The command line, for the record. */
+  readonly command: string;
+}
+
+/** Plans, trains what is missing, and reports. @throws CompareError, RecipeError and the errors of data and files */
+export async function compare(
+  request: ComparisonRequest,
+  { signal, reporter }: { readonly signal: AbortSignal; readonly reporter: Reporter },
+): Promise<Comparison> {
+  const { resolve, methods, set, settings, select, parallel, command } = request;
+  const base = resolve(set);
+  const given = settings === undefined ? {} : readVariantSettings(settings);
+  const variants = methods === null ? ablationVariants(base.method) : variantsOf(methods, given, base.method);
+  const plan = await planComparison({
+    ...{ resolve, variants, set },
+    seeds: request.seeds,
+    fractions: request.fractions,
+    ...(request.baseline === undefined ? {} : { baseline: request.baseline }),
+    name: request.name ?? (methods === null ? `${base.name}-ablation` : base.name),
+    countTrainingImages: async (recipe) => {
+      const { dataset } = await loadRecipeData(recipe, { signal, reporter });
+      dataset.dispose?.();
+      return dataset.train.count;
+    },
+  });
+  return runComparison(plan, {
+    ...{ command, select, parallel, signal, reporter },
+    runs: base.runs,
+    threads: base.engine.threads,
+    runCell: runCellInChild,
+    measureBest: async (run) => {
+      if (hasBestScores(run.path)) return;
+      const measured = await evaluateRun(run.path, { signal, reporter, checkpoint: 'best' });
+      writeBestScores(run.path, measured);
+    },
+  });
+}

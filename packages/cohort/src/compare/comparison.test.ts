@@ -1,0 +1,188 @@
+/** A comparison from plan to report: cells are found again, failures stay apart, the report can be made from the folder alone. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { listRuns } from '@cohort/runs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { resolveRecipe, type ResolvedRecipe } from '../recipes/index.ts';
+import { applyOverrides, parseOverrides } from '../recipes/overrides.ts';
+import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
+import { readCorrectness } from '../train/correctnessFile.ts';
+import { trainRun } from '../train/run.ts';
+import { planComparison, type Plan, type PlanRequest } from './plan.ts';
+import type { CellRunner } from './runCell.ts';
+import { reportComparison, runComparison, type ComparisonResult } from './runComparison.ts';
+import { variantsOf, type VariantSettings } from './variants.ts';
+
+let world: TinyWorld;
+beforeAll(() => {
+  world = tinyWorld();
+});
+afterAll(() => {
+  world.remove();
+});
+
+/** The tiny recipe with other settings, its topology left to the method as in a file. */
+function resolve(overrides: readonly string[]): ResolvedRecipe {
+  const recipe = world.recipe({ train: { epochs: 1, batchSize: 32 } });
+  const { data } = applyOverrides({ ...recipe, topology: undefined }, parseOverrides(overrides));
+  return resolveRecipe(data, { source: 'the test' });
+}
+
+function plan(
+  labels: readonly string[],
+  more: Partial<PlanRequest> = {},
+  settings: VariantSettings = {},
+): Promise<Plan> {
+  return planComparison({
+    resolve,
+    variants: variantsOf(labels, settings, resolve([]).method),
+    ...{ seeds: [1, 2], fractions: [1], set: [] },
+    countTrainingImages: () => Promise.resolve(64),
+    ...more,
+  });
+}
+
+describe('a plan', () => {
+  it('has a cell for every method, seed and share, and lets each method have its own topology', async () => {
+    const { cells, baseline } = await plan(['independent', 'one'], { fractions: [0.5, 1] });
+    expect(baseline).toBe('independent');
+    expect(
+      cells.map(({ label, seed, recipe }) => [label, seed, recipe.data.trainImages, recipe.topology.name]),
+    ).toEqual([
+      ['independent', 1, 32, 'peers'],
+      ['independent', 2, 32, 'peers'],
+      ['one', 1, 32, 'branches'],
+      ['one', 2, 32, 'branches'],
+      ['independent', 1, null, 'peers'],
+      ['independent', 2, null, 'peers'],
+      ['one', 1, null, 'branches'],
+      ['one', 2, null, 'branches'],
+    ]);
+    expect(new Set(cells.map(({ digest }) => digest)).size).toBe(8);
+  });
+
+  it('keeps the digest of a cell whatever its run is called, and gives variants their settings', async () => {
+    const settings = { gentle: { name: 'mcl', weights: { vcl: 0.5 } } };
+    const [one, other] = await Promise.all(
+      ['first', 'second'].map((name) => plan(['mcl-logit', 'gentle'], { name }, settings)),
+    );
+    expect(one?.cells.map(({ digest }) => digest)).toEqual(other?.cells.map(({ digest }) => digest));
+    const method = (place: number): unknown => one?.cells[place]?.recipe.method;
+    expect(method(0)).toMatchObject({ name: 'mcl', weights: { vcl: 0.1, logit: 1 } });
+    expect(method(2)).toMatchObject({ name: 'mcl', weights: { vcl: 0.5, icl: 0.1, logit: 0 } });
+  });
+
+  it.each<[string, () => Promise<Plan>, RegExp]>([
+    ['an unknown method', () => plan(['mlc']), /"mlc"\. Did you mean mcl\?/],
+    ['a method that comes twice', () => plan(['mcl', 'mcl']), /each of them once, got mcl twice/],
+    ['settings for nobody', () => plan(['mcl'], {}, { dml: {} }), /got one for dml\. Add dml to --methods/],
+    ['a wrong setting', () => plan(['dml'], {}, { dml: { temprature: 3 } }), /^for dml: .*temprature/s],
+    [
+      'another budget for one',
+      () => plan(['mcl', 'dml'], {}, { dml: { overrides: ['train.epochs=9'] } }),
+      /planning dml: expected the same train\.epochs for every method/,
+    ],
+    [
+      'the same training twice',
+      () => plan(['mcl', 'again'], {}, { again: { name: 'mcl' } }),
+      /got mcl and again with the same settings/,
+    ],
+    ['an unknown baseline', () => plan(['mcl'], { baseline: 'dml' }), /expected one of mcl, got "dml"/],
+    ['a name that is no folder', () => plan(['mcl'], { name: '../x' }), /got "\.\.\/x"/],
+  ])('refuses %s', async (_, make, message) => {
+    await expect(Promise.resolve().then(make)).rejects.toThrow(message);
+  });
+});
+
+describe('a comparison', () => {
+  const reporter = new RememberingReporter();
+
+  function run(
+    made: Plan,
+    runCell: CellRunner,
+    signal = new AbortController().signal,
+  ): Promise<ComparisonResult> {
+    return runComparison(made, {
+      ...{ command: 'cohort compare tiny', select: 'last' as const, parallel: 1, threads: null, runCell },
+      ...{ runs: world.runs, signal, reporter },
+      measureBest: () => Promise.reject(new Error('not asked for')),
+    });
+  }
+
+  /** Trains here, without a process of its own. */
+  const trainHere: CellRunner = async ({ recipe }, { signal }) => {
+    await trainRun(recipe, { command: 'a test', signal, reporter: new RememberingReporter() });
+    return { kind: 'finished' };
+  };
+
+  it('goes on where it stopped, repeats nothing, keeps failures apart, and reports', async () => {
+    const made = await plan(['independent', 'dml', 'mcl'], { name: 'whole' });
+    const stop = new AbortController();
+    const trained: string[] = [];
+    const stopping: CellRunner = async (cell, options) => {
+      trained.push(`${cell.label} ${cell.seed}`);
+      if (trained.length === 2) stop.abort();
+      return trainHere(cell, { ...options, signal: new AbortController().signal });
+    };
+    const first = await run(made, stopping, stop.signal);
+    expect(first.status).toBe('interrupted');
+    expect(trained).toEqual(['independent 1', 'independent 2']);
+
+    const failing: CellRunner = (cell, options) => {
+      trained.push(`${cell.label} ${cell.seed}`);
+      return cell.label === 'mcl' && cell.seed === 2
+        ? Promise.resolve({ kind: 'failed', reason: 'no memory' })
+        : trainHere(cell, options);
+    };
+    const second = await run(made, failing);
+    expect(second.status).toBe('finished');
+    expect(trained.slice(2)).toEqual(['dml 1', 'dml 2', 'mcl 1', 'mcl 2']);
+    const { report, folder, files } = second;
+    expect(report.failures).toEqual([{ label: 'mcl', seed: 2, fraction: 1, reason: 'no memory' }]);
+    expect(report.methods.map(({ label, seeds }) => [label, seeds.toSorted()])).toEqual([
+      ['independent', [1, 2]],
+      ['dml', [1, 2]],
+      ['mcl', [1]],
+    ]);
+    const [independent, dml, mcl] = report.methods;
+    const before = independent?.meanNetwork.accuracy.values ?? [];
+    const after = dml?.meanNetwork.accuracy.values ?? [];
+    const expected = after.reduce((sum, value, seed) => sum + value - (before[seed] ?? 0), 0) / 2;
+    expect(dml?.differences?.meanNetwork?.mean).toBeCloseTo(expected, 10);
+    expect(dml?.differences?.meanNetwork?.overImages).not.toBeNull();
+    expect(mcl?.differences?.ensemble).toMatchObject({ seeds: [1], overSeeds: null });
+    expect(mcl?.bestNetwork).toBeNull();
+    expect(mcl?.cost.trainingParameters).toBeGreaterThan(0);
+    expect([independent?.cost.trainingParameters, independent?.cost.inference]).toEqual([
+      0,
+      mcl?.cost.inference,
+    ]);
+    for (const file of files) expect(existsSync(file)).toBe(true);
+    const csv = readFileSync(join(folder, 'report/report.csv'), 'utf8');
+    expect(csv).toMatch(/^1,dml,ensemble,accuracyDifference,/m);
+    const markdown = readFileSync(join(folder, 'report/report.md'), 'utf8');
+    expect(markdown).toContain('- mcl, seed 2 failed: no memory');
+    expect(markdown).toContain('![accuracy](accuracy.svg)');
+
+    const again = reportComparison(folder, reporter);
+    expect({ ...again.report, failures: [] }).toEqual({ ...report, failures: [] });
+  });
+
+  it('finds in a run the bits of its test images that make up its accuracy', async () => {
+    const { report, folder } = await run(
+      await plan(['independent'], { name: 'bits', seeds: [3] }),
+      trainHere,
+    );
+    const correctness = readCorrectness(listRuns(folder).runs[0]?.path ?? '');
+    const bits = correctness?.right.get('ensemble') ?? new Uint8Array();
+    expect(bits).toHaveLength(40);
+    const share = bits.reduce((sum, bit) => sum + bit, 0) / bits.length;
+    expect(report.methods[0]?.ensemble.accuracy.mean).toBeCloseTo(share, 10);
+  });
+
+  it('says what a folder without a comparison lacks', () => {
+    expect(() => reportComparison(world.path, reporter)).toThrow(
+      /reading the comparison .*expected a folder with comparison\.json/,
+    );
+  });
+});

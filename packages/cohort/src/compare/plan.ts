@@ -1,0 +1,147 @@
+/** The plan of a comparison: a cell for every method, seed and share of the training images, each a recipe of its own. */
+import { isDeepStrictEqual } from 'node:util';
+import { RecipeError, type ResolvedRecipe } from '../recipes/index.ts';
+import { recipeDigest } from './digest.ts';
+import { CompareError } from './errors.ts';
+import type { Variant } from './variants.ts';
+
+/** One training of a comparison. */
+export interface Cell {
+  readonly label: string;
+  readonly seed: number;
+  /** Share of the training images, above 0 and at most 1. */
+  readonly fraction: number;
+  readonly recipe: ResolvedRecipe;
+  /** Of its recipe: its run is found again by it. */
+  readonly digest: string;
+}
+
+/** What is trained, and what it is compared with. */
+export interface Plan {
+  /** Name of the comparison's folder. */
+  readonly name: string;
+  readonly labels: readonly string[];
+  readonly seeds: readonly number[];
+  readonly fractions: readonly number[];
+  /** The label that the others are compared with. */
+  readonly baseline: string;
+  readonly cells: readonly Cell[];
+}
+
+/** What a plan is made from. */
+export interface PlanRequest {
+  /** The recipe with these settings changed, each `key=value`. @throws RecipeError */
+  readonly resolve: (overrides: readonly string[]) => ResolvedRecipe;
+  readonly variants: readonly Variant[];
+  readonly seeds: readonly number[];
+  readonly fractions: readonly number[];
+  /** Settings to change for all, as `key=value`. */
+  readonly set: readonly string[];
+  /** Name of the comparison; the recipe's unless given. */
+  readonly name?: string;
+  /** What to compare with; independent if it is among the variants, else the first, unless given. */
+  readonly baseline?: string;
+  /** How many training images there are; asked only where fractions need it and the recipe does not say. */
+  readonly countTrainingImages: (recipe: ResolvedRecipe) => Promise<number>;
+}
+
+/** @throws {CompareError} for what cannot be compared, RecipeError for settings that are wrong for all */
+export async function planComparison(request: PlanRequest): Promise<Plan> {
+  const { resolve, variants, seeds, fractions, set } = request;
+  const base = resolve(set);
+  const name = request.name ?? base.name;
+  if (!/^[A-Za-z0-9][\w.-]*$/.test(name)) {
+    throw new CompareError(
+      'naming the comparison',
+      'letters, digits, ".", "_" and "-", since it becomes a folder',
+      JSON.stringify(name),
+      'Choose another with --name.',
+    );
+  }
+  const labels = variants.map(({ label }) => label);
+  const images = fractions.every((fraction) => fraction === 1)
+    ? base.data.trainImages
+    : (base.data.trainImages ?? (await request.countTrainingImages(base)));
+  const cells = fractions.flatMap((fraction) =>
+    variants.flatMap((variant) =>
+      seeds.map((seed) => {
+        const trainImages =
+          images === null || fraction === 1 ? base.data.trainImages : Math.round(images * fraction);
+        const overrides = [
+          ...set,
+          ...(variant.method === null ? [] : [`method=${JSON.stringify(variant.method)}`]),
+          ...variant.overrides,
+          `seed=${seed}`,
+          `data.trainImages=${trainImages}`,
+        ];
+        const recipe = resolveFor(variant.label, () => resolve(overrides));
+        assertComparable(variant.label, base, recipe);
+        const share = fraction === 1 ? '' : `-f${fraction}`;
+        const named = { ...recipe, name: `${variant.label}${share}-s${seed}`, runs: `${base.runs}/${name}` };
+        return { label: variant.label, seed, fraction, recipe: named, digest: recipeDigest(named) };
+      }),
+    ),
+  );
+  assertDifferent(cells);
+  return { name, labels, seeds, fractions, baseline: baselineOf(request.baseline, labels), cells };
+}
+
+/** Says which of the methods a setting is wrong for. */
+function resolveFor(label: string, resolve: () => ResolvedRecipe): ResolvedRecipe {
+  try {
+    return resolve();
+  } catch (error) {
+    if (!(error instanceof RecipeError)) throw error;
+    throw new RecipeError(`for ${label}: ${error.message}`, error.problems, { cause: error });
+  }
+}
+
+/** Every method gets the same images in the same order, the same first weights and the same budget. */
+function assertComparable(label: string, base: ResolvedRecipe, recipe: ResolvedRecipe): void {
+  const facts = ({ data, networks, train }: ResolvedRecipe): [string, unknown][] => [
+    ['data', { ...data, trainImages: null, augmentation: { ...data.augmentation, views: null } }],
+    ['networks', networks],
+    ['train.epochs', train.epochs],
+    ['train.batchSize', train.batchSize],
+  ];
+  const theirs = new Map(facts(recipe));
+  const different = facts(base).find(([key, value]) => !isDeepStrictEqual(theirs.get(key), value));
+  if (different === undefined) return;
+  throw new CompareError(
+    `planning ${label}`,
+    `the same ${different[0]} for every method`,
+    'overrides that change it for this one',
+    'Change it for all with --set, or make two comparisons.',
+  );
+}
+
+/** Two labels for one training would be compared with themselves. */
+function assertDifferent(cells: readonly Cell[]): void {
+  const seen = new Map<string, Cell>();
+  for (const cell of cells) {
+    const before = seen.get(cell.digest);
+    if (before !== undefined) {
+      const isShare = before.label === cell.label;
+      throw new CompareError(
+        'planning the comparison',
+        'trainings that differ',
+        isShare
+          ? `fractions ${before.fraction} and ${cell.fraction} with the same number of images`
+          : `${before.label} and ${cell.label} with the same settings`,
+        isShare ? 'Leave one of them out.' : 'Leave one of them out, or give it other settings.',
+      );
+    }
+    seen.set(cell.digest, cell);
+  }
+}
+
+function baselineOf(wanted: string | undefined, labels: readonly string[]): string {
+  const chosen = wanted ?? (labels.includes('independent') ? 'independent' : labels[0]);
+  if (chosen !== undefined && labels.includes(chosen)) return chosen;
+  throw new CompareError(
+    'choosing what to compare with',
+    `one of ${labels.join(', ')}`,
+    JSON.stringify(chosen),
+    'Name one of them with --baseline.',
+  );
+}

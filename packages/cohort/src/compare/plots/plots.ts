@@ -1,0 +1,114 @@
+/** The pictures of a report: accuracy with intervals, accuracy against training cost, learning curves, accuracy by number of images. */
+import { formatShare } from '../render/tables.ts';
+import type { ComparisonReport, MethodReport } from '../report.ts';
+import { accuracyPlot } from './accuracyPlot.ts';
+import { drawFrame, drawLegend, drawLine, drawPoint, drawRemark, frame } from './frame.ts';
+import { inPercent } from './percent.ts';
+import { linearScale, ratioScale } from './scale.ts';
+import { picture } from './svg.ts';
+
+/** A picture's file name and its SVG. */
+export interface Plot {
+  readonly file: string;
+  readonly svg: string;
+}
+
+const intervalRemark = 'Bars: 95% bootstrap intervals of the mean over seeds.';
+
+/** All that the report has numbers for. */
+export function reportPlots(report: ComparisonReport): Plot[] {
+  const largest = report.methods.filter(({ fraction }) => fraction === Math.max(...report.fractions));
+  if (largest.length === 0) return [];
+  return [
+    { file: 'accuracy.svg', svg: accuracyPlot(report, largest) },
+    { file: 'cost.svg', svg: costPlot(report, largest) },
+    ...(largest.some(({ curve }) => curve.length > 1)
+      ? [{ file: 'curves.svg', svg: curvesPlot(report, largest) }]
+      : []),
+    ...(report.fractions.length > 1 ? [{ file: 'fractions.svg', svg: fractionsPlot(report) }] : []),
+  ];
+}
+
+function costPlot({ labels, name }: ComparisonReport, methods: readonly MethodReport[]): string {
+  const points = methods.map(({ label, cost, meanNetwork }) => ({
+    series: labels.indexOf(label),
+    seconds: cost.secondsPerEpoch.mean,
+    ...inPercent(meanNetwork.accuracy),
+  }));
+  const { left, right, top, bottom } = frame;
+  const x = linearScale({ values: [0, ...points.map(({ seconds }) => seconds)], from: left, to: right });
+  const values = points.flatMap(({ mean, interval }) => [mean, ...(interval ?? [])]);
+  const y = linearScale({ values, from: bottom, to: top });
+  const title = `${name}: accuracy against training cost`;
+  return picture(frame.width, frame.height, title, [
+    ...drawFrame({ title, xTitle: 'seconds an epoch', yTitle: 'test accuracy, mean network (%)', x, y }),
+    ...points.flatMap(({ series, seconds, mean, interval }) =>
+      drawPoint(x.place(seconds), y.place(mean), placed(interval, y.place), series),
+    ),
+    ...drawLegend(labels),
+    drawRemark(intervalRemark),
+  ]);
+}
+
+function curvesPlot({ labels, name, recipe }: ComparisonReport, methods: readonly MethodReport[]): string {
+  const { left, right, top, bottom } = frame;
+  const all = methods.flatMap(({ curve }) => curve);
+  const x = linearScale({ values: all.map(({ epoch }) => epoch), from: left, to: right });
+  const y = linearScale({ values: all.map(({ accuracy }) => 100 * accuracy), from: bottom, to: top });
+  const split = recipe.hasValidation ? 'validation' : 'test';
+  const title = `${name}: learning curves`;
+  const whole = { ...x, ticks: x.ticks.filter((tick) => Number.isInteger(tick) && tick >= 0) };
+  return picture(frame.width, frame.height, title, [
+    ...drawFrame({ title, xTitle: 'epoch', yTitle: `${split} accuracy, mean network (%)`, x: whole, y }),
+    ...methods.map(({ label, curve }) =>
+      drawLine(
+        curve.map(({ epoch, accuracy }) => [x.place(epoch), y.place(100 * accuracy)] as const),
+        labels.indexOf(label),
+      ),
+    ),
+    ...drawLegend(labels),
+    drawRemark('Means over seeds.'),
+  ]);
+}
+
+function fractionsPlot({ labels, name, methods, fractions }: ComparisonReport): string {
+  const { left, right, top, bottom } = frame;
+  const points = methods.map(({ label, fraction, meanNetwork }) => ({
+    ...{ series: labels.indexOf(label), fraction },
+    ...inPercent(meanNetwork.accuracy),
+  }));
+  // Room for the points at both ends.
+  const x = ratioScale({ values: fractions, from: left + 24, to: right - 24 });
+  const values = points.flatMap(({ mean, interval }) => [mean, ...(interval ?? [])]);
+  const y = linearScale({ values, from: bottom, to: top });
+  const title = `${name}: accuracy by number of training images`;
+  return picture(frame.width, frame.height, title, [
+    ...drawFrame({
+      ...{ title, xTitle: 'share of the training images', yTitle: 'test accuracy, mean network (%)', x, y },
+      formatX: formatShare,
+    }),
+    ...labels.flatMap((_, series) => {
+      const own = points
+        .filter((point) => point.series === series)
+        .toSorted((one, other) => one.fraction - other.fraction);
+      return [
+        drawLine(
+          own.map(({ fraction, mean }) => [x.place(fraction), y.place(mean)] as const),
+          series,
+        ),
+        ...own.flatMap(({ fraction, mean, interval }) =>
+          drawPoint(x.place(fraction), y.place(mean), placed(interval, y.place), series),
+        ),
+      ];
+    }),
+    ...drawLegend(labels),
+    drawRemark(intervalRemark),
+  ]);
+}
+
+function placed(
+  interval: readonly [number, number] | null,
+  place: (value: number) => number,
+): readonly [number, number] | null {
+  return interval === null ? null : [place(interval[0]), place(interval[1])];
+}

@@ -1,0 +1,77 @@
+/** A report as CSV in long form, a value a row, so that any program can read it: RFC 4180, with a heading. */
+import type { Difference } from '../difference.ts';
+import type { ComparisonReport, Measures, MethodReport } from '../report.ts';
+import type { Aggregate } from '../statistics.ts';
+
+type Cell = string | number | null;
+
+const heading = [
+  'fraction',
+  'method',
+  'subject',
+  'measure',
+  'mean',
+  'standard_deviation',
+  'seeds',
+  'values_by_seed',
+  'lower_over_seeds',
+  'upper_over_seeds',
+  'lower_over_images',
+  'upper_over_images',
+];
+
+/** Accuracies are shares, 0 to 1; `values_by_seed` has spaces between. */
+export function reportCsv(report: ComparisonReport): string {
+  const rows = report.methods.flatMap(rowsOf);
+  return `${[heading, ...rows].map((row) => row.map(field).join(',')).join('\r\n')}\r\n`;
+}
+
+function rowsOf(method: MethodReport): Cell[][] {
+  const { fraction, label, cost, differences } = method;
+  const row = (subject: string, measure: string, value: Aggregate, more: readonly Cell[] = []): Cell[] => [
+    ...[fraction, label, subject, measure, value.mean, value.standardDeviation],
+    ...[value.values.length, value.values.join(' '), ...more],
+    ...Array<null>(4 - more.length).fill(null),
+  ];
+  const measured = (subject: string, measures: Measures | null): Cell[][] =>
+    measures === null
+      ? []
+      : [
+          row(subject, 'accuracy', measures.accuracy),
+          row(subject, 'topFiveAccuracy', measures.topFiveAccuracy),
+          row(subject, 'negativeLogLikelihood', measures.negativeLogLikelihood),
+          row(subject, 'expectedCalibrationError', measures.expectedCalibrationError),
+        ];
+  const single = (value: number): Aggregate => ({ mean: value, standardDeviation: null, values: [value] });
+  return [
+    ...method.networks.flatMap((network) => measured(network.name, network)),
+    ...measured('meanNetwork', method.meanNetwork),
+    ...measured('bestNetwork', method.bestNetwork),
+    ...measured('ensemble', method.ensemble),
+    ...Object.entries(differences ?? {}).flatMap(([subject, difference]) =>
+      difference === null ? [] : [differenceRow(fraction, label, subject, difference)],
+    ),
+    row('training', 'secondsPerEpoch', cost.secondsPerEpoch),
+    row('training', 'peakMemoryBytes', cost.peakMemoryBytes),
+    row('training', 'trainingParameters', single(cost.trainingParameters)),
+    ...cost.inference.flatMap(({ name, parameters, multiplyAdds }) => [
+      row(name, 'parameters', single(parameters)),
+      row(name, 'multiplyAdds', single(multiplyAdds)),
+    ]),
+  ];
+}
+
+function differenceRow(fraction: number, label: string, subject: string, difference: Difference): Cell[] {
+  const { mean, overSeeds, overImages, seeds } = difference;
+  return [
+    ...[fraction, label, subject, 'accuracyDifference', mean, null, seeds.length, null],
+    ...[overSeeds?.lower ?? null, overSeeds?.upper ?? null],
+    ...[overImages?.lower ?? null, overImages?.upper ?? null],
+  ];
+}
+
+function field(value: Cell): string {
+  if (value === null) return '';
+  const text = String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

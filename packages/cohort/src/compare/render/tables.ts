@@ -1,0 +1,181 @@
+/** The tables of a report as text cells, for the terminal and for Markdown alike. */
+import { formatBytes } from '../../train/progressText.ts';
+import type { Difference } from '../difference.ts';
+import type { ComparisonReport, MethodReport } from '../report.ts';
+import type { Aggregate, Interval } from '../statistics.ts';
+
+/** One table; the first column is a name, the others are numbers. */
+export interface ReportTable {
+  readonly title: string;
+  readonly heading: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+const nothing = '-';
+
+/** Every table of the report: for each share of the images accuracy, differences, quality and networks; then costs. */
+export function reportTables(report: ComparisonReport): ReportTable[] {
+  const tables = report.fractions.flatMap((fraction) => {
+    const methods = report.methods.filter((method) => method.fraction === fraction);
+    if (methods.length === 0) return [];
+    const suffix = report.fractions.length === 1 ? '' : `, ${formatShare(fraction)} of the training images`;
+    return [
+      accuracyTable(methods, suffix),
+      ...(report.labels.length === 1 ? [] : [differenceTable(report, methods, suffix)]),
+      qualityTable(methods, suffix),
+      networkTable(methods, suffix),
+    ];
+  });
+  const largest = report.methods.filter(({ fraction }) => fraction === Math.max(...report.fractions));
+  const curve = report.fractions.length > 1 ? [fractionTable(report)] : [];
+  return [...tables, ...curve, costTable(largest), inferenceTable(largest)];
+}
+
+function accuracyTable(methods: readonly MethodReport[], suffix: string): ReportTable {
+  return {
+    title: `Test accuracy (top-1, percent${suffix})`,
+    heading: ['method', 'mean network', 'best network', 'ensemble', 'seeds'],
+    rows: methods.map((method) => [
+      method.label,
+      formatPoints(method.meanNetwork.accuracy),
+      method.bestNetwork === null ? nothing : formatPoints(method.bestNetwork.accuracy),
+      formatPoints(method.ensemble.accuracy),
+      `${method.seeds.length}`,
+    ]),
+  };
+}
+
+function differenceTable(
+  report: ComparisonReport,
+  methods: readonly MethodReport[],
+  suffix: string,
+): ReportTable {
+  const shown = (difference: Difference | null | undefined): string[] =>
+    difference == null
+      ? [nothing, nothing, nothing]
+      : [
+          signedPoints(difference.mean),
+          formatInterval(difference.overSeeds),
+          formatInterval(difference.overImages),
+        ];
+  return {
+    title: `Difference to ${report.baseline} (points of test accuracy${suffix})`,
+    heading: [
+      'method',
+      'mean network',
+      '95% over seeds',
+      '95% over images',
+      'ensemble',
+      '95% over seeds',
+      '95% over images',
+    ],
+    rows: methods
+      .filter(({ label }) => label !== report.baseline)
+      .map(({ label, differences }) => [
+        label,
+        ...shown(differences?.meanNetwork),
+        ...shown(differences?.ensemble),
+      ]),
+  };
+}
+
+function qualityTable(methods: readonly MethodReport[], suffix: string): ReportTable {
+  return {
+    title: `Other measures on test images (mean network; ensemble${suffix})`,
+    heading: [
+      'method',
+      'top-5 %',
+      'neg. log-likelihood',
+      'calibration error %',
+      'ensemble top-5 %',
+      'neg. log-likelihood',
+      'calibration error %',
+    ],
+    rows: methods.map(({ label, meanNetwork, ensemble }) => [
+      label,
+      ...[meanNetwork, ensemble].flatMap((measures) => [
+        formatPoints(measures.topFiveAccuracy),
+        formatAggregate(measures.negativeLogLikelihood, 4),
+        formatPoints(measures.expectedCalibrationError),
+      ]),
+    ]),
+  };
+}
+
+function networkTable(methods: readonly MethodReport[], suffix: string): ReportTable {
+  const [first] = methods;
+  return {
+    title: `Each network (top-1, percent${suffix})`,
+    heading: ['method', ...(first?.networks.map(({ name }) => name) ?? [])],
+    rows: methods.map(({ label, networks }) => [
+      label,
+      ...networks.map(({ accuracy, isLeader }) => `${formatPoints(accuracy)}${isLeader ? ' (leader)' : ''}`),
+    ]),
+  };
+}
+
+function fractionTable({ labels, fractions, methods }: ComparisonReport): ReportTable {
+  return {
+    title: 'Mean network by share of the training images (top-1, percent)',
+    heading: ['method', ...fractions.map(formatShare)],
+    rows: labels.map((label) => [
+      label,
+      ...fractions.map((fraction) => {
+        const method = methods.find((each) => each.label === label && each.fraction === fraction);
+        return method === undefined ? nothing : formatPoints(method.meanNetwork.accuracy);
+      }),
+    ]),
+  };
+}
+
+function costTable(methods: readonly MethodReport[]): ReportTable {
+  return {
+    title: 'What training costs',
+    heading: ['method', 'seconds an epoch', 'peak memory', 'extra parameters'],
+    rows: methods.map(({ label, cost }) => [
+      label,
+      formatAggregate(cost.secondsPerEpoch, 2),
+      formatBytes(cost.peakMemoryBytes.mean),
+      cost.trainingParameters.toLocaleString('en-US'),
+    ]),
+  };
+}
+
+function inferenceTable(methods: readonly MethodReport[]): ReportTable {
+  const networks = methods[0]?.cost.inference ?? [];
+  return {
+    title: 'What a network costs in use (the same for every method)',
+    heading: ['network', 'parameters', 'multiply-adds'],
+    rows: networks.map(({ name, parameters, multiplyAdds }) => [
+      name,
+      parameters.toLocaleString('en-US'),
+      multiplyAdds.toLocaleString('en-US'),
+    ]),
+  };
+}
+
+/** `84.97 ± 0.46`, from shares to percent. */
+export function formatPoints({ mean, standardDeviation }: Aggregate): string {
+  const scaled = standardDeviation === null ? null : 100 * standardDeviation;
+  return formatAggregate({ mean: 100 * mean, standardDeviation: scaled, values: [] }, 2);
+}
+
+function formatAggregate({ mean, standardDeviation }: Aggregate, digits: number): string {
+  const spread = standardDeviation === null ? '' : ` ± ${standardDeviation.toFixed(digits)}`;
+  return `${mean.toFixed(digits)}${spread}`;
+}
+
+/** `+0.97`, from a share to points. */
+export function signedPoints(share: number): string {
+  const points = (100 * share).toFixed(2);
+  return share >= 0 ? `+${points}` : points;
+}
+
+function formatInterval(interval: Interval | null): string {
+  return interval === null ? nothing : `${signedPoints(interval.lower)} to ${signedPoints(interval.upper)}`;
+}
+
+/** `25%` */
+export function formatShare(fraction: number): string {
+  return `${Number((100 * fraction).toFixed(2))}%`;
+}

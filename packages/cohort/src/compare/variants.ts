@@ -1,0 +1,126 @@
+/** What is compared: a method by its name, or a name for a method with settings of its own, from the command line and a small YAML file. */
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import * as z from 'zod';
+import { methodCatalogue } from '../methods/catalogue.ts';
+import { nearestName } from '../nearestName.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+import { CompareError } from './errors.ts';
+
+/** One row of a comparison. */
+export interface Variant {
+  /** What tables call it. */
+  readonly label: string;
+  /** The recipe's method section; null leaves the recipe's own as it is. */
+  readonly method: Readonly<Record<string, unknown>> | null;
+  /** Further settings, as `key=value`. */
+  readonly overrides: readonly string[];
+}
+
+/** Variants that need no settings file. */
+const WELL_KNOWN: Readonly<Record<string, MethodSection>> = {
+  'mcl-logit': { name: 'mcl', weights: { logit: 1 } },
+};
+
+const settingsSchema = z.record(
+  z.string(),
+  z.looseObject({ name: z.string().optional(), overrides: z.array(z.string()).optional() }).nullable(),
+);
+
+type MethodSection = Readonly<Record<string, unknown>>;
+
+/** Settings by the label that they are for. */
+export type VariantSettings = z.output<typeof settingsSchema>;
+
+/**
+ * Reads a settings file: for each label its method section, `name` left out where the label is a method's name, and
+ * `overrides` for other settings of the recipe.
+ * @throws {CompareError} where it cannot be read or is no such file
+ */
+export function readVariantSettings(path: string): VariantSettings {
+  const operation = `reading the settings of methods ${path}`;
+  const expected = 'a YAML file with a section for each method, such as "mcl: { rampUpEpochs: 20 }"';
+  let data: unknown;
+  try {
+    data = parse(readFileSync(path, 'utf8'), { maxAliasCount: 100 });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CompareError(operation, expected, reason, 'Check the path and the file.', { cause: error });
+  }
+  const parsed = settingsSchema.safeParse(data ?? {});
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = issue === undefined ? '' : `${issue.path.map(String).join('.')}: ${issue.message}`;
+  throw new CompareError(operation, expected, where, 'Write a section of settings below each label.');
+}
+
+/**
+ * The variants that the labels name.
+ *
+ * @param own the recipe's method: a variant of the same method begins with its settings
+ * @throws {CompareError} for an unknown label, or one that comes twice
+ */
+export function variantsOf(
+  labels: readonly string[],
+  settings: VariantSettings,
+  own: ResolvedRecipe['method'],
+): Variant[] {
+  const twice = labels.find((label, index) => labels.indexOf(label) < index);
+  if (twice !== undefined) {
+    throw new CompareError(
+      'reading the methods to compare',
+      'each of them once',
+      `${twice} twice`,
+      'Name each once.',
+    );
+  }
+  const unused = Object.keys(settings).find((label) => !labels.includes(label));
+  if (unused !== undefined) {
+    throw new CompareError(
+      'reading the settings of methods',
+      `sections for what is compared (${labels.join(', ')})`,
+      `one for ${unused}`,
+      `Add ${unused} to --methods, or leave its section out.`,
+    );
+  }
+  return labels.map((label) => variantOf(label, settings[label] ?? null, own));
+}
+
+function variantOf(label: string, given: VariantSettings[string], own: ResolvedRecipe['method']): Variant {
+  const { overrides = [], ...section } = given ?? {};
+  const known: MethodSection | null =
+    WELL_KNOWN[label] ?? (Object.hasOwn(methodCatalogue, label) ? { name: label } : null);
+  const name = section.name ?? known?.name;
+  if (typeof name !== 'string') throw unknownLabel(label);
+  const base = own.name === name ? own : { name };
+  const method = merged(merged(base, known ?? {}), { ...section, name });
+  const isOwn = own.name === name && WELL_KNOWN[label] === undefined && Object.keys(section).length === 0;
+  return { label, method: isOwn ? null : method, overrides };
+}
+
+function unknownLabel(label: string): CompareError {
+  const names = [...Object.keys(methodCatalogue), ...Object.keys(WELL_KNOWN)];
+  const nearest = nearestName(label, names);
+  return new CompareError(
+    'reading the methods to compare',
+    `names of methods (${names.join(', ')}), or names that --settings explains`,
+    JSON.stringify(label),
+    nearest === null
+      ? 'Give such a name a section with a method in the settings file.'
+      : `Did you mean ${nearest}?`,
+  );
+}
+
+/** Sections inside sections are merged, all else is replaced. */
+export function merged(base: MethodSection, changes: MethodSection): MethodSection {
+  const result: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(changes)) {
+    const before = result[key];
+    result[key] = isSection(before) && isSection(value) ? merged(before, value) : value;
+  }
+  return result;
+}
+
+function isSection(value: unknown): value is MethodSection {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
