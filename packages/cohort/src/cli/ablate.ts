@@ -12,7 +12,7 @@ export function addAblateCommand(
 ): void {
   withComparisonOptions(program.command('ablate'))
     .description(
-      'train a recipe with parts of MCL: VCL, ICL, soft VCL, soft ICL alone, together and left out, then layers, matching and meta step (L-MCL)',
+      'train a recipe with parts of MCL and L-MCL left out or alone, and report what each is worth',
     )
     .argument(
       '<recipe>',

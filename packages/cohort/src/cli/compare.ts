@@ -25,13 +25,13 @@ export function addCompareCommand(
 ): void {
   withComparisonOptions(program.command('compare'))
     .description(
-      'train a recipe by several methods with the same seeds, images, first weights and budget, and report differences with intervals; goes on where it stopped and repeats nothing',
+      'train a recipe by several methods with the same seeds and budget, and report differences with intervals',
     )
     .argument(
       '<recipe>',
       'name or path of a recipe, or folder of images; with --report-only a comparison folder',
     )
-    .option('--methods <names>', 'methods (cohort methods), or names that --settings explains', parseNames, [
+    .option('--methods <names>', 'methods, or names that --settings explains', parseNames, [
       'independent',
       'dml',
       'mcl',

@@ -30,7 +30,7 @@ export function withComparisonOptions(command: Command): Command {
     .option('--set <key=value>', 'change a setting for all; may be given several times', collect, [])
     .option('--parallel <n>', 'train so many at a time, each on its share of the threads', parseCount, 1)
     .addOption(
-      new Option('--select <epoch>', 'which epoch counts; test images never choose')
+      new Option('--select <epoch>', 'which epoch counts')
         .choices(['last', 'best-validation'])
         .default('last'),
     )

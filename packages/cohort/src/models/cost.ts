@@ -24,7 +24,10 @@ export function multiplyAdds(network: Network, shape: InputShape): number {
             const outChannels = layer.weight.shape[0] ?? 1;
             total += (output.numel / outChannels) * layer.weight.numel;
           },
-          () => network.call(ops.zeros([1, ...shape])),
+          () => {
+            // Nothing is returned: the scope would hand it on to the caller.
+            network.call(ops.zeros([1, ...shape]));
+          },
         ),
       ),
     );

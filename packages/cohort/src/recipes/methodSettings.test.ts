@@ -16,6 +16,7 @@ describe('method settings', () => {
       embeddingSize: 128,
       rampUpEpochs: 0,
       refinement: 'auto',
+      matching: 'learned',
       meta: {
         intervalSteps: 50,
         innerSteps: 2,

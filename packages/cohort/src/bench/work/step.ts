@@ -91,7 +91,9 @@ function forwardMultiplyAdds(method: Method, input: StepInput): number {
           if (!isCounted || !(output instanceof Tensor)) return;
           total += (output.numel / (layer.weight.shape[0] ?? 1)) * layer.weight.numel;
         },
-        () => method.terms(input),
+        () => {
+          method.terms(input);
+        },
       ),
     ),
   );
