@@ -15,8 +15,8 @@ export function multiplyAdds(network: Network, shape: InputShape): number {
   let total = 0;
   network.eval();
   try {
-    scope(() =>
-      noGrad(() =>
+    scope(() => {
+      noGrad(() => {
         nn.observeCalls(
           (layer, output) => {
             const isCounted = layer instanceof nn.Conv2d || layer instanceof nn.Linear;
@@ -28,9 +28,9 @@ export function multiplyAdds(network: Network, shape: InputShape): number {
             // Nothing is returned: the scope would hand it on to the caller.
             network.call(ops.zeros([1, ...shape]));
           },
-        ),
-      ),
-    );
+        );
+      });
+    });
   } finally {
     network.train(wasTraining);
   }

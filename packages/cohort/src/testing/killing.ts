@@ -149,7 +149,7 @@ function traceOf(path: string): string {
     ...Array.from(run.metrics(), ({ kind, step, epoch, values }) =>
       JSON.stringify({ kind, step, epoch, values: { ...values, imagesPerSecond: null } }),
     ),
-    JSON.stringify({ ...run.summary, seconds: null, imagesPerSecond: null }),
+    JSON.stringify({ ...run.summary, seconds: null, imagesPerSecond: null, peakMemoryBytes: null }),
     run.info.status,
   ].join('\n');
 }

@@ -83,8 +83,8 @@ function metaStepAfter(
 /** Every convolution and linear layer that the method runs: networks, branches, heads, matching network, aggregators. */
 function forwardMultiplyAdds(method: Method, input: StepInput): number {
   let total = 0;
-  scope(() =>
-    noGrad(() =>
+  scope(() => {
+    noGrad(() => {
       nn.observeCalls(
         (layer, output) => {
           const isCounted = layer instanceof nn.Conv2d || layer instanceof nn.Linear;
@@ -94,9 +94,9 @@ function forwardMultiplyAdds(method: Method, input: StepInput): number {
         () => {
           method.terms(input);
         },
-      ),
-    ),
-  );
+      );
+    });
+  });
   return total;
 }
 
