@@ -52,8 +52,8 @@ export interface RunResume {
   readonly at: string;
   /** The command that did it. */
   readonly command: string;
-  /** Name of the checkpoint that it went on from. */
-  readonly checkpoint: string;
+  /** Name of the checkpoint that it went on from; null where there was none, and it began anew. */
+  readonly checkpoint: string | null;
 }
 
 /** True for a JSON object, which an array and null are not. */
@@ -136,7 +136,7 @@ function resumesField(value: unknown, path: string): RunResume[] {
     return {
       at: timeField(entry, 'at', path),
       command: stringField(entry, 'command', path),
-      checkpoint: stringField(entry, 'checkpoint', path),
+      checkpoint: entry.checkpoint === null ? null : stringField(entry, 'checkpoint', path),
     };
   });
 }

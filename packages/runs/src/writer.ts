@@ -92,8 +92,8 @@ export function createRun(options: RunOptions): RunWriter {
 export interface ReopenOptions {
   /** The lock on it; the writer gives it back when the run ends. */
   readonly lock: HeldRunLock;
-  /** Name of the checkpoint that it goes on from. */
-  readonly checkpoint: string;
+  /** Name of the checkpoint that it goes on from; null where there is none, and it begins anew. */
+  readonly checkpoint: string | null;
   /** How long the metrics file was when that was written: what came after is done again. */
   readonly metricsBytes: number;
   /** The command that takes it up. */
@@ -125,7 +125,8 @@ export function reopenRun(path: string, options: ReopenOptions): RunWriter {
     rmSync(join(folder, FILES.summary), { force: true });
     if (options.recipe !== undefined) replaceFile(join(folder, FILES.recipe), options.recipe);
     replaceFile(infoPath, formatJsonRecord(running, infoPath));
-    return new RunWriter(folder, running, now, options.lock, join(folder, FILES.checkpoints, checkpoint));
+    const lastGood = checkpoint === null ? null : join(folder, FILES.checkpoints, checkpoint);
+    return new RunWriter(folder, running, now, options.lock, lastGood);
   } catch (error) {
     throw describeFileError(error, 'take up the run again', folder);
   }

@@ -48,6 +48,8 @@ describe('--resume', () => {
   it.each([
     [['train'], 'expected a recipe, or --resume with a run, came neither'],
     [['train', 'small', '--allow', 'code'], '--allow: expected together with --resume'],
+    [['train', '--resume', 'a', '--strict'], '--strict: expected for a new run, came with --resume'],
+    [['train', '--resume', 'a', '--save-recipe', 'b'], '--save-recipe: expected for a new run'],
     [['train', '--resume', 'a', 'demo'], 'override "demo": expected key=value'],
     [['train', '--resume', 'a', '--allow', 'all'], 'Expected one of code, data, recipe'],
     [['train', 'small', '--stop-after', '5 minutes'], 'Expected a time such as 90s, 50m or 2h'],

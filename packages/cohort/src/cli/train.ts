@@ -95,6 +95,13 @@ async function train(
     const resolved = await recipeOf(recipe, overrides, options, environment, call);
     return environment.actions.trainRun(resolved, call);
   }
+  // They would change or write the recipe of a new run.
+  for (const [option, value] of [
+    ['--strict', options.strict],
+    ['--save-recipe', options.saveRecipe],
+  ]) {
+    if (value !== undefined) throw new UsageError(`${option}: expected for a new run, came with --resume.`);
+  }
   // Without a recipe, what stands in its place is the first setting.
   const settings = [...(recipe === undefined ? [] : [recipe]), ...overrides];
   const { parseOverrides } = await import('../recipes/overrides.ts');

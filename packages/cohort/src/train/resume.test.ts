@@ -160,14 +160,22 @@ describe('resumeRun', () => {
     expect(traceOf(ended)).toEqual(traceOf(whole));
   });
 
-  it('refuses a run whose every checkpoint is damaged, and one without any', async () => {
+  it('refuses a run whose every checkpoint is damaged', async () => {
     const folder = await stopped();
     const checkpoints = join(folder, 'checkpoints');
     for (const name of readdirSync(checkpoints)) rmSync(join(checkpoints, name, 'optimizer.safetensors'));
     await expect(resume(folder)).rejects.toThrow(/has no optimizer\.safetensors/);
-    rmSync(checkpoints, { recursive: true });
-    await expect(resume(folder)).rejects.toThrow(/no such checkpoint: the run was interrupted before/);
     expect(readdirSync(folder)).not.toContain('lock.json');
+  });
+
+  it('begins anew where the run ended before its first checkpoint', async () => {
+    const folder = await stopped();
+    rmSync(join(folder, 'checkpoints'), { recursive: true });
+    const { reporter, signal } = stopper(Infinity);
+    const ended = await resumeRun(folder, { command: '', reporter, signal });
+    expect(reporter.messages.join()).toContain('has no checkpoint yet: its training begins anew');
+    expect(openRun(folder).info.resumes).toMatchObject([{ checkpoint: null }]);
+    expect(traceOf(ended)).toEqual(traceOf(whole));
   });
 
   it('leaves a finished run alone, and trains longer only when that is allowed', async () => {

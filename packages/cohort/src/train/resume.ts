@@ -43,7 +43,7 @@ type Resumable = SoundCheckpoint & { readonly info: ResumableInfo };
 
 /**
  * Goes on with a run: bit for bit as if it had never stopped where code, data, recipe and the number of threads are the
- * same. A finished run stays as it is.
+ * same. A run without a checkpoint begins anew; a finished one stays as it is.
  * @throws {ResumeError} for what has changed, {RunError} for a folder that is no run or is being written, typed errors
  *   of checkpoints, data and engine
  */
@@ -58,24 +58,27 @@ export async function resumeRun(path: string, given: ResumeOptions): Promise<Tra
   try {
     // Read under the lock: until then another process may have gone on with it.
     const run = openRun(path);
-    const chosen = resumable(run, chooseCheckpoint(run, reporter));
+    // One that ended before its first checkpoint has lost nothing that beginning anew does not bring back.
+    const isBeginning = run.info.status !== 'finished' && run.checkpoints().length === 0;
+    const chosen = isBeginning ? null : resumable(run, chooseCheckpoint(run, reporter));
     const recipe = parseRecipe(run.recipe, join(run.path, 'recipe.yaml'), overrides);
-    if (run.info.status === 'finished' && recipe.train.epochs <= chosen.info.epoch) {
+    if (chosen !== null && run.info.status === 'finished' && recipe.train.epochs <= chosen.info.epoch) {
       return finishedAlready(run, chosen, recipe, options);
     }
-    const session = await openSession(recipe, options, chosen.info);
+    const session = await openSession(recipe, options, chosen?.info);
     let writer: RunWriter;
     try {
-      assertUnchanged(chosen, session, options);
-      restore(chosen, session);
+      if (chosen !== null) {
+        assertUnchanged(chosen, session, options);
+        restore(chosen, session);
+      }
       writer = reopen(run, chosen, recipe, lock, options);
     } catch (error) {
       session.dispose();
       throw error;
     }
     isHandedOver = true;
-    const { training } = chosen.info;
-    const from = { progress: progressOf(chosen.info), training };
+    const from = chosen && { progress: progressOf(chosen.info), training: chosen.info.training };
     return await trainSession(session, writer, options, records, from);
   } finally {
     if (!isHandedOver) lock.release();
@@ -125,18 +128,22 @@ function restore({ folder, info }: Resumable, session: Session): void {
 
 function reopen(
   run: RunReader,
-  chosen: Resumable,
+  chosen: Resumable | null,
   recipe: ResolvedRecipe,
   lock: HeldRunLock,
   { command, overrides = [], reporter }: ResumeOptions,
 ): RunWriter {
-  const { metricsBytes } = chosen.info.training;
+  const metricsBytes = chosen?.info.training.metricsBytes ?? 0;
   const metrics = join(run.path, 'metrics.jsonl');
   const present = statSync(metrics, { throwIfNoEntry: false })?.size ?? 0;
   const writer = reopenRun(run.path, {
-    ...{ lock, checkpoint: chosen.name, metricsBytes, command },
+    ...{ lock, checkpoint: chosen?.name ?? null, metricsBytes, command },
     ...(overrides.length === 0 ? {} : { recipe: stringifyRecipe(withAbsolutePaths(recipe)) }),
   });
+  if (chosen === null) {
+    reporter.message(`${run.path} has no checkpoint yet: its training begins anew`);
+    return writer;
+  }
   const { epoch, step, training } = chosen.info;
   reporter.message(
     `resuming ${run.path} from ${chosen.name}: ${epoch} epochs and ${training.batch} steps are done, ${step} steps in all`,

@@ -1,5 +1,5 @@
 /** A training leaves its progress in the log, its metrics in the store and in event files, whatever the console shows. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createRun, openStore } from '@cohort/runs';
@@ -78,6 +78,16 @@ describe('the records of a run', () => {
     const board = join(root, 'board');
     const outside = start(new SilentReporter(), board);
     expect(readdirSync(board)).toEqual([outside.info.id]);
+  });
+
+  it('go on in the event files of a run that has some', () => {
+    const run = createRun({ root, name: 'small', recipe: '', environment: {}, command: 'test' });
+    const folder = join(run.path, 'tensorboard');
+    mkdirSync(folder);
+    new RunRecords({ reporter: new SilentReporter() }).attach(run, '');
+    run.metrics({ kind: 'epoch', step: 6, epoch: 2, timeMs: 20, values: { total: 2 } });
+    expect(readdirSync(folder)).toHaveLength(1);
+    run.interrupt();
   });
 
   it('do not end a training when they cannot be written, and say so once', () => {

@@ -1,4 +1,5 @@
 /** What is kept of a run beside its folder's records: every line of progress in its log, the run store, TensorBoard. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { EventFileObserver, StoreFeed, type RunWriter } from '@cohort/runs';
 import { ConsoleReporter, type ConsoleStream } from './consoleReporter.ts';
@@ -42,9 +43,11 @@ export class RunRecords {
     };
     this.#log.attach(run, warn);
     run.observe(new StoreFeed(run.path, { onProblem }));
-    const { tensorboard } = this.#options;
+    const inside = join(run.path, 'tensorboard');
+    // Curves that a run began are gone on with when it is taken up again, though nobody says so once more.
+    const { tensorboard = existsSync(inside) ? true : undefined } = this.#options;
     if (tensorboard === undefined) return;
-    const folder = tensorboard === true ? join(run.path, 'tensorboard') : join(tensorboard, run.info.id);
+    const folder = tensorboard === true ? inside : join(tensorboard, run.info.id);
     run.observe(new EventFileObserver({ folder, recipe, onProblem }));
     this.reporter.message(
       `for TensorBoard: tensorboard --logdir ${tensorboard === true ? folder : tensorboard}`,
