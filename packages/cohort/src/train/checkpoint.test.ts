@@ -5,7 +5,7 @@ import { Generator, optim } from '@cohort/torch';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../data/testing.ts';
 import { createNetwork, type Network } from '../models/index.ts';
-import { loadModules, readCheckpointInfo } from './checkpoint.ts';
+import { isDamage, loadModules, readCheckpointInfo } from './checkpoint.ts';
 import { sumOfInfo, type CheckpointInfo } from './checkpointInfo.ts';
 import { assertWeightsFinite, takeSnapshot, type TrainedParts } from './snapshot.ts';
 
@@ -111,7 +111,7 @@ describe('a checkpoint', () => {
   it.each([
     ['a wrong type', { normalisation: 3 }, 'normalisation'],
     ['a size that cannot be', { height: -1, classes: [] }, 'classes, height'],
-    ['another version', { version: 9 }, 'version'],
+    ['a version that never was', { version: 0 }, 'version'],
   ])('with %s in checkpoint.json is refused by name', (_, changes, names) => {
     changeInfo((info) => Object.assign(info, changes));
     expect(() => readCheckpointInfo(folder.path)).toThrow(
@@ -125,6 +125,22 @@ describe('a checkpoint', () => {
     expect(() => readCheckpointInfo(folder.path)).toThrow(/cannot be read: .*JSON.*train again/);
     copyFileSync('/dev/null', join(folder.path, 'checkpoint.json'));
     expect(() => readCheckpointInfo(folder.path)).toThrow(/cannot be read/);
+  });
+});
+
+describe('a checkpoint of a later version', () => {
+  it('is refused by name, and is no damage that another checkpoint could stand in for', () => {
+    const text = JSON.stringify({ ...info, version: 3, sha256: {} });
+    writeFileSync(join(folder.path, 'checkpoint.json'), text);
+    writeFileSync(join(folder.path, 'checkpoint.json.sha256'), sumOfInfo(text));
+    let refusal: unknown;
+    try {
+      readCheckpointInfo(folder.path);
+    } catch (error) {
+      refusal = error;
+    }
+    expect(String(refusal)).toContain('is of version 3, and this Cohort knows 1 and 2. Use the version');
+    expect(isDamage(refusal)).toBe(false);
   });
 });
 

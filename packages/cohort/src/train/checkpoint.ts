@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ArgumentError, loadTensors, nn, SafetensorsError, type optim, type Tensor } from '@cohort/torch';
 import {
   CheckpointError,
+  CheckpointVersionError,
   infoFile,
   type ResumableInfo,
   type StoredCheckpointInfo,
@@ -112,6 +113,7 @@ export function loadOptimizers(folder: string, info: ResumableInfo, optimizers: 
 
 /** Whether an error says that a checkpoint is not as it was written, rather than that it is not to be had. */
 export function isDamage(error: unknown): error is Error {
+  if (error instanceof CheckpointVersionError) return false;
   return error instanceof CheckpointError || error instanceof SafetensorsError;
 }
 

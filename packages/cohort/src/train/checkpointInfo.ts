@@ -117,6 +117,9 @@ export type ImageInfo = Pick<
   'classes' | 'channels' | 'height' | 'width' | 'normalisation' | 'fit'
 >;
 
+/** A checkpoint that is whole but of a version that this Cohort does not know: never to be taken for damage. */
+export class CheckpointVersionError extends CheckpointError {}
+
 /** Reads what a checkpoint says of itself. @throws {CheckpointError} when it is missing, damaged or of another version. */
 export function readCheckpointInfo(folder: string): StoredCheckpointInfo {
   const path = join(folder, infoFile);
@@ -132,6 +135,15 @@ export function readCheckpointInfo(folder: string): StoredCheckpointInfo {
   }
   const parsed = infoSchema.safeParse(value);
   if (parsed.success) return parsed.data;
+  const { version } = z
+    .object({ version: z.number().catch(0) })
+    .catch({ version: 0 })
+    .parse(value);
+  if (version > 2) {
+    throw new CheckpointVersionError(
+      `The checkpoint in ${folder} is of version ${version}, and this Cohort knows 1 and 2. Use the version of Cohort that wrote it, or a later one.`,
+    );
+  }
   const keys = [...new Set(parsed.error.issues.map(({ path: [key] }) => String(key ?? 'all of it')))];
   throw new CheckpointError(
     `${path} is not a checkpoint of version 1 or 2: wrong or missing: ${keys.join(', ')}. Use the version of Cohort that wrote it, restore the file from a copy, or train again.`,

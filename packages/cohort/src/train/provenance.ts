@@ -12,7 +12,7 @@ import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Change } from './changes.ts';
 
 const codeSchema = z.object({
-  /** SHA-256 over everything that computes: this package without its command line, and the engine. */
+  /** SHA-256 over everything that computes: this package without command line, benchmarks and comparisons, and the engine. */
   digest: z.string(),
   version: z.string(),
   /** Null outside a git checkout. */
@@ -166,7 +166,7 @@ function codeFiles(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((path) => /\.(js|ts|node)$/.test(path) && !/\.(d|test)\.ts$|\.test\.js$/.test(path))
-    .filter((path) => !/^(cli|testing|obj\.target|generated)(\/|\\|$)/.test(path))
+    .filter((path) => !/^(bench|cli|compare|testing|obj\.target|generated)(\/|\\|$)/.test(path))
     .sort();
 }
 
