@@ -16,11 +16,13 @@ export function addAblateCommand(
     )
     .argument(
       '<recipe>',
-      'name or path of a recipe, or folder of images; with --report-only a comparison folder',
+      'recipe by name or path, or folder of images; with --report-only a comparison folder or archive',
     )
     .action(async (recipe: string, options: ComparisonOptions) => {
       setExitCode(
-        await runComparisonCommand(recipe, options, environment, argv, { methods: null, fractions: [1] }),
+        await runComparisonCommand(recipe, options, environment, argv, {
+          ...{ methods: null, fractions: [1], skipUnfit: false },
+        }),
       );
     });
 }

@@ -29,7 +29,7 @@ export const commandActions: CommandActions = {
   listBenchCases: async (names) => (await import('../bench/cases.ts')).selectCases(names),
   benchmark: async (...given) => (await import('../bench/runBench.ts')).benchmark(...given),
   compare: async (...given) => (await import('../compare/compare.ts')).compare(...given),
-  reportComparison: async (folder, { reporter }) =>
-    (await import('../compare/runComparison.ts')).reportComparison(folder, reporter),
+  reportComparison: async (...given) =>
+    (await import('../compare/reportComparison.ts')).reportComparison(...given),
   runDemo: async (...given) => (await import('./demo.ts')).runDemo(...given),
 };

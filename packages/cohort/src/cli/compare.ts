@@ -14,6 +14,7 @@ interface CompareOptions extends ComparisonOptions {
   readonly settings?: string;
   readonly fractions: readonly number[];
   readonly baseline?: string;
+  readonly skipUnfit?: true;
 }
 
 /** Adds the command. */
@@ -29,7 +30,7 @@ export function addCompareCommand(
     )
     .argument(
       '<recipe>',
-      'name or path of a recipe, or folder of images; with --report-only a comparison folder',
+      'recipe by name or path, or folder of images; with --report-only a comparison folder or archive',
     )
     .option('--methods <names>', 'methods, or names that --settings explains', parseNames, [
       'independent',
@@ -38,6 +39,7 @@ export function addCompareCommand(
     ])
     .option('--settings <file>', 'YAML with a section of settings for each method (docs/results.md)')
     .option('--baseline <name>', 'what differences are to (left out: independent, or else the first)')
+    .option('--skip-unfit', "leave methods that are not made for the recipe's networks out, and say so")
     .option(
       '--fractions <shares>',
       'shares of the training images, stratified, such as 0.1,0.25,0.5,1',
@@ -48,7 +50,7 @@ export function addCompareCommand(
       const { methods, settings, fractions, baseline } = options;
       setExitCode(
         await runComparisonCommand(recipe, options, environment, argv, {
-          ...{ methods, fractions },
+          ...{ methods, fractions, skipUnfit: options.skipUnfit === true },
           ...(settings === undefined ? {} : { settings }),
           ...(baseline === undefined ? {} : { baseline }),
         }),

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { ComparisonRequest } from '../compare/compare.ts';
-import type { ComparisonResult } from '../compare/runComparison.ts';
+import type { ComparisonResult, ReportTargets } from '../compare/reportComparison.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { runCommand, shellCommand, withCommonOptions } from './command.ts';
 import type { CommandOutcome, CommonOptions } from './command.ts';
@@ -12,7 +12,7 @@ import { EXIT_CODES } from './failures.ts';
 import { isImageSource } from './recipeArgument.ts';
 
 /** Options of both commands. */
-export interface ComparisonOptions extends CommonOptions {
+export interface ComparisonOptions extends CommonOptions, ReportTargets {
   readonly seeds: number;
   readonly seedList?: readonly number[];
   readonly set: readonly string[];
@@ -35,7 +35,9 @@ export function withComparisonOptions(command: Command): Command {
         .default('last'),
     )
     .option('--name <name>', 'name of the folder below the runs folder (left out: of the recipe)')
-    .option('--report-only', 'train nothing: make the report of a comparison folder again');
+    .option('--archive <file>', 'write what the report is made from to one small JSON file, to be kept')
+    .option('--out <folder>', 'folder for the report (left out: report in the comparison folder)')
+    .option('--report-only', 'train nothing: make the report again, from a folder or an archive');
 }
 
 /** Runs a comparison, or reports on a folder, as the options say. */
@@ -44,16 +46,18 @@ export async function runComparisonCommand(
   options: ComparisonOptions,
   environment: CliEnvironment,
   argv: readonly string[],
-  more: Pick<ComparisonRequest, 'methods' | 'settings' | 'baseline' | 'fractions'>,
+  more: Pick<ComparisonRequest, 'methods' | 'settings' | 'baseline' | 'fractions' | 'skipUnfit'>,
 ): Promise<number> {
   return runCommand(environment, options, async (call) => {
+    const { out, archive } = options;
+    const targets = { ...(out === undefined ? {} : { out }), ...(archive === undefined ? {} : { archive }) };
     if (options.reportOnly === true) {
-      return outcomeOf(await environment.actions.reportComparison(argument, call));
+      return outcomeOf(await environment.actions.reportComparison(argument, { ...call, ...targets }));
     }
     const { seeds, seedList, set, parallel, select, name } = options;
     const result = await environment.actions.compare(
       {
-        ...{ set, parallel, select, ...more },
+        ...{ set, parallel, select, ...more, ...targets },
         ...(name === undefined ? {} : { name }),
         resolve: await resolverOf(argument, environment, call),
         seeds: seedList ?? Array.from({ length: seeds }, (_, index) => index + 1),

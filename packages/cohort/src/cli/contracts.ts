@@ -1,7 +1,7 @@
 /** What the command line asks of the rest of Cohort: the shapes of its calls and answers. */
 import type { BenchCase } from '../bench/cases.ts';
 import type { BenchOptions, BenchOutcome, BenchTask } from '../bench/runBench.ts';
-import type { Comparison, ComparisonRequest } from '../compare/compare.ts';
+import type { Comparison, ComparisonRequest, ReportOptions } from '../compare/compare.ts';
 import type { DatasetCheck } from '../data/checkDataset.ts';
 import type { FetchResult } from '../data/fetch/fetchDataset.ts';
 import type { DatasetListing } from '../data/listDatasets.ts';
@@ -24,13 +24,16 @@ export interface CallOptions {
   readonly reporter: Reporter;
 }
 
+/** What an evaluation came to, in numbers: bits of single images are not shown. */
+export type Measured = Omit<EvaluateResult, 'correctness'>;
+
 /** Every call that a command makes, loaded only when the command runs: the engine takes a while. */
 export interface CommandActions {
   readonly surveyImages: (path: string, options: CallOptions) => Promise<ImageSurvey>;
   readonly trainRun: (recipe: ResolvedRecipe, options: TrainOptions) => Promise<TrainResult>;
   /** By the path of a run folder, or the id of one in `runs`. */
   readonly resumeRun: (run: string, options: ResumeOptions) => Promise<TrainResult>;
-  readonly evaluateRun: (runPath: string, options: EvaluateOptions) => Promise<EvaluateResult>;
+  readonly evaluateRun: (runPath: string, options: EvaluateOptions) => Promise<Measured>;
   readonly predictRun: (
     runPath: string,
     imagePaths: readonly string[],
@@ -46,6 +49,7 @@ export interface CommandActions {
   readonly listBenchCases: (names: readonly string[]) => Promise<readonly BenchCase[]>;
   readonly benchmark: (task: BenchTask, options: BenchOptions) => Promise<BenchOutcome<object>>;
   readonly compare: (request: ComparisonRequest, options: CallOptions) => Promise<Comparison>;
-  readonly reportComparison: (folder: string, options: CallOptions) => Promise<Comparison>;
+  /** From the folder of a comparison or from its archive. */
+  readonly reportComparison: (source: string, options: ReportOptions) => Promise<Comparison>;
   readonly runDemo: (options: DemoOptions) => Promise<DemoResult>;
 }

@@ -3,8 +3,8 @@ import { Option, type Command } from 'commander';
 import { formatPercent } from '../train/progressText.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, withCommonOptions } from './command.ts';
-import type { EvaluateResult } from '../evaluate/evaluateRun.ts';
 import type { SplitName } from '../train/data.ts';
+import type { Measured } from './contracts.ts';
 import type { CliEnvironment } from './environment.ts';
 import { formatTable } from './table.ts';
 
@@ -41,13 +41,14 @@ export function addEvaluateCommand(
           ...{ ...call, split, checkpoint },
           ...(data === undefined ? {} : { dataPath: data }),
         });
-        return { text: describeResult(result), json: result };
+        const { split: measuredSplit, networks, ensemble } = result;
+        return { text: describeResult(result), json: { split: measuredSplit, networks, ensemble } };
       });
       setExitCode(exitCode);
     });
 }
 
-function describeResult(result: EvaluateResult): string {
+function describeResult(result: Measured): string {
   const rows = [...result.networks, { name: 'ensemble', ...result.ensemble }].map((row) => [
     row.name,
     formatPercent(row.accuracy, 2),

@@ -1,55 +1,57 @@
-/** The run's `best-validation.json`: test scores of the weights that were best on validation images, beside those of the last epoch. */
-import { existsSync, readFileSync } from 'node:fs';
+/** The run's `best-validation.json`: scores of the weights that were best on validation images, beside those of the last epoch. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@cohort/runs';
 import * as z from 'zod';
-import type { Score } from '../evaluate/tally.ts';
-import type { ImageCorrectness } from '../train/correctnessFile.ts';
+import type { EvaluateResult } from '../evaluate/evaluateRun.ts';
+import { correctnessSchema, namedCorrectness } from '../train/correctnessFile.ts';
+import { jsonOf } from './json.ts';
+import { scoreSchema } from './score.ts';
 
 const fileName = 'best-validation.json';
 
-const scoreSchema = z.object({
-  accuracy: z.number(),
-  topFiveAccuracy: z.number(),
-  negativeLogLikelihood: z.number(),
-  expectedCalibrationError: z.number(),
-});
+const bothSplits = z.object({ test: scoreSchema, validation: scoreSchema });
 
+// Version 1 had test scores alone; such a file is as none.
 const fileSchema = z.object({
-  version: z.literal(1),
-  networks: z.array(scoreSchema.extend({ name: z.string() })).min(1),
-  ensemble: scoreSchema,
+  version: z.literal(2),
+  networks: z.array(bothSplits.extend({ name: z.string() })).min(1),
+  ensemble: bothSplits,
+  correctness: correctnessSchema,
 });
 
-/** Scores on the test images. */
-export interface BestScores {
-  readonly networks: ReadonlyMap<string, Score>;
-  readonly ensemble: Score;
-  /** Not kept for these. */
-  readonly correctness: ImageCorrectness | null;
-}
-
-/** What is written. */
-export interface MeasuredBest {
-  readonly networks: readonly (Score & { readonly name: string })[];
-  readonly ensemble: Score;
-}
+/** Scores on test and validation images, and which test images were right. */
+export type BestScores = Omit<z.output<typeof fileSchema>, 'version'>;
 
 /** Whether they have been measured. */
 export function hasBestScores(runFolder: string): boolean {
-  return existsSync(join(runFolder, fileName));
+  try {
+    readBestScores(runFolder);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-/** @throws RunError where it cannot be written */
-export function writeBestScores(runFolder: string, { networks, ensemble }: MeasuredBest): void {
-  const content = fileSchema.parse({ version: 1, networks, ensemble });
-  writeFileAtomic(join(runFolder, fileName), `${JSON.stringify(content, null, 2)}\n`);
+/** Writes what was measured of the same weights on both splits. @throws RunError where it cannot be written */
+export function writeBestScores(runFolder: string, test: EvaluateResult, validation: EvaluateResult): void {
+  const names = test.networks.map(({ name }) => name);
+  const content = fileSchema.parse({
+    version: 2,
+    networks: test.networks.map((network, index) => ({
+      name: network.name,
+      test: network,
+      validation: validation.networks[index],
+    })),
+    ensemble: { test: test.ensemble, validation: validation.ensemble },
+    correctness: namedCorrectness(names, test.correctness),
+  });
+  writeFileAtomic(join(runFolder, fileName), `${jsonOf(content, 2)}\n`);
 }
 
 /** @throws system errors and ZodError where there is none */
 export function readBestScores(runFolder: string): BestScores {
   const text = readFileSync(join(runFolder, fileName), 'utf8');
-  const { networks, ensemble } = fileSchema.parse(JSON.parse(text));
-  const named = networks.map(({ name, ...score }): [string, Score] => [name, score]);
-  return { networks: new Map(named), ensemble, correctness: null };
+  const { networks, ensemble, correctness } = fileSchema.parse(JSON.parse(text));
+  return { networks, ensemble, correctness };
 }

@@ -4,18 +4,21 @@ import type { ResolvedRecipe } from '../recipes/index.ts';
 import { loadRecipeData } from '../train/data.ts';
 import type { Reporter } from '../train/reporter.ts';
 import { ablationVariants } from './ablation.ts';
-import { hasBestScores, writeBestScores } from './bestScores.ts';
+import { writeBestScores } from './bestScores.ts';
 import type { Selection } from './folder.ts';
 import { planComparison } from './plan.ts';
-import { runCellInChild } from './runCell.ts';
-import { runComparison, type ComparisonResult } from './runComparison.ts';
+import { childRunner } from './runCell.ts';
+import type { ComparisonResult, ReportTargets } from './reportComparison.ts';
+import { runComparison } from './runComparison.ts';
 import { readVariantSettings, variantsOf } from './variants.ts';
 
 /** What a comparison came to. */
 export type Comparison = ComparisonResult;
 
+export type { ReportOptions } from './reportComparison.ts';
+
 /** What is to be compared. */
-export interface ComparisonRequest {
+export interface ComparisonRequest extends ReportTargets {
   /** The recipe with these settings changed, each `key=value`. @throws RecipeError */
   readonly resolve: (overrides: readonly string[]) => ResolvedRecipe;
   /** Labels of methods; null for an ablation of the recipe's contrastive method. */
@@ -29,6 +32,8 @@ export interface ComparisonRequest {
   readonly name?: string;
   readonly baseline?: string;
   readonly select: Selection;
+  /** Leaves methods that are not made for the recipe's networks out rather than refusing. */
+  readonly skipUnfit: boolean;
   readonly parallel: number;
   /** The command line, for the record. */
   readonly command: string;
@@ -39,12 +44,12 @@ export async function compare(
   request: ComparisonRequest,
   { signal, reporter }: { readonly signal: AbortSignal; readonly reporter: Reporter },
 ): Promise<Comparison> {
-  const { resolve, methods, set, settings, select, parallel, command } = request;
+  const { resolve, methods, set, settings, select, parallel, command, skipUnfit, out, archive } = request;
   const base = resolve(set);
   const given = settings === undefined ? {} : readVariantSettings(settings);
   const variants = methods === null ? ablationVariants(base.method) : variantsOf(methods, given, base.method);
   const plan = await planComparison({
-    ...{ resolve, variants, set },
+    ...{ resolve, variants, set, skipUnfit },
     seeds: request.seeds,
     fractions: request.fractions,
     ...(request.baseline === undefined ? {} : { baseline: request.baseline }),
@@ -57,13 +62,15 @@ export async function compare(
   });
   return runComparison(plan, {
     ...{ command, select, parallel, signal, reporter },
+    ...(out === undefined ? {} : { out }),
+    ...(archive === undefined ? {} : { archive }),
     runs: base.runs,
     threads: base.engine.threads,
-    runCell: runCellInChild,
+    runCell: childRunner(),
     measureBest: async (run) => {
-      if (hasBestScores(run.path)) return;
-      const measured = await evaluateRun(run.path, { signal, reporter, checkpoint: 'best' });
-      writeBestScores(run.path, measured);
+      const best = { signal, reporter, checkpoint: 'best' } as const;
+      const validation = await evaluateRun(run.path, { ...best, split: 'validation' });
+      writeBestScores(run.path, await evaluateRun(run.path, best), validation);
     },
   });
 }

@@ -1,16 +1,17 @@
 /** A comparison from plan to report: cells are found again, failures stay apart, the report can be made from the folder alone. */
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { listRuns } from '@cohort/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { applyOverrides, parseOverrides } from '../recipes/overrides.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
-import { readCorrectness } from '../train/correctnessFile.ts';
+import { readCorrectness, unpackCorrectness } from '../train/correctnessFile.ts';
 import { trainRun } from '../train/run.ts';
 import { planComparison, type Plan, type PlanRequest } from './plan.ts';
 import type { CellRunner } from './runCell.ts';
-import { reportComparison, runComparison, type ComparisonResult } from './runComparison.ts';
+import { reportComparison, type ComparisonResult } from './reportComparison.ts';
+import { runComparison } from './runComparison.ts';
 import { variantsOf, type VariantSettings } from './variants.ts';
 
 let world: TinyWorld;
@@ -72,6 +73,18 @@ describe('a plan', () => {
     expect(method(2)).toMatchObject({ name: 'mcl', weights: { vcl: 0.5, icl: 0.1, logit: 0 } });
   });
 
+  it('leaves methods out that the networks are too few for where that is asked for, and keeps why', async () => {
+    const { labels, leftOut } = await plan(['mcl', 'okddip'], { skipUnfit: true });
+    expect(labels).toEqual(['mcl']);
+    expect(leftOut).toEqual([
+      {
+        label: 'okddip',
+        reason:
+          'networks: expected at least 3 networks, since method okddip has a leader that learns from two or more peers, came 2',
+      },
+    ]);
+  });
+
   it.each<[string, () => Promise<Plan>, RegExp]>([
     ['an unknown method', () => plan(['mlc']), /"mlc"\. Did you mean mcl\?/],
     ['a method that comes twice', () => plan(['mcl', 'mcl']), /each of them once, got mcl twice/],
@@ -88,6 +101,16 @@ describe('a plan', () => {
       /got mcl and again with the same settings/,
     ],
     ['an unknown baseline', () => plan(['mcl'], { baseline: 'dml' }), /expected one of mcl, got "dml"/],
+    [
+      'methods that the networks are too few or too different for, all at once',
+      () => plan(['mcl', 'okddip', 'one'], { set: ['networks.1.model=resnet20'] }),
+      /got okddip \(networks: expected at least 3 .* has a leader .*\), one \(networks\.1\.model: .*\)\. .*--skip-unfit/,
+    ],
+    [
+      'a comparison of nothing but such methods',
+      () => plan(['okddip'], { skipUnfit: true }),
+      /got okddip \(networks: expected at least 3/,
+    ],
     ['a name that is no folder', () => plan(['mcl'], { name: '../x' }), /got "\.\.\/x"/],
   ])('refuses %s', async (_, make, message) => {
     await expect(Promise.resolve().then(make)).rejects.toThrow(message);
@@ -116,7 +139,10 @@ describe('a comparison', () => {
   };
 
   it('goes on where it stopped, repeats nothing, keeps failures apart, and reports', async () => {
-    const made = await plan(['independent', 'dml', 'mcl'], { name: 'whole' });
+    const made = await plan(['independent', 'dml', 'mcl', 'okddip'], {
+      name: 'whole',
+      skipUnfit: true,
+    });
     const stop = new AbortController();
     const trained: string[] = [];
     const stopping: CellRunner = async (cell, options) => {
@@ -158,14 +184,53 @@ describe('a comparison', () => {
       mcl?.cost.inference,
     ]);
     for (const file of files) expect(existsSync(file)).toBe(true);
-    const csv = readFileSync(join(folder, 'report/report.csv'), 'utf8');
+    const csv = readFileSync(join(folder ?? '', 'report/report.csv'), 'utf8');
     expect(csv).toMatch(/^1,dml,ensemble,accuracyDifference,/m);
-    const markdown = readFileSync(join(folder, 'report/report.md'), 'utf8');
+    const markdown = readFileSync(join(folder ?? '', 'report/report.md'), 'utf8');
     expect(markdown).toContain('- mcl, seed 2 failed: no memory');
+    expect(markdown).toMatch(/^- okddip was left out: networks: expected at least 3 networks/m);
     expect(markdown).toContain('![accuracy](accuracy.svg)');
 
-    const again = reportComparison(folder, reporter);
+    const again = reportComparison(folder ?? '', { reporter });
     expect({ ...again.report, failures: [] }).toEqual({ ...report, failures: [] });
+  });
+
+  it('is archived in one file, from which every file of the report is made again byte for byte', () => {
+    const archive = join(world.path, 'kept', 'whole.json');
+    const folder = join(world.runs, 'whole');
+    const { files } = reportComparison(folder, { reporter, archive });
+    expect(files.at(-1)).toBe(archive);
+    const { folder: none, files: again } = reportComparison(archive, { reporter });
+    expect(none).toBeNull();
+    expect(again.map((file) => basename(file))).toEqual(files.slice(0, -1).map((file) => basename(file)));
+    for (const file of again) {
+      expect(file).toBe(join(world.path, 'kept', 'whole', basename(file)));
+      expect(readFileSync(file, 'utf8')).toBe(readFileSync(join(folder, 'report', basename(file)), 'utf8'));
+    }
+    // Archived again from the archive it is the same, and it says each setting once.
+    const copy = join(world.path, 'kept', 'copy.json');
+    reportComparison(archive, { reporter, archive: copy });
+    const text = readFileSync(archive, 'utf8');
+    expect(readFileSync(copy, 'utf8')).toBe(text);
+    expect(text.match(/"embeddingSize"/g)).toHaveLength(1);
+    expect(JSON.parse(text)).toMatchObject({
+      ...{ format: 'cohort-comparison', version: 1, seeds: [1, 2], failures: [] },
+      cells: [{ label: 'independent', seed: 1 }, { changes: { seed: 2 } }, {}, {}, {}, { training: null }],
+    });
+  });
+
+  it.each([
+    ['text that is no JSON', 'hello', /reading the archive of a comparison .*--archive wrote/],
+    ['other JSON', '{"version": 1}', /got .*: Invalid/],
+    [
+      'a later version',
+      '{"format":"cohort-comparison","version":2}',
+      /got version: Invalid input: expected 1/,
+    ],
+  ])('refuses as an archive %s', (_, text, message) => {
+    const path = join(world.path, 'bad.json');
+    writeFileSync(path, text);
+    expect(() => reportComparison(path, { reporter })).toThrow(message);
   });
 
   it('finds in a run the bits of its test images that make up its accuracy', async () => {
@@ -173,15 +238,16 @@ describe('a comparison', () => {
       await plan(['independent'], { name: 'bits', seeds: [3] }),
       trainHere,
     );
-    const correctness = readCorrectness(listRuns(folder).runs[0]?.path ?? '');
-    const bits = correctness?.right.get('ensemble') ?? new Uint8Array();
+    const correctness = readCorrectness(listRuns(folder ?? '').runs[0]?.path ?? '');
+    const bits =
+      correctness === null ? [] : [...(unpackCorrectness(correctness).right.get('ensemble') ?? [])];
     expect(bits).toHaveLength(40);
-    const share = bits.reduce((sum, bit) => sum + bit, 0) / bits.length;
+    const share = bits.reduce((sum: number, bit) => sum + bit, 0) / bits.length;
     expect(report.methods[0]?.ensemble.accuracy.mean).toBeCloseTo(share, 10);
   });
 
   it('says what a folder without a comparison lacks', () => {
-    expect(() => reportComparison(world.path, reporter)).toThrow(
+    expect(() => reportComparison(world.path, { reporter })).toThrow(
       /reading the comparison .*expected a folder with comparison\.json/,
     );
   });

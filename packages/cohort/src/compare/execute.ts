@@ -1,7 +1,7 @@
 /** Works through a plan: runs what is missing, several at a time if asked to; a cell that fails does not stop the others. */
 import type { CellState } from './folder.ts';
 import type { Cell } from './plan.ts';
-import type { CellRunner } from './runCell.ts';
+import type { CellOutcome, CellRunner } from './runCell.ts';
 
 /** What a plan is worked through with. */
 export interface ExecuteOptions {
@@ -10,6 +10,8 @@ export interface ExecuteOptions {
   /** Threads to divide among them. */
   readonly threads: number;
   readonly runCell: CellRunner;
+  /** What is to be done when a training is there, of this time or an earlier one. */
+  readonly afterCell?: (cell: Cell) => Promise<CellOutcome>;
   readonly signal: AbortSignal;
   /** What happened, in a line. */
   readonly onMessage: (text: string) => void;
@@ -37,7 +39,7 @@ export async function executePlan(
   states: ReadonlyMap<string, CellState>,
   options: ExecuteOptions,
 ): Promise<Execution> {
-  const { parallel, signal, onMessage } = options;
+  const { parallel, signal, afterCell, onMessage } = options;
   const failures: CellFailure[] = [];
   const fail = ({ label, seed, fraction }: Cell, reason: string): void => {
     failures.push({ label, seed, fraction, reason });
@@ -47,18 +49,25 @@ export async function executePlan(
   for (const cell of cells.filter((each) => kindOf(each) === 'running')) {
     fail(cell, 'another process is training it; start again when that has ended');
   }
-  const waiting = cells.filter((cell) => ['missing', 'stopped'].includes(kindOf(cell)));
-  let ended = cells.length - waiting.length;
+  const isThere = (cell: Cell): boolean => kindOf(cell) === 'finished';
+  const missing = cells.filter((cell) => ['missing', 'stopped'].includes(kindOf(cell)));
+  const waiting = cells.filter(
+    (cell) => missing.includes(cell) || (isThere(cell) && afterCell !== undefined),
+  );
+  let ended = cells.length - missing.length;
   if (ended > 0) onMessage(`${ended} of ${cells.length} trainings are there already`);
   const outcomes = await Promise.all(
     Array.from({ length: Math.max(1, parallel) }, async (): Promise<boolean> => {
       for (let cell = waiting.shift(); cell !== undefined; cell = waiting.shift()) {
         if (signal.aborted) return false;
-        const outcome = await runOne(cell, states.get(cell.digest), ended, cells.length, options);
+        const trained: CellOutcome = isThere(cell)
+          ? { kind: 'finished' }
+          : await runOne(cell, states.get(cell.digest), ended, cells.length, options);
+        const outcome = trained.kind === 'finished' ? ((await afterCell?.(cell)) ?? trained) : trained;
         if (outcome.kind === 'interrupted') return false;
-        ended += 1;
+        if (!isThere(cell)) ended += 1;
         if (outcome.kind === 'failed') fail(cell, outcome.reason);
-        else onMessage(`${ended} of ${cells.length}: ${nameOf(cell)} is trained`);
+        else if (!isThere(cell)) onMessage(`${ended} of ${cells.length}: ${nameOf(cell)} is trained`);
       }
       return true;
     }),

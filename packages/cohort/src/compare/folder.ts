@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { parseRecipe, resolveRecipe } from '../recipes/index.ts';
 import { recipeDigest } from './digest.ts';
 import { CompareError } from './errors.ts';
+import { firstProblem } from './json.ts';
 import type { Cell, Plan } from './plan.ts';
 
 const planFile = 'comparison.json';
@@ -16,8 +17,8 @@ export const SELECTIONS = ['last', 'best-validation'] as const;
 /** Name of a way to choose it. */
 export type Selection = (typeof SELECTIONS)[number];
 
-const fileSchema = z.object({
-  version: z.literal(1),
+/** What a plan says beside its trainings. */
+export const planFactsSchema = z.object({
   name: z.string(),
   command: z.string(),
   labels: z.array(z.string()).min(1),
@@ -25,6 +26,11 @@ const fileSchema = z.object({
   fractions: z.array(z.number()).min(1),
   baseline: z.string(),
   select: z.enum(SELECTIONS),
+  leftOut: z.array(z.object({ label: z.string(), reason: z.string() })).default([]),
+});
+
+const fileSchema = planFactsSchema.extend({
+  version: z.literal(1),
   cells: z.array(z.object({ label: z.string(), seed: z.int(), fraction: z.number(), recipe: z.unknown() })),
 });
 
@@ -46,9 +52,10 @@ export type CellState =
 
 /** Writes the plan down, so that a report can be made again from the folder alone. @throws RunError */
 export function writePlan(folder: string, { plan, command, select }: StoredPlan): void {
-  const { name, labels, seeds, fractions, baseline } = plan;
+  const { name, labels, seeds, fractions, baseline, leftOut } = plan;
   const cells = plan.cells.map(({ label, seed, fraction, recipe }) => ({ label, seed, fraction, recipe }));
-  const content = { version: 1, name, command, labels, seeds, fractions, baseline, select, cells };
+  const facts = { name, command, labels, seeds, fractions, baseline, select, leftOut };
+  const content = { version: 1, ...facts, cells };
   makeFolders(folder);
   writeFileAtomic(join(folder, planFile), `${JSON.stringify(content, null, 1)}\n`);
 }
@@ -58,15 +65,15 @@ export function readPlan(folder: string): StoredPlan {
   const operation = `reading the comparison ${folder}`;
   try {
     const content = fileSchema.parse(JSON.parse(readFileSync(join(folder, planFile), 'utf8')));
-    const { name, labels, seeds, fractions, baseline, command, select } = content;
+    const { name, labels, seeds, fractions, baseline, leftOut, command, select } = content;
     const cells = content.cells.map(({ label, seed, fraction, recipe: stored }): Cell => {
       // Resolved afresh: a newer version may know further settings.
       const recipe = resolveRecipe(stored, { source: `the recipe of ${label}, seed ${seed}` });
       return { label, seed, fraction, recipe, digest: recipeDigest(recipe) };
     });
-    return { plan: { name, labels, seeds, fractions, baseline, cells }, command, select };
+    return { plan: { name, labels, seeds, fractions, baseline, leftOut, cells }, command, select };
   } catch (error) {
-    const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    const reason = error instanceof Error ? firstProblem(error) : String(error);
     const remedy = 'Give the folder that cohort compare made (runs/NAME).';
     throw new CompareError(operation, `a folder with ${planFile}`, reason, remedy, { cause: error });
   }

@@ -26,6 +26,14 @@ export interface Plan {
   /** The label that the others are compared with. */
   readonly baseline: string;
   readonly cells: readonly Cell[];
+  /** Methods that were asked for and are not made for the recipe's networks. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** A method that is not compared. */
+export interface LeftOut {
+  readonly label: string;
+  readonly reason: string;
 }
 
 /** What a plan is made from. */
@@ -39,6 +47,8 @@ export interface PlanRequest {
   readonly set: readonly string[];
   /** Name of the comparison; the recipe's unless given. */
   readonly name?: string;
+  /** Leaves methods that are not made for the recipe's networks out, and says so, rather than refusing. */
+  readonly skipUnfit?: boolean;
   /** What to compare with; independent if it is among the variants, else the first, unless given. */
   readonly baseline?: string;
   /** How many training images there are; asked only where fractions need it and the recipe does not say. */
@@ -58,32 +68,60 @@ export async function planComparison(request: PlanRequest): Promise<Plan> {
       'Choose another with --name.',
     );
   }
-  const labels = variants.map(({ label }) => label);
   const images = fractions.every((fraction) => fraction === 1)
     ? base.data.trainImages
     : (base.data.trainImages ?? (await request.countTrainingImages(base)));
-  const cells = fractions.flatMap((fraction) =>
-    variants.flatMap((variant) =>
-      seeds.map((seed) => {
-        const trainImages =
-          images === null || fraction === 1 ? base.data.trainImages : Math.round(images * fraction);
-        const overrides = [
-          ...set,
-          ...(variant.method === null ? [] : [`method=${JSON.stringify(variant.method)}`]),
-          ...variant.overrides,
-          `seed=${seed}`,
-          `data.trainImages=${trainImages}`,
-        ];
-        const recipe = resolveFor(variant.label, () => resolve(overrides));
-        assertComparable(variant.label, base, recipe);
-        const share = fraction === 1 ? '' : `-f${fraction}`;
-        const named = { ...recipe, name: `${variant.label}${share}-s${seed}`, runs: `${base.runs}/${name}` };
-        return { label: variant.label, seed, fraction, recipe: named, digest: recipeDigest(named) };
-      }),
-    ),
-  );
+  const leftOut: LeftOut[] = [];
+  const cellsOf = (variant: Variant, fraction: number): Cell[] =>
+    seeds.map((seed) => {
+      const trainImages =
+        images === null || fraction === 1 ? base.data.trainImages : Math.round(images * fraction);
+      const overrides = [
+        ...set,
+        ...(variant.method === null ? [] : [`method=${JSON.stringify(variant.method)}`]),
+        ...variant.overrides,
+        `seed=${seed}`,
+        `data.trainImages=${trainImages}`,
+      ];
+      const recipe = resolveFor(variant.label, () => resolve(overrides));
+      assertComparable(variant.label, base, recipe);
+      const share = fraction === 1 ? '' : `-f${fraction}`;
+      const named = { ...recipe, name: `${variant.label}${share}-s${seed}`, runs: `${base.runs}/${name}` };
+      return { label: variant.label, seed, fraction, recipe: named, digest: recipeDigest(named) };
+    });
+  const fit = variants.filter((variant) => {
+    const reason = reasonUnfit(() => cellsOf(variant, fractions[0] ?? 1));
+    if (reason !== null) leftOut.push({ label: variant.label, reason });
+    return reason === null;
+  });
+  if (leftOut.length > 0 && (request.skipUnfit !== true || fit.length === 0)) throw unfit(leftOut);
+  const cells = fractions.flatMap((fraction) => fit.flatMap((variant) => cellsOf(variant, fraction)));
   assertDifferent(cells);
-  return { name, labels, seeds, fractions, baseline: baselineOf(request.baseline, labels), cells };
+  const labels = fit.map(({ label }) => label);
+  return { name, labels, seeds, fractions, baseline: baselineOf(request.baseline, labels), cells, leftOut };
+}
+
+/** Why a method cannot be used with the recipe's networks; null where it can. Other errors are thrown. */
+function reasonUnfit(resolve: () => unknown): string | null {
+  try {
+    resolve();
+    return null;
+  } catch (error) {
+    if (!(error instanceof RecipeError) || error.problems.length === 0) throw error;
+    const isOfNetworks = error.problems.every(({ path }) => /^(networks|topology)\b/.test(path));
+    if (!isOfNetworks) throw error;
+    return error.problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
+  }
+}
+
+/** All of them at once, before anything is trained. */
+function unfit(methods: readonly LeftOut[]): CompareError {
+  return new CompareError(
+    'planning the comparison',
+    "methods that are made for the recipe's networks",
+    methods.map(({ label, reason }) => `${label} (${reason})`).join(', '),
+    'Leave them out of --methods, or add --skip-unfit to have them left out and named in the report.',
+  );
 }
 
 /** Says which of the methods a setting is wrong for. */

@@ -3,7 +3,7 @@ import type { Score } from '../evaluate/tally.ts';
 import { differenceOf, type Difference, type Subject } from './difference.ts';
 import type { CellFailure } from './execute.ts';
 import type { Selection } from './folder.ts';
-import type { Plan } from './plan.ts';
+import type { LeftOut, Plan } from './plan.ts';
 import { bestNetwork, type CellResult } from './results.ts';
 import { aggregate, meanOf, type Aggregate } from './statistics.ts';
 
@@ -58,6 +58,8 @@ export interface ComparisonReport {
   /** By fraction, then in the order of the labels; methods without any finished training are left out. */
   readonly methods: readonly MethodReport[];
   readonly failures: readonly CellFailure[];
+  /** Methods that were asked for and are not made for the recipe's networks. */
+  readonly leftOut: readonly LeftOut[];
   /** Trainings that are not there (yet). */
   readonly missing: number;
   /** What a reader should know of the numbers. */
@@ -75,7 +77,7 @@ export interface ReportInput {
 
 /** Puts the results together. */
 export function buildReport({ plan, command, select, results, failures }: ReportInput): ComparisonReport {
-  const { name, baseline, labels, seeds, fractions, cells } = plan;
+  const { name, baseline, labels, seeds, fractions, cells, leftOut } = plan;
   const recipe = cells.find(({ fraction }) => fraction === Math.max(...fractions))?.recipe;
   const of = (label: string, fraction: number): CellResult[] =>
     results.filter((result) => result.label === label && result.fraction === fraction);
@@ -90,7 +92,7 @@ export function buildReport({ plan, command, select, results, failures }: Report
     networks.some(({ validationAccuracy }) => validationAccuracy !== null),
   );
   return {
-    ...{ name, command, baseline, select, labels, seeds, fractions, methods, failures },
+    ...{ name, command, baseline, select, labels, seeds, fractions, methods, failures, leftOut },
     recipe: {
       dataset: recipe?.data.dataset ?? '',
       trainImages: recipe?.data.trainImages ?? null,

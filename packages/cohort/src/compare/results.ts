@@ -1,11 +1,8 @@
-/** What one training came to, read from its run folder. */
-import type { RunReader } from '@cohort/runs';
-import * as z from 'zod';
+/** What one training came to, as the report asks for it. */
 import type { Score } from '../evaluate/tally.ts';
-import { readCorrectness, type ImageCorrectness } from '../train/correctnessFile.ts';
-import { readBestScores } from './bestScores.ts';
-import type { Selection } from './folder.ts';
+import { unpackCorrectness, type ImageCorrectness } from '../train/correctnessFile.ts';
 import type { Cell } from './plan.ts';
+import type { CellRecord } from './record.ts';
 import { meanOf } from './statistics.ts';
 
 /** One network of a training. */
@@ -23,7 +20,6 @@ export interface CellResult {
   readonly label: string;
   readonly seed: number;
   readonly fraction: number;
-  readonly runFolder: string;
   readonly networks: readonly NetworkResult[];
   readonly ensemble: Score;
   /** The network that the method is about, where it is one. */
@@ -41,86 +37,32 @@ export interface CellResult {
   readonly hasWholeTestSplit: boolean;
 }
 
-// Numbers that are not finite are text in JSON.
-const number = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
-
-const scoreSchema = z.object({
-  accuracy: number,
-  topFiveAccuracy: number,
-  negativeLogLikelihood: number,
-  expectedCalibrationError: number,
-});
-
-const validationSchema = z.object({ accuracy: number }).nullish();
-
-const summarySchema = z.object({
-  epochs: z.number(),
-  steps: z.number(),
-  imagesPerSecond: number,
-  trainingParameters: z.number(),
-  peakMemoryBytes: number,
-  networks: z
-    .array(
-      z.object({
-        name: z.string(),
-        test: scoreSchema,
-        validation: validationSchema,
-        parameters: z.number(),
-        multiplyAdds: z.number(),
-      }),
-    )
-    .min(1),
-  ensemble: z.object({ test: scoreSchema, validation: validationSchema }),
-  leader: z.string().optional(),
-});
-
-/**
- * Reads a finished run.
- * @param select which epoch's weights count
- * @throws ZodError or RunError for a run that another version wrote or that is damaged
- */
-export function readCell(cell: Cell, run: RunReader, select: Selection): CellResult {
-  const summary = summarySchema.parse(run.summary);
-  const best = select === 'best-validation' ? readBestScores(run.path) : null;
-  const { label, seed, fraction } = cell;
-  const imagesPerEpoch = (summary.steps * cell.recipe.train.batchSize) / summary.epochs;
-  const networks = summary.networks.map(({ validation, ...network }): NetworkResult => {
-    const test = best === null ? network.test : best.networks.get(network.name);
-    if (test === undefined) throw new RangeError(`${run.path}: no best scores of ${network.name}`);
-    return { ...network, test, validationAccuracy: validation?.accuracy ?? null };
-  });
+/** Puts a cell and what was recorded of its training together. */
+export function resultOf({ label, seed, fraction, recipe }: Cell, record: CellRecord): CellResult {
+  const { leader, peakMemoryBytes, trainingParameters, correctness } = record;
+  const imagesPerEpoch = (record.steps * recipe.train.batchSize) / record.epochs;
   return {
-    ...{ label, seed, fraction, networks },
-    runFolder: run.path,
-    ensemble: best === null ? summary.ensemble.test : best.ensemble,
-    leader: summary.leader ?? null,
-    secondsPerEpoch: imagesPerEpoch / summary.imagesPerSecond,
-    peakMemoryBytes: summary.peakMemoryBytes,
-    trainingParameters: summary.trainingParameters,
-    curve: curveOf(
-      run,
-      summary.networks.map(({ name }) => name),
-    ),
-    correctness: best === null ? readCorrectness(run.path) : best.correctness,
-    hasWholeTestSplit: cell.recipe.data.testImages === null,
+    ...{ label, seed, fraction, leader, peakMemoryBytes, trainingParameters },
+    networks: record.networks.map(({ validation, ...network }) => ({
+      ...network,
+      validationAccuracy: validation?.accuracy ?? null,
+    })),
+    ensemble: record.ensemble.test,
+    secondsPerEpoch: imagesPerEpoch / record.imagesPerSecond,
+    curve: curveOf(record),
+    correctness: correctness === null ? null : unpackCorrectness(correctness),
+    hasWholeTestSplit: recipe.data.testImages === null,
   };
 }
 
 /** Test accuracies stand in only where there are no validation images. */
-function curveOf(run: RunReader, names: readonly string[]): CellResult['curve'] {
-  const points: { epoch: number; accuracy: number; isValidation: boolean }[] = [];
-  for (const { epoch, values } of run.metrics({ kind: 'epoch' })) {
-    for (const prefix of ['validationAccuracy', 'accuracy']) {
-      const found = names.flatMap((name) => values[`${prefix}/${name}`] ?? []);
-      if (found.length !== names.length) continue;
-      points.push({ epoch, accuracy: meanOf(found), isValidation: prefix === 'validationAccuracy' });
-      break;
-    }
-  }
-  const hasValidation = points.some(({ isValidation }) => isValidation);
-  return points
-    .filter(({ isValidation }) => isValidation === hasValidation)
-    .map(({ epoch, accuracy }) => ({ epoch, accuracy }));
+function curveOf({ history, networks }: CellRecord): CellResult['curve'] {
+  const { epochs, validation, test } = history;
+  const columns = Object.keys(validation).length > 0 ? validation : test;
+  return epochs.flatMap((epoch, index) => {
+    const found = networks.flatMap(({ name }) => columns[name]?.[index] ?? []);
+    return found.length === networks.length ? [{ epoch, accuracy: meanOf(found) }] : [];
+  });
 }
 
 /** Index of the network that was best on validation images; null without such images. */

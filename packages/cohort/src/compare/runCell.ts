@@ -31,7 +31,7 @@ export type CellRunner = (cell: Cell, options: CellRunOptions) => Promise<CellOu
 const interruptedExitCode = 130;
 
 /** The compiled command line, as seen from `src/compare` and from `dist/compare`. */
-const program = fileURLToPath(new URL('../../bin/cohort.js', import.meta.url));
+const ownProgram = fileURLToPath(new URL('../../bin/cohort.js', import.meta.url));
 
 /** Children that are at work, to be ended with this process. */
 const atWork = new Set<ChildProcess>();
@@ -40,11 +40,16 @@ function endChildren(): void {
   for (const child of atWork) child.kill('SIGKILL');
 }
 
-/** Runs a cell by `cohort train`, and goes on with its run where one was stopped. */
-export const runCellInChild: CellRunner = async (cell, options) => {
+/** Runs cells by the `train` of a command line. @param program path of its JavaScript; this installation's unless given */
+export function childRunner(program: string = ownProgram): CellRunner {
+  return (cell, options) => runCell(program, cell, options);
+}
+
+/** Goes on with the cell's run where one was stopped. */
+async function runCell(program: string, cell: Cell, options: CellRunOptions): Promise<CellOutcome> {
   const { stoppedRun, signal } = options;
   if (stoppedRun !== null) {
-    const outcome = await runChild(['train', '--resume', stoppedRun, '--json'], options);
+    const outcome = await runChild([program, 'train', '--resume', stoppedRun, '--json'], options);
     // Code may have changed since, or there was no checkpoint yet: what cannot be taken up is trained anew.
     if (outcome.kind !== 'failed' || signal.aborted) return outcome;
     options.onProgress(`${stoppedRun} cannot be taken up, training anew: ${outcome.reason}`);
@@ -53,11 +58,11 @@ export const runCellInChild: CellRunner = async (cell, options) => {
   try {
     const path = join(folder, 'recipe.yaml');
     writeFileSync(path, stringifyRecipe(withThreads(cell.recipe, options.threads)));
-    return await runChild(['train', path, '--json'], options);
+    return await runChild([program, 'train', path, '--json'], options);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-};
+}
 
 function withThreads(recipe: ResolvedRecipe, threads: number | null): ResolvedRecipe {
   return threads === null ? recipe : { ...recipe, engine: { ...recipe.engine, threads } };
@@ -66,7 +71,7 @@ function withThreads(recipe: ResolvedRecipe, threads: number | null): ResolvedRe
 async function runChild(argv: readonly string[], options: CellRunOptions): Promise<CellOutcome> {
   const { signal, onProgress } = options;
   if (signal.aborted) return { kind: 'interrupted' };
-  const child = spawn(process.execPath, [...process.execArgv, program, ...argv], {
+  const child = spawn(process.execPath, [...process.execArgv, ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // A session of its own: Ctrl-C would else reach it twice, from the terminal and from here, and twice means at once.
     detached: true,

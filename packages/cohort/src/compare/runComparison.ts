@@ -3,17 +3,17 @@ import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { acquireRunLock, makeFolders, type RunReader } from '@cohort/runs';
 import type { Reporter } from '../train/reporter.ts';
+import { hasBestScores } from './bestScores.ts';
+import { collectFolder } from './collect.ts';
 import { CompareError } from './errors.ts';
-import { executePlan, type CellFailure, type Execution } from './execute.ts';
-import { cellStates, readPlan, writePlan, type Selection, type StoredPlan } from './folder.ts';
+import { executePlan } from './execute.ts';
+import { cellStates, writePlan, type Selection } from './folder.ts';
 import type { Cell, Plan } from './plan.ts';
-import { buildReport, type ComparisonReport } from './report.ts';
-import { readCell, type CellResult } from './results.ts';
-import type { CellRunner } from './runCell.ts';
-import { writeReport } from './writeReport.ts';
+import { writeCollected, type ComparisonResult, type ReportTargets } from './reportComparison.ts';
+import type { CellOutcome, CellRunner } from './runCell.ts';
 
 /** What a comparison is run with. */
-export interface ComparisonOptions {
+export interface ComparisonOptions extends ReportTargets {
   /** Folder that the comparison's folder is made in. */
   readonly runs: string;
   readonly command: string;
@@ -29,29 +29,23 @@ export interface ComparisonOptions {
   readonly reporter: Reporter;
 }
 
-/** What a comparison came to. */
-export interface ComparisonResult {
-  readonly status: Execution['status'];
-  readonly folder: string;
-  readonly report: ComparisonReport;
-  /** Paths of the report's files. */
-  readonly files: readonly string[];
-}
-
 /** Runs what is missing, and reports. @throws {CompareError}, RunError */
 export async function runComparison(plan: Plan, options: ComparisonOptions): Promise<ComparisonResult> {
-  const { command, select, parallel, reporter, signal } = options;
+  const { command, select, parallel, reporter, signal, out, archive } = options;
   assertSelectable(plan, select);
   const folder = resolve(options.runs, plan.name);
   makeFolders(folder);
   // Two at once would train the same cells.
   const lock = acquireRunLock(folder);
   try {
-    writePlan(folder, { plan, command, select });
+    const stored = { plan, command, select };
+    writePlan(folder, stored);
+    for (const { label, reason } of plan.leftOut) reporter.warning(`${label} is left out: ${reason}`);
     reporter.message(`${plan.cells.length} trainings in ${folder}`);
     const execution = await executePlan(plan.cells, cellStates(folder, plan.cells), {
       ...{ parallel, signal, runCell: options.runCell },
       threads: options.threads ?? availableParallelism(),
+      ...(select === 'best-validation' ? { afterCell: measurer(folder, plan, options) } : {}),
       onMessage: (text) => {
         reporter.message(text);
       },
@@ -59,51 +53,12 @@ export async function runComparison(plan: Plan, options: ComparisonOptions): Pro
         reporter.progress?.(text);
       },
     });
-    const failures = [...execution.failures];
-    if (select === 'best-validation') failures.push(...(await measureAll(folder, plan, options)));
-    return { status: execution.status, ...report(folder, { plan, command, select }, failures, reporter) };
+    const collected = collectFolder(folder, stored, execution.failures, reporter);
+    const targets = { out: out ?? join(folder, 'report'), ...(archive === undefined ? {} : { archive }) };
+    return { status: execution.status, folder, ...writeCollected(collected, targets) };
   } finally {
     lock.release();
   }
-}
-
-/** Makes the report of a comparison again from its folder alone. @throws {CompareError} */
-export function reportComparison(folder: string, reporter: Reporter): ComparisonResult {
-  const absolute = resolve(folder);
-  return { status: 'finished', ...report(absolute, readPlan(absolute), [], reporter) };
-}
-
-function report(
-  folder: string,
-  stored: StoredPlan,
-  failures: readonly CellFailure[],
-  reporter: Reporter,
-): Omit<ComparisonResult, 'status'> {
-  const { plan, command, select } = stored;
-  const results = readResults(folder, plan.cells, select, reporter);
-  const built = buildReport({ plan, command, select, results, failures });
-  return { folder, report: built, files: writeReport(join(folder, 'report'), built) };
-}
-
-/** A run that cannot be read is told of and left out. */
-function readResults(
-  folder: string,
-  cells: readonly Cell[],
-  select: Selection,
-  reporter: Reporter,
-): CellResult[] {
-  const states = cellStates(folder, cells);
-  return cells.flatMap((cell) => {
-    const state = states.get(cell.digest);
-    if (state?.kind !== 'finished') return [];
-    try {
-      return [readCell(cell, state.run, select)];
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      reporter.warning(`${state.run.path} is left out of the report, since it cannot be read: ${reason}`);
-      return [];
-    }
-  });
 }
 
 function assertSelectable({ cells }: Plan, select: Selection): void {
@@ -116,22 +71,32 @@ function assertSelectable({ cells }: Plan, select: Selection): void {
   );
 }
 
-async function measureAll(
+/** Measures the best epoch of a training that is done, unless that has been done too; one at a time, since all share this process. */
+function measurer(
   folder: string,
   { cells }: Plan,
   { measureBest, signal }: ComparisonOptions,
-): Promise<CellFailure[]> {
-  const failures: CellFailure[] = [];
-  const states = cellStates(folder, cells);
-  for (const { label, seed, fraction, digest } of cells) {
-    const state = states.get(digest);
-    if (state?.kind !== 'finished' || signal.aborted) continue;
-    try {
-      await measureBest(state.run);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      failures.push({ label, seed, fraction, reason: `its best epoch cannot be measured: ${reason}` });
+): (cell: Cell) => Promise<CellOutcome> {
+  let before: Promise<unknown> = Promise.resolve();
+  const measureOne = async ({ digest }: Cell): Promise<CellOutcome> => {
+    const state = cellStates(folder, cells).get(digest);
+    if (state?.kind !== 'finished') {
+      return { kind: 'failed', reason: `there is no finished run of it in ${folder}` };
     }
-  }
-  return failures;
+    if (hasBestScores(state.run.path)) return { kind: 'finished' };
+    try {
+      signal.throwIfAborted();
+      await measureBest(state.run);
+      return { kind: 'finished' };
+    } catch (error) {
+      if (signal.aborted) return { kind: 'interrupted' };
+      const reason = error instanceof Error ? error.message : String(error);
+      return { kind: 'failed', reason: `its best epoch cannot be measured: ${reason}` };
+    }
+  };
+  return (cell) => {
+    const own = before.then(() => measureOne(cell));
+    before = own;
+    return own;
+  };
 }

@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolders, writeFileAtomic } from '@cohort/runs';
+import { jsonOf } from './json.ts';
 import { reportPlots } from './plots/plots.ts';
 import { reportCsv } from './render/csv.ts';
 import { reportMarkdown } from './render/markdown.ts';
@@ -22,7 +23,7 @@ export function writeReport(folder: string, report: ComparisonReport): string[] 
       ),
     ],
     ['report.csv', reportCsv(report)],
-    ['report.json', `${JSON.stringify(report, null, 2)}\n`],
+    ['report.json', `${jsonOf(report, 2)}\n`],
     ...plots.map(({ file, svg }): [string, string] => [file, svg]),
   ];
   makeFolders(folder);

@@ -91,7 +91,7 @@ export async function evaluateCohort(
   networks: readonly Network[],
   loader: BatchLoader,
   options: EvaluationOptions = {},
-): Promise<CohortScore> {
+): Promise<CohortScore & { readonly correctness: Correctness }> {
   const modules: nn.AnyModule[] = [...networks, ...(options.ensemble?.modules ?? [])];
   const modes = modules.map((module) => module.training);
   const tally = new Tally(networks.length + 1, loader.imageCount);

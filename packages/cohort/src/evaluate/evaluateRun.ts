@@ -4,6 +4,7 @@ import { DataError, type ImageShape } from '../data/index.ts';
 import { createEvaluationLoader, loadRecipeData, type RecipeData, type SplitName } from '../train/data.ts';
 import type { Reporter } from '../train/reporter.ts';
 import { evaluateCohort, type Score } from './accuracy.ts';
+import type { Correctness } from './correctness.ts';
 import { loadRun, type LoadedRun } from './loadRun.ts';
 
 /** How good a network or the ensemble is on a split. */
@@ -17,6 +18,8 @@ export interface EvaluateResult {
   readonly split: SplitName;
   readonly networks: readonly (Evaluation & { readonly name: string })[];
   readonly ensemble: Evaluation;
+  /** Which images were right. */
+  readonly correctness: Correctness;
 }
 
 /** Settings of an evaluation. */
@@ -49,11 +52,12 @@ export async function evaluateRun(runPath: string, options: EvaluateOptions): Pr
         options.signal.throwIfAborted();
       },
     });
-    const { images } = score;
+    const { images, correctness } = score;
     return {
       split,
       networks: score.networks.map((each, index) => ({ name: run.names[index] ?? '', ...each, images })),
       ensemble: { ...score.ensemble, images },
+      correctness,
     };
   } finally {
     run.dispose();

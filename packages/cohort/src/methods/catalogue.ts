@@ -16,6 +16,8 @@ export interface MethodFacts {
   readonly topologies: readonly [TopologyName, ...TopologyName[]];
   /** Fewest networks that it makes sense with: a method that teaches needs someone to teach. */
   readonly minimumNetworks: number;
+  /** Why so many, after the method's name; that networks teach each other unless given. */
+  readonly whyMinimum?: string;
   /** What is trained beside the networks, and thrown away after. */
   readonly training: string;
   /** What is measured and kept for use. */
@@ -90,6 +92,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     equation: 'CE_i + KL(p(sum_j a_ij z_j) || p_i) + KL(p(mean_i z_i) || p_leader)',
     topologies: ['branches', 'peers'],
     minimumNetworks: 3,
+    whyMinimum: 'has a leader that learns from two or more peers',
     training: 'queries and keys, linear',
     deployed: 'the last network, the leader; the ensemble is of the peers',
     hasEnsemble: true,

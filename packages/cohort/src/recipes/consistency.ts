@@ -45,9 +45,10 @@ function checkNetworks(recipe: unknown): Inconsistency[] {
   const networks = valueAt(recipe, ['networks']);
   const method = valueAt(recipe, ['method', 'name']);
   if (!Array.isArray(networks) || networks.length === 0 || typeof method !== 'string') return [];
-  const minimum = methodFacts(method)?.minimumNetworks ?? 1;
+  const { minimumNetworks: minimum = 1, whyMinimum = 'lets networks teach each other' } =
+    methodFacts(method) ?? {};
   if (networks.length >= minimum) return [];
-  const message = `expected at least ${minimum} networks, since method ${method} lets networks teach each other, came ${networks.length}`;
+  const message = `expected at least ${minimum} networks, since method ${method} ${whyMinimum}, came ${networks.length}`;
   return [{ path: ['networks'], message }];
 }
 
@@ -70,7 +71,12 @@ function checkTopology(recipe: unknown): Inconsistency[] {
   }
   const odd = models.findIndex((model) => model !== models[0]);
   if (odd < 0) return [];
-  const message = `expected ${String(models[0])} as in networks.0, since topology branches shares layers, came ${String(models[odd])}; use topology peers for different models`;
+  const method = String(valueAt(recipe, ['method', 'name']));
+  const hasPeers = topologies.length === 0 || topologies.includes('peers');
+  const [reason, remedy] = hasPeers
+    ? ['topology branches shares layers', 'use topology peers for different models']
+    : [`method ${method} is defined for a shared trunk`, 'use another method for different models'];
+  const message = `expected ${String(models[0])} as in networks.0, since ${reason}, came ${String(models[odd])}; ${remedy}`;
   return [{ path: ['networks', odd, 'model'], message }];
 }
 

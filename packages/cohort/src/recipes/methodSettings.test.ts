@@ -96,6 +96,9 @@ describe('topology', () => {
     }
     expect(topologyOf({ name: 'dml' })).toEqual({ name: 'peers' });
     expect(topologyOf({ name: 'pcl' }, { name: 'peers' })).toEqual({ name: 'peers' });
+    const mixed = [{ model: 'resnet8' }, { model: 'resnet20' }, { model: 'resnet8' }];
+    const ofMixed = resolveRecipe({ ...minimal, networks: mixed, method: { name: 'okddip' } });
+    expect(ofMixed.topology).toEqual({ name: 'peers' });
     expect(topologyOf({ name: 'one' }, { sharedStages: 1 })).toEqual({ name: 'branches', sharedStages: 1 });
   });
 
@@ -107,10 +110,10 @@ describe('topology', () => {
       "topology.name: expected branches, since method one is defined for a shared trunk, came peers; leave topology out for the method's own",
     ]);
     expect(problemsOf({ ...minimal, method: { name: 'one' } })[0]).toMatch(
-      /^networks\.1\.model: expected resnet8 as in networks\.0, since topology branches shares layers/,
+      /^networks\.1\.model: expected resnet8 as in networks\.0, since method one is defined for a shared trunk/,
     );
     expect(problemsOf({ ...minimal, networks, method: { name: 'okddip' } })).toEqual([
-      'networks: expected at least 3 networks, since method okddip lets networks teach each other, came 2',
+      'networks: expected at least 3 networks, since method okddip has a leader that learns from two or more peers, came 2',
     ]);
   });
 

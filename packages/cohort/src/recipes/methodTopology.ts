@@ -6,6 +6,13 @@ function isSection(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+function isMixed(recipe: unknown): boolean {
+  const networks = valueAt(recipe, ['networks']);
+  if (!Array.isArray(networks)) return false;
+  const models = networks.map((_, index) => valueAt(recipe, ['networks', index, 'model']));
+  return models.some((model) => model !== models[0]);
+}
+
 /** The recipe's data with the topology's name filled in from its method; anything that is wrong is left as it is. */
 export function withMethodTopology(recipe: unknown): unknown {
   const facts = methodFacts(valueAt(recipe, ['method', 'name']));
@@ -13,6 +20,8 @@ export function withMethodTopology(recipe: unknown): unknown {
   const { topology } = recipe;
   const [name] = facts.topologies;
   if (topology === undefined) {
+    // Different architectures have no layers to share.
+    if (facts.topologies.includes('peers') && isMixed(recipe)) return recipe;
     // All stages but the last, as the methods with a shared trunk are published.
     return name === 'peers' ? recipe : { ...recipe, topology: { name, sharedStages: null } };
   }

@@ -37,9 +37,10 @@ export function describeComparison({ recipe, seeds }: ComparisonReport): string 
 }
 
 /** What failed and what is not there, a line each. */
-export function troublesOf({ failures, missing }: ComparisonReport): string[] {
+export function troublesOf({ failures, missing, leftOut }: ComparisonReport): string[] {
   const unexplained = missing - failures.length;
   return [
+    ...leftOut.map(({ label, reason }) => `${label} was left out: ${reason}`),
     ...failures.map((failure) => `${nameOf(failure)} failed: ${failure.reason}`),
     ...(unexplained > 0 ? [`${unexplained} trainings are not there yet: the same command goes on.`] : []),
   ];
