@@ -47,8 +47,8 @@ export class MetaOptimisation {
   }
 
   /**
-   * One meta step; everything but the matching network is as before when it returns. A hypergradient that is not finite
-   * is returned as its norm and changes nothing.
+   * One meta step; everything but the matching network is as before when it returns. Where the cross-entropy or the
+   * hypergradient is not finite, so is a value that is returned, and nothing changes at all.
    *
    * @param learningRate of the training step; used where the settings have none of their own
    */
@@ -66,7 +66,7 @@ export class MetaOptimisation {
         sgd: { learningRate: rate, momentum, nesterov: false, weightDecay },
       });
       const squares = gradients.reduce((sum, gradient) => sum + gradient.square().sum().item(), 0);
-      if (Number.isFinite(squares)) {
+      if (Number.isFinite(squares) && Number.isFinite(outerLoss)) {
         for (const [index, parameter] of metaParameters.entries()) parameter.grad = gradients[index] ?? null;
         this.optimizer.learningRate = rate;
         this.optimizer.step();

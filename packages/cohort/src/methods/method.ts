@@ -109,7 +109,7 @@ export interface Method {
    */
   state?(): JsonValue;
 
-  /** Puts back what `state` gave. Called once, before the first step of a run that is taken up again. */
+  /** Puts back what `state` gave: before the first step of a run that is taken up again, and when a step is left out. */
   restore?(state: JsonValue): void;
 
   /** Runs the networks on a batch and names what they are to minimise; called inside a scope. */
@@ -133,7 +133,10 @@ export interface Method {
   /** Whether `afterStep` will ask for another batch after the training step with this number, from 0. */
   wantsOtherBatch?(step: number): boolean;
 
-  /** Called after the optimizer's step, inside a scope; what it measured is recorded with the step. */
+  /**
+   * Called after the optimizer's step, inside a scope; what it measured is recorded with the step. A value that is not
+   * finite says that it has changed nothing: the training then stops, or goes on and counts it, as the recipe says.
+   */
   afterStep?(step: StepInput, context: StepContext): Readonly<Record<string, number>> | undefined;
 
   /** What the method gathered over an epoch, for the record; called once at its end. */

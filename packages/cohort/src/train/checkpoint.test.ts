@@ -52,6 +52,8 @@ const info: CheckpointInfo = {
     guards: {
       skippedInARow: 0,
       skipped: 0,
+      methodSkippedInARow: 0,
+      methodSkipped: 0,
       startLoss: null,
       smoothedLoss: null,
       bestLoss: null,

@@ -54,6 +54,9 @@ const trainingSchema = z.object({
   guards: z.object({
     skippedInARow: position,
     skipped: position,
+    // Checkpoints of earlier versions have neither.
+    methodSkippedInARow: position.default(0),
+    methodSkipped: position.default(0),
     startLoss: finite.nullable(),
     smoothedLoss: finite.nullable(),
     bestLoss: finite.nullable(),

@@ -39,10 +39,11 @@ export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<n
     if (tools.isStopping()) return number;
     const startedAt = performance.now();
     await fetchBatch(setup, tools, number);
-    const values = takeStep(setup, tools, number);
+    const taken = takeStep(setup, tools, number);
+    const values = taken?.values ?? null;
     clock.add(recipe.train.batchSize, performance.now() - startedAt);
     if (values !== null) means.add(values);
-    recorder.step({ epoch: epoch + 1, step: clock.steps, values: values ?? { skipped: 1 } });
+    recorder.step({ epoch: epoch + 1, step: clock.steps, values: recordOf(taken) });
     reporter.step({
       epoch: epoch + 1,
       epochs: recipe.train.epochs,
@@ -71,8 +72,22 @@ async function fetchBatch(
   );
 }
 
+/** A step that was taken. */
+interface TakenStep {
+  /** Of the loss terms, and of what the method measured. */
+  readonly values: TermValues;
+  /** Whether the method's own step after it was not finite and is left out. */
+  readonly isMethodSkipped: boolean;
+}
+
+/** What is recorded of a step. */
+function recordOf(taken: TakenStep | null): TermValues {
+  if (taken === null) return { skipped: 1 };
+  return taken.isMethodSkipped ? { ...taken.values, skippedMethodStep: 1 } : taken.values;
+}
+
 /** One step; null when it was not finite and is left out. */
-function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TermValues | null {
+function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenStep | null {
   const { recipe, cohort, optimizer, schedule, training } = setup;
   const { epoch, clock, guards } = tools;
   optimizer.learningRate = schedule(epoch + number / training.batchCount);
@@ -85,6 +100,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TermValu
     const batch = training.batch(epoch, number);
     const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };
     const buffers = guards.isSkipping ? new Buffers(cohortModules(recipe, cohort)) : null;
+    const state = guards.isSkipping ? cohort.method.state?.() : undefined;
     let result: TermValues;
     try {
       const { method, topology } = cohort;
@@ -93,6 +109,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TermValu
     } catch (error) {
       if (buffers === null || !(error instanceof NotFiniteError)) throw error;
       buffers.restore();
+      if (state !== undefined) cohort.method.restore?.(state);
       guards.skipped(error);
       return null;
     }
@@ -101,8 +118,17 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TermValu
       learningRate: optimizer.learningRate,
       otherBatch: () => otherBatch(training, epoch, number),
     });
-    for (const [name, value] of Object.entries(measured ?? {})) assertFinite(name, value, where, 'measure');
-    return { ...result, ...measured };
+    if (measured === undefined) return { values: result, isMethodSkipped: false };
+    try {
+      for (const [name, value] of Object.entries(measured)) assertFinite(name, value, where, 'measure');
+    } catch (error) {
+      // The method has changed nothing then, and the step before it was sound.
+      if (!guards.isSkipping || !(error instanceof NotFiniteError)) throw error;
+      guards.methodSkipped(error);
+      return { values: result, isMethodSkipped: true };
+    }
+    guards.methodTaken();
+    return { values: { ...result, ...measured }, isMethodSkipped: false };
   });
 }
 

@@ -1,4 +1,4 @@
-/** Watches over a training: steps that are not finite, a loss that runs away, a loader that stands still. */
+/** Watches over a training: steps and methods' own steps that are not finite, a loss that runs away, a loader that stands still. */
 import type { nn, Tensor } from '@cohort/torch';
 import { noGrad } from '@cohort/torch';
 import type { ResolvedRecipe } from '../recipes/index.ts';
@@ -31,6 +31,8 @@ export class Guards {
     this.#state = state ?? {
       skippedInARow: 0,
       skipped: 0,
+      methodSkippedInARow: 0,
+      methodSkipped: 0,
       startLoss: null,
       smoothedLoss: null,
       bestLoss: null,
@@ -62,6 +64,31 @@ export class Guards {
         `${error.what}: the step is left out (${skipped + 1} so far; train.guards.notFinite is skip).`,
       );
     }
+  }
+
+  /**
+   * Counts a step of the method's own, e.g. a meta step, that was left out; the training step before it counts.
+   * @throws {NotFiniteError} its own, when there were too many in a row
+   */
+  methodSkipped(error: NotFiniteError): void {
+    const { methodSkippedInARow, methodSkipped } = this.#state;
+    this.#state = {
+      ...this.#state,
+      methodSkippedInARow: methodSkippedInARow + 1,
+      methodSkipped: methodSkipped + 1,
+    };
+    const { maximumSkips } = this.#settings;
+    if (methodSkippedInARow + 1 > maximumSkips) throw error.afterSkips(maximumSkips, "of the method's own ");
+    if (methodSkippedInARow === 0) {
+      this.#warn(
+        `${error.what}: the method's own step is left out (${methodSkipped + 1} so far; train.guards.notFinite is skip).`,
+      );
+    }
+  }
+
+  /** Takes note that a step of the method's own was taken. */
+  methodTaken(): void {
+    if (this.#state.methodSkippedInARow > 0) this.#state = { ...this.#state, methodSkippedInARow: 0 };
   }
 
   /**

@@ -22,13 +22,24 @@ class Probe implements Method {
   readonly modules = {};
   readonly calls: string[] = [];
   weightsAtBreak: number[] = [];
+  /** What a step leaves behind in the method, as sums of an epoch are. */
+  termsCalled = 0;
 
   constructor(
     readonly network: Network,
     readonly breaksAtCall = Infinity,
     readonly ruinsAfterEpoch = Infinity,
     readonly breaksSteps = Infinity,
+    readonly measureBreaksAt: readonly number[] = [],
   ) {}
+
+  state(): number {
+    return this.termsCalled;
+  }
+
+  restore(state: unknown): void {
+    this.termsCalled = Number(state);
+  }
 
   beforeEpoch(epoch: number): void {
     this.calls.push(`beforeEpoch ${epoch}`);
@@ -36,6 +47,7 @@ class Probe implements Method {
 
   terms({ images, labels, epoch }: StepInput): Record<string, LossTerm> {
     this.calls.push(`terms ${epoch}`);
+    this.termsCalled += 1;
     const value = classification([this.network.call(images).logits], labels);
     const call = this.calls.filter((each) => each.startsWith('terms')).length;
     if (call < this.breaksAtCall || call >= this.breaksAtCall + this.breaksSteps) {
@@ -48,6 +60,7 @@ class Probe implements Method {
   afterStep({ epoch }: StepInput, { step, learningRate, otherBatch }: StepContext): Record<string, number> {
     this.calls.push(`afterStep ${epoch}`);
     if (epoch === this.ruinsAfterEpoch) this.network.classifier.weight.detach().fill_(NaN);
+    if (this.measureBreaksAt.includes(step)) return { probed: NaN };
     return { probed: step * learningRate, otherLabels: otherBatch().labels.numel };
   }
 
@@ -59,12 +72,14 @@ class Probe implements Method {
 async function run(
   breaksAtCall?: number,
   ruinsAfterEpoch?: number,
-  skipped?: { readonly steps: number; readonly atMost: number },
+  skipped?: { readonly steps?: number; readonly atMost: number },
+  measureBreaksAt: readonly number[] = [],
 ): Promise<{
   outcome: Promise<LoopOutcome>;
   probe: Probe;
   checkpoints: number[];
   rates: number[];
+  recorded: Record<string, number>[];
   reporter: RememberingReporter;
 }> {
   const guards = skipped && { notFinite: 'skip' as const, maximumSkips: skipped.atMost };
@@ -76,10 +91,11 @@ async function run(
   const data = await loadRecipeData(recipe);
   const [network] = createNetworks(recipe, { classes: 10, channels: 1 });
   if (network === undefined) throw new Error('no network');
-  const probe = new Probe(network, breaksAtCall, ruinsAfterEpoch, skipped?.steps);
+  const probe = new Probe(network, breaksAtCall, ruinsAfterEpoch, skipped?.steps, measureBreaksAt);
   const optimizer = new optim.SGD(network.parameters(), { learningRate: 0.1 });
   const checkpoints: number[] = [];
   const rates: number[] = [];
+  const recorded: Record<string, number>[] = [];
   const reporter = new RememberingReporter();
   const outcome = trainCohort({
     recipe,
@@ -94,7 +110,9 @@ async function run(
     test: createEvaluationLoader(recipe, data, 'test'),
     reporter,
     recorder: {
-      step: () => undefined,
+      step: ({ values }) => {
+        recorded.push(values);
+      },
       epoch: () => undefined,
       wantsCheckpoint: () => false,
       checkpoint: ({ epoch }) => {
@@ -104,7 +122,7 @@ async function run(
     },
     signal: new AbortController().signal,
   });
-  return { outcome, probe, checkpoints, rates, reporter };
+  return { outcome, probe, checkpoints, rates, recorded, reporter };
 }
 
 describe('trainCohort', () => {
@@ -161,8 +179,32 @@ describe('trainCohort', () => {
       true,
       true,
     ]);
-    // Three steps were taken, of which each counts in the running statistics.
+    // Three steps were taken, of which each counts in the running statistics, and in what the method gathers.
     expect(probe.network.stateDict().get('bn1.num_batches_tracked')?.item()).toBe(3);
+    expect(probe.termsCalled).toBe(3);
+  });
+
+  it("stops where the method's own step is not finite, or leaves that alone out and counts it", async () => {
+    const stopped = await run(undefined, undefined, undefined, [1]);
+    await expect(stopped.outcome).rejects.toThrow("The measure 'probed' became NaN in epoch 1, step 2.");
+    const { outcome, recorded, reporter } = await run(undefined, undefined, { atMost: 1 }, [1, 3]);
+    const skips = { skippedSteps: 0, skippedMethodSteps: 2 };
+    await expect(outcome).resolves.toMatchObject({ status: 'finished', steps: 4, ...skips });
+    expect(recorded.map(({ skippedMethodStep, probed }) => [skippedMethodStep, probed])).toEqual([
+      [undefined, 0],
+      [1, undefined],
+      [undefined, expect.closeTo(0.2)],
+      [1, undefined],
+    ]);
+    expect(reporter.epochs.map(({ terms }) => terms.probed)).toEqual([0, expect.closeTo(0.2)]);
+    expect(reporter.warnings[0]).toMatch(/epoch 1, step 2: the method's own step is left out \(1 so far/);
+  });
+
+  it("stops when too many of the method's own steps in a row are left out", async () => {
+    const { outcome } = await run(undefined, undefined, { atMost: 1 }, [1, 2]);
+    await expect(outcome).rejects.toThrow(
+      /step 3, after 1 steps of the method's own in a row that were left/,
+    );
   });
 
   it('stops when more steps in a row are left out than the recipe allows', async () => {

@@ -42,7 +42,9 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
   };
   const outcome = (status: LoopOutcome['status'], epochsDone: number): LoopOutcome => {
     const { steps, imagesPerSecond } = clock;
-    return { status, epochs: epochsDone, steps, skippedSteps: guards.state.skipped, scores, imagesPerSecond };
+    const { skipped: skippedSteps, methodSkipped: skippedMethodSteps } = guards.state;
+    const skips = { skippedSteps, skippedMethodSteps };
+    return { status, epochs: epochsDone, steps, ...skips, scores, imagesPerSecond };
   };
   // What was learned since the last checkpoint would be lost otherwise.
   const stop = async (reached: LoopProgress): Promise<LoopOutcome> => {

@@ -66,6 +66,8 @@ export interface LoopOutcome {
   readonly steps: number;
   /** Steps left out because they were not finite. */
   readonly skippedSteps: number;
+  /** Steps of the method's own, e.g. meta steps, left out for the same reason. */
+  readonly skippedMethodSteps: number;
   /** Scores of the last evaluation. */
   readonly scores: SplitScores;
   readonly imagesPerSecond: number;

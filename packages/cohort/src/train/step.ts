@@ -36,9 +36,9 @@ export class NotFiniteError extends Error {
     return new NotFiniteError(this.what, lastGood);
   }
 
-  /** The same error, after so many steps in a row that were left out for its sake. */
-  afterSkips(count: number): NotFiniteError {
-    return new NotFiniteError(`${this.what}, after ${count} steps in a row that were left out`);
+  /** The same error, after so many steps (`of some kind `, with the space) in a row that were left out for its sake. */
+  afterSkips(count: number, kind = ''): NotFiniteError {
+    return new NotFiniteError(`${this.what}, after ${count} steps ${kind}in a row that were left out`);
   }
 }
 
@@ -94,10 +94,12 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
     total.dispose();
     separated?.dispose();
   }
+  // Those of the method's own are stepped in its hook, by gradients that may come from the same loss.
+  const optimizers = [optimizer, ...Object.values(method.optimizers ?? {})];
   try {
-    assertGradientsFinite(optimizer, where);
+    assertGradientsFinite(optimizers, where);
   } catch (error) {
-    optimizer.zeroGrad();
+    for (const each of optimizers) each.zeroGrad();
     throw error;
   }
   optimizer.step();
@@ -119,10 +121,11 @@ function termsOf(
  * A finite loss can have gradients that are not, and one step with them ruins every weight. The norms tell: one pass over
  * the gradients, and one number read back.
  */
-function assertGradientsFinite(optimizer: optim.Optimizer, where: string): void {
+function assertGradientsFinite(optimizers: readonly optim.Optimizer[], where: string): void {
   const norm = noGrad(() =>
     scope(() => {
-      const gradients = optimizer.parameters.flatMap(({ grad }) => (grad === null ? [] : [grad]));
+      const parameters = optimizers.flatMap((optimizer) => optimizer.parameters);
+      const gradients = parameters.flatMap(({ grad }) => (grad === null ? [] : [grad]));
       return gradients.length === 0 ? 0 : ops.stack(ops._foreachNorm(gradients), 0).square().sum().item();
     }),
   );
