@@ -99,6 +99,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TermValu
     const measured = cohort.method.afterStep?.(input, {
       step: clock.steps,
       learningRate: optimizer.learningRate,
+      precision: recipe.train.precision,
       otherBatch: () => otherBatch(training, epoch, number),
     });
     for (const [name, value] of Object.entries(measured ?? {})) assertFinite(name, value, where, 'measure');
