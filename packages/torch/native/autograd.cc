@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include "convolution.h"
 #include "environment.h"
 
 namespace cohort {
@@ -52,6 +53,41 @@ napi_value grad(napi_env env, napi_callback_info info) {
       environment.buffer[i] = results[i].defined() ? environment.addTensor(results[i]) : -1;
     }
     return toNumber(env, static_cast<double>(results.size()));
+  });
+}
+
+/// gradOfGrad(): buffer in [outputs], [parameters], [a vector each], [inputs]; back come the gradients by `inputs` of the sum
+/// of products of the vectors with the outputs' gradients by the parameters, -1 where there is none.
+napi_value gradOfGrad(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments&) {
+    HandleLists lists(environment);
+    const auto outputs = lists.next();
+    const auto parameters = lists.next();
+    const auto vectors = lists.next();
+    const auto inputs = lists.next();
+    if (vectors.size() != parameters.size()) throw ArgumentError("expected a vector for every parameter");
+    std::vector<at::Tensor> first, outer, second(inputs.size());
+    {
+      const WithoutWeightGradientValues guard;
+      first = torch::autograd::grad(outputs, parameters, {}, /*retain_graph=*/true, /*create_graph=*/true,
+                                    /*allow_unused=*/true);
+    }
+    // A gradient that is missing or constant depends on nothing.
+    size_t count = 0;
+    for (size_t i = 0; i < first.size(); ++i) {
+      if (!first[i].defined() || !first[i].requires_grad()) continue;
+      outer.push_back(vectors[i]);
+      first[count++] = first[i];
+    }
+    first.resize(count);
+    if (count > 0) {
+      second = torch::autograd::grad(first, inputs, outer, /*retain_graph=*/false, /*create_graph=*/false,
+                                     /*allow_unused=*/true);
+    }
+    for (size_t i = 0; i < second.size(); ++i) {
+      environment.buffer[i] = second[i].defined() ? environment.addTensor(second[i]) : -1;
+    }
+    return toNumber(env, static_cast<double>(second.size()));
   });
 }
 
@@ -132,6 +168,7 @@ napi_value setAutocast(napi_env env, napi_callback_info info) {
 void registerAutograd(napi_env env, napi_value exports) {
   exportFunction(env, exports, "backward", backward);
   exportFunction(env, exports, "grad", grad);
+  exportFunction(env, exports, "gradOfGrad", gradOfGrad);
   exportFunction(env, exports, "setRequiresGrad", setRequiresGrad);
   exportFunction(env, exports, "gradientOf", gradientOf);
   exportFunction(env, exports, "setGradient", setGradient);

@@ -26,6 +26,8 @@ namespace {
 /// The order of elements in which maps are worked on.
 at::MemoryFormat formatOf(const at::Tensor& input) { return input.suggest_memory_format(); }
 
+}  // namespace
+
 BatchNormMaps mapsOf(const at::Tensor& input) {
   BatchNormMaps maps;
   maps.type = input.scalar_type() == at::kDouble  ? ElementType::kFloat64
@@ -39,6 +41,8 @@ BatchNormMaps mapsOf(const at::Tensor& input) {
   return maps;
 }
 
+namespace {
+
 template <typename T>
 void copyNumbers(const at::Tensor& from, std::vector<double>& to) {
   const T* const data = from.data_ptr<T>();
@@ -46,7 +50,8 @@ void copyNumbers(const at::Tensor& from, std::vector<double>& to) {
   for (size_t i = 0; i < to.size(); ++i) to[i] = static_cast<double>(data[static_cast<int64_t>(i) * stride]);
 }
 
-/// The elements of a vector of parameters or statistics.
+}  // namespace
+
 std::vector<double> numbersOf(const at::Tensor& vector) {
   std::vector<double> numbers(static_cast<size_t>(vector.numel()));
   switch (vector.scalar_type()) {
@@ -62,7 +67,6 @@ std::vector<double> numbersOf(const at::Tensor& vector) {
   return numbers;
 }
 
-/// A vector in the given type.
 at::Tensor vectorOf(const std::vector<double>& numbers, at::ScalarType type) {
   at::Tensor vector = at::empty({static_cast<int64_t>(numbers.size())}, at::TensorOptions().dtype(type));
   if (type == at::kDouble) {
@@ -76,6 +80,8 @@ at::Tensor vectorOf(const std::vector<double>& numbers, at::ScalarType type) {
   }
   return vector;
 }
+
+namespace {
 
 template <typename T>
 void blend(const at::Tensor& running, const std::vector<double>& newest, double momentum) {
@@ -138,19 +144,11 @@ Statistics statisticsOf(const BatchNormKernels& kernels, const BatchNormMaps& ma
   return statistics;
 }
 
-/// What is the same for every channel: [C] seen as [1, C, 1, ...].
-at::Tensor alongChannels(const at::Tensor& vector, const at::Tensor& maps) {
-  std::vector<int64_t> shape(static_cast<size_t>(maps.dim()), 1);
-  shape[1] = -1;
-  return vector.view(shape);
-}
+}  // namespace
 
-/// The gradient with its elements in memory: callers may hand in ones that are known to be zero, or negated when read.
 at::Tensor plain(const at::Tensor& gradient) {
   return gradient._is_zerotensor() || gradient.is_neg() ? gradient.clone() : gradient;
 }
-
-}  // namespace
 
 NormalisedBatch normaliseBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
                                const OptionalTensor& residual, const BatchNormSettings& settings) {
@@ -179,30 +177,6 @@ at::Tensor normaliseAgain(const at::Tensor& input, const at::Tensor& bias, const
   batchNormKernels()->forward(mapsOf(input), dense.data_ptr(), nullptr, mean.data_ptr(), slope.data_ptr(),
                               wideBias.data_ptr(), /*rectifies=*/true, output.data_ptr());
   return output;
-}
-
-variable_list differentiableBatchNormGradients(const at::Tensor& gradient, const BatchNormRecord& record) {
-  const auto& [input, weight, output, mean, scale, training] = record;
-  const auto wide = wideType(input.scalar_type());
-  const at::Tensor masked = output.defined() ? gradient.masked_fill(output.detach().le(0), 0) : gradient;
-  const at::Tensor wideMasked = masked.to(wide);
-  const at::Tensor wideInput = input.to(wide);
-  const at::Tensor wideWeight = weight.to(wide);
-  at::Tensor inputGradient, weightGradient, biasGradient;
-  if (training) {
-    std::tie(inputGradient, weightGradient, biasGradient) =
-        at::native_batch_norm_backward(wideMasked, wideInput, wideWeight, /*running_mean=*/{}, /*running_var=*/{}, mean,
-                                       scale, /*train=*/true, /*eps=*/0, {true, true, true});
-  } else {
-    std::vector<int64_t> others{0};
-    for (int64_t dimension = 2; dimension < input.dim(); ++dimension) others.push_back(dimension);
-    const at::Tensor normalised = (wideInput - alongChannels(mean, input)) * alongChannels(scale, input);
-    inputGradient = wideMasked * alongChannels(wideWeight * scale, input);
-    weightGradient = (wideMasked * normalised).sum(others);
-    biasGradient = wideMasked.sum(others);
-  }
-  return {inputGradient.to(input.scalar_type()), weightGradient.to(weight.scalar_type()),
-          biasGradient.to(weight.scalar_type()), masked};
 }
 
 variable_list batchNormGradients(const at::Tensor& given, const BatchNormRecord& record, const BatchNormNeeds& needs) {

@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/variable.h>
 
+#include <vector>
+
 #include "batchNormKernels.h"
 
 namespace cohort {
@@ -29,6 +31,16 @@ at::ScalarType wideType(at::ScalarType type);
 /// Whether the elements lie in this process's memory as they are, in a type that the loops know.
 bool isPlain(const at::Tensor& tensor);
 inline bool isPlain(const OptionalTensor& tensor) { return !isGiven(tensor) || isPlain(*tensor); }
+
+/// How the loops see the input's feature maps.
+BatchNormMaps mapsOf(const at::Tensor& input);
+
+/// The elements of a vector of parameters or statistics, and a vector of such elements in the given type.
+std::vector<double> numbersOf(const at::Tensor& vector);
+at::Tensor vectorOf(const std::vector<double>& numbers, at::ScalarType type);
+
+/// The gradient with its elements in memory: callers may hand in ones that are known to be zero, or negated when read.
+at::Tensor plain(const at::Tensor& gradient);
 
 struct NormalisedBatch {
   at::Tensor output;
@@ -64,8 +76,9 @@ struct BatchNormNeeds {
 torch::autograd::variable_list batchNormGradients(const at::Tensor& gradient, const BatchNormRecord& record,
                                                   const BatchNormNeeds& needs);
 
-/// All of them put together from ATen's operators, which autograd can differentiate once more.
-torch::autograd::variable_list differentiableBatchNormGradients(const at::Tensor& gradient, const BatchNormRecord& record);
+/// The same, recorded by autograd where it records, so that they can be differentiated once more.
+torch::autograd::variable_list recordedBatchNormGradients(const at::Tensor& gradient, const BatchNormRecord& record,
+                                                          const BatchNormNeeds& needs);
 
 /// Normalises, adds and rectifies, recorded by autograd; the tensors are plain and not empty.
 at::Tensor recordedBatchNorm(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,

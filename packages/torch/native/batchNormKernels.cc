@@ -1,5 +1,6 @@
 // The loops of fused batch normalisation. The Makefile compiles this file once for each width of vector instructions, with
 // COHORT_CAPABILITY as its name; batchNormChoice.cc picks one at start-up.
+#include "batchNormSecondSums.h"
 #include "batchNormStatistics.h"
 #include "batchNormSums.h"
 
@@ -127,11 +128,21 @@ void inputGradient(const BatchNormMaps& maps, const void* gradient, const void* 
 void mask(const BatchNormMaps& maps, const void* gradient, const void* output, void* result) {
   COHORT_BY_TYPE(maskOf, gradient, output, result)
 }
+void secondSums(const BatchNormMaps& maps, const void* outer, const void* gradient, const void* output, const void* input,
+                const void* mean, double* scratch, double* sums) {
+  COHORT_BY_TYPE(secondSumsOf, outer, gradient, output, input, mean, scratch, sums)
+}
+void secondGradients(const BatchNormMaps& maps, const void* outer, const void* gradient, const void* output,
+                     const void* input, const void* residual, const void* const (&given)[8], void* ofGradient,
+                     void* ofInput) {
+  COHORT_BY_TYPE(secondGradientsOf, outer, gradient, output, input, residual, given, ofGradient, ofInput)
+}
 
 }  // namespace
 
 extern const BatchNormKernels COHORT_JOIN(batchNormKernels_, COHORT_CAPABILITY);
 const BatchNormKernels COHORT_JOIN(batchNormKernels_, COHORT_CAPABILITY) = {
-    COHORT_TEXT(COHORT_CAPABILITY), statistics, forward, sums, inputGradient, mask};
+    COHORT_TEXT(COHORT_CAPABILITY), statistics, forward, sums, inputGradient, mask, secondSums,
+    secondGradients};
 
 }  // namespace cohort

@@ -47,6 +47,19 @@ struct BatchNormKernels {
 
   /// result = gradient where output > 0.
   void (*mask)(const BatchNormMaps&, const void* gradient, const void* output, void* result);
+
+  /// Sums of every channel, one kind after the other: of `outer`, outer (input - mean), masked, masked (input - mean), and
+  /// outer masked, where masked is as for `sums`. Scratch holds `kSecondSums * segments * channels` numbers.
+  static constexpr int kSecondSums = 5;
+  void (*secondSums)(const BatchNormMaps&, const void* outer, const void* gradient, const void* output, const void* input,
+                     const void* mean, double* scratch, double* sums);
+
+  /// With `given` = mean, a, b, c, d, e, f, g of every channel: ofGradient = outer a + (input - mean) b + c + residual, zero
+  /// where the output is not positive, and ofInput = masked d + outer e + (input - mean) f + g. `output` and `residual` may
+  /// be null.
+  void (*secondGradients)(const BatchNormMaps&, const void* outer, const void* gradient, const void* output,
+                          const void* input, const void* residual, const void* const (&given)[8], void* ofGradient,
+                          void* ofInput);
 };
 
 /// The loops for the widest vectors of this processor, or the ones that COHORT_KERNELS names; null when that is `aten`.

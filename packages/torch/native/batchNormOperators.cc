@@ -46,8 +46,7 @@ class BatchNorm : public torch::autograd::Function<BatchNorm> {
     const BatchNormNeeds needs{context->needs_input_grad(0),
                                context->needs_input_grad(1) || context->needs_input_grad(2),
                                hasResidual && context->needs_input_grad(3)};
-    variable_list results = at::GradMode::is_enabled() ? differentiableBatchNormGradients(gradients[0], record)
-                                                       : batchNormGradients(gradients[0], record, needs);
+    variable_list results = recordedBatchNormGradients(gradients[0], record, needs);
     if (!hasResidual) results[3] = at::Tensor();
     results.emplace_back();
     return results;

@@ -84,6 +84,17 @@ std::tuple<at::Tensor, at::Tensor> convolutionGradients(const at::Tensor& gradie
 
 namespace {
 
+thread_local bool leavesWeightGradientsOut = false;
+
+}  // namespace
+
+WithoutWeightGradientValues::WithoutWeightGradientValues() : before_(leavesWeightGradientsOut) {
+  leavesWeightGradientsOut = true;
+}
+WithoutWeightGradientValues::~WithoutWeightGradientValues() { leavesWeightGradientsOut = before_; }
+
+namespace {
+
 /// The gradients of a convolution by input and weight, as a function that can be differentiated by all it takes.
 class ConvolutionGradients : public torch::autograd::Function<ConvolutionGradients> {
  public:
@@ -92,10 +103,14 @@ class ConvolutionGradients : public torch::autograd::Function<ConvolutionGradien
                                bool needsWeight) {
     context->save_for_backward({gradient, input, weight});
     settings.save(context->saved_data);
-    const auto results = convolutionGradients(gradient, input, weight, settings, needsInput, needsWeight);
+    context->set_materialize_grads(false);
+    const bool isLeftOut = needsWeight && leavesWeightGradientsOut;
+    auto [ofInput, ofWeight] =
+        convolutionGradients(gradient, input, weight, settings, needsInput, needsWeight && !isLeftOut);
+    if (isLeftOut) ofWeight = at::zeros({}, weight.options().requires_grad(false)).expand(weight.sizes());
     // Autograd wants a tensor for every output; an empty one is thrown away by the caller.
     const auto orEmpty = [&](const at::Tensor& tensor) { return tensor.defined() ? tensor : at::empty({0}); };
-    return {orEmpty(std::get<0>(results)), orEmpty(std::get<1>(results))};
+    return {orEmpty(ofInput), orEmpty(ofWeight)};
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {

@@ -46,4 +46,17 @@ torch::autograd::variable_list recordedConvolutionGradients(const at::Tensor& gr
                                                             const at::Tensor& weight, const ConvolutionSettings& settings,
                                                             bool needsInput, bool needsWeight);
 
+/// While one lives, the recorded weight gradients of this thread have shape and derivatives but zeros for values: second
+/// derivatives do not ask for the values of the first, which are a third of a backward pass.
+class WithoutWeightGradientValues {
+ public:
+  WithoutWeightGradientValues();
+  ~WithoutWeightGradientValues();
+  WithoutWeightGradientValues(const WithoutWeightGradientValues&) = delete;
+  WithoutWeightGradientValues& operator=(const WithoutWeightGradientValues&) = delete;
+
+ private:
+  bool before_;
+};
+
 }  // namespace cohort

@@ -47,8 +47,7 @@ class NormReluConvolution : public torch::autograd::Function<NormReluConvolution
     variable_list results(6);
     if (needs.input || needs.parameters) {
       const BatchNormRecord record{input, weight, between, saved[4], saved[5], true};
-      const variable_list outer = isRecorded ? differentiableBatchNormGradients(inner[0], record)
-                                             : batchNormGradients(inner[0], record, needs);
+      const variable_list outer = recordedBatchNormGradients(inner[0], record, needs);
       std::copy(outer.begin(), outer.begin() + 3, results.begin());
     }
     if (context->needs_input_grad(3)) results[3] = inner[1];

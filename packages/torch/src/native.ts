@@ -35,6 +35,7 @@ export interface NativeAddon {
   backward(retainGraph: boolean, createGraph: boolean): boolean | undefined;
   backwardTogether(count: number, concurrency: number): boolean | undefined;
   grad(retainGraph: boolean, createGraph: boolean, allowUnused: boolean): number | undefined;
+  gradOfGrad(): number | undefined;
   setRequiresGrad(handle: number, value: boolean): boolean | undefined;
   gradientOf(handle: number): number | undefined;
   setGradient(handle: number, gradient: number): boolean | undefined;

@@ -29,8 +29,8 @@ export class DenseCrossLayerDistillation implements Method {
 
   terms(step: StepInput): Record<string, LossTerm> {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
-    const logits = this.modules.branches
-      .call(this.#topology.run(viewsOf(step), true))
+    const logits = this.#topology
+      .runRefined(viewsOf(step), (outputs) => this.modules.branches.call(outputs))
       .map((output) => output.logits.map(inFullPrecision));
     const distillation = crossStageDistillation(logits, distillationTemperature);
     const growth = rampUp(step.epoch, rampUpEpochs);

@@ -5,7 +5,7 @@
  * Each step is differentiated by itself, from the last to the first, so that memory holds one step's graph and one copy
  * of the parameters a step, not the graph of all steps at once.
  */
-import { enableGrad, grad, keep, noGrad, ops, scope, type nn, type Tensor } from '@cohort/torch';
+import { enableGrad, grad, gradOfGrad, keep, noGrad, ops, scope, type nn, type Tensor } from '@cohort/torch';
 
 /** The SGD that look-ahead steps are taken with; momentum starts from zero. */
 export interface LookAheadSgd {
@@ -87,7 +87,7 @@ function differentiate(lookAhead: LookAhead): Hypergradient {
   }
   const [outerLoss, outerGradients] = scope(() => {
     const loss = outer();
-    return [loss.item(), gradientsOf(loss, parameters, false)] as const;
+    return [loss.item(), gradientsOf(loss, parameters)] as const;
   });
   // Adjoints of the parameters and of the velocities after the step at hand.
   let adjoints = outerGradients;
@@ -97,7 +97,7 @@ function differentiate(lookAhead: LookAhead): Hypergradient {
     const [snapshot, step] = [snapshots[index], steps[index]];
     if (snapshot === undefined || step === undefined) break;
     for (const [place, parameter] of parameters.entries()) setTo(parameter, snapshot.parameters[place]);
-    [adjoints, velocityAdjoints] = stepBack(lookAhead, step, adjoints, velocityAdjoints, gradients);
+    [adjoints, velocityAdjoints] = stepBack(lookAhead, step, index > 0, adjoints, velocityAdjoints, gradients);
   }
   return { gradients, stepLosses, outerLoss };
 }
@@ -107,8 +107,8 @@ function setTo(parameter: Tensor, value: Tensor | undefined): void {
 }
 
 /** Gradients of a loss; zeros where it does not depend on a parameter. */
-function gradientsOf(loss: Tensor, parameters: readonly Tensor[], createGraph: boolean): Tensor[] {
-  return grad(loss, parameters, { createGraph, allowUnused: true }).map(
+function gradientsOf(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
+  return grad(loss, parameters, { allowUnused: true }).map(
     (gradient, index) => gradient ?? ops.zerosLike(at(parameters, index).detach()),
   );
 }
@@ -131,7 +131,7 @@ function takeStep(
   return scope(() => {
     const loss = step();
     losses.push(loss.item());
-    const gradients = gradientsOf(loss, parameters, false);
+    const gradients = gradientsOf(loss, parameters);
     return noGrad(() =>
       parameters.map((parameter, index) => {
         const decayed = at(gradients, index).add(parameter, { alpha: sgd.weightDecay });
@@ -151,10 +151,13 @@ function takeStep(
  *     dv' = dv'(later) - learningRate (nesterov ? momentum : 1) dp'
  *     dg  = dv' - (nesterov ? learningRate dp' : 0)
  *     dv  = momentum dv',  dp = dp' + weightDecay dg + (d gradient / d p)^T dg,  dmeta += (d gradient / d meta)^T dg
+ *
+ * @param hasEarlier whether a step came before; where none did, only dmeta is asked for, and dp is not right
  */
 function stepBack(
   { parameters, metaParameters, sgd }: LookAhead,
   step: () => Tensor,
+  hasEarlier: boolean,
   adjoints: readonly Tensor[],
   velocityAdjoints: readonly Tensor[],
   gradients: readonly Tensor[],
@@ -167,33 +170,17 @@ function stepBack(
     const ofGradient = sgd.nesterov
       ? ofVelocity.map((value, index) => value.sub(at(adjoints, index), { alpha: sgd.learningRate }))
       : ofVelocity;
-    const products = vectorJacobianProducts(step(), parameters, metaParameters, ofGradient);
-    for (const [index, total] of gradients.entries()) total.add_(at(products, parameters.length + index));
-    const before = adjoints.map((value, index) =>
-      value.add(at(ofGradient, index), { alpha: sgd.weightDecay }).add(at(products, index)),
-    );
+    const asked = hasEarlier ? [...metaParameters, ...parameters] : metaParameters;
+    const products = gradOfGrad(step(), parameters, ofGradient, asked);
+    for (const [index, total] of gradients.entries()) {
+      const product = products[index] ?? null;
+      if (product !== null) total.add_(product);
+    }
+    const before = adjoints.map((value, index) => {
+      const decayed = value.add(at(ofGradient, index), { alpha: sgd.weightDecay });
+      const product = products[metaParameters.length + index] ?? null;
+      return product === null ? decayed : decayed.add_(product);
+    });
     return [before, ofVelocity.map((value) => value.mul(sgd.momentum))];
   });
-}
-
-/** `(d gradient / d x)^T vectors` for every parameter and meta-parameter x, where gradient = d loss / d parameters. */
-function vectorJacobianProducts(
-  loss: Tensor,
-  parameters: readonly Tensor[],
-  metaParameters: readonly Tensor[],
-  vectors: readonly Tensor[],
-): Tensor[] {
-  const first = grad(loss, parameters, { createGraph: true, allowUnused: true });
-  // A gradient that is missing or constant depends on nothing, and has no second derivative.
-  const used = first.flatMap((gradient, index) =>
-    gradient?.requiresGrad === true ? [{ gradient, vector: at(vectors, index) }] : [],
-  );
-  const inputs = [...parameters, ...metaParameters];
-  if (used.length === 0) return inputs.map((input) => ops.zerosLike(input.detach()));
-  const products = grad(
-    used.map(({ gradient }) => gradient),
-    inputs,
-    { gradients: used.map(({ vector }) => vector), allowUnused: true },
-  );
-  return products.map((product, index) => product ?? ops.zerosLike(at(inputs, index).detach()));
 }

@@ -125,7 +125,8 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     const { meta } = this.#settings;
     if (meta === null || this.#meta?.isDue(context.step) !== true) return undefined;
     const outer = meta.outerBatch === 'same' ? input : context.otherBatch();
-    return this.#meta.step(this.#objectives(input, outer), context.learningRate);
+    const precision = meta.precision === 'training' ? context.precision : 'float32';
+    return this.#meta.step(this.#objectives(input, outer, precision), context.learningRate);
   }
 
   epochMetrics(): Record<string, number> {
@@ -159,12 +160,12 @@ export class LayerwiseMutualContrastiveLearning implements Method {
 
   /** Embeddings and logits of every stage of every network. */
   #stageOutputs(batch: LabelledImages): StageOutputs[] {
-    return this.modules.branches
-      .call(this.#topology.run(viewsOf(batch), true))
-      .map(({ embeddings, logits }) => ({
+    return this.#topology.runRefined(viewsOf(batch), (outputs) =>
+      this.modules.branches.call(outputs).map(({ embeddings, logits }) => ({
         embeddings: embeddings.map(inFullPrecision),
         logits: logits.map(inFullPrecision),
-      }));
+      })),
+    );
   }
 
   #contrast(
@@ -185,7 +186,11 @@ export class LayerwiseMutualContrastiveLearning implements Method {
   }
 
   /** The published losses of the meta step: contrast alone inside, the stages' cross-entropies outside. */
-  #objectives(input: StepInput, outer: LabelledImages): MetaObjectives {
+  #objectives(
+    input: StepInput,
+    outer: LabelledImages,
+    precision: StepContext['precision'] = 'float32',
+  ): MetaObjectives {
     const weights = this.#contrastWeights(input.epoch);
     const { branches, heads, matching } = this.modules;
     const modules: nn.AnyModule[] = [...this.#networks, branches, heads];
@@ -197,7 +202,7 @@ export class LayerwiseMutualContrastiveLearning implements Method {
         [...module.stateDict().values()].filter((tensor) => !trained.has(tensor)),
       ),
       inner: () => {
-        const outputs = this.#stageOutputs(input);
+        const outputs = autocast(() => this.#stageOutputs(input), precision === 'bfloat16');
         const contrast = this.#contrast(outputs, input, matching.call(featuresOf(outputs)));
         return contrast.vcl
           .mul(weights.vcl)
@@ -207,7 +212,7 @@ export class LayerwiseMutualContrastiveLearning implements Method {
       },
       outer: () =>
         classification(
-          this.#stageOutputs(outer).flatMap(({ logits }) => logits),
+          autocast(() => this.#stageOutputs(outer), precision === 'bfloat16').flatMap(({ logits }) => logits),
           outer.labels,
           outer.mix,
         ),

@@ -51,6 +51,8 @@ export interface StepContext {
   readonly step: number;
   /** Learning rate that the step was taken with. */
   readonly learningRate: number;
+  /** What networks compute in; float32 where it is left out. */
+  readonly precision?: 'float32' | 'bfloat16';
   /** Training images of the same epoch that are not those of the step; throws unless `wantsOtherBatch` said so before. */
   readonly otherBatch: () => LabelledImages;
 }

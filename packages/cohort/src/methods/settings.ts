@@ -102,6 +102,8 @@ export const lmclSettings = z.strictObject({
       weightDecay: weight.default(0.0005),
       /** Images of the cross-entropy: the training step's own, or others of the same epoch. */
       outerBatch: z.enum(['same', 'other']).default('same'),
+      /** What networks compute in when they look ahead: as `train.precision` says, or always float32. */
+      precision: z.enum(['training', 'float32']).default('training'),
     })
     .nullable()
     .prefault({}),

@@ -5,6 +5,7 @@
 import { noGrad, scope, type nn, type Tensor } from '@cohort/torch';
 import { ModelError } from './errors.ts';
 import type { Network, NetworkOutput, Trunk } from './network.ts';
+import type { StageOutputs } from './refinement.ts';
 import { SeparatedOutputs } from './separatedOutputs.ts';
 
 /** Runs all networks of a cohort on one batch. */
@@ -15,6 +16,17 @@ export interface Topology {
    * @returns one output a network, in the cohort's order
    */
   run(images: Tensor | readonly Tensor[], keepStages?: boolean): NetworkOutput[];
+
+  /**
+   * Runs the networks and what refines their stages, which counts as a part of its network where these are differentiated
+   * at the same time.
+   *
+   * @param refine makes of every network's output, stages included, what its stages say; of each by itself
+   */
+  runRefined(
+    images: Tensor | readonly Tensor[],
+    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
+  ): StageOutputs[];
 
   /**
    * Runs `body` so that inside it outputs of the networks are leaves: after `backward` of what came of them, each network
@@ -33,18 +45,21 @@ export class Peers implements Topology {
   constructor(private readonly networks: readonly Network[]) {}
 
   run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
-    return this.networks.map((network, index) => {
-      const own = viewOf(images, index);
-      const output = keepStages ? network.callWithStages(own) : network.call(own);
-      const separated = this.#separated;
-      if (separated === null) return output;
-      const leaf = (tensor: Tensor): Tensor => separated.separate(index, tensor);
-      return {
-        logits: leaf(output.logits),
-        embedding: leaf(output.embedding),
-        stages: output.stages.map(leaf),
-      };
-    });
+    return this.#runWhole(images, keepStages).map(({ logits, embedding, stages }, index) => ({
+      logits: this.#leaf(index, logits),
+      embedding: this.#leaf(index, embedding),
+      stages: stages.map((stage) => this.#leaf(index, stage)),
+    }));
+  }
+
+  runRefined(
+    images: Tensor | readonly Tensor[],
+    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
+  ): StageOutputs[] {
+    return refine(this.#runWhole(images, true)).map(({ embeddings, logits }, index) => ({
+      embeddings: embeddings.map((embedding) => this.#leaf(index, embedding)),
+      logits: logits.map((each) => this.#leaf(index, each)),
+    }));
   }
 
   separately<Result>(body: () => Result): { result: Result; separated: SeparatedOutputs } {
@@ -63,6 +78,17 @@ export class Peers implements Topology {
 
   parameters(): nn.Parameter[] {
     return this.networks.flatMap((network) => network.parameters());
+  }
+
+  #runWhole(images: Tensor | readonly Tensor[], keepStages: boolean): NetworkOutput[] {
+    return this.networks.map((network, index) => {
+      const own = viewOf(images, index);
+      return keepStages ? network.callWithStages(own) : network.call(own);
+    });
+  }
+
+  #leaf(network: number, tensor: Tensor): Tensor {
+    return this.#separated?.separate(network, tensor) ?? tensor;
   }
 }
 
@@ -105,6 +131,13 @@ export class Branches implements Topology {
 
   run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
     return scope(() => this.runFrom(this.trunks(images, keepStages), keepStages));
+  }
+
+  runRefined(
+    images: Tensor | readonly Tensor[],
+    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
+  ): StageOutputs[] {
+    return refine(this.run(images, true));
   }
 
   parameters(): nn.Parameter[] {

@@ -116,6 +116,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
     const measured = cohort.method.afterStep?.(input, {
       step: clock.steps,
       learningRate: optimizer.learningRate,
+      precision: recipe.train.precision,
       otherBatch: () => otherBatch(training, epoch, number),
     });
     if (measured === undefined) return { values: result, isMethodSkipped: false };

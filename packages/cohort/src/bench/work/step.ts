@@ -49,7 +49,7 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
     run: () =>
       scope(() => {
         const values = trainStep(tools, input, 'in the benchmark');
-        const measured = metaStep ? metaStepAfter(cohort.method, input, optimizer.learningRate) : {};
+        const measured = metaStep ? metaStepAfter(cohort.method, input, optimizer.learningRate, precision) : {};
         return { ...values, ...measured };
       }),
     save: (path) => {
@@ -73,11 +73,12 @@ function metaStepAfter(
   method: Method,
   input: StepInput,
   learningRate: number,
+  precision: WorkSpec['precision'],
 ): Readonly<Record<string, number>> {
   const otherBatch = (): never => {
     throw new Error('the meta step uses the batch of the training step');
   };
-  return method.afterStep?.(input, { step: 0, learningRate, otherBatch }) ?? {};
+  return method.afterStep?.(input, { step: 0, learningRate, precision, otherBatch }) ?? {};
 }
 
 /** Every convolution and linear layer that the method runs: networks, branches, heads, matching network, aggregators. */
