@@ -1,6 +1,7 @@
 /** The frame that plots with two axes share: axes, grid, ticks, titles and a legend at the right. */
 import type { Scale } from './scale.ts';
-import { colourOf, dashesOf, element, FAINT, INK, line, text } from './svg.ts';
+import { drawMark } from './marks.ts';
+import { colourOf, dashesOf, element, FAINT, INK, line, text, widthOfText } from './svg.ts';
 
 /** Size of a picture and of its inner rectangle, in pixels. */
 export const frame = {
@@ -11,6 +12,15 @@ export const frame = {
   top: 44,
   bottom: 384,
 } as const;
+
+/** Size of a picture with a legend for these: long names make it wider, many make it higher. */
+export function sizeFor(labels: readonly string[]): { readonly width: number; readonly height: number } {
+  const longest = Math.max(0, ...labels.map(widthOfText));
+  return {
+    width: Math.max(frame.width, Math.ceil(frame.right + 48 + longest + 8)),
+    height: Math.max(frame.height, frame.top + 20 * labels.length + 20),
+  };
+}
 
 /** Titles and scales of a frame. */
 export interface FrameOptions {
@@ -52,7 +62,7 @@ export function drawLegend(labels: readonly string[]): string[] {
       line(x, y - 4, x + 22, y - 4, {
         ...{ stroke: colourOf(index), 'stroke-width': 2, 'stroke-dasharray': dashesOf(index) },
       }),
-      element('circle', { cx: x + 11, cy: y - 4, r: 3.5, fill: colourOf(index) }),
+      drawMark(x + 11, y - 4, index, { size: 4 }),
       text(x + 30, y, label),
     ];
   });
@@ -85,10 +95,10 @@ export function drawPoint(
           line(x, interval[0], x, interval[1], { stroke, 'stroke-width': 1.5 }),
           ...interval.map((end) => line(x - 4, end, x + 4, end, { stroke, 'stroke-width': 1.5 })),
         ];
-  return [...bar, element('circle', { cx: x, cy: y, r: 4.5, fill: stroke, stroke: '#FFFFFF' })];
+  return [...bar, drawMark(x, y, series, { size: 5 })];
 }
 
 /** A remark below the axis. */
-export function drawRemark(remark: string, height: number = frame.height): string {
-  return text(frame.left, height - 6, remark, { 'font-size': 11, fill: INK });
+export function drawRemark(remark: string): string {
+  return text(frame.left, frame.height - 6, remark, { 'font-size': 11, fill: INK });
 }

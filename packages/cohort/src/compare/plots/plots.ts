@@ -2,8 +2,9 @@
 import { formatShare } from '../render/tables.ts';
 import type { ComparisonReport, MethodReport } from '../report.ts';
 import { accuracyPlot } from './accuracyPlot.ts';
-import { drawFrame, drawLegend, drawLine, drawPoint, drawRemark, frame } from './frame.ts';
-import { inPercent } from './percent.ts';
+import { drawFrame, drawLegend, drawLine, drawPoint, drawRemark, frame, sizeFor } from './frame.ts';
+import { drawMark } from './marks.ts';
+import { inPercent, INTERVALS } from './percent.ts';
 import { linearScale, ratioScale } from './scale.ts';
 import { picture } from './svg.ts';
 
@@ -12,8 +13,6 @@ export interface Plot {
   readonly file: string;
   readonly svg: string;
 }
-
-const intervalRemark = 'Bars: 95% bootstrap intervals of the mean over seeds.';
 
 /** All that the report has numbers for. */
 export function reportPlots(report: ComparisonReport): Plot[] {
@@ -40,13 +39,13 @@ function costPlot({ labels, name }: ComparisonReport, methods: readonly MethodRe
   const values = points.flatMap(({ mean, interval }) => [mean, ...(interval ?? [])]);
   const y = linearScale({ values, from: bottom, to: top });
   const title = `${name}: accuracy against training cost`;
-  return picture(frame.width, frame.height, title, [
+  return picture(sizeFor(labels), title, [
     ...drawFrame({ title, xTitle: 'seconds an epoch', yTitle: 'test accuracy, mean network (%)', x, y }),
     ...points.flatMap(({ series, seconds, mean, interval }) =>
       drawPoint(x.place(seconds), y.place(mean), placed(interval, y.place), series),
     ),
     ...drawLegend(labels),
-    drawRemark(intervalRemark),
+    ...remarkOn(methods),
   ]);
 }
 
@@ -58,14 +57,19 @@ function curvesPlot({ labels, name, recipe }: ComparisonReport, methods: readonl
   const split = recipe.hasValidation ? 'validation' : 'test';
   const title = `${name}: learning curves`;
   const whole = { ...x, ticks: x.ticks.filter((tick) => Number.isInteger(tick) && tick >= 0) };
-  return picture(frame.width, frame.height, title, [
+  return picture(sizeFor(labels), title, [
     ...drawFrame({ title, xTitle: 'epoch', yTitle: `${split} accuracy, mean network (%)`, x: whole, y }),
-    ...methods.map(({ label, curve }) =>
-      drawLine(
-        curve.map(({ epoch, accuracy }) => [x.place(epoch), y.place(100 * accuracy)] as const),
-        labels.indexOf(label),
-      ),
-    ),
+    ...methods.flatMap(({ label, curve }) => {
+      const series = labels.indexOf(label);
+      const points = curve.map(({ epoch, accuracy }) => [x.place(epoch), y.place(100 * accuracy)] as const);
+      // Many marks would hide the line: a few, at other places for each series, tell lines apart too.
+      const every = Math.max(1, Math.ceil(points.length / 8));
+      const marked = points.filter((_, index) => index % every === series % every);
+      return [
+        drawLine(points, series),
+        ...marked.map(([place, height]) => drawMark(place, height, series, { size: 4 })),
+      ];
+    }),
     ...drawLegend(labels),
     drawRemark('Means over seeds.'),
   ]);
@@ -82,7 +86,7 @@ function fractionsPlot({ labels, name, methods, fractions }: ComparisonReport): 
   const values = points.flatMap(({ mean, interval }) => [mean, ...(interval ?? [])]);
   const y = linearScale({ values, from: bottom, to: top });
   const title = `${name}: accuracy by number of training images`;
-  return picture(frame.width, frame.height, title, [
+  return picture(sizeFor(labels), title, [
     ...drawFrame({
       ...{ title, xTitle: 'share of the training images', yTitle: 'test accuracy, mean network (%)', x, y },
       formatX: formatShare,
@@ -102,8 +106,13 @@ function fractionsPlot({ labels, name, methods, fractions }: ComparisonReport): 
       ];
     }),
     ...drawLegend(labels),
-    drawRemark(intervalRemark),
+    ...remarkOn(methods),
   ]);
+}
+
+/** There are no bars of one seed. */
+function remarkOn(methods: readonly MethodReport[]): string[] {
+  return methods.some(({ seeds }) => seeds.length > 1) ? [drawRemark(INTERVALS)] : [];
 }
 
 function placed(

@@ -56,8 +56,17 @@ export function line(x1: number, y1: number, x2: number, y2: number, attributes:
   return element('line', { x1, y1, x2, y2, stroke: INK, ...attributes });
 }
 
+/** Width that a text of the usual size takes at most, in pixels: fonts differ, and a picture cannot ask. */
+export function widthOfText(content: string): number {
+  return 7.6 * content.length;
+}
+
 /** A whole picture. @param title read out by screen readers */
-export function picture(width: number, height: number, title: string, content: readonly string[]): string {
+export function picture(
+  { width, height }: { readonly width: number; readonly height: number },
+  title: string,
+  content: readonly string[],
+): string {
   return `${element(
     'svg',
     {
