@@ -7,6 +7,7 @@ import {
   enableGrad,
   Generator,
   grad,
+  gradOfGrad,
   isGradEnabled,
   noGrad,
   OperatorError,
@@ -152,6 +153,43 @@ describe('grad', () => {
     const looked = weight.sub(rate.mul(gradient)); // 3 - 0.1 * 6
     const [hypergradient] = grad(looked.square(), [rate]);
     expect(hypergradient?.item()).toBeCloseTo(2 * 2.4 * -6, 12);
+  });
+});
+
+describe('gradOfGrad', () => {
+  const inputs = (): { x: Tensor; weight: Tensor; scale: Tensor; loss: () => Tensor } => {
+    const [x, weight] = [random([2, 3, 5, 5], 21), random([4, 3, 3, 3], 22)];
+    const scale = leaf(1.5);
+    x.requiresGrad = true;
+    weight.requiresGrad = true;
+    return { x, weight, scale, loss: () => ops.convolution2d(x, weight, null, 1, 1).pow(3).sum().mul(scale) };
+  };
+
+  test('is the gradient of products with gradients, and leaves those of the leaves alone', () => {
+    const { x, weight, scale, loss } = inputs();
+    const vectors = [random([2, 3, 5, 5], 23), random([4, 3, 3, 3], 24)];
+    const first = grad(loss(), [x, weight], { createGraph: true });
+    const products = first.map((gradient, index) => gradient.mul(vectors[index] ?? gradient).sum());
+    const expected = grad(products, [scale, x, weight]);
+    const actual = gradOfGrad(loss(), [x, weight], vectors, [scale, x, weight]);
+    for (const [index, value] of expected.entries()) {
+      const largest = value.abs().max().item();
+      expect(actual[index]?.sub(value).abs().max().item()).toBeLessThan(1e-12 * largest);
+    }
+    expect([x.grad, weight.grad, scale.grad]).toEqual([null, null, null]);
+    // The values of first derivatives are right again afterwards.
+    const again = grad(loss(), [weight], { createGraph: true });
+    expect(again[0]?.toNumbers()).toEqual(first[1]?.toNumbers());
+  });
+
+  test('gives null where nothing depends on an input, and refuses lists of two lengths', () => {
+    const { x, weight, scale, loss } = inputs();
+    const vector = ops.onesLike(weight.detach());
+    expect(gradOfGrad(loss(), [weight], [vector], [leaf(1), x])[0]).toBeNull();
+    expect(gradOfGrad(scale.mul(2), [scale], [leaf(1)], [x])).toEqual([null]);
+    expect(() => gradOfGrad(loss(), [weight, x], [vector], [x])).toThrow(
+      'gradOfGrad: expected a vector for every parameter, got 1 for 2.',
+    );
   });
 });
 

@@ -97,7 +97,14 @@ function differentiate(lookAhead: LookAhead): Hypergradient {
     const [snapshot, step] = [snapshots[index], steps[index]];
     if (snapshot === undefined || step === undefined) break;
     for (const [place, parameter] of parameters.entries()) setTo(parameter, snapshot.parameters[place]);
-    [adjoints, velocityAdjoints] = stepBack(lookAhead, step, index > 0, adjoints, velocityAdjoints, gradients);
+    [adjoints, velocityAdjoints] = stepBack(
+      lookAhead,
+      step,
+      index > 0,
+      adjoints,
+      velocityAdjoints,
+      gradients,
+    );
   }
   return { gradients, stepLosses, outerLoss };
 }

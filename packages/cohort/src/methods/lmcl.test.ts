@@ -251,3 +251,37 @@ describe('branches under l-mcl', () => {
     expect(before[1]).toEqual(before[0]);
   });
 });
+
+describe('the precision of a meta step', () => {
+  /** The matching network's gradient, as the optimizer of the meta step gets it. */
+  function hypergradientIn(precision: 'float32' | 'bfloat16', setting: 'training' | 'float32'): number[] {
+    const meta = {
+      ...lmclSettings.parse({ name: 'l-mcl' }).meta,
+      precision: setting,
+    } as LmclSettings['meta'];
+    const method = cohort(['resnet8', 'resnet8'], { meta });
+    const { matching } = method.optimizers ?? {};
+    const seen: number[] = [];
+    if (matching === undefined) throw new Error('no optimizer of the matching network');
+    matching.step = () => {
+      seen.push(...matching.parameters.flatMap(({ grad }) => grad?.toNumbers() ?? []));
+    };
+    const otherBatch = (): never => {
+      throw new Error('not asked for');
+    };
+    const context = { step: 0, learningRate: 0.01, precision, otherBatch };
+    scope(() => method.afterStep?.({ images, labels, epoch: 0 }, context));
+    return seen;
+  }
+  const product = (left: readonly number[], right: readonly number[]): number =>
+    left.reduce((sum, value, index) => sum + value * (right[index] ?? NaN), 0);
+
+  it("follows the training's, or stays float32 where the settings say so", () => {
+    const full = hypergradientIn('float32', 'training');
+    const narrow = hypergradientIn('bfloat16', 'training');
+    expect(hypergradientIn('bfloat16', 'float32')).toEqual(full);
+    expect(narrow).not.toEqual(full);
+    const cosine = product(full, narrow) / Math.sqrt(product(full, full) * product(narrow, narrow));
+    expect(cosine).toBeGreaterThan(0.9);
+  });
+});

@@ -24,6 +24,7 @@ describe('method settings', () => {
         momentum: 0.9,
         weightDecay: 0.0005,
         outerBatch: 'same',
+        precision: 'training',
       },
     });
   });

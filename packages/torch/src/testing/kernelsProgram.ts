@@ -18,7 +18,11 @@ for (const dtype of ['float32', 'float64', 'bfloat16'] satisfies DType[]) {
       ops.full([27], value, { dtype: dtype === 'float64' ? 'float64' : 'float32' });
     const [mean, variance] = [vector(0.1), vector(1.2)];
     const y = ops.batchNormAddRelu(x, maps(), vector(1.1), vector(0.2), mean, variance, true, 0.1, 1e-5);
-    for (const result of [y, mean, variance, ...grad(y, [x], { gradients: [maps()] })]) note(result);
+    const given = maps();
+    given.requiresGrad = true;
+    const first = grad(y, [x], { gradients: [given], createGraph: true });
+    const second = grad(first, [x, given], { gradients: [maps()] });
+    for (const result of [y, mean, variance, ...first, ...second]) note(result);
   }
 }
 console.log(JSON.stringify({ kernels: engineInfo().kernels, bits: hash.digest('hex'), means }));

@@ -49,7 +49,9 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
     run: () =>
       scope(() => {
         const values = trainStep(tools, input, 'in the benchmark');
-        const measured = metaStep ? metaStepAfter(cohort.method, input, optimizer.learningRate, precision) : {};
+        const measured = metaStep
+          ? metaStepAfter(cohort.method, input, optimizer.learningRate, precision)
+          : {};
         return { ...values, ...measured };
       }),
     save: (path) => {
