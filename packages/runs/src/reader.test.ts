@@ -124,11 +124,17 @@ describe('checkpoints', () => {
   test('a missing one lists those there are', () => {
     const writer = testRun(temporaryFolder());
     const run = openRun(writer.path);
-    expect(runErrorOf(() => run.checkpoint('last')).message).toContain('the run has none yet');
+    expect(runErrorOf(() => run.checkpoint('last')).message).toContain(
+      'the run has none yet, but is being trained: wait',
+    );
+    rmSync(join(writer.path, 'lock.json'));
+    expect(runErrorOf(() => run.checkpoint('last')).message).toContain(
+      'the run was killed before its first one: train it with cohort train --resume',
+    );
     const failed = testRun(temporaryFolder());
     failed.fail(new Error('no data'));
     expect(runErrorOf(() => openRun(failed.path).checkpoint('last')).message).toContain(
-      'the run failed before its first one: run the recipe again',
+      'the run failed before its first one: mend what its log.txt says, then train it with cohort train',
     );
     for (const name of ['last', 'epoch-10']) writer.checkpointFolder(name, () => undefined);
     expect(run.checkpoints()).toEqual(['epoch-10', 'last']);

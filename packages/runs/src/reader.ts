@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync, type Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { checkCheckpointName, findCheckpoint, listCheckpoints } from './checkpoints.ts';
 import { describeFileError, fileErrorCode, RunError } from './errors.ts';
+import { isRunLive } from './lock.ts';
 import { readMetrics, type MetricFilter, type MetricRecord } from './metrics.ts';
 import {
   checkRunInfo,
@@ -59,12 +60,17 @@ export function listRuns(root: string): RunList {
 }
 
 /** Why a run has no checkpoint at all, and what to do. */
-const WITHOUT_CHECKPOINT: Readonly<Record<RunStatus, string>> = {
-  running: 'the run has none yet: let it reach its first checkpoint',
-  finished: 'all of them were deleted: restore them from a copy or run the recipe again',
-  failed: 'the run failed before its first one: run the recipe again',
-  interrupted: 'the run was interrupted before its first one: run the recipe again',
+const WITHOUT_CHECKPOINT: Readonly<Record<RunStatus | 'stopped', string>> = {
+  running: 'the run has none yet, but is being trained: wait for its first one, and try again',
+  stopped: `the run was killed before its first one: ${trainAnew()}`,
+  finished: 'all of them were deleted: restore them from a copy, or train its recipe.yaml again',
+  failed: `the run failed before its first one: mend what its log.txt says, then ${trainAnew()}`,
+  interrupted: `the run was interrupted before its first one: ${trainAnew()}`,
 };
+
+function trainAnew(): string {
+  return 'train it with cohort train --resume and this folder, which then begins at the first step';
+}
 
 /** One run folder, open for reading. */
 export class RunReader {
@@ -126,8 +132,9 @@ export class RunReader {
     // Their numbers have leading zeros, so that the last name is the latest step.
     const latest = names.filter((each) => /^step-\d+$/.test(each)).at(-1);
     if (name === 'last' && latest !== undefined) return this.checkpoint(latest);
-    const remedy =
-      names.length === 0 ? WITHOUT_CHECKPOINT[this.info.status] : `choose one of: ${names.join(', ')}`;
+    const { status } = this.info;
+    const state = status === 'running' && !isRunLive(this.path) ? 'stopped' : status;
+    const remedy = names.length === 0 ? WITHOUT_CHECKPOINT[state] : `choose one of: ${names.join(', ')}`;
     throw new RunError(
       'missing-checkpoint',
       join(checkpoints, name),

@@ -96,10 +96,3 @@ function jsonLine(value: object): string {
   );
   return `${text}\n`;
 }
-
-/** The command as it would be typed again into a shell. */
-export function shellCommand(words: readonly string[]): string {
-  return words
-    .map((word) => (/^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`))
-    .join(' ');
-}

@@ -6,6 +6,7 @@ import type { DatasetListing } from '../data/listDatasets.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, withCommonOptions } from './command.ts';
 import type { CliEnvironment } from './environment.ts';
+import { shellCommand } from '../shellCommand.ts';
 import { EXIT_CODES } from './failures.ts';
 import { isFolderOrTable } from './recipeArgument.ts';
 import { formatTable } from './table.ts';
@@ -117,6 +118,6 @@ function describeFetch({ name, folder, status, files, digest, isAsDocumented }: 
   return [
     `${name} ${told}: ${folder} (${files} files)`,
     `SHA-256 of its SHA256SUMS: ${digest}${compared}`,
-    `next: cohort data check ${name}, or data.dataset=${name} in a recipe`,
+    `next: ${shellCommand(['cohort', 'data', 'check', name])}, or data.dataset=${name} in a recipe`,
   ].join('\n');
 }

@@ -1,5 +1,6 @@
 /** `cohort demo`: the main job at a glance: one pair of networks trained alone and by MCL, and the difference as it came out. */
 import { loadRecipe, type ResolvedRecipe } from '../recipes/index.ts';
+import { shellCommand } from '../shellCommand.ts';
 import { formatDuration, formatPercent } from '../train/progressText.ts';
 import type { Reporter } from '../train/reporter.ts';
 import { trainRun, type TrainResult } from '../train/run.ts';
@@ -53,7 +54,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
       `took ${formatDuration(independent.seconds)} alone and ${formatDuration(taught.seconds)} together; inference costs the same`,
       `run folders: ${independent.runFolder}`,
       `             ${taught.runFolder}`,
-      `next: npx cohort evaluate ${taught.runFolder}`,
+      `next: ${shellCommand(['npx', 'cohort', 'evaluate', taught.runFolder])}`,
     ].join('\n'),
     status: 'finished',
     measured: { independent, [mutual.method.name]: taught },

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import type { ImportResult } from '../train/importWeights.ts';
+import { shellCommand } from '../shellCommand.ts';
 import type { CommonOptions } from './command.ts';
 import { runCommand, withCommonOptions } from './command.ts';
 import type { CliEnvironment } from './environment.ts';
@@ -81,6 +82,6 @@ function describeResult(result: ImportResult): string {
     ...(ignored.length === 0 ? [] : [`left out, since ${model} has no such parts: ${ignored.join(', ')}`]),
     whyFresh === null ? 'classifier: kept' : `classifier: new, since ${whyFresh}`,
     `wrote ${output}: ${model}, ${classes} classes, ${channels} input ${channels === 1 ? 'channel' : 'channels'}, ${count} parameters`,
-    `use it in a recipe: networks.0.model=${model} networks.0.weights=${output}`,
+    `use it in a recipe: ${shellCommand([`networks.0.model=${model}`, `networks.0.weights=${output}`])}`,
   ].join('\n');
 }

@@ -208,8 +208,8 @@ describe('cohort train', () => {
     expect(err).toBe(
       'warning: stopping at the next step; what is done is kept. Ctrl-C again leaves at once.\n',
     );
-    expect(out).toContain('not measured');
-    expect(out).toContain('stopped after');
+    // No table, where nothing was measured.
+    expect(out).toMatch(/^stopped after/);
     expect({ exits, listeners }).toEqual({ exits: [], listeners: 0 });
   });
 

@@ -1,8 +1,9 @@
 /** `cohort train`: from a recipe and overrides to a run folder, or on with a run that was stopped. */
 import { InvalidArgumentError, type Command } from 'commander';
+import { shellCommand } from '../shellCommand.ts';
 import { formatDuration, formatPercent } from '../train/progressText.ts';
 import type { CommonOptions } from './command.ts';
-import { runCommand, shellCommand, withCommonOptions } from './command.ts';
+import { runCommand, withCommonOptions } from './command.ts';
 import { CHANGES, type Change } from '../train/changes.ts';
 import type { TrainOptions, TrainResult } from '../train/run.ts';
 import type { CliEnvironment } from './environment.ts';
@@ -142,8 +143,12 @@ function describeResult(result: TrainResult): string {
   const isValidated = result.ensemble.validationAccuracy !== undefined;
   const headings = ['network', ...(isValidated ? ['validation accuracy'] : []), 'test accuracy'];
   const isFinished = result.status === 'finished';
+  // A training that was stopped early has nothing to show yet.
+  const isMeasured = [...result.networks, result.ensemble].some(
+    ({ testAccuracy, validationAccuracy = null }) => testAccuracy !== null || validationAccuracy !== null,
+  );
   return [
-    formatTable(headings, rows),
+    ...(isMeasured ? [formatTable(headings, rows)] : []),
     `${isFinished ? 'finished' : 'stopped'} after ${formatDuration(result.seconds)}; run folder: ${result.runFolder}`,
     ...(isFinished ? [] : [`to go on: ${shellCommand(['cohort', 'train', '--resume', result.runFolder])}`]),
   ].join('\n');

@@ -49,7 +49,12 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
   // What was learned since the last checkpoint would be lost otherwise.
   const stop = async (reached: LoopProgress): Promise<LoopOutcome> => {
     if (reached.step > 0) await recorder.checkpoint(reached, true);
-    return outcome(setup.signal.aborted ? 'interrupted' : 'stopped', reached.epoch);
+    const isInterrupted = setup.signal.aborted;
+    // Whoever starts it over and over with as little time would never get anywhere.
+    if (!isInterrupted && reached.step === (from?.step ?? 0)) {
+      warn('the time was over before a single step was taken: allow more than the start takes');
+    }
+    return outcome(isInterrupted ? 'interrupted' : 'stopped', reached.epoch);
   };
   for (const [, module] of cohortModules(recipe, cohort)) module.train();
   if (from !== undefined) {

@@ -12,6 +12,7 @@ import {
 } from '@cohort/runs';
 import { nearestName } from '../nearestName.ts';
 import { parseRecipe, stringifyRecipe, type ResolvedRecipe } from '../recipes/index.ts';
+import { shellCommand } from '../shellCommand.ts';
 import { CHANGES, type Change } from './changes.ts';
 import { loadModules, loadOptimizers, readModuleTensors } from './checkpoint.ts';
 import { chooseCheckpoint, type SoundCheckpoint } from './checkpointChoice.ts';
@@ -88,7 +89,7 @@ export async function resumeRun(path: string, given: ResumeOptions): Promise<Tra
 function resumable(run: RunReader, { name, folder, info }: SoundCheckpoint): Resumable {
   if (info.version === 2) return { name, folder, info };
   throw new ResumeError(
-    `The checkpoint ${name} of ${run.path} holds networks but not the state of their training: an older version of Cohort wrote it. Train again, with networks.0.weights=${run.path} to start from its weights.`,
+    `The checkpoint ${name} of ${run.path} holds networks but not the state of their training: an older version of Cohort wrote it. Train again, with ${shellCommand([`networks.0.weights=${run.path}`])} to start from its weights.`,
   );
 }
 
@@ -171,8 +172,9 @@ function finishedAlready(
   { reporter }: ResumeOptions,
 ): TrainResult {
   const { training, epoch, validationAccuracy } = info;
+  const longer = ['cohort', 'train', '--resume', run.path, `train.epochs=${2 * epoch}`, '--allow', 'recipe'];
   reporter.message(
-    `${run.path} is finished: all ${epoch} epochs are done. To train longer: cohort train --resume ${run.path} train.epochs=${2 * epoch} --allow recipe`,
+    `${run.path} is finished: all ${epoch} epochs are done. To train longer: ${shellCommand(longer)}`,
   );
   const { images, trainingMs } = training;
   return {

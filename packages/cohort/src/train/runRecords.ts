@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { EventFileObserver, StoreFeed, type RunWriter } from '@cohort/runs';
+import { shellCommand } from '../shellCommand.ts';
 import { ConsoleReporter, type ConsoleStream } from './consoleReporter.ts';
 import type { EpochEndEvent, EpochStartEvent, Reporter, StepEvent } from './reporter.ts';
 
@@ -50,7 +51,7 @@ export class RunRecords {
     const folder = tensorboard === true ? inside : join(tensorboard, run.info.id);
     run.observe(new EventFileObserver({ folder, recipe, onProblem }));
     this.reporter.message(
-      `for TensorBoard: tensorboard --logdir ${tensorboard === true ? folder : tensorboard}`,
+      `for TensorBoard: ${shellCommand(['tensorboard', '--logdir', tensorboard === true ? folder : tensorboard])}`,
     );
   }
 }

@@ -26,7 +26,7 @@ export class NotFiniteError extends Error {
     const kept =
       lastGood === null ? ' No checkpoint was written before.' : ` The last good checkpoint is ${lastGood}.`;
     super(
-      `${what}. Lower train.optimizer.learningRate, lengthen train.schedule.warmupEpochs, or raise method.temperature.${lastGood === undefined ? '' : kept}`,
+      `${what}. Lower train.optimizer.learningRate, lengthen train.schedule.warmupEpochs, or raise method.temperature where the method has it.${lastGood === undefined ? '' : kept}`,
     );
     this.what = what;
   }

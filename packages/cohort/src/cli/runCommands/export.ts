@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import type { ExportFilter, RunReader } from '@cohort/runs';
+import { shellCommand } from '../../shellCommand.ts';
 import { runCommand, withCommonOptions, type CommandOutcome, type CommonOptions } from '../command.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { findRun, withRunsFolder, type RunsOptions } from './options.ts';
@@ -59,7 +60,7 @@ async function exportEvents(runs: readonly RunReader[], { output }: ExportOption
   }
   const files = runs.map((run) => exportEventFile(run, join(output, run.info.id)));
   return {
-    text: `${files.map((file) => `wrote ${file}`).join('\n')}\nlook at them with: tensorboard --logdir ${output}`,
+    text: `${files.map((file) => `wrote ${file}`).join('\n')}\nlook at them with: ${shellCommand(['tensorboard', '--logdir', output])}`,
     json: { format: 'tensorboard', files: files.map((file) => resolve(file)) },
   };
 }

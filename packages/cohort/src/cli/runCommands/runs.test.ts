@@ -10,7 +10,8 @@ import { parseSince } from './options.ts';
 const { run } = useCommandLine();
 let root = '';
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'cohort-runs-'));
+  // With a space: commands that are printed must be fit to be copied.
+  root = mkdtempSync(join(tmpdir(), 'cohort runs-'));
 });
 afterEach(() => {
   rmSync(root, { recursive: true, force: true });
@@ -111,7 +112,7 @@ describe('runs show', () => {
       expect(out).toMatch(line);
     }
     expect(out).toContain(
-      `its process is gone without a word (killed, or the machine went down); to go on: cohort train --resume ${writer.path}`,
+      `its process is gone without a word (killed, or the machine went down); to go on: cohort train --resume '${writer.path}'`,
     );
     const json = await run(['runs', 'show', writer.path, '--json']);
     expect(lastLine(json.out)).toMatchObject({ state: 'stopped', seed: 3, path: writer.path });
@@ -213,7 +214,7 @@ describe('runs export', () => {
     const board = join(root, 'board');
     const events = ['runs', 'export', 'demo', '--runs', root, '--format', 'tensorboard'];
     expect((await run(events)).err).toContain('add --output FOLDER');
-    expect((await run([...events, '--output', board])).out).toContain(`tensorboard --logdir ${board}`);
+    expect((await run([...events, '--output', board])).out).toContain(`tensorboard --logdir '${board}'`);
     expect(readdirSync(join(board, writer.info.id))).toEqual(['events.out.tfevents.1772341567.cohort']);
   });
 });

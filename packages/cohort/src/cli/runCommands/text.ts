@@ -1,6 +1,7 @@
 /** How runs look on a console: a table of many, a page of one. */
 import { basename } from 'node:path';
 import type { MetricSummary, RunDetails, RunEntry } from '@cohort/runs';
+import { shellCommand } from '../../shellCommand.ts';
 import { formatBytes, formatDuration, formatPercent, formatTerm } from '../../train/progressText.ts';
 import { formatTable } from '../table.ts';
 
@@ -74,7 +75,7 @@ export function nextSteps(run: RunEntry): string[] {
   if (!canResume) return problem;
   const why =
     run.state === 'stopped' ? 'its process is gone without a word (killed, or the machine went down); ' : '';
-  return [...problem, '', `${why}to go on: cohort train --resume ${run.path}`];
+  return [...problem, '', `${why}to go on: ${shellCommand(['cohort', 'train', '--resume', run.path])}`];
 }
 
 function metricTable(metrics: readonly MetricSummary[]): string {
