@@ -73,6 +73,7 @@ export async function runCommand(
     return failure.exitCode;
   } finally {
     removeListener();
+    if (stop.signal.aborted) environment.exitSoon(interruptedCode);
   }
 }
 

@@ -29,6 +29,7 @@ async function run(
     onInterrupt: () => () => undefined,
     ask: null,
     exit: () => undefined,
+    exitSoon: () => undefined,
     recipesFolder: '/nowhere',
     actions: { ...commandActions, ...actions },
   });

@@ -44,3 +44,18 @@ describe('outliveBrokenStreams', () => {
     expect(await writeToBroken('EPIPE')).toEqual({ told: null, losses: 0 });
   });
 });
+
+describe('leaving at once', () => {
+  it.each([
+    [130, 'SIGINT'],
+    [143, 'SIGTERM'],
+  ])('with %i dies of %s, since process.exit would wait for reads that nobody answers', (code, signal) => {
+    const kill = vi.spyOn(process, 'kill').mockReturnValue(true);
+    try {
+      processEnvironment().exit(code);
+      expect(kill.mock.calls).toEqual([[process.pid, signal]]);
+    } finally {
+      kill.mockRestore();
+    }
+  });
+});

@@ -20,8 +20,10 @@ export interface CliEnvironment {
   readonly onInterrupt: (listener: (signal: InterruptSignal) => void) => () => void;
   /** Asks the user a question; null where nobody can be asked, since input or output is no terminal. */
   readonly ask: ((question: string) => Promise<string>) | null;
-  /** Leaves at once. */
+  /** Leaves at once, as an interrupted program does. */
   readonly exit: (code: number) => void;
+  /** Leaves so after a few seconds where something keeps the process alive: a read that a drive does not answer. */
+  readonly exitSoon: (code: number) => void;
   /** Where bare recipe names are looked up. */
   readonly recipesFolder: string;
   readonly actions: CommandActions;
@@ -47,10 +49,24 @@ export function processEnvironment(): CliEnvironment {
       };
     },
     ask: process.stdin.isTTY && process.stdout.isTTY ? askInTerminal : null,
-    exit: (code) => process.exit(code),
+    exit: dieOfSignal,
+    exitSoon: (code) => {
+      // A timer that is not referenced runs only if something else does.
+      setTimeout(dieOfSignal, 3000, code).unref();
+    },
     recipesFolder: recipesFolder(),
     actions: commandActions,
   };
+}
+
+/**
+ * Ends the process by the signal that it was sent, for which shells show 130 or 143. `process.exit` would wait for reads
+ * that are under way, for ever where a drive does not answer.
+ */
+function dieOfSignal(code: number): void {
+  const signal: InterruptSignal = code === EXIT_CODES.terminated ? 'SIGTERM' : 'SIGINT';
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
 }
 
 /** An end of input (Ctrl-D) is an empty answer. */

@@ -80,6 +80,7 @@ async function runWith(
     },
     ask: answer === null ? null : () => Promise.resolve(answer),
     exit: (code) => exits.push(code),
+    exitSoon: () => undefined,
     recipesFolder,
     actions: {
       surveyImages: unexpected,

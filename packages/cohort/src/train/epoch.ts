@@ -38,7 +38,7 @@ export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<n
     await setImmediate();
     if (tools.isStopping()) return number;
     const startedAt = performance.now();
-    await fetchBatch(setup, tools, number);
+    if (!(await fetchBatch(setup, tools, number))) return number;
     const taken = takeStep(setup, tools, number);
     const values = taken?.values ?? null;
     clock.add(recipe.train.batchSize, performance.now() - startedAt);
@@ -59,16 +59,18 @@ export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<n
   return null;
 }
 
+/** Whether the batch is there; not where the training is to end before. */
 async function fetchBatch(
   { cohort, recipe, training }: LoopSetup,
-  { epoch, clock, guards }: EpochTools,
+  { epoch, clock, guards, isStopping }: EpochTools,
   number: number,
-): Promise<void> {
+): Promise<boolean> {
   const wantsOther = cohort.method.wantsOtherBatch?.(clock.steps) === true;
   const others = wantsOther ? [otherNumber(training, number)] : [];
-  await guards.awaitBatch(
+  return guards.awaitBatch(
     training.ready(epoch, number, others),
     `batch ${number + 1} of epoch ${epoch + 1} of ${recipe.data.dataset}`,
+    isStopping,
   );
 }
 

@@ -215,7 +215,13 @@ describe('guards', () => {
     const waiting = guards.awaitBatch(batch, 'batch 3 of epoch 1 of folder');
     expect(await warning).toContain('the training waits for batch 3 of epoch 1 of folder. Check the disk');
     arrive();
-    await waiting;
+    expect(await waiting).toBe(true);
+  });
+
+  it('end the wait for a stalled loader when the training is to stop', async () => {
+    const guards = new Guards(settings(), () => undefined);
+    const never = new Promise<void>(() => undefined);
+    expect(await guards.awaitBatch(never, 'batch 3 of epoch 1 of folder', () => true)).toBe(false);
   });
 });
 

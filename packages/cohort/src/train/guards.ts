@@ -3,6 +3,7 @@ import type { nn, Tensor } from '@cohort/torch';
 import { noGrad } from '@cohort/torch';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { TrainingState } from './checkpointInfo.ts';
+import { formatDuration } from './progressText.ts';
 import { NotFiniteError } from './step.ts';
 
 /** Settings of the guards. */
@@ -18,6 +19,9 @@ export class DivergenceError extends Error {
 
 /** Share of the last loss in the smoothed one: about the last fifty steps count. */
 const smoothing = 0.02;
+
+/** Between two looks at whether a training that waits for a batch is to end. */
+const stopPollMs = 100;
 
 /** The guards of one training. */
 export class Guards {
@@ -113,19 +117,35 @@ export class Guards {
   }
 
   /**
-   * Waits for a batch, and says so when it takes long.
+   * Waits for a batch, and says so when it takes long: after the seconds of the recipe, then each time that twice as many
+   * have passed.
    * @param what the batch, in words
+   * @param isStopping whether the training is to end, which it need not wait with for a loader that stands still
+   * @returns whether the batch is there
    */
-  async awaitBatch(ready: Promise<void>, what: string): Promise<void> {
-    const seconds = this.#settings.stalledLoaderSeconds;
-    if (seconds === null) return ready;
-    const timer = setInterval(() => {
-      this.#warn(
-        `No batch for ${seconds} s: the training waits for ${what}. Check the disk or network drive that the images are on.`,
-      );
-    }, seconds * 1000);
+  async awaitBatch(
+    ready: Promise<void>,
+    what: string,
+    isStopping: () => boolean = () => false,
+  ): Promise<boolean> {
+    const { stalledLoaderSeconds } = this.#settings;
+    let warnAfter = stalledLoaderSeconds ?? Infinity;
+    const startedAt = performance.now();
+    let timer: NodeJS.Timeout | undefined;
+    const stopped = new Promise<boolean>((resolve) => {
+      const everyMs = Math.min(stopPollMs, warnAfter * 1000);
+      timer = setInterval(() => {
+        if (isStopping()) resolve(false);
+        const seconds = (performance.now() - startedAt) / 1000;
+        if (seconds < warnAfter) return;
+        warnAfter *= 2;
+        this.#warn(
+          `No batch for ${formatDuration(seconds)}: the training waits for ${what}. Check the disk or network drive that the images are on.`,
+        );
+      }, everyMs);
+    });
     try {
-      await ready;
+      return await Promise.race([ready.then(() => true), stopped]);
     } finally {
       clearInterval(timer);
     }
