@@ -52,17 +52,29 @@ describe('two steps', () => {
     made.remove();
   });
 
-  it.each(process.env.COHORT_RECIPES === 'all' ? names : handful)('of %s', async (name) => {
-    const isImagenet = name.startsWith('imagenet');
-    const recipe = loadRecipe(join(folder, `${name}.yaml`), [
-      `data.path=${join(made.path, isImagenet ? 'imagenet' : 'cifar')}`,
-      ...(isImagenet ? ['data.imageSize=64'] : []),
-      ...['train.epochs=1', 'train.batchSize=4', 'train.schedule={ name: constant }'],
-      `runs=${join(made.path, 'runs')}`,
-    ]);
-    const { signal } = new AbortController();
-    const result = await trainRun(recipe, { command: 'a test', signal, reporter: new RememberingReporter() });
-    expect(result.status).toBe('finished');
-    expect(result.networks).toHaveLength(recipe.networks.length);
-  });
+  it.each(process.env.COHORT_RECIPES === 'all' ? names : handful)(
+    'of %s',
+    async (name) => {
+      const isImagenet = name.startsWith('imagenet');
+      const recipe = loadRecipe(join(folder, `${name}.yaml`), [
+        `data.path=${join(made.path, isImagenet ? 'imagenet' : 'cifar')}`,
+        ...(isImagenet ? ['data.imageSize=64'] : []),
+        ...['train.epochs=1', 'train.batchSize=4', 'train.schedule={ name: constant }'],
+        // Two steps of four images leave running statistics near their first values: at the published learning rates, and
+        // without the warm-up, the evaluation of 110 layers would overflow.
+        'train.optimizer.learningRate=0.01',
+        `runs=${join(made.path, 'runs')}`,
+      ]);
+      const { signal } = new AbortController();
+      const result = await trainRun(recipe, {
+        command: 'a test',
+        signal,
+        reporter: new RememberingReporter(),
+      });
+      expect(result.status).toBe('finished');
+      expect(result.networks).toHaveLength(recipe.networks.length);
+      // The largest ones take a minute on a machine that has other work to do.
+    },
+    600_000,
+  );
 });
