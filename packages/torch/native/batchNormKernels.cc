@@ -1,5 +1,5 @@
 // The loops of fused batch normalisation. The Makefile compiles this file once for each width of vector instructions, with
-// COHORT_CAPABILITY as its name; batchNormChoice.cc picks one at start-up.
+// COHORT_CAPABILITY as its name; kernelChoice.cc picks one at start-up.
 #include "batchNormSecondSums.h"
 #include "batchNormStatistics.h"
 #include "batchNormSums.h"
@@ -7,10 +7,6 @@
 #ifndef COHORT_CAPABILITY
 #define COHORT_CAPABILITY baseline
 #endif
-#define COHORT_JOIN_(left, right) left##right
-#define COHORT_JOIN(left, right) COHORT_JOIN_(left, right)
-#define COHORT_TEXT_(name) #name
-#define COHORT_TEXT(name) COHORT_TEXT_(name)
 
 namespace cohort {
 namespace {

@@ -13,6 +13,7 @@
 
 #include "convolution.h"
 #include "convolutionKernels.h"
+#include "winograd.h"
 
 namespace cohort {
 namespace {
@@ -60,6 +61,8 @@ at::Tensor ownWeightGradient(const at::Tensor& gradient, const at::Tensor& input
 
 at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const OptionalTensor& bias,
                     const ConvolutionSettings& settings) {
+  const at::Tensor fast = winogradConvolution(input, weight, {bias, {}, false}, settings);
+  if (fast.defined()) return fast;
   return at::convolution(input, weight, bias, settings.stride, settings.padding, settings.dilation,
                          /*transposed=*/false, /*output_padding=*/{0, 0}, settings.groups);
 }
@@ -67,16 +70,17 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const Opt
 std::tuple<at::Tensor, at::Tensor> convolutionGradients(const at::Tensor& gradient, const at::Tensor& input,
                                                         const at::Tensor& weight, const ConvolutionSettings& settings,
                                                         bool needsInput, bool needsWeight) {
-  at::Tensor weightGradient;
-  if (needsWeight) weightGradient = ownWeightGradient(gradient, input, weight, settings);
-  const bool remains = needsWeight && !weightGradient.defined();
-  at::Tensor inputGradient;
-  if (needsInput || remains) {
-    at::Tensor rest;
-    std::tie(inputGradient, rest, std::ignore) = at::convolution_backward(
+  at::Tensor inputGradient, weightGradient;
+  if (needsInput) inputGradient = winogradInputGradient(gradient, input, weight, settings);
+  if (needsWeight) weightGradient = winogradWeightGradient(gradient, input, weight, settings);
+  if (needsWeight && !weightGradient.defined()) weightGradient = ownWeightGradient(gradient, input, weight, settings);
+  const bool lacksInput = needsInput && !inputGradient.defined(), lacksWeight = needsWeight && !weightGradient.defined();
+  if (lacksInput || lacksWeight) {
+    const auto [ofInput, ofWeight, ofBias] = at::convolution_backward(
         gradient, input, weight.to(input.scalar_type()), c10::nullopt, settings.stride, settings.padding, settings.dilation,
-        /*transposed=*/false, /*output_padding=*/{0, 0}, settings.groups, {needsInput, remains, false});
-    if (remains) weightGradient = rest;
+        /*transposed=*/false, /*output_padding=*/{0, 0}, settings.groups, {lacksInput, lacksWeight, false});
+    if (lacksInput) inputGradient = ofInput;
+    if (lacksWeight) weightGradient = ofWeight;
   }
   if (needsWeight) weightGradient = weightGradient.to(weight.scalar_type());
   return {inputGradient, weightGradient};

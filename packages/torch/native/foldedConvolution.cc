@@ -8,6 +8,7 @@
 #include "batchNorm.h"
 #include "convolution.h"
 #include "onednnConvolution.h"
+#include "winograd.h"
 
 namespace cohort {
 namespace {
@@ -22,9 +23,11 @@ at::Tensor foldedConvolution(const at::Tensor& input, const at::Tensor& weight, 
                                                          (shortcut.has_value() && needsGradient(*shortcut)));
   // Without own kernels nothing but ATen's operators is to run.
   if (!isRecorded && batchNormKernels() != nullptr && isPlain(input) && isPlain(weight) && isPlain(bias) && isPlain(shortcut)) {
-    const at::Tensor output =
-        onednnConvolution(input, weight.to(input.scalar_type()), bias, shortcut, rectifies,
-                          ConvolutionSettings{stride.vec(), padding.vec(), dilation.vec(), groups});
+    const ConvolutionSettings settings{stride.vec(), padding.vec(), dilation.vec(), groups};
+    at::Tensor output = winogradConvolution(input, weight, {bias, shortcut, rectifies}, settings);
+    if (!output.defined()) {
+      output = onednnConvolution(input, weight.to(input.scalar_type()), bias, shortcut, rectifies, settings);
+    }
     if (output.defined()) return output;
   }
   static const auto convolve = c10::Dispatcher::singleton()

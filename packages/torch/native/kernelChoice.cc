@@ -4,6 +4,7 @@
 
 #include "batchNormKernels.h"
 #include "convolutionKernels.h"
+#include "winogradKernels.h"
 
 namespace cohort {
 
@@ -13,6 +14,8 @@ extern const BatchNormKernels batchNormKernels_avx2;
 extern const BatchNormKernels batchNormKernels_avx512;
 extern const BatchNormKernels batchNormKernels_avx512bf16;
 extern const ConvolutionKernels convolutionKernels_avx512bf16;
+extern const WinogradKernels winogradKernels_avx2;
+extern const WinogradKernels winogradKernels_avx512;
 #endif
 
 namespace {
@@ -47,6 +50,21 @@ const BatchNormKernels* batchNormKernels() {
 const ConvolutionKernels* convolutionKernels() {
 #ifdef COHORT_X86_KERNELS
   return batchNormKernels() == &batchNormKernels_avx512bf16 ? &convolutionKernels_avx512bf16 : nullptr;
+#else
+  return nullptr;
+#endif
+}
+
+const WinogradKernels* winogradKernels() {
+#ifdef COHORT_X86_KERNELS
+  static const WinogradKernels* const chosen = []() -> const WinogradKernels* {
+    const char* const wanted = std::getenv("COHORT_CONVOLUTION");
+    if (wanted != nullptr && std::strcmp(wanted, "direct") == 0) return nullptr;
+    const BatchNormKernels* const others = batchNormKernels();
+    if (others == &batchNormKernels_avx512 || others == &batchNormKernels_avx512bf16) return &winogradKernels_avx512;
+    return others == &batchNormKernels_avx2 && __builtin_cpu_supports("fma") ? &winogradKernels_avx2 : nullptr;
+  }();
+  return chosen;
 #else
   return nullptr;
 #endif

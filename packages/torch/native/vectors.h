@@ -39,6 +39,12 @@ struct Element<BFloat16> {
 template <typename E>
 using Wide = typename Element<E>::Wide;
 
+/// For the name of a file's loops, which has COHORT_CAPABILITY in it.
+#define COHORT_JOIN_(left, right) left##right
+#define COHORT_JOIN(left, right) COHORT_JOIN_(left, right)
+#define COHORT_TEXT_(name) #name
+#define COHORT_TEXT(name) COHORT_TEXT_(name)
+
 #define COHORT_INLINE inline __attribute__((always_inline))
 
 /// W elements, widened.

@@ -1,0 +1,92 @@
+// Decides where Winograd's convolution applies, and hands tensors to its loops (winogradKernels.cc).
+#include "winograd.h"
+
+#include <ATen/Parallel.h>
+
+#include "winogradKernels.h"
+
+namespace cohort {
+namespace {
+
+using OptionalTensor = c10::optional<at::Tensor>;
+
+constexpr auto kFormat = at::MemoryFormat::ChannelsLast;
+
+/// A tensor of float32 numbers in memory, in whatever order.
+bool isSuitable(const at::Tensor& tensor) {
+  return tensor.device().is_cpu() && tensor.layout() == at::kStrided && tensor.has_storage() &&
+         tensor.scalar_type() == at::kFloat && !tensor.is_neg() && !tensor._is_zerotensor();
+}
+
+/// What an output of `outChannels` channels takes of an input, in whatever channel order they stand: a gradient's output is
+/// the input.
+WinogradShape shapeOf(const at::Tensor& input, int64_t outChannels) {
+  return {input.size(0), input.size(1), outChannels, input.size(2), input.size(3),
+          at::in_parallel_region() ? 1 : at::get_num_threads()};
+}
+
+bool applies(const at::Tensor& input, const at::Tensor& weight, const ConvolutionSettings& settings) {
+  const std::vector<int64_t> ones{1, 1};
+  return winogradKernels() != nullptr && isSuitable(input) && isSuitable(weight) && input.dim() == 4 && weight.dim() == 4 &&
+         input.is_contiguous(kFormat) && weight.size(1) == input.size(1) && weight.size(2) == 3 && weight.size(3) == 3 &&
+         settings.groups == 1 && settings.stride == ones && settings.padding == ones && settings.dilation == ones;
+}
+
+/// Whether a tensor is the gradient of a result of this convolution, in whatever memory format.
+bool fits(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight) {
+  return isSuitable(gradient) &&
+         gradient.sizes() == at::IntArrayRef({input.size(0), weight.size(0), input.size(2), input.size(3)});
+}
+
+at::Tensor scratchFor(const WinogradShape& shape) {
+  return at::empty({winogradKernels()->scratchBytes(shape)}, at::TensorOptions().dtype(at::kByte));
+}
+
+at::Tensor convolved(const WinogradShape& shape, const at::Tensor& input, const at::Tensor& weight, bool isTurned,
+                     const WinogradFinish& finish) {
+  const at::Tensor output = at::empty({shape.batch, shape.outChannels, shape.height, shape.width},
+                                      input.options().requires_grad(false), kFormat);
+  const at::Tensor scratch = scratchFor(shape), kernel = weight.contiguous(kFormat);
+  winogradKernels()->convolution(shape, input.data_ptr<float>(), kernel.data_ptr<float>(), isTurned, finish,
+                                 scratch.data_ptr(), output.data_ptr<float>());
+  return output;
+}
+
+}  // namespace
+
+at::Tensor winogradConvolution(const at::Tensor& input, const at::Tensor& weight, const ConvolutionFinish& finish,
+                               const ConvolutionSettings& settings) {
+  if (!applies(input, weight, settings)) return {};
+  const WinogradShape shape = shapeOf(input, weight.size(0));
+  const auto isAbsent = [](const OptionalTensor& tensor) { return !tensor.has_value() || !tensor->defined(); };
+  const auto& [bias, residual, rectifies] = finish;
+  if (!winogradKernels()->supports(shape) ||
+      !(isAbsent(bias) || (isSuitable(*bias) && bias->is_contiguous() && bias->numel() == shape.outChannels)) ||
+      !(isAbsent(residual) || (fits(*residual, input, weight) && residual->is_contiguous(kFormat)))) {
+    return {};
+  }
+  const auto pointer = [&](const OptionalTensor& tensor) { return isAbsent(tensor) ? nullptr : tensor->data_ptr<float>(); };
+  return convolved(shape, input, weight, false, {pointer(bias), pointer(residual), rectifies});
+}
+
+at::Tensor winogradInputGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
+                                 const ConvolutionSettings& settings) {
+  if (!applies(input, weight, settings) || !fits(gradient, input, weight)) return {};
+  const WinogradShape shape = shapeOf(gradient, input.size(1));
+  if (!winogradKernels()->supports(shape)) return {};
+  return convolved(shape, gradient.contiguous(kFormat), weight, true, {nullptr, nullptr, false});
+}
+
+at::Tensor winogradWeightGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
+                                  const ConvolutionSettings& settings) {
+  if (!applies(input, weight, settings) || !fits(gradient, input, weight)) return {};
+  const WinogradShape shape = shapeOf(input, weight.size(0));
+  if (!winogradKernels()->supportsWeightGradient(shape)) return {};
+  const at::Tensor result = at::empty({3, 3, shape.inChannels, shape.outChannels}, at::TensorOptions().dtype(at::kFloat));
+  const at::Tensor scratch = scratchFor(shape), given = gradient.contiguous(kFormat);
+  winogradKernels()->weightGradient(shape, given.data_ptr<float>(), input.data_ptr<float>(), scratch.data_ptr(),
+                                    result.data_ptr<float>());
+  return result.permute({3, 2, 0, 1}).contiguous(weight.suggest_memory_format());
+}
+
+}  // namespace cohort

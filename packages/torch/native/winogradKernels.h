@@ -1,0 +1,53 @@
+// What the loops of Winograd's convolution take and give. Compiled for processors with AVX2 or AVX-512; like the other
+// kernels' headers it includes nothing whose inline functions the linker could mix up between processors.
+#pragma once
+
+#include <stdint.h>
+
+namespace cohort {
+
+/// A convolution of 3x3 taps with stride 1 and padding 1, float32 maps in rows (channels-last):
+/// `[batch, inChannels, height, width]` to `[batch, outChannels, height, width]`.
+struct WinogradShape {
+  int64_t batch;
+  int64_t inChannels;
+  int64_t outChannels;
+  int64_t height;
+  int64_t width;
+  /// How many threads may share the work; results do not depend on it.
+  int threads;
+};
+
+/// What is done to a result while it is in registers; null pointers where nothing is.
+struct WinogradFinish {
+  /// `[outChannels]`, added.
+  const float* bias;
+  /// A map like the result, added.
+  const float* residual;
+  /// Whether negative results become zero; NaN stays.
+  bool rectifies;
+};
+
+struct WinogradKernels {
+  const char* capability;
+
+  /// Whether the loops know such a shape and are worth their while.
+  bool (*supports)(const WinogradShape&);
+  bool (*supportsWeightGradient)(const WinogradShape&);
+
+  /// How much memory they work in; it is aligned to 64 bytes.
+  int64_t (*scratchBytes)(const WinogradShape&);
+
+  /// `weight` lies as [outChannels][3][3][inChannels]; `isTurned` convolves with [inChannels][3][3][outChannels] turned by
+  /// half a circle instead, which is the gradient by the input of a convolution with that weight.
+  void (*convolution)(const WinogradShape&, const float* input, const float* weight, bool isTurned, const WinogradFinish&,
+                      void* scratch, float* output);
+
+  /// result[y][x][i][o] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
+  void (*weightGradient)(const WinogradShape&, const float* gradient, const float* input, void* scratch, float* result);
+};
+
+/// The loops for this processor; null where there are none, or COHORT_KERNELS or COHORT_CONVOLUTION asks for less.
+const WinogradKernels* winogradKernels();
+
+}  // namespace cohort
