@@ -63,7 +63,9 @@ at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const Opt
                     const ConvolutionSettings& settings) {
   const at::Tensor fast = winogradConvolution(input, weight, {bias, {}, false}, settings);
   if (fast.defined()) return fast;
-  return at::convolution(input, weight, bias, settings.stride, settings.padding, settings.dilation,
+  const auto type = input.scalar_type();
+  const OptionalTensor shift = isGiven(bias) ? OptionalTensor(bias->to(type)) : OptionalTensor();
+  return at::convolution(input, weight.to(type), shift, settings.stride, settings.padding, settings.dilation,
                          /*transposed=*/false, /*output_padding=*/{0, 0}, settings.groups);
 }
 
@@ -122,18 +124,17 @@ class ConvolutionGradients : public torch::autograd::Function<ConvolutionGradien
     const at::Tensor &gradient = saved[0], &input = saved[1], &weight = saved[2];
     const ConvolutionSettings settings = ConvolutionSettings::load(context->saved_data);
     const auto isReal = [](const at::Tensor& tensor) { return tensor.defined() && tensor.dim() == 4; };
-    const auto type = input.scalar_type();
     variable_list results(6);
     const auto add = [](at::Tensor& to, const at::Tensor& value) { to = to.defined() ? to + value : value; };
     // Both gradients are linear in each of their arguments, so each derivative is a convolution or a gradient of one.
     if (isReal(gradients[0])) {
-      if (context->needs_input_grad(0)) add(results[0], convolve(gradients[0], weight.to(type), {}, settings));
+      if (context->needs_input_grad(0)) add(results[0], convolve(gradients[0], weight, {}, settings));
       if (context->needs_input_grad(2)) {
         results[2] = recordedConvolutionGradients(gradient, gradients[0], weight, settings, false, true)[1];
       }
     }
     if (isReal(gradients[1])) {
-      const at::Tensor kernel = gradients[1].to(type);
+      const at::Tensor& kernel = gradients[1];
       if (context->needs_input_grad(0)) add(results[0], convolve(input, kernel, {}, settings));
       if (context->needs_input_grad(1)) {
         results[1] = recordedConvolutionGradients(gradient, input, kernel, settings, true, false)[0];
@@ -162,13 +163,8 @@ class Convolution : public torch::autograd::Function<Convolution> {
                             const OptionalTensor& bias, const ConvolutionSettings& settings) {
     context->save_for_backward({input, weight});
     settings.save(context->saved_data);
-    const auto type = input.scalar_type();
-    OptionalTensor shift;
-    if (isGiven(bias)) {
-      shift = bias->to(type);
-      context->saved_data["biasType"] = bias->scalar_type();
-    }
-    return convolve(input, weight.to(type), shift, settings);
+    if (isGiven(bias)) context->saved_data["biasType"] = bias->scalar_type();
+    return convolve(input, weight, bias, settings);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {

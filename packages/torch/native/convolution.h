@@ -32,6 +32,7 @@ struct ConvolutionSettings {
   }
 };
 
+/// Not recorded. Weight and bias may be float32 beside an input in bfloat16.
 at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
                     const ConvolutionSettings& settings);
 

@@ -16,6 +16,7 @@ extern const BatchNormKernels batchNormKernels_avx512bf16;
 extern const ConvolutionKernels convolutionKernels_avx512bf16;
 extern const WinogradKernels winogradKernels_avx2;
 extern const WinogradKernels winogradKernels_avx512;
+extern const WinogradKernels winogradKernels_avx512bf16;
 #endif
 
 namespace {
@@ -61,7 +62,8 @@ const WinogradKernels* winogradKernels() {
     const char* const wanted = std::getenv("COHORT_CONVOLUTION");
     if (wanted != nullptr && std::strcmp(wanted, "direct") == 0) return nullptr;
     const BatchNormKernels* const others = batchNormKernels();
-    if (others == &batchNormKernels_avx512 || others == &batchNormKernels_avx512bf16) return &winogradKernels_avx512;
+    if (others == &batchNormKernels_avx512bf16) return &winogradKernels_avx512bf16;
+    if (others == &batchNormKernels_avx512) return &winogradKernels_avx512;
     return others == &batchNormKernels_avx2 && __builtin_cpu_supports("fma") ? &winogradKernels_avx2 : nullptr;
   }();
   return chosen;

@@ -24,7 +24,7 @@ class NormReluConvolution : public torch::autograd::Function<NormReluConvolution
     context->save_for_backward({input, weight, bias, kernel, batch.mean, batch.scale, batch.slope});
     context->saved_data["epsilon"] = settings.epsilon;
     convolution.save(context->saved_data);
-    return convolve(batch.output, kernel.to(input.scalar_type()), {}, convolution);
+    return convolve(batch.output, kernel, {}, convolution);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {

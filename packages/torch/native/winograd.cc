@@ -12,16 +12,16 @@ using OptionalTensor = c10::optional<at::Tensor>;
 
 constexpr auto kFormat = at::MemoryFormat::ChannelsLast;
 
-/// A tensor of float32 numbers in memory, in whatever order.
+/// A tensor of float32 or bfloat16 numbers in memory, in whatever order.
 bool isSuitable(const at::Tensor& tensor) {
   return tensor.device().is_cpu() && tensor.layout() == at::kStrided && tensor.has_storage() &&
-         tensor.scalar_type() == at::kFloat && !tensor.is_neg() && !tensor._is_zerotensor();
+         (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16) && !tensor.is_neg() &&
+         !tensor._is_zerotensor();
 }
 
-/// What an output of `outChannels` channels takes of an input, in whatever channel order they stand: a gradient's output is
-/// the input.
+/// Of a convolution that takes `input` to so many channels; for the gradient by its input, `input` is the given gradient.
 WinogradShape shapeOf(const at::Tensor& input, int64_t outChannels) {
-  return {input.size(0), input.size(1), outChannels, input.size(2), input.size(3),
+  return {input.size(0), input.size(1), outChannels, input.size(2), input.size(3), input.scalar_type() == at::kBFloat16,
           at::in_parallel_region() ? 1 : at::get_num_threads()};
 }
 
@@ -32,10 +32,10 @@ bool applies(const at::Tensor& input, const at::Tensor& weight, const Convolutio
          settings.groups == 1 && settings.stride == ones && settings.padding == ones && settings.dilation == ones;
 }
 
-/// Whether a tensor is the gradient of a result of this convolution, in whatever memory format.
-bool fits(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight) {
-  return isSuitable(gradient) &&
-         gradient.sizes() == at::IntArrayRef({input.size(0), weight.size(0), input.size(2), input.size(3)});
+/// Whether a tensor is like a result of this convolution, in whatever memory format.
+bool fits(const at::Tensor& tensor, const at::Tensor& input, const at::Tensor& weight) {
+  return isSuitable(tensor) && tensor.scalar_type() == input.scalar_type() &&
+         tensor.sizes() == at::IntArrayRef({input.size(0), weight.size(0), input.size(2), input.size(3)});
 }
 
 at::Tensor scratchFor(const WinogradShape& shape) {
@@ -46,9 +46,9 @@ at::Tensor convolved(const WinogradShape& shape, const at::Tensor& input, const 
                      const WinogradFinish& finish) {
   const at::Tensor output = at::empty({shape.batch, shape.outChannels, shape.height, shape.width},
                                       input.options().requires_grad(false), kFormat);
-  const at::Tensor scratch = scratchFor(shape), kernel = weight.contiguous(kFormat);
-  winogradKernels()->convolution(shape, input.data_ptr<float>(), kernel.data_ptr<float>(), isTurned, finish,
-                                 scratch.data_ptr(), output.data_ptr<float>());
+  const at::Tensor scratch = scratchFor(shape), kernel = weight.to(at::kFloat).contiguous(kFormat);
+  winogradKernels()->convolution(shape, input.data_ptr(), kernel.data_ptr<float>(), isTurned, finish, scratch.data_ptr(),
+                                 output.data_ptr());
   return output;
 }
 
@@ -61,12 +61,14 @@ at::Tensor winogradConvolution(const at::Tensor& input, const at::Tensor& weight
   const auto isAbsent = [](const OptionalTensor& tensor) { return !tensor.has_value() || !tensor->defined(); };
   const auto& [bias, residual, rectifies] = finish;
   if (!winogradKernels()->supports(shape) ||
-      !(isAbsent(bias) || (isSuitable(*bias) && bias->is_contiguous() && bias->numel() == shape.outChannels)) ||
+      !(isAbsent(bias) || (isSuitable(*bias) && bias->dim() == 1 && bias->numel() == shape.outChannels)) ||
       !(isAbsent(residual) || (fits(*residual, input, weight) && residual->is_contiguous(kFormat)))) {
     return {};
   }
-  const auto pointer = [&](const OptionalTensor& tensor) { return isAbsent(tensor) ? nullptr : tensor->data_ptr<float>(); };
-  return convolved(shape, input, weight, false, {pointer(bias), pointer(residual), rectifies});
+  const at::Tensor added = isAbsent(bias) ? at::Tensor() : bias->to(at::kFloat).contiguous();
+  return convolved(shape, input, weight, false,
+                   {added.defined() ? added.data_ptr<float>() : nullptr,
+                    isAbsent(residual) ? nullptr : residual->data_ptr(), rectifies});
 }
 
 at::Tensor winogradInputGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,

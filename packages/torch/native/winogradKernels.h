@@ -6,7 +6,7 @@
 
 namespace cohort {
 
-/// A convolution of 3x3 taps with stride 1 and padding 1, float32 maps in rows (channels-last):
+/// A convolution of 3x3 taps with stride 1 and padding 1, of maps in rows (channels-last):
 /// `[batch, inChannels, height, width]` to `[batch, outChannels, height, width]`.
 struct WinogradShape {
   int64_t batch;
@@ -14,6 +14,8 @@ struct WinogradShape {
   int64_t outChannels;
   int64_t height;
   int64_t width;
+  /// Maps in bfloat16, not in float32.
+  bool isNarrow;
   /// How many threads may share the work; results do not depend on it.
   int threads;
 };
@@ -23,7 +25,7 @@ struct WinogradFinish {
   /// `[outChannels]`, added.
   const float* bias;
   /// A map like the result, added.
-  const float* residual;
+  const void* residual;
   /// Whether negative results become zero; NaN stays.
   bool rectifies;
 };
@@ -40,10 +42,10 @@ struct WinogradKernels {
 
   /// `weight` lies as [outChannels][3][3][inChannels]; `isTurned` convolves with [inChannels][3][3][outChannels] turned by
   /// half a circle instead, which is the gradient by the input of a convolution with that weight.
-  void (*convolution)(const WinogradShape&, const float* input, const float* weight, bool isTurned, const WinogradFinish&,
-                      void* scratch, float* output);
+  void (*convolution)(const WinogradShape&, const void* input, const float* weight, bool isTurned, const WinogradFinish&,
+                      void* scratch, void* output);
 
-  /// result[y][x][i][o] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
+  /// Of float32 maps: result[y][x][i][o] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
   void (*weightGradient)(const WinogradShape&, const float* gradient, const float* input, void* scratch, float* result);
 };
 
