@@ -8,6 +8,7 @@
 
 #include "batchNormKernels.h"
 #include "environment.h"
+#include "winogradKernels.h"
 
 namespace cohort {
 namespace {
@@ -84,6 +85,7 @@ napi_value engineInfo(napi_env env, napi_callback_info info) {
     set("onednn", toBoolean(env, at::hasMKLDNN()));
     set("cachingAllocator", toBoolean(env, allocatorInstalled()));
     set("kernels", toString(env, kernelChoice()));
+    set("convolution", toString(env, winogradKernels() == nullptr ? "direct" : "winograd"));
     set("kernelThreads", toBoolean(env, kernelsUseThreads()));
     return result;
   });

@@ -87,6 +87,42 @@ describe('starting', () => {
     );
   });
 
+  test('with one convolution or the other, and the same bits on all processors that have ours', async () => {
+    interface Answer {
+      convolution: string;
+      convolved: string;
+      norms: number[];
+    }
+    const started = async (variables: Record<string, string>): Promise<Answer> => {
+      const { stdout, stderr } = await engine.run('kernelsProgram', [], [], variables);
+      expect(stderr).toBe('');
+      return JSON.parse(stdout) as Answer;
+    };
+    const [usual, threads, avx2, direct, baseline] = await Promise.all(
+      [
+        {},
+        { OMP_NUM_THREADS: '3' },
+        { COHORT_KERNELS: 'avx2' },
+        { COHORT_CONVOLUTION: 'direct' },
+        { COHORT_KERNELS: 'baseline' },
+      ].map(started),
+    );
+    expect([direct?.convolution, baseline?.convolution]).toEqual(['direct', 'direct']);
+    if (usual?.convolution === 'winograd') {
+      expect(threads?.convolved).toBe(usual.convolved);
+      expect(avx2?.convolved).toBe(usual.convolved);
+      expect(direct?.convolved).not.toBe(usual.convolved);
+    }
+    for (const [index, norm] of (direct?.norms ?? []).entries()) {
+      expect((usual?.norms[index] ?? NaN) / norm).toBeCloseTo(1, 5);
+    }
+    const wrong = await engine.run('kernelsProgram', [], [], { COHORT_CONVOLUTION: 'fast' });
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toContain(
+      "EngineLoadError: load: COHORT_CONVOLUTION is 'fast', expected direct. Unset it to use what suits this processor.",
+    );
+  });
+
   test('without its addon, says what to run', async () => {
     const lonely = new ChildEngine({ withAddon: false });
     const result = await lonely.run('startProgram');

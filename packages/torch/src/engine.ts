@@ -18,6 +18,8 @@ export interface EngineInfo {
   readonly cachingAllocator: boolean;
   /** Vector instructions of this package's own kernels: `avx512bf16`, `avx512`, `avx2`, `baseline`; `aten` where they are off. */
   readonly kernels: string;
+  /** How 3x3 convolutions of stride 1 are computed where it applies: `winograd` by our own kernels, or `direct` by oneDNN. */
+  readonly convolution: string;
   /** Whether those kernels were compiled to share their work between threads. */
   readonly kernelThreads: boolean;
 }
@@ -35,6 +37,7 @@ export function engineInfo(): EngineInfo {
     onednn: info.onednn,
     cachingAllocator: info.cachingAllocator,
     kernels: info.kernels,
+    convolution: info.convolution,
     kernelThreads: info.kernelThreads,
   };
 }

@@ -60,6 +60,7 @@ export interface NativeAddon {
         onednn: boolean;
         cachingAllocator: boolean;
         kernels: string;
+        convolution: string;
         kernelThreads: boolean;
       }
     | undefined;
@@ -81,14 +82,21 @@ const spinCount = '2000';
 /** What COHORT_KERNELS may say: ATen's operators instead of our own kernels, or narrower vectors than there are. */
 const kernelChoices = ['aten', 'baseline', 'avx2', 'avx512', 'avx512bf16'];
 
+/** What COHORT_CONVOLUTION may say: oneDNN's convolution by its definition instead of our own one after Winograd. */
+const convolutionChoices = ['direct'];
+
+function checkChoice(variable: string, choices: readonly string[]): void {
+  const chosen = process.env[variable];
+  if (chosen === undefined || chosen === '' || choices.includes(chosen)) return;
+  throw new EngineLoadError(
+    'load',
+    `${variable} is '${chosen}', expected ${choices.length > 1 ? 'one of ' : ''}${choices.join(', ')}. Unset it to use what suits this processor.`,
+  );
+}
+
 function load(): NativeAddon {
-  const kernels = process.env.COHORT_KERNELS;
-  if (kernels !== undefined && kernels !== '' && !kernelChoices.includes(kernels)) {
-    throw new EngineLoadError(
-      'load',
-      `COHORT_KERNELS is '${kernels}', expected one of ${kernelChoices.join(', ')}. Unset it to use what suits this processor.`,
-    );
-  }
+  checkChoice('COHORT_KERNELS', kernelChoices);
+  checkChoice('COHORT_CONVOLUTION', convolutionChoices);
   const isChosen = ['GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'].some((name) => process.env[name] !== undefined);
   // Read by the OpenMP library when it is loaded, together with the addon.
   if (!isChosen) process.env.GOMP_SPINCOUNT = spinCount;

@@ -25,6 +25,7 @@ it('says what speed depends on and how each choice is overridden', async () => {
     /^runs of one seed are the same to the last bit with \d+ threads? here$/,
   );
   expect(said.bfloat16).toMatch(/train\.precision: bfloat16/);
+  expect(said.convolutions).toMatch(/(Winograd|oneDNN).*COHORT_CONVOLUTION/);
   expect(said['vector kernels']).toContain('ATEN_CPU_CAPABILITY');
   expect(said.allocator).toMatch(/COHORT_ALLOCATOR|system/);
   // Tests run with a number of threads of their own: then the variable is told with its value.

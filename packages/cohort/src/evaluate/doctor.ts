@@ -65,6 +65,7 @@ function checkEngine(info: EngineInfo): DiagnosisCheck[] {
       ...(isScalar ? { advice: 'Unset ATEN_CPU_CAPABILITY to use vector instructions.' } : {}),
     },
     checkKernels(info),
+    checkConvolutions(info),
     checkThreads(info.threads),
     checkNetworksAtOnce(info.threads),
     checkRepeatability(info.threads),
@@ -150,6 +151,15 @@ function checkKernels({ kernels, kernelThreads, threads }: EngineInfo): Diagnosi
         advice:
           'Build with a compiler that has OpenMP, e.g. CXX=g++ npm run setup, or set COHORT_KERNELS=aten.',
       };
+}
+
+/** What most of a step's time goes into. */
+function checkConvolutions({ convolution }: EngineInfo): DiagnosisCheck {
+  const how =
+    convolution === 'winograd'
+      ? 'own kernels after Winograd for 3x3 with stride 1 and channels in sixteens, else oneDNN'
+      : 'oneDNN';
+  return { name: 'convolutions', status: 'ok', value: `${how}${overriddenBy('COHORT_CONVOLUTION')}` };
 }
 
 function checkThreads(threads: number): DiagnosisCheck {

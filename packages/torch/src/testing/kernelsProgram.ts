@@ -25,4 +25,32 @@ for (const dtype of ['float32', 'float64', 'bfloat16'] satisfies DType[]) {
     for (const result of [y, mean, variance, ...first, ...second]) note(result);
   }
 }
-console.log(JSON.stringify({ kernels: engineInfo().kernels, bits: hash.digest('hex'), means }));
+
+/** A convolution of the kind that Winograd's kernels take, with its gradients. */
+const generator = new Generator(2);
+const [x, weight, upstream] = [
+  [6, 32, 10, 9],
+  [48, 32, 3, 3],
+  [6, 48, 10, 9],
+].map((shape) => ops.randn(shape, { generator }).contiguous({ memoryFormat: 'channelsLast' })) as [
+  Tensor,
+  Tensor,
+  Tensor,
+];
+for (const leaf of [x, weight]) leaf.requiresGrad = true;
+const output = ops.convolution2d(x, weight, null, 1, 1);
+const convolved = [output, ...grad(output, [x, weight], { gradients: [upstream] })];
+const convolvedHash = createHash('sha256');
+for (const each of convolved) convolvedHash.update(each.toTypedArray());
+
+const { kernels, convolution } = engineInfo();
+console.log(
+  JSON.stringify({
+    kernels,
+    bits: hash.digest('hex'),
+    means,
+    convolution,
+    convolved: convolvedHash.digest('hex'),
+    norms: convolved.map((each) => each.norm().item()),
+  }),
+);
