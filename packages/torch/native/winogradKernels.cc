@@ -16,6 +16,8 @@ namespace {
 
 /// Tiles that are worked on together: a multiple of kRows on every processor, so that all sum in the same order.
 constexpr int64_t kBlockTiles = 48;
+/// Of one image: 6x6 pixels.
+constexpr int64_t kFewestTiles = 9;
 /// Channels come in vectors of this, whatever the processor.
 constexpr int64_t kChannels = 16;
 /// Keeps positions off each other's cache sets.
@@ -63,16 +65,15 @@ struct Plan {
   int64_t zeros;
 };
 
-/// Fewer tiles do not repay the transformation of the weights, nor do weights that leave the cache. In bfloat16 the
-/// products are so fast that few channels do not repay the rest.
+/// Fewer tiles in an image do not repay the transformation of the weights, nor do weights that leave the cache. How many
+/// images there are does not matter: what a network says of an image must not depend on its batch.
 bool supports(const WinogradShape& shape) {
 #ifndef __AVX512BF16__
   if (shape.isNarrow) return false;
 #endif
-  const int64_t fewest = shape.isNarrow ? 32 : 16;
-  return shape.inChannels % kChannels == 0 && shape.outChannels % kChannels == 0 && shape.inChannels >= fewest &&
-         shape.outChannels >= fewest && shape.batch > 0 && shape.height > 1 && shape.width > 1 &&
-         Plan(shape).tiles >= 2 * kBlockTiles && shape.inChannels * shape.outChannels <= 256 * 256;
+  return shape.inChannels % kChannels == 0 && shape.outChannels % kChannels == 0 && shape.batch > 0 &&
+         ((shape.height + 1) / 2) * ((shape.width + 1) / 2) >= kFewestTiles &&
+         shape.inChannels * shape.outChannels <= 256 * 256;
 }
 
 bool supportsWeightGradient(const WinogradShape& shape) {
@@ -124,7 +125,7 @@ void convolve(const WinogradShape& shape, const E* input, const float* weight, b
       plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
         transformInput(shape, tile, length, input, zeros, plan.inStride, transformed + place * shape.inChannels);
       });
-      multiply(shape, kBlockTiles, transformed, plan.inStride, weights, products, plan.outStride);
+      multiply(shape, count, transformed, plan.inStride, weights, products, plan.outStride);
       plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
         const float* from = products + place * shape.outChannels;
         for (int64_t t = 0; t < length; ++t, ++tile.column, from += shape.outChannels) {

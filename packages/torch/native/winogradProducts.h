@@ -111,7 +111,7 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
 }
 #endif
 
-/// All products of `tiles` tiles; positions of `transformed` and `products` lie `inStride` and `outStride` apart. kDepth is the
+/// All products of `tiles` tiles, and of as many more as fill the last rows; positions of `transformed` and `products` lie `inStride` and `outStride` apart. kDepth is the
 /// number of input channels, or 0 for any.
 template <int kDepth, typename E>
 void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, int64_t inStride, const E* weights,

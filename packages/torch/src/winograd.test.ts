@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { engineInfo, Generator, grad, ops, scope, type DType, type Tensor } from './index.ts';
 
-/** `[batch, in channels, out channels, height, width]`, all with enough tiles. */
+/** `[batch, in channels, out channels, height, width]`; all but one with enough tiles for our own kernels. */
 type Shape = readonly [number, number, number, number, number];
 
 const shapes: Shape[] = [
@@ -101,6 +101,19 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
       });
     },
   );
+
+  test('gives an image the same bits in every batch', () => {
+    scope(() => {
+      for (const dtype of ['float32', 'bfloat16'] as const) {
+        const { input, weight } = mapsOf([60, 32, 32, 7, 6]);
+        const together = own(input.to(dtype), weight);
+        for (const count of [1, 5]) {
+          const few = own(input.narrow(0, 59 - count, count).to(dtype), weight);
+          expect(few.toNumbers()).toEqual(together.narrow(0, 59 - count, count).toNumbers());
+        }
+      }
+    });
+  });
 
   test('takes gradients in any memory format', () => {
     scope(() => {
