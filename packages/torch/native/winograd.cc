@@ -86,7 +86,7 @@ at::Tensor winogradWeightGradient(const at::Tensor& gradient, const at::Tensor& 
   if (!winogradKernels()->supportsWeightGradient(shape)) return {};
   const at::Tensor result = at::empty({3, 3, shape.inChannels, shape.outChannels}, at::TensorOptions().dtype(at::kFloat));
   const at::Tensor scratch = scratchFor(shape), given = gradient.contiguous(kFormat);
-  winogradKernels()->weightGradient(shape, given.data_ptr<float>(), input.data_ptr<float>(), scratch.data_ptr(),
+  winogradKernels()->weightGradient(shape, given.data_ptr(), input.data_ptr(), scratch.data_ptr(),
                                     result.data_ptr<float>());
   return result.permute({3, 2, 0, 1}).contiguous(weight.suggest_memory_format());
 }

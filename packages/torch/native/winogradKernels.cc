@@ -77,7 +77,7 @@ bool supports(const WinogradShape& shape) {
 }
 
 bool supportsWeightGradient(const WinogradShape& shape) {
-  return !shape.isNarrow && supports(shape) && shape.inChannels * shape.outChannels <= 128 * 128;
+  return supports(shape) && shape.inChannels * shape.outChannels <= 128 * 128;
 }
 
 int64_t scratchBytes(const WinogradShape& shape) {
@@ -123,7 +123,7 @@ void convolve(const WinogradShape& shape, const E* input, const float* weight, b
     for (int64_t block = 0; block < plan.blocks; ++block) {
       const int64_t first = block * kBlockTiles, count = least(kBlockTiles, plan.tiles - first);
       plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-        transformInput(shape, tile, length, input, zeros, plan.inStride, transformed + place * shape.inChannels);
+        transformInput(shape, tile, length, input, zeros, place, Rows<E>{transformed, plan.inStride, shape.inChannels});
       });
       multiply(shape, count, transformed, plan.inStride, weights, products, plan.outStride);
       plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
@@ -169,17 +169,55 @@ void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t num
   }
 }
 
-void weightGradient(const WinogradShape& shape, const float* gradient, const float* input, void* scratch, float* result) {
+/// Transforms input and gradient of some tiles.
+template <typename E, typename Sink>
+void transformBlock(const WinogradShape& shape, const Plan& plan, int64_t first, int64_t count, const E* gradient,
+                    const E* input, const E* zeros, const Sink& ofInput, const Sink& ofGradient) {
+  plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
+    transformInput(shape, tile, length, input, zeros, place, ofInput);
+    for (int64_t t = 0; t < length; ++t, ++tile.column) {
+      transformGradient(shape, tile, gradient, zeros, place + t, ofGradient);
+    }
+  });
+}
+
+/// What the tiles `first` to `first + count` give to the sums of a chunk; `mine` is what a thread works in.
+void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, int64_t count, const float* gradient,
+              const float* input, const float* zeros, float* mine, float* sums) {
+  const Rows<float> ofInput{mine, plan.inStride, shape.inChannels};
+  const Rows<float> ofGradient{mine + kPositions * plan.inStride, plan.outStride, shape.outChannels};
+  transformBlock(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
+  accumulateTiles(shape, count, ofInput.to, ofInput.stride, ofGradient.to, ofGradient.stride, sums);
+}
+
+#ifdef __AVX512BF16__
+void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, int64_t count, const BFloat16* gradient,
+              const BFloat16* input, const BFloat16* zeros, float* mine, float* sums) {
+  // Pairs of tiles take half of a thread's numbers; even tiles wait in the other half.
+  const auto pairsAt = [](float* start, int64_t stride, int64_t channels) {
+    const int64_t half = kPositions * stride / 2;
+    return Pairs{reinterpret_cast<uint32_t*>(start), start + half, stride / 2, channels};
+  };
+  const Pairs ofInput = pairsAt(mine, plan.inStride, shape.inChannels);
+  const Pairs ofGradient = pairsAt(mine + kPositions * plan.inStride, plan.outStride, shape.outChannels);
+  transformBlock(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
+  ofInput.finish(count);
+  ofGradient.finish(count);
+  accumulateTiles(shape, (count + 1) / 2, ofInput.to, ofInput.stride, ofGradient.to, ofGradient.stride, sums);
+}
+#endif
+
+template <typename E>
+void differentiate(const WinogradShape& shape, const E* gradient, const E* input, float* scratch, float* result) {
   const Plan plan(shape);
-  auto* const zeros = static_cast<float*>(scratch);
-  float* const parts = zeros + plan.zeros;
+  const auto* const zeros = reinterpret_cast<const E*>(scratch);
+  float* const parts = scratch + plan.zeros;
   float* const rest = parts + plan.chunks * plan.products;
-  clear(zeros, plan.zeros);
+  clear(scratch, plan.zeros);
   const int threads = static_cast<int>(least(plan.threads, plan.chunks));
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    float* const transformed = rest + threadNumber() * plan.threadNumbers();
-    float* const spread = transformed + kPositions * plan.inStride;
+    float* const mine = rest + threadNumber() * plan.threadNumbers();
 #pragma omp for schedule(static)
     for (int64_t chunk = 0; chunk < plan.chunks; ++chunk) {
       float* const sums = parts + chunk * plan.products;
@@ -187,19 +225,23 @@ void weightGradient(const WinogradShape& shape, const float* gradient, const flo
       const int64_t lastBlock = (chunk + 1) * plan.blocks / plan.chunks;
       for (int64_t block = chunk * plan.blocks / plan.chunks; block < lastBlock; ++block) {
         const int64_t first = block * kBlockTiles, count = least(kBlockTiles, plan.tiles - first);
-        plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
-          transformInput(shape, tile, length, input, zeros, plan.inStride, transformed + place * shape.inChannels);
-          for (int64_t t = 0; t < length; ++t, ++tile.column) {
-            transformGradient(shape, tile, gradient, zeros, plan.outStride, spread + (place + t) * shape.outChannels);
-          }
-        });
-        accumulateTiles(shape, count, transformed, plan.inStride, spread, plan.outStride, sums);
+        addBlock(shape, plan, first, count, gradient, input, zeros, mine, sums);
       }
     }
     const int64_t numbers = shape.inChannels * shape.outChannels;
 #pragma omp for schedule(static)
     for (int64_t at = 0; at < numbers; at += kWidth) gatherWeights(plan, parts, at, numbers, result);
   }
+}
+
+void weightGradient(const WinogradShape& shape, const void* gradient, const void* input, void* scratch, float* result) {
+  auto* const numbers = static_cast<float*>(scratch);
+#ifdef __AVX512BF16__
+  if (shape.isNarrow) {
+    return differentiate(shape, static_cast<const BFloat16*>(gradient), static_cast<const BFloat16*>(input), numbers, result);
+  }
+#endif
+  differentiate(shape, static_cast<const float*>(gradient), static_cast<const float*>(input), numbers, result);
 }
 
 }  // namespace

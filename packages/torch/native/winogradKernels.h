@@ -45,8 +45,8 @@ struct WinogradKernels {
   void (*convolution)(const WinogradShape&, const void* input, const float* weight, bool isTurned, const WinogradFinish&,
                       void* scratch, void* output);
 
-  /// Of float32 maps: result[y][x][i][o] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
-  void (*weightGradient)(const WinogradShape&, const float* gradient, const float* input, void* scratch, float* result);
+  /// result[y][x][i][o] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
+  void (*weightGradient)(const WinogradShape&, const void* gradient, const void* input, void* scratch, float* result);
 };
 
 /// The loops for this processor; null where there are none, or COHORT_KERNELS or COHORT_CONVOLUTION asks for less.

