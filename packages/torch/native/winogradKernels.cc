@@ -14,14 +14,10 @@
 namespace cohort {
 namespace {
 
-/// Tiles that are worked on together: a multiple of kRows on every processor, so that all sum in the same order.
-constexpr int64_t kBlockTiles = 48;
 /// Of one image: 6x6 pixels.
 constexpr int64_t kFewestTiles = 9;
 /// Channels come in vectors of this, whatever the processor.
 constexpr int64_t kChannels = 16;
-/// Keeps positions off each other's cache sets.
-constexpr int64_t kPadding = 32;
 
 /// How the work is cut, by the shape alone.
 struct Plan {
@@ -31,8 +27,8 @@ struct Plan {
         tiles(shape.batch * tileRows * tileColumns),
         blocks((tiles + kBlockTiles - 1) / kBlockTiles),
         chunks(least(blocks, 8)),
-        inStride(kBlockTiles * shape.inChannels + kPadding),
-        outStride(kBlockTiles * shape.outChannels + kPadding),
+        inStride(strideOf(shape.inChannels)),
+        outStride(strideOf(shape.outChannels)),
         products(kPositions * shape.inChannels * shape.outChannels),
         threads(most(1, least(shape.threads, blocks))),
         zeros(most(shape.inChannels, shape.outChannels)) {}
@@ -98,6 +94,22 @@ inline int64_t threadNumber() {
 #endif
 }
 
+template <int kIn, int kOut, typename E>
+void convolveBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const E* input, const E* zeros,
+                   const E* weights, const WinogradFinish& finish, E* transformed, float* products, E* output) {
+  const int64_t count = least(kBlockTiles, plan.tiles - first);
+  plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
+    transformInput<kIn>(shape, tile, length, input, zeros, place, Rows<E, kIn>{transformed, shape.inChannels});
+  });
+  multiplyTiles<kIn>(shape, count, transformed, weights, products);
+  plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
+    const float* from = products + place * shape.outChannels;
+    for (int64_t t = 0; t < length; ++t, ++tile.column, from += shape.outChannels) {
+      transformOutput<kOut>(shape, tile, from, finish, output);
+    }
+  });
+}
+
 template <typename E>
 void convolve(const WinogradShape& shape, const E* input, const float* weight, bool isTurned, const WinogradFinish& finish,
               float* scratch, E* output) {
@@ -110,27 +122,16 @@ void convolve(const WinogradShape& shape, const E* input, const float* weight, b
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     float* const mine = rest + threadNumber() * plan.threadNumbers();
-    auto* const transformed = reinterpret_cast<E*>(mine);
-    float* const products = mine + kPositions * plan.inStride;
     clear(mine, kPositions * plan.inStride);
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights(shape, weight, isTurned, i, weights);
-    const auto multiply = shape.inChannels == 16   ? multiplyTiles<16, E>
-                          : shape.inChannels == 32 ? multiplyTiles<32, E>
-                          : shape.inChannels == 64 ? multiplyTiles<64, E>
-                                                   : multiplyTiles<0, E>;
 #pragma omp for schedule(static)
     for (int64_t block = 0; block < plan.blocks; ++block) {
-      const int64_t first = block * kBlockTiles, count = least(kBlockTiles, plan.tiles - first);
-      plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-        transformInput(shape, tile, length, input, zeros, place, Rows<E>{transformed, plan.inStride, shape.inChannels});
-      });
-      multiply(shape, count, transformed, plan.inStride, weights, products, plan.outStride);
-      plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
-        const float* from = products + place * shape.outChannels;
-        for (int64_t t = 0; t < length; ++t, ++tile.column, from += shape.outChannels) {
-          transformOutput(shape, tile, from, plan.outStride, finish, output);
-        }
+      withChannels(shape.inChannels, [&](auto in) {
+        withChannels(shape.outChannels, [&](auto out) {
+          convolveBlock<in(), out()>(shape, plan, block * kBlockTiles, input, zeros, weights, finish,
+                                     reinterpret_cast<E*>(mine), mine + kPositions * plan.inStride, output);
+        });
       });
     }
   }
@@ -170,40 +171,42 @@ void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t num
 }
 
 /// Transforms input and gradient of some tiles.
-template <typename E, typename Sink>
+template <int kIn, int kOut, typename E, typename InputSink, typename GradientSink>
 void transformBlock(const WinogradShape& shape, const Plan& plan, int64_t first, int64_t count, const E* gradient,
-                    const E* input, const E* zeros, const Sink& ofInput, const Sink& ofGradient) {
+                    const E* input, const E* zeros, const InputSink& ofInput, const GradientSink& ofGradient) {
   plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
-    transformInput(shape, tile, length, input, zeros, place, ofInput);
+    transformInput<kIn>(shape, tile, length, input, zeros, place, ofInput);
     for (int64_t t = 0; t < length; ++t, ++tile.column) {
-      transformGradient(shape, tile, gradient, zeros, place + t, ofGradient);
+      transformGradient<kOut>(shape, tile, gradient, zeros, place + t, ofGradient);
     }
   });
+  ofInput.finish(count);
+  ofGradient.finish(count);
 }
 
-/// What the tiles `first` to `first + count` give to the sums of a chunk; `mine` is what a thread works in.
-void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, int64_t count, const float* gradient,
-              const float* input, const float* zeros, float* mine, float* sums) {
-  const Rows<float> ofInput{mine, plan.inStride, shape.inChannels};
-  const Rows<float> ofGradient{mine + kPositions * plan.inStride, plan.outStride, shape.outChannels};
-  transformBlock(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
-  accumulateTiles(shape, count, ofInput.to, ofInput.stride, ofGradient.to, ofGradient.stride, sums);
+/// What a block of tiles gives to the sums of a chunk; `mine` is what a thread works in.
+template <int kIn, int kOut>
+void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const float* gradient, const float* input,
+              const float* zeros, float* mine, float* sums) {
+  const int64_t count = least(kBlockTiles, plan.tiles - first);
+  const Rows<float, kIn> ofInput{mine, shape.inChannels};
+  const Rows<float, kOut> ofGradient{mine + kPositions * plan.inStride, shape.outChannels};
+  transformBlock<kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
+  accumulateTiles(shape, count, ofInput.to, plan.inStride, ofGradient.to, plan.outStride, sums);
 }
 
 #ifdef __AVX512BF16__
-void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, int64_t count, const BFloat16* gradient,
-              const BFloat16* input, const BFloat16* zeros, float* mine, float* sums) {
+template <int kIn, int kOut>
+void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const BFloat16* gradient, const BFloat16* input,
+              const BFloat16* zeros, float* mine, float* sums) {
+  const int64_t count = least(kBlockTiles, plan.tiles - first);
   // Pairs of tiles take half of a thread's numbers; even tiles wait in the other half.
-  const auto pairsAt = [](float* start, int64_t stride, int64_t channels) {
-    const int64_t half = kPositions * stride / 2;
-    return Pairs{reinterpret_cast<uint32_t*>(start), start + half, stride / 2, channels};
-  };
-  const Pairs ofInput = pairsAt(mine, plan.inStride, shape.inChannels);
-  const Pairs ofGradient = pairsAt(mine + kPositions * plan.inStride, plan.outStride, shape.outChannels);
-  transformBlock(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
-  ofInput.finish(count);
-  ofGradient.finish(count);
-  accumulateTiles(shape, (count + 1) / 2, ofInput.to, ofInput.stride, ofGradient.to, ofGradient.stride, sums);
+  float* const others = mine + kPositions * plan.inStride;
+  const Pairs<kIn> ofInput{reinterpret_cast<uint32_t*>(mine), mine + kPositions * plan.inStride / 2, shape.inChannels};
+  const Pairs<kOut> ofGradient{reinterpret_cast<uint32_t*>(others), others + kPositions * plan.outStride / 2,
+                               shape.outChannels};
+  transformBlock<kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
+  accumulateTiles(shape, (count + 1) / 2, ofInput.to, plan.inStride / 2, ofGradient.to, plan.outStride / 2, sums);
 }
 #endif
 
@@ -224,8 +227,11 @@ void differentiate(const WinogradShape& shape, const E* gradient, const E* input
       clear(sums, plan.products);
       const int64_t lastBlock = (chunk + 1) * plan.blocks / plan.chunks;
       for (int64_t block = chunk * plan.blocks / plan.chunks; block < lastBlock; ++block) {
-        const int64_t first = block * kBlockTiles, count = least(kBlockTiles, plan.tiles - first);
-        addBlock(shape, plan, first, count, gradient, input, zeros, mine, sums);
+        withChannels(shape.inChannels, [&](auto in) {
+          withChannels(shape.outChannels, [&](auto out) {
+            addBlock<in(), out()>(shape, plan, block * kBlockTiles, gradient, input, zeros, mine, sums);
+          });
+        });
       }
     }
     const int64_t numbers = shape.inChannels * shape.outChannels;

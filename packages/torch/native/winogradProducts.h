@@ -73,7 +73,7 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
 /// out[r][k] = sum over c of left[r][c] right[c][k], for kCount rows and kVectors vectors.
 template <int kCount, int kVectors, int kDepth>
 COHORT_INLINE void multiply(int64_t channels, const float* left, const float* right, float* out, int64_t outStride) {
-  const int64_t depth = kDepth > 0 ? kDepth : channels;
+  const int64_t depth = channelsOf<kDepth>(channels);
   V sums[kCount][kVectors] = {};
   for (int64_t c = 0; c < depth; ++c) {
     V values[kVectors];
@@ -91,7 +91,7 @@ COHORT_INLINE void multiply(int64_t channels, const float* left, const float* ri
 #ifdef __AVX512BF16__
 template <int kCount, int kVectors, int kDepth>
 COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat16* right, float* out, int64_t outStride) {
-  const int64_t depth = kDepth > 0 ? kDepth : channels;
+  const int64_t depth = channelsOf<kDepth>(channels);
   __m512 sums[kCount][kVectors] = {};
   for (int64_t c = 0; c < depth; c += 2) {
     __m512bh values[kVectors];
@@ -111,17 +111,16 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
 }
 #endif
 
-/// All products of `tiles` tiles, and of as many more as fill the last rows; positions of `transformed` and `products` lie `inStride` and `outStride` apart. kDepth is the
-/// number of input channels, or 0 for any.
+/// All products of `tiles` tiles, and of as many more as fill the last rows. kDepth is the number of input channels, or 0
+/// for any.
 template <int kDepth, typename E>
-void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, int64_t inStride, const E* weights,
-                   float* products, int64_t outStride) {
+void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, const E* weights, float* products) {
   const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out);
   for (int64_t p = 0; p < kPositions; ++p) {
     for (int64_t o = 0; o < out; o += panel) {
       const E* const right = weights + (p * out + o) * in;
-      const E* const left = transformed + p * inStride;
-      float* const to = products + p * outStride + o;
+      const E* const left = transformed + p * strideOf(in);
+      float* const to = products + p * strideOf(out) + o;
       for (int64_t r = 0; r < tiles; r += kRows) {
         if (kWidth == 8 || panel == 32) {
           multiply<kRows, 2, kDepth>(in, left + r * in, right, to + r * out, out);

@@ -2,6 +2,8 @@
 // Maps are float32 or bfloat16; sums are float32, and what is transformed is stored in the type of the maps.
 #pragma once
 
+#include <type_traits>
+
 #include "vectors.h"
 #include "winogradKernels.h"
 
@@ -17,6 +19,28 @@ using V = Vector<float, kWidth>;
 
 /// Products of transformed numbers: one for each of the 4x4 positions in a tile.
 constexpr int kPositions = 16;
+/// Tiles that are worked on together: a multiple of kRows on every processor, so that all sum in the same order.
+constexpr int64_t kBlockTiles = 48;
+/// Keeps positions off each other's cache sets.
+constexpr int64_t kPadding = 32;
+
+/// How many channels there are: kNumber, which the compiler then counts with, or where that is 0 the given number.
+template <int kNumber>
+COHORT_INLINE int64_t channelsOf(int64_t given) {
+  return kNumber > 0 ? kNumber : given;
+}
+
+/// From one position of a block to the next.
+COHORT_INLINE int64_t strideOf(int64_t channels) { return kBlockTiles * channels + kPadding; }
+
+/// Calls `each` with the number of channels for the compiler to know, where it is a usual one, or with 0.
+template <typename Each>
+void withChannels(int64_t channels, const Each& each) {
+  if (channels == 16) return each(std::integral_constant<int, 16>());
+  if (channels == 32) return each(std::integral_constant<int, 32>());
+  if (channels == 64) return each(std::integral_constant<int, 64>());
+  each(std::integral_constant<int, 0>());
+}
 
 inline int64_t least(int64_t left, int64_t right) { return left < right ? left : right; }
 inline int64_t most(int64_t left, int64_t right) { return left > right ? left : right; }
@@ -37,23 +61,27 @@ COHORT_INLINE void spreadInput(V d0, V d1, V d2, V d3, V (&to)[4]) {
 }
 
 /// Where transformed numbers go: `to[position * stride + place * channels + channel]`, a place for each tile.
-template <typename E>
+template <typename E, int kNumber>
 struct Rows {
   /// Four positions of a row of a tile.
   COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[4]) const {
-    E* const start = to + y * 4 * stride + place * channels + channel;
-    for (int x = 0; x < 4; ++x) store<kWidth>(start + x * stride, numbers[x]);
+    const int64_t channels = channelsOf<kNumber>(given), stride = strideOf(channels);
+    E* const start = to + place * channels + channel;
+    for (int x = 0; x < 4; ++x) store<kWidth>(start + (4 * y + x) * stride, numbers[x]);
   }
+  void finish(int64_t) const {}
 
   E* to;
-  int64_t stride;
-  int64_t channels;
+  int64_t given;
 };
 
 #ifdef __AVX512BF16__
-/// The same as pairs in bfloat16: `to[position * stride + (place / 2) * channels + channel]` holds an even place and the next.
+/// The same as pairs in bfloat16: `to[position * stride / 2 + (place / 2) * channels + channel]` holds an even place and the
+/// next.
+template <int kNumber>
 struct Pairs {
   COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[4]) const {
+    const int64_t channels = channelsOf<kNumber>(given), stride = strideOf(channels) / 2;
     float* const kept = even + y * 4 * channels + channel;
     uint32_t* const start = to + y * 4 * stride + (place / 2) * channels + channel;
     for (int x = 0; x < 4; ++x) {
@@ -70,7 +98,7 @@ struct Pairs {
   void finish(int64_t places) const {
     if (places % 2 == 0) return;
     const V zeros[4] = {};
-    for (int64_t channel = 0; channel < channels; channel += kWidth) {
+    for (int64_t channel = 0; channel < given; channel += kWidth) {
       for (int y = 0; y < 4; ++y) put(places, channel, y, zeros);
     }
   }
@@ -87,17 +115,16 @@ struct Pairs {
   uint32_t* to;
   /// What an even place waits in, `[position][channels]`.
   float* even;
-  int64_t stride;
-  int64_t channels;
+  int64_t given;
 };
 #endif
 
 /// Transforms the 4x4 input pixels of `count` tiles beside each other, the first of them at `place`. Tiles overlap by two
 /// columns, which are transformed once. `zeros` stand for the rows around a map.
-template <typename E, typename Sink>
+template <int kNumber, typename E, typename Sink>
 void transformInput(const WinogradShape& shape, const Tile& first, int64_t count, const E* input, const E* zeros,
                     int64_t place, const Sink& sink) {
-  const int64_t channels = shape.inChannels, width = shape.width;
+  const int64_t channels = channelsOf<kNumber>(shape.inChannels), width = shape.width;
   const E* rows[4];
   int64_t steps[4];
   for (int64_t y = 0; y < 4; ++y) {
@@ -134,10 +161,10 @@ void transformInput(const WinogradShape& shape, const Tile& first, int64_t count
 }
 
 /// Sums the 4x4 products of a tile to its 2x2 output pixels, A^T m A.
-template <bool kIsPlain, bool kIsWhole, typename E>
-COHORT_INLINE void transformProducts(const WinogradShape& shape, const Tile& tile, const float* products, int64_t stride,
+template <int kNumber, bool kIsPlain, bool kIsWhole, typename E>
+COHORT_INLINE void transformProducts(const WinogradShape& shape, const Tile& tile, const float* products,
                                      const WinogradFinish& finish, E* output) {
-  const int64_t channels = shape.outChannels, line = shape.width * channels;
+  const int64_t channels = channelsOf<kNumber>(shape.outChannels), stride = strideOf(channels), line = shape.width * channels;
   const int64_t rows = kIsWhole ? 2 : least(2, shape.height - 2 * tile.row);
   const int64_t columns = kIsWhole ? 2 : least(2, shape.width - 2 * tile.column);
   const int64_t start = (tile.image * shape.height + 2 * tile.row) * line + 2 * tile.column * channels;
@@ -165,21 +192,21 @@ COHORT_INLINE void transformProducts(const WinogradShape& shape, const Tile& til
   }
 }
 
-template <typename E>
-void transformOutput(const WinogradShape& shape, const Tile& tile, const float* products, int64_t stride,
-                     const WinogradFinish& finish, E* output) {
+template <int kNumber, typename E>
+void transformOutput(const WinogradShape& shape, const Tile& tile, const float* products, const WinogradFinish& finish,
+                     E* output) {
   const bool isPlain = finish.bias == nullptr && finish.residual == nullptr && !finish.rectifies;
   const bool isWhole = 2 * tile.row + 1 < shape.height && 2 * tile.column + 1 < shape.width;
-  if (!isWhole) return transformProducts<false, false>(shape, tile, products, stride, finish, output);
-  if (!isPlain) return transformProducts<false, true>(shape, tile, products, stride, finish, output);
-  transformProducts<true, true>(shape, tile, products, stride, finish, output);
+  if (!isWhole) return transformProducts<kNumber, false, false>(shape, tile, products, finish, output);
+  if (!isPlain) return transformProducts<kNumber, false, true>(shape, tile, products, finish, output);
+  transformProducts<kNumber, true, true>(shape, tile, products, finish, output);
 }
 
 /// Spreads the 2x2 gradient pixels of a tile to 4x4 positions, A g A^T.
-template <typename E, typename Sink>
+template <int kNumber, typename E, typename Sink>
 void transformGradient(const WinogradShape& shape, const Tile& tile, const E* gradient, const E* zeros, int64_t place,
                        const Sink& sink) {
-  const int64_t channels = shape.outChannels;
+  const int64_t channels = channelsOf<kNumber>(shape.outChannels);
   const E* pixels[2][2];
   for (int64_t y = 0; y < 2; ++y) {
     for (int64_t x = 0; x < 2; ++x) {
