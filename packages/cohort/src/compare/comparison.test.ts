@@ -224,6 +224,9 @@ describe('a comparison', () => {
     expect(markdown).toContain('- mcl, seed 2 failed: no memory');
     expect(markdown).toMatch(/^- okddip was left out: networks: expected at least 3 networks/m);
     expect(markdown).toContain('![accuracy](accuracy.svg)');
+    expect(markdown).toMatch(/^resnet8-1, .* measured on (all|\d+) test images/m);
+    expect(markdown).toContain('| network: neg. log-likelihood |');
+    expect(markdown).toContain('| ensemble: neg. log-likelihood |');
 
     const again = reportComparison(folder ?? '', { reporter });
     expect({ ...again.report, failures: [] }).toEqual({ ...report, failures: [] });
