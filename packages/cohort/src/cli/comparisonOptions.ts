@@ -130,10 +130,12 @@ export function parseFractions(text: string): readonly number[] {
   return fractions.toSorted((left, right) => left - right);
 }
 
-/** Names with commas between. */
+/** One name or more, with commas between. */
 export function parseNames(text: string): readonly string[] {
-  return text
+  const names = text
     .split(',')
     .map((word) => word.trim())
     .filter((word) => word !== '');
+  if (names.length > 0) return names;
+  throw new InvalidArgumentError('Expected names with commas between, such as independent,dml,mcl.');
 }

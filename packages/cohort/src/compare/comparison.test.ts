@@ -12,7 +12,7 @@ import { planComparison, type Plan, type PlanRequest } from './plan.ts';
 import type { CellRunner } from './runCell.ts';
 import { reportComparison, type ComparisonResult } from './reportComparison.ts';
 import { runComparison } from './runComparison.ts';
-import { variantsOf, type VariantSettings } from './variants.ts';
+import { readVariantSettings, variantsOf, type VariantSettings } from './variants.ts';
 
 let world: TinyWorld;
 beforeAll(() => {
@@ -25,8 +25,8 @@ afterAll(() => {
 /** The tiny recipe with other settings, its topology left to the method as in a file. */
 function resolve(overrides: readonly string[]): ResolvedRecipe {
   const recipe = world.recipe({ train: { epochs: 1, batchSize: 32 } });
-  const { data } = applyOverrides({ ...recipe, topology: undefined }, parseOverrides(overrides));
-  return resolveRecipe(data, { source: 'the test' });
+  const { data, paths } = applyOverrides({ ...recipe, topology: undefined }, parseOverrides(overrides));
+  return resolveRecipe(data, { source: 'the test', overriddenPaths: paths });
 }
 
 function plan(
@@ -89,7 +89,26 @@ describe('a plan', () => {
     ['an unknown method', () => plan(['mlc']), /"mlc"\. Did you mean mcl\?/],
     ['a method that comes twice', () => plan(['mcl', 'mcl']), /each of them once, got mcl twice/],
     ['settings for nobody', () => plan(['mcl'], {}, { dml: {} }), /got one for dml\. Add dml to --methods/],
-    ['a wrong setting', () => plan(['dml'], {}, { dml: { temprature: 3 } }), /^for dml: .*temprature/s],
+    [
+      'a wrong setting, and says where it stands',
+      () => plan(['dml'], {}, { dml: { temprature: 3 } }),
+      /^for dml: .*method\.temprature \(from its settings\): unknown key/s,
+    ],
+    [
+      'a wrong override of one method',
+      () => plan(['dml'], {}, { dml: { overrides: ['train.optimizer.learningRat=1'] } }),
+      /^for dml: .*learningRat \(from its settings\): unknown key, did you mean learningRate/s,
+    ],
+    [
+      'a section that names no method',
+      () => plan(['gentle'], {}, { gentle: { rampUpEpochs: 3 } }),
+      /method's name in the section gentle, .* got a section without one\. Add name: mcl/,
+    ],
+    [
+      'a share of less than one image',
+      () => plan(['mcl'], { fractions: [0.001, 1] }),
+      /shares of one training image or more, got fraction 0\.001 of 64/,
+    ],
     [
       'another budget for one',
       () => plan(['mcl', 'dml'], {}, { dml: { overrides: ['train.epochs=9'] } }),
@@ -114,6 +133,21 @@ describe('a plan', () => {
     ['a name that is no folder', () => plan(['mcl'], { name: '../x' }), /got "\.\.\/x"/],
   ])('refuses %s', async (_, make, message) => {
     await expect(Promise.resolve().then(make)).rejects.toThrow(message);
+  });
+});
+
+describe('settings of methods', () => {
+  it.each([
+    ['a list', '- mcl', /got Invalid input: expected record, received array\. Write a section/],
+    [
+      'a number and a text',
+      'mcl: 3\ndml: { overrides: a=b }',
+      /got mcl: .*; dml\.overrides: .*overrides is a list/,
+    ],
+  ])('are refused as %s, all problems at once', (_, text, message) => {
+    const path = join(world.path, 'settings.yaml');
+    writeFileSync(path, text);
+    expect(() => readVariantSettings(path)).toThrow(message);
   });
 });
 
@@ -190,6 +224,9 @@ describe('a comparison', () => {
     expect(markdown).toContain('- mcl, seed 2 failed: no memory');
     expect(markdown).toMatch(/^- okddip was left out: networks: expected at least 3 networks/m);
     expect(markdown).toContain('![accuracy](accuracy.svg)');
+    expect(markdown).toMatch(/^resnet8-1, .* measured on (all|\d+) test images/m);
+    expect(markdown).toContain('| network: neg. log-likelihood |');
+    expect(markdown).toContain('| ensemble: neg. log-likelihood |');
 
     const again = reportComparison(folder ?? '', { reporter });
     expect({ ...again.report, failures: [] }).toEqual({ ...report, failures: [] });

@@ -75,7 +75,7 @@ export async function planComparison(request: PlanRequest): Promise<Plan> {
   const cellsOf = (variant: Variant, fraction: number): Cell[] =>
     seeds.map((seed) => {
       const trainImages =
-        images === null || fraction === 1 ? base.data.trainImages : Math.round(images * fraction);
+        images === null || fraction === 1 ? base.data.trainImages : shareOf(images, fraction);
       const overrides = [
         ...set,
         ...(variant.method === null ? [] : [`method=${JSON.stringify(variant.method)}`]),
@@ -83,7 +83,7 @@ export async function planComparison(request: PlanRequest): Promise<Plan> {
         `seed=${seed}`,
         `data.trainImages=${trainImages}`,
       ];
-      const recipe = resolveFor(variant.label, () => resolve(overrides));
+      const recipe = resolveFor(variant, () => resolve(overrides));
       assertComparable(variant.label, base, recipe);
       const share = fraction === 1 ? '' : `-f${fraction}`;
       const named = { ...recipe, name: `${variant.label}${share}-s${seed}`, runs: `${base.runs}/${name}` };
@@ -99,6 +99,18 @@ export async function planComparison(request: PlanRequest): Promise<Plan> {
   assertDifferent(cells);
   const labels = fit.map(({ label }) => label);
   return { name, labels, seeds, fractions, baseline: baselineOf(request.baseline, labels), cells, leftOut };
+}
+
+/** How many images a share is. @throws {CompareError} where it is none */
+function shareOf(images: number, fraction: number): number {
+  const count = Math.round(images * fraction);
+  if (count >= 1) return count;
+  throw new CompareError(
+    'planning the comparison',
+    'shares of one training image or more',
+    `fraction ${fraction} of ${images}`,
+    'Give a larger one with --fractions.',
+  );
 }
 
 /** Why a method cannot be used with the recipe's networks; null where it can. Other errors are thrown. */
@@ -124,14 +136,29 @@ function unfit(methods: readonly LeftOut[]): CompareError {
   );
 }
 
-/** Says which of the methods a setting is wrong for. */
-function resolveFor(label: string, resolve: () => ResolvedRecipe): ResolvedRecipe {
+/**
+ * Says which of the methods a setting is wrong for, and that it stands in the settings of that method: what the command
+ * line changes for all has been read before.
+ */
+function resolveFor({ label, overrides }: Variant, resolve: () => ResolvedRecipe): ResolvedRecipe {
   try {
     return resolve();
   } catch (error) {
     if (!(error instanceof RecipeError)) throw error;
-    throw new RecipeError(`for ${label}: ${error.message}`, error.problems, { cause: error });
+    const keys = ['method', ...overrides.map((override) => override.split('=')[0]?.trim() ?? '')];
+    const message = error.problems
+      .filter(({ path, fromOverride }) => fromOverride && keys.some((key) => isWithin(path, key)))
+      .reduce(
+        (text, { path }) => text.replace(`${path} (from the command line)`, `${path} (from its settings)`),
+        error.message,
+      );
+    throw new RecipeError(`for ${label}: ${message}`, error.problems, { cause: error });
   }
+}
+
+/** Whether a setting is another or stands in it, or the other in it. */
+function isWithin(path: string, key: string): boolean {
+  return path === key || path.startsWith(`${key}.`) || key.startsWith(`${path}.`);
 }
 
 /** Every method gets the same images in the same order, the same first weights and the same budget. */

@@ -1,8 +1,11 @@
 /** The report of a comparison as data: per method means over seeds, differences to the baseline with intervals, and costs. */
+import { basename } from 'node:path';
 import type { Score } from '../evaluate/tally.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
 import { differenceOf, type Difference, type Subject } from './difference.ts';
 import type { CellFailure } from './execute.ts';
 import type { Selection } from './folder.ts';
+import { describeSettings } from './ownSettings.ts';
 import type { LeftOut, Plan } from './plan.ts';
 import { bestNetwork, type CellResult } from './results.ts';
 import { aggregate, meanOf, type Aggregate } from './statistics.ts';
@@ -47,6 +50,8 @@ export interface ComparisonReport {
   readonly recipe: {
     readonly dataset: string;
     readonly trainImages: number | null;
+    /** How many test images were measured; null for all. */
+    readonly testImages: number | null;
     readonly networks: readonly string[];
     readonly epochs: number;
     readonly batchSize: number;
@@ -94,8 +99,9 @@ export function buildReport({ plan, command, select, results, failures }: Report
   return {
     ...{ name, command, baseline, select, labels, seeds, fractions, methods, failures, leftOut },
     recipe: {
-      dataset: recipe?.data.dataset ?? '',
+      dataset: recipe === undefined ? '' : nameOfImages(recipe.data),
       trainImages: recipe?.data.trainImages ?? null,
+      testImages: recipe?.data.testImages ?? null,
       networks: results[0]?.networks.map((network) => network.name) ?? [],
       epochs: recipe?.train.epochs ?? 0,
       batchSize: recipe?.train.batchSize ?? 0,
@@ -104,6 +110,11 @@ export function buildReport({ plan, command, select, results, failures }: Report
     missing: cells.length - results.length,
     notes: notesOf(plan, select, methods, hasValidation),
   };
+}
+
+/** A folder of images goes by its own name. */
+function nameOfImages({ dataset, path }: ResolvedRecipe['data']): string {
+  return dataset === 'folder' && path !== null ? `the folder ${basename(path)}` : dataset;
 }
 
 function methodReport(own: readonly CellResult[], baseline: readonly CellResult[] | null): MethodReport {
@@ -199,6 +210,15 @@ function notesOf(
         : `${seeds.length} seeds are few: the interval over seeds is narrower than it should be.`,
     );
   }
+  const led = methods.find(({ networks }) => networks.some(({ isLeader }) => isLeader))?.label;
+  if (led !== undefined) {
+    notes.push(`What ${led} is for is its leader; its mean network counts the peers that taught it too.`);
+  }
+  const settings = labels.flatMap((label) => {
+    const method = plan.cells.find((cell) => cell.label === label)?.recipe.method;
+    return (method === undefined ? null : describeSettings(label, method)) ?? [];
+  });
+  if (settings.length > 0) notes.push(`Settings of methods beside their defaults: ${settings.join('; ')}.`);
   if (labels.length > 1) {
     notes.push(
       `Differences are to ${baseline} with the same seeds, with 95% paired bootstrap intervals: over seeds (other trainings) and over test images (the same networks, other images).`,

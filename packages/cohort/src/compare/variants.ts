@@ -49,9 +49,15 @@ export function readVariantSettings(path: string): VariantSettings {
   }
   const parsed = settingsSchema.safeParse(data ?? {});
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = issue === undefined ? '' : `${issue.path.map(String).join('.')}: ${issue.message}`;
-  throw new CompareError(operation, expected, where, 'Write a section of settings below each label.');
+  const problems = parsed.error.issues.map(({ path: place, message }) =>
+    place.length === 0 ? message : `${place.map(String).join('.')}: ${message}`,
+  );
+  throw new CompareError(
+    operation,
+    expected,
+    problems.join('; '),
+    "Write a section of settings below each label; overrides is a list, such as ['train.optimizer.learningRate=0.05'].",
+  );
 }
 
 /**
@@ -91,11 +97,22 @@ function variantOf(label: string, given: VariantSettings[string], own: ResolvedR
   const known: MethodSection | null =
     WELL_KNOWN[label] ?? (Object.hasOwn(methodCatalogue, label) ? { name: label } : null);
   const name = section.name ?? known?.name;
-  if (typeof name !== 'string') throw unknownLabel(label);
+  if (typeof name !== 'string') throw given == null ? unknownLabel(label) : namelessSection(label);
   const base = own.name === name ? own : { name };
   const method = merged(merged(base, known ?? {}), { ...section, name });
   const isOwn = own.name === name && WELL_KNOWN[label] === undefined && Object.keys(section).length === 0;
   return { label, method: isOwn ? null : method, overrides };
+}
+
+function namelessSection(label: string): CompareError {
+  const names = Object.keys(methodCatalogue);
+  const nearest = nearestName(label, names);
+  return new CompareError(
+    'reading the settings of methods',
+    `a method's name in the section ${label}, since it is not itself one of ${names.join(', ')}`,
+    'a section without one',
+    `Add name: mcl to it, for example.${nearest === null ? '' : ` Or did you mean ${nearest}?`}`,
+  );
 }
 
 function unknownLabel(label: string): CompareError {

@@ -5,9 +5,10 @@
  * minimises `(1 - D_k(f_{k+1}))^2 + D_k(f_k)^2`. Two networks teach each other; more form a cycle, each learning from one.
  * Where channels differ, a 1x1 convolution (the transfer layer) brings a map to those of the next network.
  *
- * Differences: no program was published. The paper steps the features by the adversarial loss with an optimizer apart, at
- * 2e-5, where here it is a term of the sum (weights.adversarial, this project's choice) under the networks' optimizer;
- * discriminators have their own as there. Networks and discriminators step at once, each taking the other as constant.
+ * Differences: no program of the authors was found. The paper steps the features by the adversarial loss with an
+ * optimizer apart, at 2e-5, where here it is a term of the sum (weights.adversarial, this project's choice) under the
+ * networks' optimizer; discriminators have their own as there. Networks and discriminators step at once, each taking
+ * the other as constant.
  */
 import { nn, optim, type Generator, type Tensor } from '@cohort/torch';
 import { classification, discrimination, fooling, mutualDistillation, rampUp } from '../losses/index.ts';

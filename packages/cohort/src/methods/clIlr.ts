@@ -4,9 +4,11 @@
  * KL(softmax(mean_{j != i} z_j / T) || softmax(z_i / T))`, and the trunk's gradient is divided by their number, so that it
  * stays the size that one head would give.
  *
- * Public implementations differ: the paper writes the soft part as a cross-entropy, which has the same gradient; it grows
- * a tree that splits at several levels and divides at each, where topology branches has one split; the program published
- * with OKDDip counts labels and others 1 each.
+ * Public implementations differ (none is the authors'): MCL-OKD's has these defaults, half for labels and T 2, on a
+ * tree that splits after the first and the second stage and halves the gradient at each, where topology branches has
+ * one split. OKDDip's has one split too, but counts labels and others 1 each, softens by 3, lets gradients into the
+ * targets, lets them in over 80 epochs, and divides only where asked to. The paper writes the soft part as a cross-
+ * entropy: the same gradient.
  */
 import { classification, meansOfOthers, pairedDistillation, rampUp } from '../losses/index.ts';
 import { Branches, Peers, type NetworkOutput, type Topology, type Trunk } from '../models/index.ts';

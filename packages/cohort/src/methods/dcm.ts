@@ -3,8 +3,9 @@
  * stages of every network, built of the same blocks as what follows there; all classifiers learn from the labels, and each
  * from all those of the other networks: `L = sum_{a, k} CE_ak + sum_{a != c} sum_{k, z} T^2 KL(p_cz || p_ak)`.
  *
- * Differences: the authors' classifiers are narrower and shallower than the rest of the network at places chosen for each
- * architecture; here they are the refinement branches that L-MCL has, one a stage, as deep as the network or one block a
+ * Public implementations differ: the authors', for two networks, counts every term 1, as here. Its classifiers are
+ * designed for each architecture (in WRN the first has half of the blocks in its last group, the second twice the width
+ * there); here they are the refinement branches that L-MCL has, one a stage, as deep as the network or one block a
  * stage (`refinement`). With more than two networks the distillation is averaged over the others, as in DML.
  */
 import { classification, crossStageDistillation, rampUp } from '../losses/index.ts';

@@ -2,9 +2,10 @@
  * Deep Mutual Learning (Zhang et al. 2018, arXiv 1706.00384): every network learns from the labels and from what each of
  * the others predicts, `L_i = CE_i + 1 / (N - 1) sum_{j != i} KL(p_j || p_i)` (equation 7).
  *
- * Public implementations differ: the paper does not soften and updates one network after the other, its targets being the
- * newest; most programs, and this one, update all at once from the same predictions, and many soften by a temperature of 3
- * (`distillationTemperature`).
+ * Public implementations differ: the authors' softens nothing, as here by default, updates one network after the other,
+ * each on a batch of its own, and sums over the others where the equation averages. OKDDip's softens by 3, lets
+ * gradients into the targets and by default has the others' mean logits as the one target. MCL-OKD's softens by 2 and,
+ * as here, updates all at once towards constant targets.
  */
 import { classification, mutualDistillation, rampUp } from '../losses/index.ts';
 import { Peers, type Topology } from '../models/index.ts';

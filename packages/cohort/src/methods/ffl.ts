@@ -3,9 +3,10 @@
  * (concatenation, depthwise and pointwise convolution) to a fused classifier, which teaches the networks and learns from
  * their mean: `L = sum_i CE_i + CE_f + r T^2 [sum_i KL(p_f || p_i) + KL(p(mean_i z_i) || p_f)]`.
  *
- * Differences: the authors' program trains the fusion module with a weight decay of its own (1e-5), here it has that of
- * the networks; it is for two networks of one architecture, here for any number, widths and sizes of maps, which are
- * pooled to the smallest.
+ * Public implementations differ: the authors' (T 3, ramp-up over 80 epochs, as here) trains the fusion module with an
+ * optimizer of its own and a tenth of the networks' weight decay (1e-5 against 1e-4), here it has that of the networks;
+ * it is for two branches of one architecture on a shared trunk, here for any number, widths and sizes of maps, which
+ * are pooled to the smallest.
  */
 import { nn, ops, type Generator, type Tensor } from '@cohort/torch';
 import { classification, pairedDistillation, rampUp } from '../losses/index.ts';

@@ -5,9 +5,10 @@
  * each image (linear), the smallest logits relative to the label's (min-logit), or a mixture whose weights minimise the
  * error on held-out images, solved before every epoch but the first (general).
  *
- * Public implementations differ: a common one sums all logits and calls the sum stable. The paper leaves the weights of
- * general free; here they are 0 or more, and the matrix is regularised, since networks that agree make it singular.
- * Naive is chosen for each image; a mixed image counts as its dominant label in all but classification.
+ * Public implementations differ: no program of the authors was found; a common one has none of the four targets but the
+ * sum of all logits, at T 4, and counts labels and target half each. The paper leaves the weights of general free; here
+ * they are 0 or more, and the matrix is regularised, since networks that agree make it singular. Naive is chosen for
+ * each image; a mixed image counts as its dominant label in all but classification.
  */
 import { keep, nn, ops, scope, tensor, type Tensor } from '@cohort/torch';
 import {

@@ -2,6 +2,9 @@
  * Layer-wise Mutual Contrastive Learning (Yang et al., arXiv 2207.11518): refinement branches give every stage an
  * embedding and logits; every stage learns from every stage of the other networks, as much as the matching network says,
  * and every network's logits from the aggregated ones.
+ *
+ * Public implementations differ: the authors' has these weights, temperatures and meta settings; it counts steps to the
+ * next meta step anew in every epoch, and its meta backward leaves a factor out. docs/method.md has the whole list.
  */
 import { autocast, noGrad, type nn, type optim, type Tensor } from '@cohort/torch';
 import {

@@ -1,6 +1,11 @@
 /**
  * Mutual Contrastive Learning at the last layer (Yang et al., arXiv 2104.12565, equation 10): cross-entropy of every
  * network, VCL and ICL on their embeddings, and the contrastive distributions passed on as soft VCL and soft ICL.
+ *
+ * Public implementations differ: the authors' has these weights and T 3, but divides similarities by 0.07, where the
+ * default here is the 0.1 of their program for L-MCL; it gives an anchor in memory one further positive, here two. More
+ * than two of its networks share stem and first stage, and only the last learns from the ensemble's logits; an anchor
+ * without a positive is a division by zero. docs/method.md has the whole list.
  */
 import { autocast } from '@cohort/torch';
 import {

@@ -4,9 +4,10 @@
  * linear queries and keys of their embeddings; the last network, the leader, learns from the mean of the peers and is what
  * is used. `L = sum CE + T^2 sum_a KL(p(sum_b A_ab z_b) || p_a) + T^2 KL(p(mean_a z_a) || p_leader)`.
  *
- * Public implementations differ: the authors' does not detach the targets, so that queries and keys learn and peers move
- * towards each other from both sides, as here by default; detached (`detachTargets`) the attention stays as it was drawn.
- * The authors' passes the leader's gradient on to the peers too; here it is stopped, so that peers do not follow the leader.
+ * Public implementations differ: the authors' (T 3, ramp-up over 80 epochs, projections an eighth as wide, as here)
+ * does not detach the targets, so that queries and keys learn and peers move towards each other from both sides, as
+ * here by default; detached (`detachTargets`) the attention stays as it was drawn. The authors', and MCL-OKD's, pass
+ * the leader's gradient on to the peers too; here it is stopped, so that peers do not follow the leader.
  */
 import { nn, ops, type Generator, type Tensor } from '@cohort/torch';
 import {

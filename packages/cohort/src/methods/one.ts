@@ -4,8 +4,8 @@
  * + CE_e + T^2 sum_i KL(p_e || p_i)`. The gate is linear, batch normalisation, ReLU, softmax.
  *
  * Public implementations differ: the authors' detaches the teacher in the divergence, as here, so that the gate learns
- * from the labels alone; the one published with OKDDip does not. The authors' lets the divergence in over 80 epochs, which
- * the paper does not say.
+ * from the labels alone, softens by 3 and lets the divergence in over 80 epochs. OKDDip's does not detach, and measures
+ * the plain mean of the logits as ensemble.
  */
 import { nn, type Generator, type Tensor } from '@cohort/torch';
 import { classification, gatedEnsemble, pairedDistillation, rampUp } from '../losses/index.ts';

@@ -5,9 +5,11 @@
  * measured and used are the averages, with decay `min(1 - 1 / (t + 1), 0.999)`.
  *
  * The paper gives every peer its own augmentation (`data.augmentation.views: independent`, which runs the trunk once a
- * peer). Public implementations differ: a common one starts all peers from the same weights and its ramp-up divides the
- * epoch by the weight instead of the length. Averages run in training mode, so that they have running statistics of their
- * own, as there. The ensemble that is measured is the classifier's average on the averages' features.
+ * peer). Public implementations differ: no program of the authors was found; a reproduction (T 3, 80 epochs, the same
+ * decay) gives all peers the same first classifier, and its ramp-up divides the epoch by the weight instead of the
+ * length. Averages run in training mode, so that they have running statistics of their own, as there; it reports the
+ * best peer on test images. Here the ensemble that is measured is the classifier's average on the averages' features,
+ * which that program does not have.
  */
 import { nn, noGrad, ops, type Generator, type Tensor } from '@cohort/torch';
 import { classification, meansOfDivergences, pairedDistillation, rampUp } from '../losses/index.ts';

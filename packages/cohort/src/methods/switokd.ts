@@ -5,9 +5,12 @@
  * The first networks (`teachers`) are teachers, the others students; with more than two everyone learns from all others,
  * and a teacher is paused while it is too far ahead of every student.
  *
- * Public implementations differ: one of the authors' programs has the sign of the threshold's exponent turned, another
- * asks beside the gap that the teacher be better; here it is as in the paper. A paused teacher gets no gradient, so that
- * weights and momentum stand still; its batch-norm statistics go on, as there. A mixed image's label is its distribution.
+ * Public implementations differ: of the authors' programs, one has the sign of the threshold's exponent turned; all
+ * others ask, beside the gap, that the teacher be nearer to the labels than the student; here the gap alone decides,
+ * with the threshold that the authors print. With one teacher and two students theirs drops the divergence from each
+ * student that is too far behind, and pauses the teacher when both are; here it learns from all until then. A paused
+ * teacher gets no gradient, so that weights and momentum stand still; its batch-norm statistics go on, as there. A
+ * mixed image's label is its distribution.
  */
 import { ops, type Tensor } from '@cohort/torch';
 import { classification, distillationGap, rampUp, targetDistillation } from '../losses/index.ts';

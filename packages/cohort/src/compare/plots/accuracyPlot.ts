@@ -10,8 +10,12 @@ const rowHeight = 46;
 const plotWidth = 580;
 const top = 66;
 
-/** Filled marks are the mean network, hollow ones the ensemble. */
-export function accuracyPlot({ labels, name }: ComparisonReport, methods: readonly MethodReport[]): string {
+/** Filled marks are the mean network, hollow ones the ensemble. @param remark what the title says beside */
+export function accuracyPlot(
+  { labels, name }: ComparisonReport,
+  methods: readonly MethodReport[],
+  remark: string,
+): string {
   const left = Math.max(150, 24 + Math.ceil(Math.max(...methods.map(({ label }) => widthOfText(label)))));
   const right = left + plotWidth;
   const bottom = top + methods.length * rowHeight;
@@ -19,7 +23,7 @@ export function accuracyPlot({ labels, name }: ComparisonReport, methods: readon
     [meanNetwork.accuracy, ensemble.accuracy].flatMap((each) => each.values.map((value) => 100 * value)),
   );
   const x = linearScale({ values, from: left, to: right });
-  const title = `${name}: test accuracy`;
+  const title = `${name}: test accuracy${remark}`;
   const height = bottom + 76;
   return picture({ width: right + 30, height }, title, [
     text(20, 24, title, { 'font-size': 15, 'font-weight': 'bold' }),

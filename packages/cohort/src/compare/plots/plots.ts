@@ -19,7 +19,7 @@ export function reportPlots(report: ComparisonReport): Plot[] {
   const largest = report.methods.filter(({ fraction }) => fraction === Math.max(...report.fractions));
   if (largest.length === 0) return [];
   return [
-    { file: 'accuracy.svg', svg: accuracyPlot(report, largest) },
+    { file: 'accuracy.svg', svg: accuracyPlot(report, largest, ofLargestShare(report)) },
     { file: 'cost.svg', svg: costPlot(report, largest) },
     ...(largest.some(({ curve }) => curve.length > 1)
       ? [{ file: 'curves.svg', svg: curvesPlot(report, largest) }]
@@ -28,7 +28,13 @@ export function reportPlots(report: ComparisonReport): Plot[] {
   ];
 }
 
-function costPlot({ labels, name }: ComparisonReport, methods: readonly MethodReport[]): string {
+/** Where several shares of the images are compared, all pictures but the last are of the largest. */
+function ofLargestShare({ fractions }: ComparisonReport): string {
+  return fractions.length === 1 ? '' : ` (${formatShare(Math.max(...fractions))} of the training images)`;
+}
+
+function costPlot(report: ComparisonReport, methods: readonly MethodReport[]): string {
+  const { labels, name } = report;
   const points = methods.map(({ label, cost, meanNetwork }) => ({
     series: labels.indexOf(label),
     seconds: cost.secondsPerEpoch.mean,
@@ -38,7 +44,7 @@ function costPlot({ labels, name }: ComparisonReport, methods: readonly MethodRe
   const x = linearScale({ values: [0, ...points.map(({ seconds }) => seconds)], from: left, to: right });
   const values = points.flatMap(({ mean, interval }) => [mean, ...(interval ?? [])]);
   const y = linearScale({ values, from: bottom, to: top });
-  const title = `${name}: accuracy against training cost`;
+  const title = `${name}: accuracy against training cost${ofLargestShare(report)}`;
   return picture(sizeFor(labels), title, [
     ...drawFrame({ title, xTitle: 'seconds an epoch', yTitle: 'test accuracy, mean network (%)', x, y }),
     ...points.flatMap(({ series, seconds, mean, interval }) =>
@@ -49,13 +55,14 @@ function costPlot({ labels, name }: ComparisonReport, methods: readonly MethodRe
   ]);
 }
 
-function curvesPlot({ labels, name, recipe }: ComparisonReport, methods: readonly MethodReport[]): string {
+function curvesPlot(report: ComparisonReport, methods: readonly MethodReport[]): string {
+  const { labels, name, recipe } = report;
   const { left, right, top, bottom } = frame;
   const all = methods.flatMap(({ curve }) => curve);
   const x = linearScale({ values: all.map(({ epoch }) => epoch), from: left, to: right });
   const y = linearScale({ values: all.map(({ accuracy }) => 100 * accuracy), from: bottom, to: top });
   const split = recipe.hasValidation ? 'validation' : 'test';
-  const title = `${name}: learning curves`;
+  const title = `${name}: learning curves${ofLargestShare(report)}`;
   const whole = { ...x, ticks: x.ticks.filter((tick) => Number.isInteger(tick) && tick >= 0) };
   return picture(sizeFor(labels), title, [
     ...drawFrame({ title, xTitle: 'epoch', yTitle: `${split} accuracy, mean network (%)`, x: whole, y }),

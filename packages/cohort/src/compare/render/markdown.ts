@@ -30,10 +30,10 @@ function markdownTable({ heading, rows }: ReportTable): string {
 
 /** What was trained, in a line. */
 export function describeComparison({ recipe, seeds }: ComparisonReport): string {
-  const { dataset, trainImages, networks, epochs, batchSize } = recipe;
-  const images =
-    trainImages === null ? 'all training images' : `${trainImages.toLocaleString('en-US')} training images`;
-  return `${networks.join(', ')} on ${images} of ${dataset}, ${epochs} epochs, batches of ${batchSize}, seeds ${seeds.join(', ')}; mean ± standard deviation over seeds`;
+  const { dataset, networks, epochs, batchSize } = recipe;
+  const images = (count: number | null, split: string): string =>
+    count === null ? `all ${split} images` : `${count.toLocaleString('en-US')} ${split} images`;
+  return `${networks.join(', ')} on ${images(recipe.trainImages, 'training')} of ${dataset}, measured on ${images(recipe.testImages, 'test')}, ${epochs} epochs, batches of ${batchSize}, seeds ${seeds.join(', ')}; mean ± standard deviation over seeds`;
 }
 
 /** What failed and what is not there, a line each. */

@@ -28,7 +28,11 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
   });
   const largest = report.methods.filter(({ fraction }) => fraction === Math.max(...report.fractions));
   const curve = report.fractions.length > 1 ? [fractionTable(report)] : [];
-  return [...tables, ...curve, costTable(largest), inferenceTable(largest)];
+  const suffix =
+    report.fractions.length === 1
+      ? ''
+      : ` (${formatShare(Math.max(...report.fractions))} of the training images)`;
+  return [...tables, ...curve, costTable(largest, suffix), inferenceTable(largest)];
 }
 
 function accuracyTable(methods: readonly MethodReport[], suffix: string): ReportTable {
@@ -81,15 +85,14 @@ function differenceTable(
 
 function qualityTable(methods: readonly MethodReport[], suffix: string): ReportTable {
   return {
-    title: `Other measures on test images (mean network; ensemble${suffix})`,
+    title: `Other measures on test images (mean network and ensemble; top-5 and calibration error in percent, negative log-likelihood in nats${suffix})`,
     heading: [
       'method',
-      'top-5 %',
-      'neg. log-likelihood',
-      'calibration error %',
-      'ensemble top-5 %',
-      'neg. log-likelihood',
-      'calibration error %',
+      ...['network', 'ensemble'].flatMap((subject) => [
+        `${subject}: top-5`,
+        `${subject}: neg. log-likelihood`,
+        `${subject}: calibration error`,
+      ]),
     ],
     rows: methods.map(({ label, meanNetwork, ensemble }) => [
       label,
@@ -128,10 +131,10 @@ function fractionTable({ labels, fractions, methods }: ComparisonReport): Report
   };
 }
 
-function costTable(methods: readonly MethodReport[]): ReportTable {
+function costTable(methods: readonly MethodReport[], suffix: string): ReportTable {
   return {
-    title: 'What training costs',
-    heading: ['method', 'seconds an epoch', 'peak memory', 'extra parameters'],
+    title: `What training costs${suffix}`,
+    heading: ['method', 'seconds an epoch', 'peak memory', 'parameters beside the networks'],
     rows: methods.map(({ label, cost }) => [
       label,
       formatAggregate(cost.secondsPerEpoch, 2),
@@ -145,7 +148,7 @@ function inferenceTable(methods: readonly MethodReport[]): ReportTable {
   const networks = methods[0]?.cost.inference ?? [];
   return {
     title: 'What a network costs in use (the same for every method)',
-    heading: ['network', 'parameters', 'multiply-adds'],
+    heading: ['network', 'parameters', 'multiply-adds an image'],
     rows: networks.map(({ name, parameters, multiplyAdds }) => [
       name,
       parameters.toLocaleString('en-US'),
