@@ -15,7 +15,10 @@ export interface NetworkCost {
 export interface CohortCost {
   /** One a network, in the cohort's order; the same whatever the method. */
   readonly networks: readonly NetworkCost[];
-  /** Parameters of the method's own modules, which are there in training only. */
+  /**
+   * Parameters that are there in training only: of the method's own modules, and of trained networks beside those that are
+   * kept (averages).
+   */
   readonly trainingParameters: number;
   /** Most memory that this process has held so far, in bytes. */
   readonly peakMemoryBytes: number;
@@ -24,7 +27,9 @@ export interface CohortCost {
 /** Counts them; the multiply-adds from one forward pass of each network. */
 export function describeCost({ networks, method }: Cohort, shape: ImageShape): CohortCost {
   const own = new Set(networks.flatMap((network) => network.parameters()));
-  const beside = new Set(Object.values(method.modules).flatMap((module) => module.parameters()));
+  const beside = new Set(
+    [...Object.values(method.modules), ...(method.deployed ?? [])].flatMap((module) => module.parameters()),
+  );
   return {
     networks: networks.map((network) => ({
       parameters: network.parameterCount(),
