@@ -4,6 +4,7 @@ import { BackgroundFiles } from '@cohort/runs';
 import { Generator, optim } from '@cohort/torch';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryFolder } from '../data/testing.ts';
+import { Tally } from '../evaluate/tally.ts';
 import { createNetwork, type Network } from '../models/index.ts';
 import { isDamage, loadModules, readCheckpointInfo } from './checkpoint.ts';
 import { sumOfInfo, type CheckpointInfo } from './checkpointInfo.ts';
@@ -85,6 +86,16 @@ describe('a checkpoint', () => {
     const other = network(2);
     loadModules(folder.path, readCheckpointInfo(folder.path), [['network-a', other]]);
     expect(other.classifier.weight.toNumbers()).toEqual(saved.classifier.weight.toNumbers());
+  });
+
+  it('gives back measures in the order that they are taken in, since summaries are compared as text', () => {
+    const [score] = new Tally(1, 0).scores(1);
+    const test = { networks: [score], ensemble: score, images: 1 };
+    changeInfo((given) => {
+      given.training = { ...info.training, scores: { validation: null, test } };
+    });
+    const found = readCheckpointInfo(folder.path) as CheckpointInfo;
+    expect(JSON.stringify(found.training.scores.test?.networks)).toBe(JSON.stringify(test.networks));
   });
 
   it('is refused when a single bit of a weight has changed', () => {

@@ -17,12 +17,12 @@ const count = z.int().min(1);
 const position = z.int().min(0);
 const finite = z.number();
 
-/** Accuracy and surprise, as they are measured. */
+/** Measures in the order of `Score`, so that the summary of a run that was stopped after its last step is the same text. */
 const scoreSchema = z.object({
   accuracy: finite,
-  negativeLogLikelihood: finite,
-  // Not measured when the first checkpoints of this kind were written.
+  // Not measured when the first checkpoints of this kind were written, as the last one.
   topFiveAccuracy: finite.default(NaN),
+  negativeLogLikelihood: finite,
   expectedCalibrationError: finite.default(NaN),
 });
 const correctnessSchema = z.object({
