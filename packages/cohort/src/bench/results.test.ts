@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { resultName } from './machine.ts';
 import { readPrimitives } from './profile.ts';
 import { describeBench, markdownTable } from './report.ts';
-import { withRatios, type BenchResult, type Measured } from './results.ts';
+import { statusOf, withRatios, type BenchResult, type Measured } from './results.ts';
 import { quantile, repetitionsPerTurn, spreadOf } from './statistics.ts';
 
 function measured(name: string, median: number, changes: Partial<Measured> = {}): Measured {
@@ -98,10 +98,17 @@ describe('the report', () => {
         name: 'broken',
         title: 'broken',
         contestants: [],
-        missing: [{ name: 'PyTorch', reason: 'it ended' }],
+        missing: [{ name: 'PyTorch', reason: 'it ended', isLeftOut: false }],
       },
     ],
   };
+
+  it('has failed where a case has no result, but not where it was left out for its size', () => {
+    expect(statusOf(result.cases)).toBe('failed');
+    const tooLarge = { name: 'a', title: 'a', contestants: [] };
+    const missing = [{ name: 'Cohort', reason: 'it would need about 70 GiB', isLeftOut: true }];
+    expect(statusOf([...result.cases.slice(0, 4), { ...tooLarge, missing }])).toBe('finished');
+  });
 
   it('has the machine, a row a program, what is missing, and what holds across cases', () => {
     const text = describeBench(result);

@@ -28,13 +28,21 @@ export interface Ratio {
   readonly memory: number;
 }
 
+/** A program without a result. */
+export interface Missing {
+  readonly name: string;
+  readonly reason: string;
+  /** It was not started, since the machine is too small for it; that is no failure. */
+  readonly isLeftOut: boolean;
+}
+
 /** One case. */
 export interface CaseResult {
   readonly name: string;
   readonly title: string;
   readonly contestants: readonly ContestantResult[];
   /** Programs that failed or were left out, and why. */
-  readonly missing: readonly { readonly name: string; readonly reason: string }[];
+  readonly missing: readonly Missing[];
 }
 
 /** Everything that was measured. */
@@ -103,4 +111,12 @@ export function acrossCases(cases: readonly CaseResult[], metaInterval = 50): st
     }
   }
   return sentences;
+}
+
+/** A case that has no result is a failure, unless the machine is too small for all of its programs. */
+export function statusOf(cases: readonly CaseResult[]): 'finished' | 'failed' {
+  const hasFailed = cases.some(
+    ({ contestants, missing }) => contestants.length === 0 && missing.some(({ isLeftOut }) => !isLeftOut),
+  );
+  return hasFailed ? 'failed' : 'finished';
 }

@@ -11,7 +11,7 @@ import { describeProfile, profileCase, type CaseProfile } from './profile.ts';
 import { startProgram, type Stage } from './programs.ts';
 import { findPyTorch, type PyTorchSearch } from './python.ts';
 import { describeBench } from './report.ts';
-import type { BenchResult, CaseResult } from './results.ts';
+import { statusOf, type BenchResult, type CaseResult } from './results.ts';
 import { runCase } from './runCase.ts';
 
 /** Settings of a benchmark. */
@@ -92,13 +92,12 @@ async function runBench(options: BenchOptions): Promise<BenchOutcome<BenchResult
           name: benchCase.name,
           title: benchCase.title,
           contestants: [],
-          missing: [{ name: 'the case', reason: error.message }],
+          missing: [{ name: 'the case', reason: error.message, isLeftOut: false }],
         });
         options.reporter.warning(error.message);
       }
     }
-    const hasFailed = results.some(({ contestants }) => contestants.length === 0);
-    const status = signal.aborted ? 'interrupted' : hasFailed ? 'failed' : 'finished';
+    const status = signal.aborted ? 'interrupted' : statusOf(results);
     const result: BenchResult = { status, date, machine, threads, peaks, cases: results };
     const text = describeBench(result);
     const name = `${resultName(date, machine)}${threads === machine.cores ? '' : `-${threads}-threads`}`;

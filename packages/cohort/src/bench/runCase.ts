@@ -5,7 +5,7 @@ import { estimatedBytes, type BenchCase, type Contestant } from './cases.ts';
 import type { Program } from './contestant.ts';
 import { BenchError } from './errors.ts';
 import { imageFilesOf, startProgram, type Stage } from './programs.ts';
-import { withRatios, type CaseResult, type Measured } from './results.ts';
+import { withRatios, type CaseResult, type Measured, type Missing } from './results.ts';
 import { repetitionsPerTurn, spreadOf } from './statistics.ts';
 import { imagesPerRepetition, operationsPerRepetition, type AboutWork } from './work.ts';
 
@@ -35,7 +35,7 @@ interface Runner {
 /** Measures a case; programs that fail are named in the result, and the others go on. */
 export async function runCase(benchCase: BenchCase, options: CaseOptions): Promise<CaseResult> {
   const { name, title } = benchCase;
-  const missing: { name: string; reason: string }[] = [];
+  const missing: Missing[] = [];
   const runners: Runner[] = [];
   options.onProgress(`${name}: making what it reads`);
   const paths = await imageFilesOf(benchCase, options);
@@ -44,7 +44,7 @@ export async function runCase(benchCase: BenchCase, options: CaseOptions): Promi
       options.onProgress(`${name}: starting ${contestant.name}`);
       const reason = leftOut(contestant, options);
       if (reason !== null) {
-        missing.push({ name: contestant.name, reason });
+        missing.push({ name: contestant.name, reason, isLeftOut: true });
         continue;
       }
       await attempt(contestant.name, missing, options.signal, async () => {
@@ -83,7 +83,7 @@ function leftOut(contestant: Contestant, { pytorch }: Stage): string | null {
 /** Runs `body`; a failure of its program goes on the list, an interruption goes on. */
 async function attempt(
   name: string,
-  missing: { name: string; reason: string }[],
+  missing: Missing[],
   signal: AbortSignal,
   body: () => Promise<void>,
 ): Promise<boolean> {
@@ -93,7 +93,7 @@ async function attempt(
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof BenchError)) throw error;
-    missing.push({ name, reason: error.message });
+    missing.push({ name, reason: error.message, isLeftOut: false });
     return false;
   }
 }
@@ -122,7 +122,7 @@ async function takeTurns(
   { name, warmups, budgetSeconds }: BenchCase,
   runners: Runner[],
   { rounds, signal, onProgress }: CaseOptions,
-  missing: { name: string; reason: string }[],
+  missing: Missing[],
 ): Promise<void> {
   const turn = async (runner: Runner, repetitions: number): Promise<number[]> => {
     const { ms, values } = await runner.program.run(repetitions);
