@@ -1,4 +1,5 @@
-// Convolution in two dimensions as an operator of our own: ATen's kernels, with what ATen lacks around them. Its gradient
+// Convolution in two dimensions as an operator of our own: Winograd's where it applies (winograd.cc), else ATen's kernels,
+// with what ATen lacks around them. Its gradient
 // is itself two convolutions and two of their gradients when it is differentiated again (the meta step), where LibTorch's
 // own double backward unfolds the input and takes ten times as long; the weight gradient in bfloat16 is our own loop;
 // under autocast weights stay float32 outside, and their gradient is never rounded to bfloat16.
