@@ -111,14 +111,21 @@ describe('other commands', () => {
     const { code, out } = await run(['methods']);
     expect(code).toBe(0);
     expect(out).toMatch(/^method +topology, default first +networks from$/m);
-    expect(out).toMatch(/^okddip +branches, peers +3$/m);
+    expect(out).toMatch(/^okddip +branches, peers, tree +3$/m);
     expect(out).toContain('one: on-the-fly native ensemble (Lan et al. 2018, arXiv 1806.04606)\n');
     const json = lastLine((await run(['methods', '--json'])).out);
     expect(json).toMatchObject({
       methods: expect.arrayContaining([
-        expect.objectContaining({ name: 'dml', topologies: ['peers', 'branches'] }),
+        expect.objectContaining({ name: 'dml', topologies: ['peers', 'branches', 'tree'] }),
+      ]) as unknown,
+      variants: expect.arrayContaining([
+        expect.objectContaining({ name: 'kdcl-naive', method: 'kdcl', settings: { teacher: 'naive' } }),
       ]) as unknown,
     });
+    expect(out).toMatch(/^ {2}mcl-logit: mutual contrastive learning with logit distillation$/m);
+    const variant = await run(['methods', 'show', 'mcl-logit']);
+    expect(variant.out).toMatch(/^recipe +method: \{ name: mcl, weights: \{ logit: 1 \} \}$/m);
+    expect(variant.out).toMatch(/^paper +Yang et al\. 2022/m);
     const shown = await run(['methods', 'show', 'mcl']);
     expect(shown.code).toBe(0);
     expect(shown.out).toMatch(/^weights\.softVcl +1 +a number of at least 0$/m);

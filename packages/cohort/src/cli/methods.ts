@@ -1,6 +1,7 @@
 /** `cohort methods`: what a cohort can learn by, and the settings of each, from the catalogue and the schemas alone. */
 import type { Command } from 'commander';
-import { methodCatalogue, methodFacts } from '../methods/catalogue.ts';
+import { stringify } from 'yaml';
+import { methodCatalogue, methodFacts, methodVariants } from '../methods/catalogue.ts';
 import { nearestName } from '../nearestName.ts';
 import type { SettingDescription } from '../recipes/index.ts';
 import type { CommonOptions } from './command.ts';
@@ -20,8 +21,9 @@ export function addMethodsCommand(
     .description('list the methods with topology, paper and loss')
     .action(async (options: CommonOptions) => {
       const exitCode = await runCommand(environment, options, () => {
-        const all = Object.entries(methodCatalogue).map(([name, facts]) => ({ name, ...facts }));
-        return Promise.resolve({ text: describeList(), json: { methods: all } });
+        const methods = Object.entries(methodCatalogue).map(([name, facts]) => ({ name, ...facts }));
+        const variants = Object.entries(methodVariants).map(([name, facts]) => ({ name, ...facts }));
+        return Promise.resolve({ text: describeList(), json: { methods, variants } });
       });
       setExitCode(exitCode);
     });
@@ -30,11 +32,11 @@ export function addMethodsCommand(
     .argument('<name>', 'name of a method (cohort methods)')
     .action(async (name: string, options: CommonOptions) => {
       const exitCode = await runCommand(environment, options, async () => {
-        const { facts, settings } = await findMethod(name);
+        const { facts, settings, section } = await findMethod(name);
         const defaults = settings.map(({ path, value, accepts }) => ({ path, default: value, accepts }));
         return {
-          text: describeMethod(name, facts, settings),
-          json: { name, ...facts, settings: defaults },
+          text: describeMethod(name, facts, settings, section),
+          json: { name, ...facts, section, settings: defaults },
         };
       });
       setExitCode(exitCode);
@@ -43,16 +45,31 @@ export function addMethodsCommand(
 
 type Facts = NonNullable<ReturnType<typeof methodFacts>>;
 
+interface FoundMethod {
+  readonly facts: Facts;
+  /** What a recipe's method section says to get it. */
+  readonly section: Readonly<Record<string, unknown>>;
+  readonly settings: SettingDescription[];
+}
+
 /** Schemas are loaded for this command alone: `cohort --help` is not to wait for them. */
-async function findMethod(name: string): Promise<{ facts: Facts; settings: SettingDescription[] }> {
+async function findMethod(name: string): Promise<FoundMethod> {
   const { methodSchemas } = await import('../methods/settings.ts');
   const { describeSettings, RecipeError } = await import('../recipes/index.ts');
-  const facts = methodFacts(name);
-  const schema = Object.entries(methodSchemas).find(([known]) => known === name)?.[1];
+  const variant = Object.entries(methodVariants).find(([known]) => known === name)?.[1];
+  const method = variant?.method ?? name;
+  const facts = methodFacts(method);
+  const schema = Object.entries(methodSchemas).find(([known]) => known === method)?.[1];
   if (facts !== undefined && schema !== undefined) {
-    return { facts, settings: describeSettings(schema, { name }) };
+    const { title, equation } = variant ?? facts;
+    const section = { name: method, ...variant?.settings };
+    return {
+      facts: { ...facts, title, equation },
+      section,
+      settings: describeSettings(schema, { name: method }),
+    };
   }
-  const names = Object.keys(methodCatalogue);
+  const names = [...Object.keys(methodCatalogue), ...Object.keys(methodVariants)];
   const nearest = nearestName(name, names);
   const question = nearest === null ? '' : ` Did you mean ${nearest}?`;
   throw new RecipeError(
@@ -67,18 +84,29 @@ function describeList(): string {
     topologies.join(', '),
     `${minimumNetworks}`,
   ]);
-  const details = entries.map(
-    ([name, { title, paper, equation }]) => `${name}: ${title} (${paper})\n    ${equation}`,
-  );
+  const details = entries.flatMap(([name, { title, paper, equation }]) => [
+    `${name}: ${title} (${paper})\n    ${equation}`,
+    ...Object.entries(methodVariants)
+      .filter(([, { method }]) => method === name)
+      .map(([label, variant]) => `  ${label}: ${variant.title}\n    ${variant.equation}`),
+  ]);
   const table = formatTable(['method', 'topology, default first', 'networks from'], rows);
   const legend = 'CE cross-entropy, KL softened by T and times T^2, p probabilities, z logits.';
-  return `${table}\n\n${details.join('\n')}\n\n${legend} Settings: cohort methods show NAME.`;
+  const how =
+    'Set in, cohort compare takes it by that name; a recipe sets its settings: cohort methods show NAME.';
+  return `${table}\n\n${details.join('\n')}\n\n${legend}\n${how}`;
 }
 
-function describeMethod(name: string, facts: Facts, settings: readonly SettingDescription[]): string {
+function describeMethod(
+  name: string,
+  facts: Facts,
+  settings: readonly SettingDescription[],
+  section: FoundMethod['section'],
+): string {
   const { title, paper, equation, topologies, minimumNetworks, training, deployed } = facts;
   const lines = [
     `${name}: ${title}`,
+    `recipe    method: ${stringify(section, { collectionStyle: 'flow', lineWidth: 0 }).trim()}`,
     `paper     ${paper}`,
     `loss      ${equation}`,
     `topology  ${topologies.join(', ')}${topologies.length > 1 ? ' (the first unless the recipe names one)' : ''}`,

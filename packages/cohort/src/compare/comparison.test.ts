@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { listRuns } from '@cohort/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { methodVariants } from '../methods/catalogue.ts';
 import { resolveRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { applyOverrides, parseOverrides } from '../recipes/overrides.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
@@ -71,6 +72,18 @@ describe('a plan', () => {
     const method = (place: number): unknown => one?.cells[place]?.recipe.method;
     expect(method(0)).toMatchObject({ name: 'mcl', weights: { vcl: 0.1, logit: 1 } });
     expect(method(2)).toMatchObject({ name: 'mcl', weights: { vcl: 0.5, icl: 0.1, logit: 0 } });
+  });
+
+  it('knows the variants of the catalogue without a settings file', async () => {
+    const labels = Object.keys(methodVariants).filter((label) => label.startsWith('kdcl-'));
+    const { cells } = await plan(labels);
+    const teachers = cells.filter(({ seed }) => seed === 1).map(({ recipe: { method } }) => method);
+    expect(teachers.map((method) => (method.name === 'kdcl' ? method.teacher : null))).toEqual([
+      'naive',
+      'linear',
+      'min-logit',
+      'general',
+    ]);
   });
 
   it('leaves methods out that the networks are too few for where that is asked for, and keeps why', async () => {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { methodCatalogue } from '../methods/catalogue.ts';
+import { methodCatalogue, methodVariants } from '../methods/catalogue.ts';
 import { nearestName } from '../nearestName.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { CompareError } from './errors.ts';
@@ -16,11 +16,6 @@ export interface Variant {
   /** Further settings, as `key=value`. */
   readonly overrides: readonly string[];
 }
-
-/** Variants that need no settings file. */
-const WELL_KNOWN: Readonly<Record<string, MethodSection>> = {
-  'mcl-logit': { name: 'mcl', weights: { logit: 1 } },
-};
 
 const settingsSchema = z.record(
   z.string(),
@@ -94,14 +89,20 @@ export function variantsOf(
 
 function variantOf(label: string, given: VariantSettings[string], own: ResolvedRecipe['method']): Variant {
   const { overrides = [], ...section } = given ?? {};
-  const known: MethodSection | null =
-    WELL_KNOWN[label] ?? (Object.hasOwn(methodCatalogue, label) ? { name: label } : null);
+  const known = knownSection(label);
   const name = section.name ?? known?.name;
   if (typeof name !== 'string') throw given == null ? unknownLabel(label) : namelessSection(label);
   const base = own.name === name ? own : { name };
   const method = merged(merged(base, known ?? {}), { ...section, name });
-  const isOwn = own.name === name && WELL_KNOWN[label] === undefined && Object.keys(section).length === 0;
+  const isOwn = own.name === name && name === label && Object.keys(section).length === 0;
   return { label, method: isOwn ? null : method, overrides };
+}
+
+/** What needs no settings file: a method by its name, or one of its variants. */
+function knownSection(label: string): MethodSection | null {
+  if (Object.hasOwn(methodCatalogue, label)) return { name: label };
+  const variant = Object.hasOwn(methodVariants, label) ? methodVariants[label] : undefined;
+  return variant === undefined ? null : { ...variant.settings, name: variant.method };
 }
 
 function namelessSection(label: string): CompareError {
@@ -116,7 +117,7 @@ function namelessSection(label: string): CompareError {
 }
 
 function unknownLabel(label: string): CompareError {
-  const names = [...Object.keys(methodCatalogue), ...Object.keys(WELL_KNOWN)];
+  const names = [...Object.keys(methodCatalogue), ...Object.keys(methodVariants)];
   const nearest = nearestName(label, names);
   return new CompareError(
     'reading the methods to compare',

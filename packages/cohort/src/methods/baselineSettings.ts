@@ -29,7 +29,7 @@ export const clIlrSettings = z.strictObject({
   labelShare: z.number().min(0).max(1).default(0.5),
   ...softening(2),
   rampUpEpochs: rampUpEpochs(0),
-  /** Divides the trunk's gradient by the number of networks; changes nothing where nothing is shared. */
+  /** Divides the gradient of shared layers at each split by the number of ways; changes nothing where nothing is shared. */
   rescaleGradient: z.boolean().default(true),
 });
 

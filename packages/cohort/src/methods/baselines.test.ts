@@ -1,7 +1,15 @@
 /** What sets each compared method apart: the gradient that a trunk gets, the leader, the averages, the solved weights. */
 import { backward, Generator, noGrad, ops, scope, tensor, type Tensor } from '@cohort/torch';
 import { describe, expect, it } from 'vitest';
-import { Branches, createNetwork, ModelError, Peers, type Network, type Topology } from '../models/index.ts';
+import {
+  Branches,
+  createNetwork,
+  ModelError,
+  Peers,
+  Tree,
+  type Network,
+  type Topology,
+} from '../models/index.ts';
 import { expectClose, goldenImages } from '../testing/golden.ts';
 import { createMethod, type Method, type StepInput } from './index.ts';
 import { methodSettings } from './settings.ts';
@@ -33,11 +41,11 @@ function make(
 const branches = (networks: readonly Network[]): Branches => new Branches(networks, 2);
 const peers = (networks: readonly Network[]): Peers => new Peers(networks);
 
-function totalOf(method: Method): Tensor {
+function totalOf(method: Method, input: StepInput = step): Tensor {
   return scope(() =>
     ops
       .stack(
-        Object.values(method.terms(step)).map(({ value, weight }) => value.mul(weight)),
+        Object.values(method.terms(input)).map(({ value, weight }) => value.mul(weight)),
         0,
       )
       .sum(),
@@ -60,6 +68,29 @@ describe('cl-ilr', () => {
     const divided = gradients(make({ name: 'cl-ilr' }, branches, 3));
     expectClose(divided.stem.mul(3), whole.stem, 1e-3, 1e-5);
     expectClose(divided.classifier, whole.classifier, 1e-3, 1e-5);
+  });
+
+  it('divides the gradient at each split of a tree by its ways, on one view and on views of their own', () => {
+    const views = [images, images.neg(), images.mul(0.5), images];
+    const stages = (rescaleGradient: boolean, input: StepInput): Tensor[] => {
+      const built = make({ name: 'cl-ilr', rescaleGradient }, (networks) => new Tree(networks, [1, 2]), 4);
+      backward(totalOf(built.method, input));
+      const owners = built.networks.filter((_, index) => index === 0 || index === 2);
+      return owners.flatMap(({ stageModules, classifier }, place) => {
+        const [first, second, third] = stageModules.map((stage) => stage.parameters()[0]?.grad);
+        // The first stage is the first network's for all: the other has no gradient there.
+        expect(first == null).toBe(place === 1);
+        return [first, second, third, classifier.weight.grad].filter((gradient) => gradient != null);
+      });
+    };
+    for (const input of [step, { ...step, views }]) {
+      const [whole, divided] = [stages(false, input), stages(true, input)];
+      const ways = [4, 2, 1, 1, 2, 1, 1];
+      expect(whole).toHaveLength(ways.length);
+      for (const [index, gradient] of divided.entries()) {
+        expectClose(gradient.mul(ways[index] ?? NaN), whole[index] ?? [], 1e-3, 1e-5);
+      }
+    }
   });
 
   it('counts labels and the others by their shares', () => {

@@ -2,7 +2,7 @@
 import type { MethodName, MethodSettings } from './settings.ts';
 
 /** Name of a way to share layers. */
-export type TopologyName = 'peers' | 'branches';
+export type TopologyName = 'peers' | 'branches' | 'tree';
 
 /** One method, as `cohort methods` shows it. */
 export interface MethodFacts {
@@ -34,7 +34,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'independent networks',
     paper: 'the baseline',
     equation: 'CE_i',
-    topologies: ['peers', 'branches'],
+    topologies: ['peers', 'branches', 'tree'],
     minimumNetworks: 1,
     training: 'nothing',
     deployed: everyNetwork,
@@ -44,7 +44,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     paper: 'Yang et al. 2022, arXiv 2104.12565',
     equation:
       'CE_i + VCL + ICL + soft VCL + soft ICL (equation 10); with weights.logit also KL(p(mean_j z_j) || p_i)',
-    topologies: ['peers', 'branches'],
+    topologies: ['peers', 'branches', 'tree'],
     minimumNetworks: 2,
     training: 'embedding heads; memory banks where asked for',
     deployed: everyNetwork,
@@ -53,7 +53,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'layer-wise mutual contrastive learning',
     paper: 'Yang et al. 2023, arXiv 2207.11518',
     equation: 'CE of all stages + weighted layer-wise MCL + KL(p_aggregate || p_i)',
-    topologies: ['peers', 'branches'],
+    topologies: ['peers', 'branches', 'tree'],
     minimumNetworks: 2,
     training: 'refinement branches, embedding heads, matching network, aggregators',
     deployed: everyNetwork,
@@ -62,7 +62,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'deep mutual learning',
     paper: 'Zhang et al. 2018, arXiv 1706.00384',
     equation: 'CE_i + mean_j KL(p_j || p_i)',
-    topologies: ['peers', 'branches'],
+    topologies: ['peers', 'branches', 'tree'],
     minimumNetworks: 2,
     training: 'nothing',
     deployed: everyNetwork,
@@ -71,7 +71,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'collaborative learning with intermediate-level representation sharing',
     paper: 'Song and Chai 2018, arXiv 1805.11761',
     equation: 'b CE_i + (1 - b) KL(p(mean_j z_j) || p_i)',
-    topologies: ['branches', 'peers'],
+    topologies: ['tree', 'branches', 'peers'],
     minimumNetworks: 2,
     training: 'nothing',
     deployed: everyNetwork,
@@ -90,7 +90,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'online knowledge distillation with diverse peers',
     paper: 'Chen et al. 2020, arXiv 1912.00350',
     equation: 'CE_i + KL(p(sum_j a_ij z_j) || p_i) + KL(p(mean_i z_i) || p_leader)',
-    topologies: ['branches', 'peers'],
+    topologies: ['branches', 'peers', 'tree'],
     minimumNetworks: 3,
     whyMinimum: 'has a leader that learns from two or more peers',
     training: 'queries and keys, linear',
@@ -101,7 +101,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'knowledge distillation by collaborative learning',
     paper: 'Guo et al., CVPR 2020',
     equation: 'CE_i + KL(p_t || p_i), z_t of the best, of the least margins, or mixed',
-    topologies: ['peers', 'branches'],
+    topologies: ['peers', 'branches', 'tree'],
     minimumNetworks: 2,
     training: 'nothing (teacher general: a weight for each network)',
     deployed: everyNetwork,
@@ -110,7 +110,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'peer collaborative learning',
     paper: 'Wu and Gong 2021, arXiv 2006.04147',
     equation: 'CE_i + CE_e + KL(p_e || p_i) + mean_j KL(average p_j || p_i)',
-    topologies: ['branches', 'peers'],
+    topologies: ['branches', 'peers', 'tree'],
     minimumNetworks: 2,
     training: "averages of the networks; a classifier on all peers' features, and its average",
     deployed: "every network's average; the ensemble is the average classifier's",
@@ -120,7 +120,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'feature fusion learning',
     paper: 'Kim et al. 2019, arXiv 1904.09058',
     equation: 'CE_i + CE_f + KL(p_f || p_i) + KL(p(mean_i z_i) || p_f)',
-    topologies: ['branches', 'peers'],
+    topologies: ['branches', 'peers', 'tree'],
     minimumNetworks: 2,
     training: 'a fusion module with its classifier',
     deployed: 'every network; the ensemble is the fused classifier',
@@ -130,7 +130,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'feature-map-level online adversarial knowledge distillation',
     paper: 'Chung et al. 2020, arXiv 2002.01775',
     equation: 'CE_i + mean_j KL(p_j || p_i) + a (1 - D_i(f_i))^2',
-    topologies: ['peers', 'branches'],
+    topologies: ['peers', 'branches', 'tree'],
     minimumNetworks: 2,
     training: 'discriminators with their own optimizer; transfer layers where widths differ',
     deployed: everyNetwork,
@@ -139,7 +139,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'dense cross-layer mutual distillation',
     paper: 'Yao and Sun 2020, arXiv 2008.07816',
     equation: 'CE of all classifiers + KL(p_jz || p_ik) of all stages k and z',
-    topologies: ['peers', 'branches'],
+    topologies: ['peers', 'branches', 'tree'],
     minimumNetworks: 2,
     training: 'auxiliary classifiers: refinement branches',
     deployed: everyNetwork,
@@ -148,10 +148,53 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     title: 'switchable online knowledge distillation',
     paper: 'Qian et al. 2022, arXiv 2209.04996',
     equation: 'CE_i + KL(p_j || p_i), teachers only while |p_s - p_t| <= delta',
-    topologies: ['peers', 'branches'],
+    topologies: ['peers', 'branches', 'tree'],
     minimumNetworks: 2,
     training: 'nothing',
     deployed: everyNetwork,
+  },
+};
+
+/** A method with settings that make it one of its own, as comparisons name it; recipes write the settings. */
+export interface MethodVariant {
+  readonly method: MethodName;
+  readonly title: string;
+  readonly equation: string;
+  /** What the method's section says beside the name. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** Variants by the name that they are compared under. */
+export const methodVariants: Readonly<Record<string, MethodVariant>> = {
+  'mcl-logit': {
+    method: 'mcl',
+    title: 'mutual contrastive learning with logit distillation',
+    equation: 'CE_i + VCL + ICL + soft VCL + soft ICL + KL(p(mean_j z_j) || p_i)',
+    settings: { weights: { logit: 1 } },
+  },
+  'kdcl-naive': {
+    method: 'kdcl',
+    title: 'KDCL, target of the best network',
+    equation: 'CE_i + KL(p_t || p_i), z_t = z_b, b = argmin_k CE(z_k), for each image',
+    settings: { teacher: 'naive' },
+  },
+  'kdcl-linear': {
+    method: 'kdcl',
+    title: 'KDCL, target mixed for each image',
+    equation: 'CE_i + KL(p_t || p_i), z_t = sum_k a_k z_k, a = argmin CE(z_t) on the simplex, for each image',
+    settings: { teacher: 'linear' },
+  },
+  'kdcl-min-logit': {
+    method: 'kdcl',
+    title: 'KDCL, target of the least margins',
+    equation: "CE_i + KL(p_t || p_i), z_t,c = min_k (z_k,c - z_k,y), y the image's class",
+    settings: { teacher: 'min-logit' },
+  },
+  'kdcl-general': {
+    method: 'kdcl',
+    title: 'KDCL, target with weights solved on held-out images',
+    equation: 'CE_i + KL(p_t || p_i), z_t = sum_k w_k z_k, w once an epoch',
+    settings: { teacher: 'general' },
   },
 };
 

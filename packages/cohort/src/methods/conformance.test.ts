@@ -1,10 +1,10 @@
 /** What every registered method must do, as one suite over all of them and their variants. */
 import { autocast, Generator, noGrad, optim, scope, tensor, type nn } from '@cohort/torch';
 import { describe, expect, it } from 'vitest';
-import { Branches, createNetwork, lastStage, Peers, type Network } from '../models/index.ts';
+import { Branches, createNetwork, Peers, Tree, type Network, type Topology } from '../models/index.ts';
 import { goldenImages } from '../testing/golden.ts';
 import { trainStep } from '../train/step.ts';
-import { methodCatalogue, methodFacts } from './catalogue.ts';
+import { methodCatalogue, methodFacts, type TopologyName } from './catalogue.ts';
 import { createMethod, type Method, type MethodSettings, type StepInput } from './index.ts';
 import { methodSchemas, methodSettings } from './settings.ts';
 
@@ -36,8 +36,14 @@ interface Built {
   readonly optimizer: optim.Optimizer;
 }
 
-function build(settings: MethodSettings, topology: string, learningRate = 0.05): Built {
-  const count = Math.max(2, methodCatalogue[settings.name].minimumNetworks);
+const topologies: Readonly<Record<TopologyName, (networks: readonly Network[]) => Topology>> = {
+  peers: (networks) => new Peers(networks),
+  branches: (networks) => new Branches(networks, 2),
+  tree: (networks) => new Tree(networks, [1, 2]),
+};
+
+function build(settings: MethodSettings, topology: TopologyName, learningRate = 0.05): Built {
+  const count = Math.max(topology === 'tree' ? 3 : 2, methodCatalogue[settings.name].minimumNetworks);
   const freshNetworks = (): Network[] =>
     Array.from({ length: count }, (_, seed) =>
       createNetwork('resnet8', { classes, channels: 1, generator: new Generator(seed) }),
@@ -45,7 +51,7 @@ function build(settings: MethodSettings, topology: string, learningRate = 0.05):
   const networks = freshNetworks();
   const method = createMethod(settings, {
     networks,
-    topology: topology === 'peers' ? new Peers(networks) : new Branches(networks, lastStage(networks)),
+    topology: topologies[topology](networks),
     freshNetworks,
     classes,
     generator: new Generator(9),

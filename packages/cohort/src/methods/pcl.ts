@@ -13,7 +13,7 @@
  */
 import { nn, noGrad, ops, type Generator, type Tensor } from '@cohort/torch';
 import { classification, meansOfDivergences, pairedDistillation, rampUp } from '../losses/index.ts';
-import { Branches, Peers, type Network, type NetworkOutput, type Topology } from '../models/index.ts';
+import { Peers, type Network, type NetworkOutput, type Topology } from '../models/index.ts';
 import { AverageCounter, startAverages, updateAverages } from './average.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from './method.ts';
 import { embeddingsOf, logitsOf } from './outputs.ts';
@@ -56,10 +56,7 @@ export class PeerCollaborativeLearning implements Method {
     this.#topology = context.topology ?? new Peers(networks);
     this.#settings = settings;
     this.deployed = freshNetworks();
-    this.#averageTopology =
-      this.#topology instanceof Branches
-        ? new Branches(this.deployed, this.#topology.sharedStages)
-        : new Peers(this.deployed);
+    this.#averageTopology = this.#topology.over(this.deployed);
     const widths = networks.map(({ embeddingSize }) => embeddingSize);
     const ensemble = new EnsembleClassifier(widths, classes, generator);
     const averageEnsemble = new EnsembleClassifier(widths, classes, generator);

@@ -7,5 +7,6 @@ export type { ModelName } from './names.ts';
 export { createNetwork, modelNames } from './registry.ts';
 export { ResNet } from './resnet.ts';
 export type { SeparatedOutputs } from './separatedOutputs.ts';
+export { Branches, lastStage, latestSplits, Tree } from './sharedLayers.ts';
 export { stageChannels, trunkChannels } from './stageChannels.ts';
-export { Branches, lastStage, Peers, type Topology } from './topology.ts';
+export { Peers, type Topology } from './topology.ts';

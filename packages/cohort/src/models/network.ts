@@ -101,6 +101,15 @@ export abstract class Network extends nn.Module<Tensor, NetworkOutput> {
   }
 
   /**
+   * The trunk with the stages up to `count`.
+   *
+   * @param keepStages whether to keep the feature map of every stage
+   */
+  extend(trunk: Trunk, count: number, keepStages = false): Trunk {
+    return this.runStages(trunk, this.stageModules.slice(trunk.stageCount, count), keepStages, false);
+  }
+
+  /**
    * Everything after a trunk.
    *
    * @param ownsTrunk whether the trunk's feature map may be released as soon as it has been used

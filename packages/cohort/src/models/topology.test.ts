@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { expectClose, goldenImages } from '../testing/golden.ts';
 import { createNetwork, modelNames } from './registry.ts';
 import type { Network } from './network.ts';
-import { Branches, Peers } from './topology.ts';
+import { Branches, latestSplits, Tree } from './sharedLayers.ts';
+import { Peers } from './topology.ts';
 
 function networks(model: string, count = 2, size = 32): { cohort: Network[]; images: Tensor } {
   const cohort = Array.from({ length: count }, (_, index) =>
@@ -141,6 +142,104 @@ describe('Branches', () => {
       /one architecture, since they share layers, got ResNet and WideResNet/,
     );
     expect(() => new Branches(cohort, 1).run([images])).toThrow(/expected one batch a network, got 1/);
+  });
+});
+
+describe('Tree', () => {
+  const trunkOf = (names: readonly string[]): string[] => [
+    ...new Set(names.map((name) => name.split('.')[0] ?? '')),
+  ];
+
+  it('shares each part with the networks that have not split yet', () => {
+    const { cohort } = networks('resnet8', 4, 16);
+    new Tree(cohort, [1, 2]);
+    const tiedTo = (first: number, second: number): string[] =>
+      trunkOf(tiedNames(cohort.filter((_, index) => index === first || index === second)));
+    expect(tiedTo(0, 1)).toEqual(['conv1', 'bn1', 'layer1', 'layer2']);
+    expect(tiedTo(2, 3)).toEqual(['conv1', 'bn1', 'layer1', 'layer2']);
+    expect(tiedTo(0, 2)).toEqual(['conv1', 'bn1', 'layer1']);
+    expect(tiedTo(1, 3)).toEqual(['conv1', 'bn1', 'layer1']);
+  });
+
+  it.each([
+    [2, [0]],
+    [3, [0, 2]],
+    [4, [1, 2]],
+    [5, [0, 1, 2]],
+  ])(
+    'of %i networks with splits %j gives what each network gives by itself, on views of its own too',
+    (count, splits) => {
+      const { cohort, images } = networks('resnet8', count, 16);
+      for (const network of cohort) network.eval();
+      const tree = new Tree(cohort, splits);
+      const views = cohort.map((_, index) => images.mul(1 + index));
+      noGrad(() => {
+        scope(() => {
+          for (const given of [images, views]) {
+            const outputs = tree.run(given, true);
+            expect(outputs).toHaveLength(count);
+            for (const [index, { logits, stages }] of outputs.entries()) {
+              const alone = cohort[index]?.callWithStages(
+                views === given ? (views[index] ?? images) : images,
+              );
+              expectClose(logits, alone?.logits ?? []);
+              expect(stages.map(({ shape }) => shape)).toEqual(alone?.stages.map(({ shape }) => shape));
+            }
+          }
+        });
+      });
+    },
+  );
+
+  it('runs shared parts once, which their batch statistics count', () => {
+    const { cohort, images } = networks('resnet8', 4, 16);
+    const [first, , third] = cohort as [Network, Network, Network];
+    scope(() => new Tree(cohort, [1, 2]).run(images));
+    const tracked = (network: Network, name: string): number | undefined =>
+      network.stateDict().get(`${name}.num_batches_tracked`)?.item();
+    expect([tracked(first, 'bn1'), tracked(first, 'layer2.0.bn1')]).toEqual([1, 1]);
+    expect([tracked(third, 'bn1'), tracked(third, 'layer2.0.bn1')]).toEqual([1, 1]);
+  });
+
+  it('lists every parameter once, with the first network that has it', () => {
+    const { cohort } = networks('resnet8', 4, 16);
+    const [first] = cohort as [Network];
+    const count = (pattern: RegExp): number =>
+      [...first.namedParameters()].filter(([name]) => pattern.test(name)).length;
+    const parameters = new Tree(cohort, [1, 2]).parameters();
+    expect(parameters).toHaveLength(
+      4 * first.parameters().length - 3 * count(/^(conv1|bn1|layer1)\b/) - 2 * count(/^layer2\b/),
+    );
+    const [stage] = cohort[2]?.stageModules.slice(1) ?? [];
+    expect(parameters).toContain(stage?.parameters()[0]);
+  });
+
+  it('leaves nothing but its outputs behind', () => {
+    const { cohort, images } = networks('resnet8', 3, 16);
+    const tree = new Tree(cohort, [1, 2]);
+    const live = liveTensorCount();
+    scope(() => {
+      const outputs = tree.run(images);
+      expect(liveTensorCount()).toBe(live + 2 * outputs.length);
+    });
+    expect(liveTensorCount()).toBe(live);
+  });
+
+  it('splits as late as it can unless told, as often as parting two by two takes', () => {
+    const splits = [2, 3, 4, 5, 8, 16].map((count) => latestSplits(networks('resnet8', count, 16).cohort));
+    expect(splits).toEqual([[2], [1, 2], [1, 2], [0, 1, 2], [0, 1, 2], [0, 1, 2]]);
+  });
+
+  it('refuses stages that there are not, splits that do not ascend, and those that leave nothing to split', () => {
+    const { cohort } = networks('resnet8', 4, 16);
+    for (const splits of [[3], [1, 1], [2, 1], [-1], [0.5], []]) {
+      expect(() => new Tree(cohort, splits)).toThrow(
+        /topology\.splitAfterStages: expected whole numbers that ascend, from 0 \(after the stem\) to 2/,
+      );
+    }
+    expect(() => new Tree(cohort, [0, 1, 2])).toThrow(
+      /expected at most 2 splits, since groups halve at each and 4 networks stand alone after 2, got \[0, 1, 2\]/,
+    );
   });
 });
 

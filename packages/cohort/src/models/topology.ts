@@ -1,10 +1,7 @@
-/**
- * How a cohort shares layers: as peers, each a network of its own, or as branches of one trunk, the stem and the first
- * stages (as in ONE, Lan et al., arXiv 1806.04606, and CL-ILR, Song and Chai, arXiv 1805.11761).
- */
-import { noGrad, scope, type nn, type Tensor } from '@cohort/torch';
+/** How a cohort runs on a batch: the interface, and the cohort whose networks share nothing. */
+import type { nn, Tensor } from '@cohort/torch';
 import { ModelError } from './errors.ts';
-import type { Network, NetworkOutput, Trunk } from './network.ts';
+import type { Network, NetworkOutput } from './network.ts';
 import type { StageOutputs } from './refinement.ts';
 import { SeparatedOutputs } from './separatedOutputs.ts';
 
@@ -36,6 +33,9 @@ export interface Topology {
 
   /** Every parameter of the cohort once, whichever networks share it. */
   parameters(): nn.Parameter[];
+
+  /** The same way to share layers, for other networks of the same architectures. */
+  over(networks: readonly Network[]): Topology;
 }
 
 /** Nothing is shared. */
@@ -80,6 +80,10 @@ export class Peers implements Topology {
     return this.networks.flatMap((network) => network.parameters());
   }
 
+  over(networks: readonly Network[]): Peers {
+    return new Peers(networks);
+  }
+
   #runWhole(images: Tensor | readonly Tensor[], keepStages: boolean): NetworkOutput[] {
     return this.networks.map((network, index) => {
       const own = viewOf(images, index);
@@ -92,87 +96,8 @@ export class Peers implements Topology {
   }
 }
 
-/**
- * Stem and first stages are those of the first network, run once for all. The other networks' tensors of these layers
- * share its memory, so that each network is complete when it is evaluated or saved by itself. Give networks their memory
- * format and dtype before: a conversion afterwards puts their tensors into memory of their own.
- */
-export class Branches implements Topology {
-  readonly #networks: readonly [Network, ...Network[]];
-  readonly #sharedStages: number;
-
-  /**
-   * @param networks of one architecture
-   * @param sharedStages how many stages beside the stem are shared, from 0 and fewer than there are
-   * @throws {ModelError} for networks of several architectures and for stages that there are not.
-   */
-  constructor(networks: readonly Network[], sharedStages: number) {
-    const [first, ...others] = networks;
-    const stages = first?.stageModules.length ?? 0;
-    if (
-      first === undefined ||
-      !Number.isInteger(sharedStages) ||
-      sharedStages < 0 ||
-      sharedStages >= stages
-    ) {
-      throw new ModelError(
-        `topology.sharedStages: expected a whole number from 0 (the stem alone) to ${stages - 1}, since ${first?.constructor.name ?? 'the cohort'} has ${stages} stages and the last is each network's own, got ${sharedStages}.`,
-      );
-    }
-    this.#networks = [first, ...others];
-    this.#sharedStages = sharedStages;
-    for (const network of others) tieTrunk(first, network, sharedStages);
-  }
-
-  /** How many stages beside the stem are shared. */
-  get sharedStages(): number {
-    return this.#sharedStages;
-  }
-
-  run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
-    return scope(() => this.runFrom(this.trunks(images, keepStages), keepStages));
-  }
-
-  runRefined(
-    images: Tensor | readonly Tensor[],
-    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
-  ): StageOutputs[] {
-    return refine(this.run(images, true));
-  }
-
-  parameters(): nn.Parameter[] {
-    const [first, ...others] = this.#networks;
-    return [
-      ...first.parameters(),
-      ...others.flatMap((network) => {
-        const shared = new Set<Tensor>(trunkTensors(network, this.#sharedStages).map(([, tensor]) => tensor));
-        return network.parameters().filter((parameter) => !shared.has(parameter));
-      }),
-    ];
-  }
-
-  /** What the trunk makes of the images: one for all networks, or one a network where each has a view of its own. */
-  trunks(images: Tensor | readonly Tensor[], keepStages = false): Trunk[] {
-    const [first] = this.#networks;
-    const views = 'shape' in images ? [images] : this.#networks.map((_, index) => viewOf(images, index));
-    return views.map((view) => first.trunk(view, this.#sharedStages, keepStages));
-  }
-
-  /** Everything after the trunks. */
-  runFrom(trunks: readonly Trunk[], keepStages = false): NetworkOutput[] {
-    return this.#networks.flatMap((network, index) => {
-      const trunk = trunks.length === 1 ? trunks[0] : trunks[index];
-      return trunk === undefined ? [] : [network.branch(trunk, keepStages)];
-    });
-  }
-}
-
-/** How many stages may be shared at most: all but the last. */
-export function lastStage(networks: readonly Network[]): number {
-  return (networks[0]?.stageModules.length ?? 0) - 1;
-}
-
-function viewOf(images: Tensor | readonly Tensor[], network: number): Tensor {
+/** The batch of one network: that which all share, or its own. */
+export function viewOf(images: Tensor | readonly Tensor[], network: number): Tensor {
   if ('shape' in images) return images;
   const own = images[network];
   if (own === undefined) {
@@ -181,33 +106,4 @@ function viewOf(images: Tensor | readonly Tensor[], network: number): Tensor {
     );
   }
   return own;
-}
-
-/** Lets the trunk's tensors of `network` share the memory of the owner's. */
-function tieTrunk(owner: Network, network: Network, sharedStages: number): void {
-  const [theirs, own] = [trunkTensors(owner, sharedStages), trunkTensors(network, sharedStages)];
-  const layout = (tensors: readonly [string, Tensor][]): string =>
-    tensors.map(([name, { shape }]) => `${name} [${shape.join()}]`).join();
-  if (layout(theirs) !== layout(own)) {
-    throw new ModelError(
-      `topology branches: expected networks of one architecture, since they share layers, got ${owner.constructor.name} and ${network.constructor.name} with other layers. Name one model for all, or use topology peers.`,
-    );
-  }
-  noGrad(() => {
-    scope(() => {
-      for (const [index, [, tensor]] of own.entries()) {
-        const target = theirs[index]?.[1];
-        if (target !== undefined) tensor.setData(target.detach());
-      }
-    });
-  });
-}
-
-/** Tensors before the first stage that is not shared; state dicts are in the order stem, stages, final layers, classifier. */
-function trunkTensors(network: Network, sharedStages: number): [string, Tensor][] {
-  const next = network.stageModules[sharedStages];
-  const notShared = new Set(next === undefined ? [] : next.stateDict().values());
-  const named = [...network.namedTensors()];
-  const end = named.findIndex(([, tensor]) => notShared.has(tensor));
-  return named.slice(0, end < 0 ? named.length : end);
 }

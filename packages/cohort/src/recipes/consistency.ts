@@ -2,7 +2,8 @@
 import * as z from 'zod';
 import { augmentationConflicts, augmentationSettings } from '../data/augment/settings.ts';
 import { datasetsThatNeedPath } from '../data/registry.ts';
-import { methodFacts } from '../methods/catalogue.ts';
+import { methodFacts, type TopologyName } from '../methods/catalogue.ts';
+import { ascend, mostSplits, whyFewerSplits } from '../models/splits.ts';
 import type { PathSegment } from './describe.ts';
 import { valueAt } from './describe.ts';
 import { dataSchema, trainSchema } from './schema.ts';
@@ -54,30 +55,41 @@ function checkNetworks(recipe: unknown): Inconsistency[] {
 
 function checkTopology(recipe: unknown): Inconsistency[] {
   const topologies: readonly unknown[] = methodFacts(valueAt(recipe, ['method', 'name']))?.topologies ?? [];
-  if (
-    valueAt(recipe, ['topology', 'name']) === 'peers' &&
-    topologies.length > 0 &&
-    !topologies.includes('peers')
-  ) {
-    const message = `expected branches, since method ${String(valueAt(recipe, ['method', 'name']))} is defined for a shared trunk, came peers; leave topology out for the method's own`;
+  const name = valueAt(recipe, ['topology', 'name']);
+  if (isTopology(name) && topologies.length > 0 && !topologies.includes(name)) {
+    const message = `expected ${topologies.join(', ')}, since method ${String(valueAt(recipe, ['method', 'name']))} is defined for a shared trunk, came ${name}; leave topology out for the method's own`;
     return [{ path: ['topology', 'name'], message }];
   }
   const networks = valueAt(recipe, ['networks']);
-  if (valueAt(recipe, ['topology', 'name']) !== 'branches' || !Array.isArray(networks)) return [];
+  if (!isTopology(name) || name === 'peers' || !Array.isArray(networks)) return [];
   const models = networks.map((_, index) => valueAt(recipe, ['networks', index, 'model']));
   if (networks.length < 2) {
-    const message = `expected at least 2 networks, since branches share a trunk, came ${networks.length}`;
+    const message = `expected at least 2 networks, since ${name === 'tree' ? 'those of a tree' : 'branches'} share a trunk, came ${networks.length}`;
     return [{ path: ['networks'], message }];
   }
   const odd = models.findIndex((model) => model !== models[0]);
-  if (odd < 0) return [];
+  if (odd < 0) return checkSplits(valueAt(recipe, ['topology', 'splitAfterStages']), networks.length);
   const method = String(valueAt(recipe, ['method', 'name']));
   const hasPeers = topologies.length === 0 || topologies.includes('peers');
   const [reason, remedy] = hasPeers
-    ? ['topology branches shares layers', 'use topology peers for different models']
+    ? [`topology ${name} shares layers`, 'use topology peers for different models']
     : [`method ${method} is defined for a shared trunk`, 'use another method for different models'];
   const message = `expected ${String(models[0])} as in networks.0, since ${reason}, came ${String(models[odd])}; ${remedy}`;
   return [{ path: ['networks', odd, 'model'], message }];
+}
+
+function isTopology(name: unknown): name is TopologyName {
+  return name === 'peers' || name === 'branches' || name === 'tree';
+}
+
+function checkSplits(splits: unknown, networkCount: number): Inconsistency[] {
+  if (!Array.isArray(splits)) return [];
+  const path = ['topology', 'splitAfterStages'];
+  const given = splits.map(String).join(', ');
+  const numbers = splits.filter((split) => typeof split === 'number');
+  if (!ascend(numbers)) return [{ path, message: `expected numbers of stages that ascend, came ${given}` }];
+  if (splits.length <= mostSplits(networkCount)) return [];
+  return [{ path, message: `${whyFewerSplits(networkCount)}, came ${given}` }];
 }
 
 function checkPath(recipe: unknown): Inconsistency[] {

@@ -92,7 +92,8 @@ describe('topology', () => {
     const topologyOf = (method: object, topology?: object): unknown =>
       resolveRecipe({ ...minimal, networks, method, ...(topology === undefined ? {} : { topology }) })
         .topology;
-    for (const name of ['one', 'okddip', 'pcl', 'cl-ilr']) {
+    expect(topologyOf({ name: 'cl-ilr' })).toEqual({ name: 'tree', splitAfterStages: null });
+    for (const name of ['one', 'okddip', 'pcl']) {
       expect(topologyOf({ name }), name).toEqual({ name: 'branches', sharedStages: null });
     }
     expect(topologyOf({ name: 'dml' })).toEqual({ name: 'peers' });
@@ -113,6 +114,10 @@ describe('topology', () => {
     expect(problemsOf({ ...minimal, method: { name: 'one' } })[0]).toMatch(
       /^networks\.1\.model: expected resnet8 as in networks\.0, since method one is defined for a shared trunk/,
     );
+    const tree = { name: 'tree' };
+    expect(problemsOf({ ...minimal, networks, method: { name: 'one' }, topology: tree })[0]).toMatch(
+      /^topology\.name: expected branches, since method one is defined for a shared trunk, came tree/,
+    );
     expect(problemsOf({ ...minimal, networks, method: { name: 'okddip' } })).toEqual([
       'networks: expected at least 3 networks, since method okddip has a leader that learns from two or more peers, came 2',
     ]);
@@ -128,9 +133,26 @@ describe('topology', () => {
     ]);
   });
 
+  it('refuses splits of a tree that do not ascend or leave nothing to split', () => {
+    const of = (splitAfterStages: readonly unknown[], count = 4): string[] => {
+      const networks = Array.from({ length: count }, () => ({ model: 'resnet8' }));
+      return problemsOf({ ...minimal, networks, topology: { name: 'tree', splitAfterStages } });
+    };
+    const four = Array.from({ length: 4 }, () => ({ model: 'resnet8' }));
+    const topology = { name: 'tree', splitAfterStages: [1, 2] };
+    expect(resolveRecipe({ ...minimal, networks: four, topology }).topology).toEqual(topology);
+    expect(of([2, 1])).toEqual([
+      'topology.splitAfterStages: expected numbers of stages that ascend, came 2, 1',
+    ]);
+    expect(of([1, 2], 2)).toEqual([
+      'topology.splitAfterStages: expected at most one split, since groups halve at each and 2 networks stand alone after 1, came 1, 2',
+    ]);
+    expect(of(['1'])[0]).toMatch(/^topology\.splitAfterStages\.0: expected/);
+  });
+
   it('refuses another name, and settings of the other topology', () => {
     expect(problemsOf({ ...minimal, topology: { name: 'branch' } })).toEqual([
-      'topology.name: expected one of peers, branches, came "branch"; did you mean branches?',
+      'topology.name: expected one of peers, branches, tree, came "branch"; did you mean branches?',
     ]);
     expect(problemsOf({ ...minimal, topology: { name: 'peers', sharedStages: 1 } })[0]).toMatch(
       /^topology\.sharedStages: sharedStages belongs to branches, not to peers/,

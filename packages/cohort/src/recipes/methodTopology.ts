@@ -23,7 +23,7 @@ export function withMethodTopology(recipe: unknown): unknown {
     // Different architectures have no layers to share.
     if (facts.topologies.includes('peers') && isMixed(recipe)) return recipe;
     // All stages but the last, as the methods with a shared trunk are published.
-    return name === 'peers' ? recipe : { ...recipe, topology: { name, sharedStages: null } };
+    return { ...recipe, topology: name === 'branches' ? { name, sharedStages: null } : { name } };
   }
   return isSection(topology) && !Object.hasOwn(topology, 'name')
     ? { ...recipe, topology: { name, ...topology } }

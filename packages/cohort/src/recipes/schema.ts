@@ -123,6 +123,14 @@ const topologySchema = z.discriminatedUnion('name', [
     /** Stages that are shared beside the stem; the last stage never is. null: all others. */
     sharedStages: z.int().min(0).max(16).nullable().default(1),
   }),
+  z.strictObject({
+    name: z.literal('tree'),
+    /**
+     * After how many stages the cohort splits, ascending, 0 for after the stem: groups become two at each, and at the last
+     * every network goes its own way. null: as late as can be, as many as it takes to part the cohort two by two.
+     */
+    splitAfterStages: z.array(z.int().min(0).max(16)).min(1).nullable().default(null),
+  }),
 ]);
 
 /** A student: its architecture, and what it starts from. */
@@ -140,7 +148,7 @@ export const recipeSchema = z.strictObject({
   seed: z.int().min(0).max(4_294_967_295).default(1),
   data: dataSchema,
   networks: z.array(networkSchema).min(1),
-  /** Whether networks share nothing, or stem and first stages; left out, what the method was made for. */
+  /** Whether networks share nothing, a trunk or a tree of first stages; left out, what the method was made for. */
   topology: topologySchema.prefault({ name: 'peers' }),
   method: methodSettings,
   train: trainSchema,

@@ -2,7 +2,16 @@
 import { Generator, type nn } from '@cohort/torch';
 import { hashKeys, RANDOM_PURPOSE } from '../data/random.ts';
 import { createMethod, type Method } from '../methods/index.ts';
-import { Branches, createNetwork, lastStage, Peers, type Network, type Topology } from '../models/index.ts';
+import {
+  Branches,
+  createNetwork,
+  lastStage,
+  latestSplits,
+  Peers,
+  Tree,
+  type Network,
+  type Topology,
+} from '../models/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { networkNames } from './networkNames.ts';
 import { describePretrained, loadPretrained } from './pretrained.ts';
@@ -79,11 +88,16 @@ export function createCohortMethod(
   return { method, topology };
 }
 
-/** How the networks are run together; from here on branches share their trunk's weights. */
-function createTopology(recipe: ResolvedRecipe, networks: readonly Network[]): Topology {
-  const { topology } = recipe;
-  if (topology.name === 'peers') return new Peers(networks);
-  return new Branches(networks, topology.sharedStages ?? lastStage(networks));
+/** How the networks are run together; from here on those that share layers share their weights. */
+function createTopology({ topology }: ResolvedRecipe, networks: readonly Network[]): Topology {
+  switch (topology.name) {
+    case 'peers':
+      return new Peers(networks);
+    case 'branches':
+      return new Branches(networks, topology.sharedStages ?? lastStage(networks));
+    case 'tree':
+      return new Tree(networks, topology.splitAfterStages ?? latestSplits(networks));
+  }
 }
 
 /** The networks alone, as evaluation and prediction need them. */
@@ -110,10 +124,7 @@ function loadNetworks(
     const loaded = loadPretrained(network, { ...input, path: weights, model, ordinal });
     tell(describePretrained(names[index] ?? model, loaded));
   }
-  if (
-    recipe.topology.name === 'branches' &&
-    recipe.networks.slice(1).some(({ weights }) => weights !== null)
-  ) {
+  if (recipe.topology.name !== 'peers' && recipe.networks.slice(1).some(({ weights }) => weights !== null)) {
     tell(
       `the shared trunk is that of ${names[0] ?? 'the first network'}; other networks take only their own stages`,
     );
