@@ -8,7 +8,7 @@ import { formatTable } from './table.ts';
 export function comparisonText(report: ComparisonReport): string {
   const tables = reportTables(report)
     .filter(({ rows }) => rows.length > 0)
-    .map(({ title, heading, rows }) => `${title}\n${formatTable(heading, rows)}`);
+    .map(({ title, heading, rows, names }) => `${title}\n${formatTable(heading, rows, names)}`);
   return [describeComparison(report), ...tables, troublesOf(report).join('\n'), report.notes.join('\n')]
     .filter((part) => part !== '')
     .join('\n\n');

@@ -1,7 +1,11 @@
 /** Columns of text that line up, for results on a console. */
 
-/** Rows under a heading; the first column is flush left, the others flush right. */
-export function formatTable(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Rows under a heading; the first column, or the first so many, are flush left, the others flush right. */
+export function formatTable(
+  heading: readonly string[],
+  rows: readonly (readonly string[])[],
+  leftColumns = 1,
+): string {
   const widths = heading.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );
@@ -9,7 +13,7 @@ export function formatTable(heading: readonly string[], rows: readonly (readonly
     widths
       .map((width, column) => {
         const cell = cells[column] ?? '';
-        return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+        return column < leftColumns ? cell.padEnd(width) : cell.padStart(width);
       })
       .join('  ')
       .trimEnd();

@@ -12,6 +12,7 @@ import { trainRun } from '../train/run.ts';
 import { planComparison, type Plan, type PlanRequest } from './plan.ts';
 import type { CellRunner } from './runCell.ts';
 import { reportComparison, type ComparisonResult } from './reportComparison.ts';
+import { reportTables } from './render/tables.ts';
 import { runComparison } from './runComparison.ts';
 import { readVariantSettings, variantsOf, type VariantSettings } from './variants.ts';
 
@@ -238,8 +239,33 @@ describe('a comparison', () => {
     expect(markdown).toMatch(/^- okddip was left out: networks: expected at least 3 networks/m);
     expect(markdown).toContain('![accuracy](accuracy.svg)');
     expect(markdown).toMatch(/^resnet8-1, .* measured on (all|\d+) test images/m);
-    expect(markdown).toContain('| network: neg. log-likelihood |');
-    expect(markdown).toContain('| ensemble: neg. log-likelihood |');
+    expect(markdown).toContain(
+      '|  | method | top-1 | top-5 | NLL | ECE |\n| --- | --- | ---: | ---: | ---: | ---: |',
+    );
+    const loss = mcl?.networks[1]?.negativeLogLikelihood.mean.toFixed(4) ?? 'none';
+    expect(markdown).toMatch(new RegExp(String.raw`^\| resnet8-2 \| mcl \| \S+ \| \S+ \| ${loss} \|`, 'm'));
+    expect(markdown).toMatch(/^\| ensemble \| dml \| /m);
+    // Nothing was held out to choose by.
+    expect(markdown).not.toContain('| best network | mcl');
+
+    // The same with a network chosen on held-out images, and with a leader.
+    const chosen = report.methods.map((method) => ({
+      ...method,
+      bestNetwork: method.meanNetwork,
+      networks: method.networks.map((network, index) => ({ ...network, isLeader: index === 1 })),
+      differences: method.differences && { ...method.differences, bestNetwork: method.differences.ensemble },
+    }));
+    const [, difference, measures] = reportTables({ ...report, methods: chosen });
+    expect(difference?.heading.filter((name) => !name.startsWith('95%'))).toEqual([
+      'method',
+      'mean network',
+      'best network',
+      'ensemble',
+    ]);
+    expect(difference?.rows[0]?.slice(4, 7)).toEqual(difference?.rows[0]?.slice(7));
+    expect(measures?.rows.map((row) => row.slice(0, 2).join(' '))).toEqual(
+      expect.arrayContaining(['best network dml', 'resnet8-1 dml', 'resnet8-2 dml (leader)']),
+    );
 
     const again = reportComparison(folder ?? '', { reporter });
     expect({ ...again.report, failures: [] }).toEqual({ ...report, failures: [] });

@@ -21,10 +21,10 @@ export function reportMarkdown(report: ComparisonReport, plots: readonly string[
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
 }
 
-function markdownTable({ heading, rows }: ReportTable): string {
+function markdownTable({ heading, rows, names = 1 }: ReportTable): string {
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
-  const rule = heading.map((_, column) => (column === 0 ? '---' : '---:'));
+  const rule = heading.map((_, column) => (column < names ? '---' : '---:'));
   return [line(heading), line(rule), ...rows.map(line)].join('\n');
 }
 

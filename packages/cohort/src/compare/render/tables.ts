@@ -1,19 +1,21 @@
 /** The tables of a report as text cells, for the terminal and for Markdown alike. */
 import { formatBytes } from '../../train/progressText.ts';
-import type { Difference } from '../difference.ts';
-import type { ComparisonReport, MethodReport } from '../report.ts';
+import type { Difference, Subject } from '../difference.ts';
+import type { ComparisonReport, Measures, MethodReport } from '../report.ts';
 import type { Aggregate, Interval } from '../statistics.ts';
 
-/** One table; the first column is a name, the others are numbers. */
+/** One table; the first columns are names, the others are numbers. */
 export interface ReportTable {
   readonly title: string;
   readonly heading: readonly string[];
+  /** How many columns are names; one unless given. */
+  readonly names?: number;
   readonly rows: readonly (readonly string[])[];
 }
 
 const nothing = '-';
 
-/** Every table of the report: for each share of the images accuracy, differences, quality and networks; then costs. */
+/** Every table of the report: for each share of the images accuracy, differences and all measures; then costs. */
 export function reportTables(report: ComparisonReport): ReportTable[] {
   const tables = report.fractions.flatMap((fraction) => {
     const methods = report.methods.filter((method) => method.fraction === fraction);
@@ -22,8 +24,7 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
     return [
       accuracyTable(methods, suffix),
       ...(report.labels.length === 1 ? [] : [differenceTable(report, methods, suffix)]),
-      qualityTable(methods, suffix),
-      networkTable(methods, suffix),
+      measuresTable(methods, suffix),
     ];
   });
   const largest = report.methods.filter(({ fraction }) => fraction === Math.max(...report.fractions));
@@ -54,6 +55,13 @@ function differenceTable(
   methods: readonly MethodReport[],
   suffix: string,
 ): ReportTable {
+  const subjects: readonly (readonly [Subject, string])[] = [
+    ['meanNetwork', 'mean network'],
+    ...(methods.some(({ bestNetwork }) => bestNetwork !== null)
+      ? [['bestNetwork', 'best network'] as const]
+      : []),
+    ['ensemble', 'ensemble'],
+  ];
   const shown = (difference: Difference | null | undefined): string[] =>
     difference == null
       ? [nothing, nothing, nothing]
@@ -64,56 +72,46 @@ function differenceTable(
         ];
   return {
     title: `Difference to ${report.baseline} (points of test accuracy${suffix})`,
-    heading: [
-      'method',
-      'mean network',
-      '95% over seeds',
-      '95% over images',
-      'ensemble',
-      '95% over seeds',
-      '95% over images',
-    ],
+    heading: ['method', ...subjects.flatMap(([, name]) => [name, '95% over seeds', '95% over images'])],
     rows: methods
       .filter(({ label }) => label !== report.baseline)
       .map(({ label, differences }) => [
         label,
-        ...shown(differences?.meanNetwork),
-        ...shown(differences?.ensemble),
+        ...subjects.flatMap(([subject]) => shown(differences?.[subject])),
       ]),
   };
 }
 
-function qualityTable(methods: readonly MethodReport[], suffix: string): ReportTable {
+/** Every measure of each network, their mean, the best and the ensemble; methods side by side below each other. */
+function measuresTable(methods: readonly MethodReport[], suffix: string): ReportTable {
+  const names = methods[0]?.networks.map(({ name }) => name) ?? [];
+  const subjects: readonly (readonly [string, (method: MethodReport) => Measures | null | undefined])[] = [
+    ['mean network', ({ meanNetwork }) => meanNetwork],
+    ['best network', ({ bestNetwork }) => bestNetwork],
+    ['ensemble', ({ ensemble }) => ensemble],
+    ...names.map((name, index) => [name, ({ networks }: MethodReport) => networks[index]] as const),
+  ];
   return {
-    title: `Other measures on test images (mean network and ensemble; top-5 and calibration error in percent, negative log-likelihood in nats${suffix})`,
-    heading: [
-      'method',
-      ...['network', 'ensemble'].flatMap((subject) => [
-        `${subject}: top-5`,
-        `${subject}: neg. log-likelihood`,
-        `${subject}: calibration error`,
-      ]),
-    ],
-    rows: methods.map(({ label, meanNetwork, ensemble }) => [
-      label,
-      ...[meanNetwork, ensemble].flatMap((measures) => [
-        formatPoints(measures.topFiveAccuracy),
-        formatAggregate(measures.negativeLogLikelihood, 4),
-        formatPoints(measures.expectedCalibrationError),
-      ]),
-    ]),
-  };
-}
-
-function networkTable(methods: readonly MethodReport[], suffix: string): ReportTable {
-  const [first] = methods;
-  return {
-    title: `Each network (top-1, percent${suffix})`,
-    heading: ['method', ...(first?.networks.map(({ name }) => name) ?? [])],
-    rows: methods.map(({ label, networks }) => [
-      label,
-      ...networks.map(({ accuracy, isLeader }) => `${formatPoints(accuracy)}${isLeader ? ' (leader)' : ''}`),
-    ]),
+    title: `Test images: top-1, top-5 and expected calibration error (ECE) in percent, negative log-likelihood (NLL) in nats${suffix}`,
+    heading: ['', 'method', 'top-1', 'top-5', 'NLL', 'ECE'],
+    names: 2,
+    rows: subjects.flatMap(([subject, of]) =>
+      methods.flatMap((method) => {
+        const measures = of(method);
+        if (measures == null) return [];
+        const isLeader = method.networks.some(({ name, isLeader: leads }) => leads && name === subject);
+        return [
+          [
+            subject,
+            isLeader ? `${method.label} (leader)` : method.label,
+            formatPoints(measures.accuracy),
+            formatPoints(measures.topFiveAccuracy),
+            formatAggregate(measures.negativeLogLikelihood, 4),
+            formatPoints(measures.expectedCalibrationError),
+          ],
+        ];
+      }),
+    ),
   };
 }
 
