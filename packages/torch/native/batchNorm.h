@@ -7,12 +7,9 @@
 #include <vector>
 
 #include "batchNormKernels.h"
+#include "optionalTensor.h"
 
 namespace cohort {
-
-using OptionalTensor = c10::optional<at::Tensor>;
-
-inline bool isGiven(const OptionalTensor& tensor) { return tensor.has_value() && tensor->defined(); }
 
 /// What is no tensor to differentiate by.
 struct BatchNormSettings {

@@ -1,8 +1,8 @@
 // Convolution in two dimensions as an operator of our own: Winograd's where it applies (winograd.cc), else ATen's kernels,
-// with what ATen lacks around them. Its gradient
-// is itself two convolutions and two of their gradients when it is differentiated again (the meta step), where LibTorch's
-// own double backward unfolds the input and takes ten times as long; the weight gradient in bfloat16 is our own loop;
-// under autocast weights stay float32 outside, and their gradient is never rounded to bfloat16.
+// with what ATen lacks around them. Its gradient is itself two convolutions and two of their gradients when it is
+// differentiated again (the meta step), where LibTorch's own double backward unfolds the input and takes ten times as long;
+// the weight gradient in bfloat16 is our own loop; under autocast weights stay float32 outside, and their gradient is never
+// rounded to bfloat16.
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
@@ -14,6 +14,7 @@
 
 #include "convolution.h"
 #include "convolutionKernels.h"
+#include "optionalTensor.h"
 #include "winograd.h"
 
 namespace cohort {
@@ -21,9 +22,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-using OptionalTensor = c10::optional<at::Tensor>;
-
-bool isGiven(const OptionalTensor& tensor) { return tensor.has_value() && tensor->defined(); }
 
 /// The shape as our loops know it, if the tensors lie in memory as they need it; else false.
 bool describe(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,

@@ -12,11 +12,12 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "optionalTensor.h"
+
 namespace cohort {
 namespace {
 
 using dnnl::memory;
-using OptionalTensor = c10::optional<at::Tensor>;
 
 /// What oneDNN prepared for one shape; made once a thread.
 struct Prepared {

@@ -3,12 +3,11 @@
 
 #include <ATen/Parallel.h>
 
+#include "optionalTensor.h"
 #include "winogradKernels.h"
 
 namespace cohort {
 namespace {
-
-using OptionalTensor = c10::optional<at::Tensor>;
 
 constexpr auto kFormat = at::MemoryFormat::ChannelsLast;
 
@@ -58,17 +57,16 @@ at::Tensor winogradConvolution(const at::Tensor& input, const at::Tensor& weight
                                const ConvolutionSettings& settings) {
   if (!applies(input, weight, settings)) return {};
   const WinogradShape shape = shapeOf(input, weight.size(0));
-  const auto isAbsent = [](const OptionalTensor& tensor) { return !tensor.has_value() || !tensor->defined(); };
   const auto& [bias, residual, rectifies] = finish;
   if (!winogradKernels()->supports(shape) ||
-      !(isAbsent(bias) || (isSuitable(*bias) && bias->dim() == 1 && bias->numel() == shape.outChannels)) ||
-      !(isAbsent(residual) || (fits(*residual, input, weight) && residual->is_contiguous(kFormat)))) {
+      (isGiven(bias) && !(isSuitable(*bias) && bias->dim() == 1 && bias->numel() == shape.outChannels)) ||
+      (isGiven(residual) && !(fits(*residual, input, weight) && residual->is_contiguous(kFormat)))) {
     return {};
   }
-  const at::Tensor added = isAbsent(bias) ? at::Tensor() : bias->to(at::kFloat).contiguous();
+  const at::Tensor added = isGiven(bias) ? bias->to(at::kFloat).contiguous() : at::Tensor();
   return convolved(shape, input, weight, false,
                    {added.defined() ? added.data_ptr<float>() : nullptr,
-                    isAbsent(residual) ? nullptr : residual->data_ptr(), rectifies});
+                    isGiven(residual) ? residual->data_ptr() : nullptr, rectifies});
 }
 
 at::Tensor winogradInputGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
