@@ -322,6 +322,27 @@ describe('a comparison', () => {
     expect(report.methods[0]?.ensemble.accuracy.mean).toBeCloseTo(share, 10);
   });
 
+  it('shows what settings are chosen by where images are held out', async () => {
+    const { report, folder } = await run(
+      await plan(['dml'], { name: 'held-out', seeds: [1], set: ['data.validationImages=16'] }),
+      trainHere,
+    );
+    const path = listRuns(folder ?? '').runs[0]?.path ?? '';
+    const summary = JSON.parse(readFileSync(join(path, 'summary.json'), 'utf8')) as {
+      networks: { validation: { accuracy: number } }[];
+      ensemble: { validation: { accuracy: number } };
+    };
+    const accuracies = summary.networks.map(({ validation }) => validation.accuracy);
+    const mean = accuracies.reduce((sum, each) => sum + each, 0) / 2;
+    const { validation, bestNetwork } = report.methods[0] ?? {};
+    expect(validation?.meanNetwork.accuracy.mean).toBeCloseTo(mean, 10);
+    expect(validation?.ensemble.accuracy.mean).toBe(summary.ensemble.validation.accuracy);
+    expect(bestNetwork).not.toBeNull();
+    const [table] = reportTables(report);
+    expect(table?.title).toMatch(/^Validation images, to choose settings by/);
+    expect(table?.rows[0]?.slice(0, 2)).toEqual(['dml', (100 * mean).toFixed(2)]);
+  });
+
   it('says what a folder without a comparison lacks', () => {
     expect(() => reportComparison(world.path, { reporter })).toThrow(
       /reading the comparison .*expected a folder with comparison\.json/,

@@ -24,6 +24,8 @@ export interface MethodReport {
   /** The network that was best on validation images; null without such images, since test images must not choose. */
   readonly bestNetwork: Measures | null;
   readonly ensemble: Measures;
+  /** On validation images, which settings may be chosen by; null without such images. */
+  readonly validation: { readonly meanNetwork: Measures; readonly ensemble: Measures } | null;
   /** Accuracy against the baseline with the same seeds; null for the baseline itself and where no seed is in both. */
   readonly differences: Readonly<Record<Subject, Difference | null>> | null;
   readonly cost: {
@@ -94,7 +96,7 @@ export function buildReport({ plan, command, select, results, failures }: Report
     }),
   );
   const hasValidation = results.some(({ networks }) =>
-    networks.some(({ validationAccuracy }) => validationAccuracy !== null),
+    networks.some(({ validation }) => validation !== null),
   );
   return {
     ...{ name, command, baseline, select, labels, seeds, fractions, methods, failures, leftOut },
@@ -133,6 +135,7 @@ function methodReport(own: readonly CellResult[], baseline: readonly CellResult[
     meanNetwork: measuresOf(own.map(({ networks }) => meanScore(networks.map(({ test }) => test)))),
     bestNetwork: bestMeasures(own),
     ensemble: measuresOf(own.map(({ ensemble }) => ensemble)),
+    validation: validationMeasures(own),
     differences:
       baseline === null
         ? null
@@ -153,6 +156,17 @@ function methodReport(own: readonly CellResult[], baseline: readonly CellResult[
       epoch,
       accuracy: meanOf(own.flatMap(({ curve }) => curve[index]?.accuracy ?? [])),
     })),
+  };
+}
+
+function validationMeasures(own: readonly CellResult[]): MethodReport['validation'] {
+  const networks = own.map((result) =>
+    result.networks.flatMap(({ validation }) => (validation === null ? [] : [validation])),
+  );
+  if (networks.some(({ length }) => length === 0)) return null;
+  return {
+    meanNetwork: measuresOf(networks.map(meanScore)),
+    ensemble: measuresOf(own.map(({ ensembleValidation }) => ensembleValidation)),
   };
 }
 

@@ -10,7 +10,7 @@ export interface NetworkResult {
   readonly name: string;
   readonly test: Score;
   /** Null without validation images. */
-  readonly validationAccuracy: number | null;
+  readonly validation: Score | null;
   readonly parameters: number;
   readonly multiplyAdds: number;
 }
@@ -22,6 +22,8 @@ export interface CellResult {
   readonly fraction: number;
   readonly networks: readonly NetworkResult[];
   readonly ensemble: Score;
+  /** The ensemble on validation images, where there are any. */
+  readonly ensembleValidation: Score | null;
   /** The network that the method is about, where it is one. */
   readonly leader: string | null;
   /** Of training steps, without measuring. */
@@ -43,11 +45,9 @@ export function resultOf({ label, seed, fraction, recipe }: Cell, record: CellRe
   const imagesPerEpoch = (record.steps * recipe.train.batchSize) / record.epochs;
   return {
     ...{ label, seed, fraction, leader, peakMemoryBytes, trainingParameters },
-    networks: record.networks.map(({ validation, ...network }) => ({
-      ...network,
-      validationAccuracy: validation?.accuracy ?? null,
-    })),
+    networks: record.networks,
     ensemble: record.ensemble.test,
+    ensembleValidation: record.ensemble.validation,
     secondsPerEpoch: imagesPerEpoch / record.imagesPerSecond,
     curve: curveOf(record),
     correctness: correctness === null ? null : unpackCorrectness(correctness),
@@ -67,7 +67,7 @@ function curveOf({ history, networks }: CellRecord): CellResult['curve'] {
 
 /** Index of the network that was best on validation images; null without such images. */
 export function bestNetwork({ networks }: CellResult): number | null {
-  const accuracies = networks.map(({ validationAccuracy }) => validationAccuracy ?? NaN);
+  const accuracies = networks.map(({ validation }) => validation?.accuracy ?? NaN);
   if (accuracies.some(Number.isNaN)) return null;
   return accuracies.indexOf(Math.max(...accuracies));
 }

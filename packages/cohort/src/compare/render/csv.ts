@@ -48,6 +48,8 @@ function rowsOf(method: MethodReport): Cell[][] {
     ...measured('meanNetwork', method.meanNetwork),
     ...measured('bestNetwork', method.bestNetwork),
     ...measured('ensemble', method.ensemble),
+    ...measured('validationMeanNetwork', method.validation?.meanNetwork ?? null),
+    ...measured('validationEnsemble', method.validation?.ensemble ?? null),
     ...Object.entries(differences ?? {}).flatMap(([subject, difference]) =>
       difference === null ? [] : [differenceRow(fraction, label, subject, difference)],
     ),

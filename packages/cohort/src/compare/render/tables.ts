@@ -22,6 +22,7 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
     if (methods.length === 0) return [];
     const suffix = report.fractions.length === 1 ? '' : `, ${formatShare(fraction)} of the training images`;
     return [
+      ...(methods.some(({ validation }) => validation !== null) ? [validationTable(methods, suffix)] : []),
       accuracyTable(methods, suffix),
       ...(report.labels.length === 1 ? [] : [differenceTable(report, methods, suffix)]),
       measuresTable(methods, suffix),
@@ -34,6 +35,27 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
       ? ''
       : ` (${formatShare(Math.max(...report.fractions))} of the training images)`;
   return [...tables, ...curve, costTable(largest, suffix), inferenceTable(largest)];
+}
+
+/** What settings are chosen by, so that test images need not be looked at for it. */
+function validationTable(methods: readonly MethodReport[], suffix: string): ReportTable {
+  return {
+    title: `Validation images, to choose settings by (top-1 in percent, negative log-likelihood in nats${suffix})`,
+    heading: ['method', 'mean network', 'NLL', 'ensemble', 'seeds'],
+    rows: methods.flatMap(({ label, validation, seeds }) =>
+      validation === null
+        ? []
+        : [
+            [
+              label,
+              formatPoints(validation.meanNetwork.accuracy),
+              formatAggregate(validation.meanNetwork.negativeLogLikelihood, 4),
+              formatPoints(validation.ensemble.accuracy),
+              `${seeds.length}`,
+            ],
+          ],
+    ),
+  };
 }
 
 function accuracyTable(methods: readonly MethodReport[], suffix: string): ReportTable {
