@@ -18,11 +18,17 @@ export function addAblateCommand(
       '<recipe>',
       'recipe by name or path, or folder of images; with --report-only a comparison folder or archive',
     )
-    .action(async (recipe: string, options: ComparisonOptions) => {
+    .action(async (recipe: string, options: ComparisonOptions, command: Command) => {
       setExitCode(
-        await runComparisonCommand(recipe, options, environment, argv, {
-          ...{ methods: null, fractions: [1], skipUnfit: false },
-        }),
+        await runComparisonCommand(
+          recipe,
+          options,
+          environment,
+          { argv, command },
+          {
+            ...{ methods: null, fractions: [1], skipUnfit: false },
+          },
+        ),
       );
     });
 }

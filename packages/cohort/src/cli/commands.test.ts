@@ -126,6 +126,7 @@ describe('other commands', () => {
     const variant = await run(['methods', 'show', 'mcl-logit']);
     expect(variant.out).toMatch(/^recipe +method: \{ name: mcl, weights: \{ logit: 1 \} \}$/m);
     expect(variant.out).toMatch(/^paper +Yang et al\. 2022/m);
+    expect(variant.out).toMatch(/^weights\.logit +1 +a number of at least 0$/m);
     const shown = await run(['methods', 'show', 'mcl']);
     expect(shown.code).toBe(0);
     expect(shown.out).toMatch(/^weights\.softVcl +1 +a number of at least 0$/m);

@@ -46,14 +46,20 @@ export function addCompareCommand(
       parseFractions,
       [1],
     )
-    .action(async (recipe: string, options: CompareOptions) => {
+    .action(async (recipe: string, options: CompareOptions, command: Command) => {
       const { methods, settings, fractions, baseline } = options;
       setExitCode(
-        await runComparisonCommand(recipe, options, environment, argv, {
-          ...{ methods, fractions, skipUnfit: options.skipUnfit === true },
-          ...(settings === undefined ? {} : { settings }),
-          ...(baseline === undefined ? {} : { baseline }),
-        }),
+        await runComparisonCommand(
+          recipe,
+          options,
+          environment,
+          { argv, command },
+          {
+            ...{ methods, fractions, skipUnfit: options.skipUnfit === true },
+            ...(settings === undefined ? {} : { settings }),
+            ...(baseline === undefined ? {} : { baseline }),
+          },
+        ),
       );
     });
 }

@@ -1,7 +1,9 @@
 /** What `cohort compare` and `cohort ablate` have in common: their options, read into a request, and how the result is shown. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { ComparisonRequest } from '../compare/compare.ts';
+import { CompareError } from '../compare/errors.ts';
 import type { ComparisonResult, ReportTargets } from '../compare/reportComparison.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { shellCommand } from '../shellCommand.ts';
@@ -27,7 +29,11 @@ export interface ComparisonOptions extends CommonOptions, ReportTargets {
 export function withComparisonOptions(command: Command): Command {
   return withCommonOptions(command)
     .option('--seeds <n>', 'train with seeds 1 to N', parseCount, 3)
-    .option('--seed-list <seeds>', 'train with these seeds instead, with commas between', parseSeeds)
+    .addOption(
+      new Option('--seed-list <seeds>', 'train with these seeds instead, with commas between')
+        .argParser(parseSeeds)
+        .conflicts('seeds'),
+    )
     .option('--set <key=value>', 'change a setting for all; may be given several times', collect, [])
     .option('--parallel <n>', 'train so many at a time, each on its share of the threads', parseCount, 1)
     .addOption(
@@ -41,20 +47,60 @@ export function withComparisonOptions(command: Command): Command {
     .option('--report-only', 'train nothing: make the report again, from a folder or an archive');
 }
 
+/** Options that go with `--report-only`; the others would change what was trained. */
+const REPORT_OPTIONS: readonly string[] = ['reportOnly', 'baseline', 'archive', 'out', 'json', 'quiet'];
+
+/** @throws {CompareError} where a report is to be made of what is there, and options ask for something else */
+function assertReportOptions(command: Command): void {
+  const others = command.options.filter(
+    (option) =>
+      !REPORT_OPTIONS.includes(option.attributeName()) &&
+      command.getOptionValueSource(option.attributeName()) === 'cli',
+  );
+  if (others.length === 0) return;
+  throw new CompareError(
+    'making the report again',
+    `no options beside ${REPORT_OPTIONS.slice(1).map(flagOf).join(', ')}, since --report-only takes what was trained as it is`,
+    others.map(({ long }) => long ?? '').join(', '),
+    'Leave them out, or leave --report-only out to train.',
+  );
+}
+
+function flagOf(name: string): string {
+  return `--${name}`;
+}
+
+/** @throws {CompareError} for the folder or archive of a comparison where a recipe is meant: its report would be lost */
+function assertNoComparison(argument: string): void {
+  const isFolder = existsSync(join(argument, 'comparison.json'));
+  const isFile = argument.endsWith('.json') && existsSync(argument);
+  if (!isFolder && !isFile) return;
+  throw new CompareError(
+    'reading what is to be compared',
+    'a recipe by name or path, or a folder of images',
+    `${argument}, ${isFolder ? 'the folder of a comparison' : 'an archive or another JSON file'}`,
+    'Add --report-only for its report; to train more of it, repeat the command that it was made by.',
+  );
+}
+
 /** Runs a comparison, or reports on a folder, as the options say. */
 export async function runComparisonCommand(
   argument: string,
   options: ComparisonOptions,
   environment: CliEnvironment,
-  argv: readonly string[],
+  { argv, command }: { readonly argv: readonly string[]; readonly command: Command },
   more: Pick<ComparisonRequest, 'methods' | 'settings' | 'baseline' | 'fractions' | 'skipUnfit'>,
 ): Promise<number> {
   return runCommand(environment, options, async (call) => {
     const { out, archive } = options;
     const targets = { ...(out === undefined ? {} : { out }), ...(archive === undefined ? {} : { archive }) };
     if (options.reportOnly === true) {
-      return outcomeOf(await environment.actions.reportComparison(argument, { ...call, ...targets }));
+      assertReportOptions(command);
+      const { baseline } = more;
+      const how = { ...call, ...targets, ...(baseline === undefined ? {} : { baseline }) };
+      return outcomeOf(await environment.actions.reportComparison(argument, how));
     }
+    assertNoComparison(argument);
     const { seeds, seedList, set, parallel, select, name } = options;
     const result = await environment.actions.compare(
       {

@@ -56,6 +56,7 @@ interface FoundMethod {
 async function findMethod(name: string): Promise<FoundMethod> {
   const { methodSchemas } = await import('../methods/settings.ts');
   const { describeSettings, RecipeError } = await import('../recipes/index.ts');
+  const { valueAt } = await import('../recipes/describe.ts');
   const variant = Object.entries(methodVariants).find(([known]) => known === name)?.[1];
   const method = variant?.method ?? name;
   const facts = methodFacts(method);
@@ -63,11 +64,11 @@ async function findMethod(name: string): Promise<FoundMethod> {
   if (facts !== undefined && schema !== undefined) {
     const { title, equation } = variant ?? facts;
     const section = { name: method, ...variant?.settings };
-    return {
-      facts: { ...facts, title, equation },
-      section,
-      settings: describeSettings(schema, { name: method }),
-    };
+    const settings = describeSettings(schema, { name: method }).map((setting) => {
+      const own = valueAt(section, setting.path.split('.'));
+      return own === undefined ? setting : { ...setting, value: own };
+    });
+    return { facts: { ...facts, title, equation }, section, settings };
   }
   const names = [...Object.keys(methodCatalogue), ...Object.keys(methodVariants)];
   const nearest = nearestName(name, names);
@@ -93,7 +94,7 @@ function describeList(): string {
   const table = formatTable(['method', 'topology, default first', 'networks from'], rows);
   const legend = 'CE cross-entropy, KL softened by T and times T^2, p probabilities, z logits.';
   const how =
-    'Set in, cohort compare takes it by that name; a recipe sets its settings: cohort methods show NAME.';
+    'What is indented cohort compare takes by that name; how a recipe writes it, and all settings: cohort methods show NAME.';
   return `${table}\n\n${details.join('\n')}\n\n${legend}\n${how}`;
 }
 

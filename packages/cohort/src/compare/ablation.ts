@@ -1,4 +1,4 @@
-/** The variants of an ablation: the four contrastive terms alone, in pairs and left out, then layers, matching and meta step. */
+/** The variants of an ablation: the four contrastive terms alone, in pairs and left out, logits, then layers, matching and meta step. */
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { merged, type Variant } from './variants.ts';
 
@@ -29,8 +29,9 @@ const COMBINATIONS: readonly (readonly Term[])[] = [
 const SHARED = ['temperature', 'distillationTemperature', 'embeddingSize', 'rampUpEpochs'] as const;
 
 /**
- * Variants of MCL, or of its layer-wise form where that is the recipe's method, from no term to all; then the layer-wise
- * form with the same weight for all pairs of stages, with a matching network as it was drawn, and with one that is trained.
+ * Variants of MCL, or of its layer-wise form where that is the recipe's method, from no term to all, with distillation of
+ * logits apart where the recipe has it; then the layer-wise form with the same weight for all pairs of stages, with a
+ * matching network as it was drawn, and with one that is trained.
  */
 export function ablationVariants(own: ResolvedRecipe['method']): Variant[] {
   const name = own.name === 'l-mcl' ? 'l-mcl' : 'mcl';
@@ -45,10 +46,15 @@ export function ablationVariants(own: ResolvedRecipe['method']): Variant[] {
   const variant = (label: string, method: Record<string, unknown>): Variant => ({
     ...{ label, method, overrides: [] },
   });
+  const logit = ownMethod?.name === 'mcl' ? ownMethod.weights.logit : 0;
+  // Distillation of logits is no contrastive term: it stands in rows of its own.
+  const contrastive = name === 'l-mcl' ? base : merged(base, { weights: { logit: 0 } });
   return [
     variant('independent', { name: 'independent' }),
-    ...COMBINATIONS.map((terms) => variant(labelOf(terms), { ...merged(base, { weights: without(terms) }) })),
-    ...(name === 'l-mcl' ? [] : [variant('all terms (MCL)', base)]),
+    ...(logit > 0 ? [variant('logits alone', merged(base, { weights: without([]) }))] : []),
+    ...COMBINATIONS.map((terms) => variant(labelOf(terms), merged(contrastive, { weights: without(terms) }))),
+    ...(name === 'l-mcl' ? [] : [variant('all terms (MCL)', contrastive)]),
+    ...(logit > 0 ? [variant('all terms and logits', base)] : []),
     variant('L-MCL, uniform matching', merged(layerwise, { matching: 'uniform', meta: null })),
     variant('L-MCL, no meta step', merged(layerwise, { matching: 'learned', meta: null })),
     variant('L-MCL', merged(layerwise, { matching: 'learned', meta: metaOf(own) })),

@@ -4,15 +4,19 @@ import { basename, join } from 'node:path';
 import { listRuns } from '@cohort/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { methodVariants } from '../methods/catalogue.ts';
+import { methodSettings } from '../methods/settings.ts';
 import { resolveRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { applyOverrides, parseOverrides } from '../recipes/overrides.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
 import { readCorrectness, unpackCorrectness } from '../train/correctnessFile.ts';
 import { trainRun } from '../train/run.ts';
+import { ablationVariants } from './ablation.ts';
+import { describeEnvironments, describeTopologies } from './conditions.ts';
 import { planComparison, type Plan, type PlanRequest } from './plan.ts';
 import type { CellRunner } from './runCell.ts';
 import { reportComparison, type ComparisonResult } from './reportComparison.ts';
 import { reportTables } from './render/tables.ts';
+import type { CellResult } from './results.ts';
 import { runComparison } from './runComparison.ts';
 import { readVariantSettings, variantsOf, type VariantSettings } from './variants.ts';
 
@@ -77,7 +81,7 @@ describe('a plan', () => {
 
   it('knows the variants of the catalogue without a settings file', async () => {
     const labels = Object.keys(methodVariants).filter((label) => label.startsWith('kdcl-'));
-    const { cells } = await plan(labels);
+    const { cells } = await plan(labels, { set: ['data.validationImages=8'] });
     const teachers = cells.filter(({ seed }) => seed === 1).map(({ recipe: { method } }) => method);
     expect(teachers.map((method) => (method.name === 'kdcl' ? method.teacher : null))).toEqual([
       'naive',
@@ -85,6 +89,59 @@ describe('a plan', () => {
       'min-logit',
       'general',
     ]);
+  });
+
+  it('refuses what would make rows that are not what they are called, or not trained alike', async () => {
+    const problem = async (
+      labels: readonly string[],
+      more: Partial<PlanRequest> = {},
+      settings: VariantSettings = {},
+    ): Promise<string> => {
+      try {
+        await plan(labels, more, settings);
+        return 'nothing';
+      } catch (error) {
+        return error instanceof Error ? error.message : String(error);
+      }
+    };
+    expect(await problem(['mcl'], {}, { mcl: { name: 'dml' } })).toMatch(
+      /in the section mcl settings of what mcl stands for .*, got another name\. Leave name out/,
+    );
+    expect(await problem(['mcl-logit'], {}, { 'mcl-logit': { weights: { vcl: 1, logit: 2 } } })).toMatch(
+      /got another weights\.logit\. Leave weights\.logit out, or give the section a name of your own/,
+    );
+    expect(await problem(['mcl-logit'], {}, { 'mcl-logit': { weights: { vcl: 1 } } })).toBe('nothing');
+    expect(await problem(['kdcl-general'])).toMatch(
+      /planning kdcl-general: expected the same training images for every method.*--set data\.validationImages=/,
+    );
+    expect(await problem(['kdcl-general'], { set: ['data.validationImages=8'] })).toBe('nothing');
+    expect(await problem(['dml'], { set: ['seed=7'] })).toMatch(/name the seeds with --seed-list/);
+    // No method of those is unfit for the networks: a setting is wrong.
+    expect(await problem(['dml'], { set: ['topology.splitAfterStages=[1]'] })).not.toMatch(/skip-unfit/);
+  });
+
+  it('of an ablation parts the terms of MCL from each other and from logits', () => {
+    const own = resolve([
+      'method={ name: mcl, temperature: 0.2, weights: { logit: 1, softIcl: 0.5 } }',
+    ]).method;
+    const weights = new Map(
+      ablationVariants(own).map(({ label, method }) => [label, methodSettings.parse(method)] as const),
+    );
+    expect(weights.get('logits alone')).toMatchObject({
+      weights: { vcl: 0, icl: 0, softVcl: 0, softIcl: 0, logit: 1 },
+    });
+    expect(weights.get('VCL + soft VCL')).toMatchObject({
+      temperature: 0.2,
+      weights: { vcl: 0.1, icl: 0, softVcl: 1, softIcl: 0, logit: 0 },
+    });
+    expect(weights.get('all terms (MCL)')).toMatchObject({ weights: { softIcl: 0.5, logit: 0 } });
+    expect(weights.get('all terms and logits')).toEqual(own);
+    expect(weights.get('L-MCL, uniform matching')).toMatchObject({
+      ...{ name: 'l-mcl', matching: 'uniform', meta: null, temperature: 0.2 },
+      weights: { softIcl: 0.5 },
+    });
+    const plain = ablationVariants(resolve(['method={ name: mcl }']).method).map(({ label }) => label);
+    expect(plain.some((label) => label.includes('logits'))).toBe(false);
   });
 
   it('leaves methods out that the networks are too few for where that is asked for, and keeps why', async () => {
@@ -147,6 +204,26 @@ describe('a plan', () => {
     ['a name that is no folder', () => plan(['mcl'], { name: '../x' }), /got "\.\.\/x"/],
   ])('refuses %s', async (_, make, message) => {
     await expect(Promise.resolve().then(make)).rejects.toThrow(message);
+  });
+});
+
+describe('conditions of a comparison', () => {
+  it('names methods whose networks share layers, beside those whose networks do not', async () => {
+    expect(describeTopologies(await plan(['dml', 'mcl', 'one', 'cl-ilr']))).toEqual([
+      'Networks share layers with one (branches), cl-ilr (tree); those of dml, mcl share nothing.',
+    ]);
+    expect(describeTopologies(await plan(['dml']))).toEqual([]);
+  });
+
+  it('says in what machines and versions differ', () => {
+    const results = [
+      { cpu: 'one', cores: 2 },
+      { cpu: 'one', cores: 2, gitCommit: 'abc' },
+    ].map((environment) => ({ environment }) as unknown as CellResult);
+    expect(describeEnvironments(results)).toEqual([
+      'Not all trainings were made on the same: they differ in gitCommit.',
+    ]);
+    expect(describeEnvironments(results.slice(1))).toEqual([]);
   });
 });
 
@@ -256,15 +333,20 @@ describe('a comparison', () => {
       differences: method.differences && { ...method.differences, bestNetwork: method.differences.ensemble },
     }));
     const [, difference, measures] = reportTables({ ...report, methods: chosen });
-    expect(difference?.heading.filter((name) => !name.startsWith('95%'))).toEqual([
-      'method',
-      'mean network',
-      'best network',
-      'ensemble',
-    ]);
-    expect(difference?.rows[0]?.slice(4, 7)).toEqual(difference?.rows[0]?.slice(7));
+    expect(difference?.rows.map(([subject, label]) => `${subject} ${label}`)).toEqual(
+      ['mean network', 'best network', 'ensemble'].flatMap((subject) => [`${subject} dml`, `${subject} mcl`]),
+    );
+    expect(difference?.rows[2]?.slice(2)).toEqual(difference?.rows[4]?.slice(2));
     expect(measures?.rows.map((row) => row.slice(0, 2).join(' '))).toEqual(
       expect.arrayContaining(['best network dml', 'resnet8-1 dml', 'resnet8-2 dml (leader)']),
+    );
+
+    expect(report.notes.some((note) => note.startsWith('Networks share layers'))).toBe(false);
+    const differently = reportComparison(folder ?? '', { reporter, baseline: 'dml' });
+    expect(differently.report.baseline).toBe('dml');
+    expect(differently.report.methods[0]?.differences?.meanNetwork?.mean).toBeCloseTo(-expected, 10);
+    expect(() => reportComparison(folder ?? '', { reporter, baseline: 'kdcl' })).toThrow(
+      /expected one of independent, dml, mcl, got "kdcl"/,
     );
 
     const again = reportComparison(folder ?? '', { reporter });

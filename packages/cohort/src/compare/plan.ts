@@ -1,5 +1,6 @@
 /** The plan of a comparison: a cell for every method, seed and share of the training images, each a recipe of its own. */
 import { isDeepStrictEqual } from 'node:util';
+import { heldOutImages } from '../methods/catalogue.ts';
 import { RecipeError, type ResolvedRecipe } from '../recipes/index.ts';
 import { recipeDigest } from './digest.ts';
 import { CompareError } from './errors.ts';
@@ -58,6 +59,14 @@ export interface PlanRequest {
 /** @throws {CompareError} for what cannot be compared, RecipeError for settings that are wrong for all */
 export async function planComparison(request: PlanRequest): Promise<Plan> {
   const { resolve, variants, seeds, fractions, set } = request;
+  if (set.some((override) => /^\s*seed\s*=/.test(override))) {
+    throw new CompareError(
+      'planning the comparison',
+      'the seeds of all trainings from --seeds or --seed-list',
+      'seed among the settings to change for all',
+      'Leave it out, and name the seeds with --seed-list.',
+    );
+  }
   const base = resolve(set);
   const name = request.name ?? base.name;
   if (!/^[A-Za-z0-9][\w.-]*$/.test(name)) {
@@ -120,7 +129,7 @@ function reasonUnfit(resolve: () => unknown): string | null {
     return null;
   } catch (error) {
     if (!(error instanceof RecipeError) || error.problems.length === 0) throw error;
-    const isOfNetworks = error.problems.every(({ path }) => /^(networks|topology)\b/.test(path));
+    const isOfNetworks = error.problems.every(({ path }) => /^(networks|topology\.name)\b/.test(path));
     if (!isOfNetworks) throw error;
     return error.problems.map(({ path, message }) => `${path}: ${message}`).join('; ');
   }
@@ -170,6 +179,14 @@ function assertComparable(label: string, base: ResolvedRecipe, recipe: ResolvedR
     ['train.batchSize', train.batchSize],
   ];
   const theirs = new Map(facts(recipe));
+  if (heldOutImages(recipe.method) !== null && recipe.data.validationImages === null) {
+    throw new CompareError(
+      `planning ${label}`,
+      'the same training images for every method',
+      'none held out, so that this one would take those that it needs from its own',
+      'Hold images out for all: --set data.validationImages=0.05, for example.',
+    );
+  }
   const different = facts(base).find(([key, value]) => !isDeepStrictEqual(theirs.get(key), value));
   if (different === undefined) return;
   throw new CompareError(
@@ -200,7 +217,8 @@ function assertDifferent(cells: readonly Cell[]): void {
   }
 }
 
-function baselineOf(wanted: string | undefined, labels: readonly string[]): string {
+/** What differences are to: what is asked for, or independent, or the first. @throws {CompareError} for what is not compared */
+export function baselineOf(wanted: string | undefined, labels: readonly string[]): string {
   const chosen = wanted ?? (labels.includes('independent') ? 'independent' : labels[0]);
   if (chosen !== undefined && labels.includes(chosen)) return chosen;
   throw new CompareError(

@@ -5,6 +5,7 @@ import type { ResolvedRecipe } from '../recipes/index.ts';
 import { differenceOf, type Difference, type Subject } from './difference.ts';
 import type { CellFailure } from './execute.ts';
 import type { Selection } from './folder.ts';
+import { describeEnvironments, describeTopologies } from './conditions.ts';
 import { describeSettings } from './ownSettings.ts';
 import type { LeftOut, Plan } from './plan.ts';
 import { bestNetwork, type CellResult } from './results.ts';
@@ -110,7 +111,7 @@ export function buildReport({ plan, command, select, results, failures }: Report
       hasValidation,
     },
     missing: cells.length - results.length,
-    notes: notesOf(plan, select, methods, hasValidation),
+    notes: notesOf({ plan, select, results, methods, hasValidation }),
   };
 }
 
@@ -200,12 +201,12 @@ function measuresOf(scores: readonly (Score | null)[]): Measures {
   };
 }
 
-function notesOf(
-  plan: Plan,
-  select: Selection,
-  methods: readonly MethodReport[],
-  hasValidation: boolean,
-): string[] {
+interface Told extends Pick<ReportInput, 'plan' | 'select' | 'results'> {
+  readonly methods: readonly MethodReport[];
+  readonly hasValidation: boolean;
+}
+
+function notesOf({ plan, select, results, methods, hasValidation }: Told): string[] {
   const { baseline, seeds, labels } = plan;
   const chosen =
     select === 'last'
@@ -221,13 +222,14 @@ function notesOf(
     notes.push(
       seeds.length < 2
         ? 'One seed is one draw: there is no interval over seeds.'
-        : `${seeds.length} seeds are few: the interval over seeds is narrower than it should be.`,
+        : `${seeds.length} seeds are few: ${seeds.length < 4 ? 'the interval over seeds reaches from the smallest to the largest difference, and leaves 0 out by chance as often as all signs agree' : 'the interval over seeds is narrower than it should be'}.`,
     );
   }
   const led = methods.find(({ networks }) => networks.some(({ isLeader }) => isLeader))?.label;
   if (led !== undefined) {
     notes.push(`What ${led} is for is its leader; its mean network counts the peers that taught it too.`);
   }
+  notes.push(...describeTopologies(plan), ...describeEnvironments(results));
   const settings = labels.flatMap((label) => {
     const method = plan.cells.find((cell) => cell.label === label)?.recipe.method;
     return (method === undefined ? null : describeSettings(label, method)) ?? [];

@@ -6,6 +6,7 @@ import { readArchive, writeArchive, type CollectedComparison } from './archive.t
 import { collectFolder } from './collect.ts';
 import type { Execution } from './execute.ts';
 import { readPlan } from './folder.ts';
+import { baselineOf } from './plan.ts';
 import { buildReport, type ComparisonReport } from './report.ts';
 import { resultOf } from './results.ts';
 import { writeReport } from './writeReport.ts';
@@ -30,16 +31,18 @@ export interface ReportTargets {
 
 /** What a report is made with. */
 export interface ReportOptions extends ReportTargets {
+  /** What differences are to; what it was made with unless given. */
+  readonly baseline?: string;
   readonly reporter: Reporter;
 }
 
 /**
  * From the folder of a comparison or an archive, with the same files coming out.
- * @throws {CompareError} for what is neither, RunError where files cannot be written
+ * @throws {CompareError} for what is neither and for a baseline that is not in it, RunError where files cannot be written
  */
 export function reportComparison(
   source: string,
-  { out, archive, reporter }: ReportOptions,
+  { out, archive, baseline, reporter }: ReportOptions,
 ): ComparisonResult {
   const path = resolve(source);
   const isArchive = statSync(path, { throwIfNoEntry: false })?.isFile() === true;
@@ -48,7 +51,12 @@ export function reportComparison(
     out: out ?? (isArchive ? besideArchive(path) : join(path, 'report')),
     ...(archive === undefined ? {} : { archive }),
   };
-  const written = writeCollected(collected, targets);
+  const { plan } = collected;
+  const told =
+    baseline === undefined
+      ? collected
+      : { ...collected, plan: { ...plan, baseline: baselineOf(baseline, plan.labels) } };
+  const written = writeCollected(told, targets);
   return { status: 'finished', folder: isArchive ? null : path, ...written };
 }
 

@@ -35,16 +35,18 @@ export interface CellResult {
   readonly curve: readonly { readonly epoch: number; readonly accuracy: number }[];
   /** Null for a run without the record. */
   readonly correctness: ImageCorrectness | null;
+  /** Machine and versions, as the run recorded them. */
+  readonly environment: Readonly<Record<string, unknown>>;
   /** Whether the test images are the same for every seed. */
   readonly hasWholeTestSplit: boolean;
 }
 
 /** Puts a cell and what was recorded of its training together. */
 export function resultOf({ label, seed, fraction, recipe }: Cell, record: CellRecord): CellResult {
-  const { leader, peakMemoryBytes, trainingParameters, correctness } = record;
+  const { leader, peakMemoryBytes, trainingParameters, correctness, environment } = record;
   const imagesPerEpoch = (record.steps * recipe.train.batchSize) / record.epochs;
   return {
-    ...{ label, seed, fraction, leader, peakMemoryBytes, trainingParameters },
+    ...{ label, seed, fraction, leader, peakMemoryBytes, trainingParameters, environment },
     networks: record.networks,
     ensemble: record.ensemble.test,
     ensembleValidation: record.ensemble.validation,

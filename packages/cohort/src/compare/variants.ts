@@ -1,5 +1,6 @@
 /** What is compared: a method by its name, or a name for a method with settings of its own, from the command line and a small YAML file. */
 import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { methodCatalogue, methodVariants } from '../methods/catalogue.ts';
@@ -90,6 +91,8 @@ export function variantsOf(
 function variantOf(label: string, given: VariantSettings[string], own: ResolvedRecipe['method']): Variant {
   const { overrides = [], ...section } = given ?? {};
   const known = knownSection(label);
+  const contradicted = known === null ? null : contradiction(known, section, '');
+  if (contradicted !== null) throw contradicts(label, contradicted, known);
   const name = section.name ?? known?.name;
   if (typeof name !== 'string') throw given == null ? unknownLabel(label) : namelessSection(label);
   const base = own.name === name ? own : { name };
@@ -103,6 +106,28 @@ function knownSection(label: string): MethodSection | null {
   if (Object.hasOwn(methodCatalogue, label)) return { name: label };
   const variant = Object.hasOwn(methodVariants, label) ? methodVariants[label] : undefined;
   return variant === undefined ? null : { ...variant.settings, name: variant.method };
+}
+
+/** The first setting that a section gives another value than its label stands for. */
+function contradiction(known: MethodSection, section: MethodSection, prefix: string): string | null {
+  for (const [key, value] of Object.entries(known)) {
+    const given = section[key];
+    const path = `${prefix}${key}`;
+    if (given === undefined || isDeepStrictEqual(given, value)) continue;
+    if (!isSection(given) || !isSection(value)) return path;
+    const inner = contradiction(value, given, `${path}.`);
+    if (inner !== null) return inner;
+  }
+  return null;
+}
+
+function contradicts(label: string, path: string, known: MethodSection | null): CompareError {
+  return new CompareError(
+    'reading the settings of methods',
+    `in the section ${label} settings of what ${label} stands for (${JSON.stringify(known)})`,
+    `another ${path}`,
+    `Leave ${path} out, or give the section a name of your own.`,
+  );
 }
 
 function namelessSection(label: string): CompareError {

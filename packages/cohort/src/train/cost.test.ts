@@ -29,3 +29,21 @@ it("counts the method's own modules, and a second copy of networks where average
     expect(pcl).toBeGreaterThan(2 * network);
   });
 });
+
+it('counts once what averages share', () => {
+  scope(() => {
+    const networks = Array.from({ length: 3 }, () => ({ model: 'resnet8' as const }));
+    const [peers, branches] = (['peers', 'branches'] as const).map((name) => {
+      const topology = name === 'peers' ? { name } : { name, sharedStages: 2 };
+      const recipe = world.recipe({ method: { name: 'pcl' }, networks, topology });
+      const cohort = createCohort(recipe, { classes: 10, channels: 1 }, []);
+      const [first] = cohort.networks;
+      const last = [first?.stageModules.at(-1), first?.classifier].map(
+        (each) => each?.parameterCount() ?? NaN,
+      );
+      const trunk = (first?.parameterCount() ?? NaN) - last.reduce((sum, count) => sum + count, 0);
+      return { ...describeCost(cohort, { channels: 1, height: 28, width: 28 }), trunk };
+    });
+    expect(branches?.trainingParameters).toBe((peers?.trainingParameters ?? NaN) - 2 * (peers?.trunk ?? NaN));
+  });
+});

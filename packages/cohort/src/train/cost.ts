@@ -1,5 +1,6 @@
 /** What a cohort costs, for its run's summary: each network in use, what training needs beside the networks, peak memory. */
 import { readFileSync } from 'node:fs';
+import type { Tensor } from '@cohort/torch';
 import type { ImageShape } from '../data/index.ts';
 import { multiplyAdds } from '../models/index.ts';
 import type { Cohort } from './cohort.ts';
@@ -27,19 +28,29 @@ export interface CohortCost {
 /** Counts them; the multiply-adds from one forward pass of each network. */
 export function describeCost({ networks, method }: Cohort, shape: ImageShape): CohortCost {
   const own = new Set(networks.flatMap((network) => network.parameters()));
-  const beside = new Set(
-    [...Object.values(method.modules), ...(method.deployed ?? [])].flatMap((module) => module.parameters()),
+  const beside = [...Object.values(method.modules), ...(method.deployed ?? [])].flatMap((module) =>
+    module.parameters(),
   );
   return {
     networks: networks.map((network) => ({
       parameters: network.parameterCount(),
       multiplyAdds: multiplyAdds(network, [shape.channels, shape.height, shape.width]),
     })),
-    trainingParameters: [...beside]
-      .filter((parameter) => !own.has(parameter))
-      .reduce((sum, parameter) => sum + parameter.numel, 0),
+    trainingParameters: distinct(beside.filter((parameter) => !own.has(parameter))).reduce(
+      (sum, parameter) => sum + parameter.numel,
+      0,
+    ),
     peakMemoryBytes: peakMemoryBytes(),
   };
+}
+
+/** One of those that lie in the same memory: networks that share layers have tensors of their own over what they share. */
+function distinct(parameters: readonly Tensor[]): Tensor[] {
+  const found: Tensor[] = [];
+  for (const parameter of parameters) {
+    if (!found.some((other) => other.isSetTo(parameter))) found.push(parameter);
+  }
+  return found;
 }
 
 /** Of this process alone; `maxRSS`, where the system does not tell, is the same with what Node.js rounds. */

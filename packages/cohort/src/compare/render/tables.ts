@@ -94,13 +94,13 @@ function differenceTable(
         ];
   return {
     title: `Difference to ${report.baseline} (points of test accuracy${suffix})`,
-    heading: ['method', ...subjects.flatMap(([, name]) => [name, '95% over seeds', '95% over images'])],
-    rows: methods
-      .filter(({ label }) => label !== report.baseline)
-      .map(({ label, differences }) => [
-        label,
-        ...subjects.flatMap(([subject]) => shown(differences?.[subject])),
-      ]),
+    heading: ['', 'method', 'difference', '95% over seeds', '95% over images'],
+    names: 2,
+    rows: subjects.flatMap(([subject, name]) =>
+      methods
+        .filter(({ label }) => label !== report.baseline)
+        .map(({ label, differences }) => [name, label, ...shown(differences?.[subject])]),
+    ),
   };
 }
 
