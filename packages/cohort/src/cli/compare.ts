@@ -32,7 +32,7 @@ export function addCompareCommand(
       '<recipe>',
       'recipe by name or path, or folder of images; with --report-only a comparison folder or archive',
     )
-    .option('--methods <names>', 'methods, or names that --settings explains', parseNames, [
+    .option('--methods <names>', 'methods or variants (cohort methods), or names that --settings explains', parseNames, [
       'independent',
       'dml',
       'mcl',

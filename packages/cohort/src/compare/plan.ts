@@ -4,6 +4,7 @@ import { heldOutImages } from '../methods/catalogue.ts';
 import { RecipeError, type ResolvedRecipe } from '../recipes/index.ts';
 import { recipeDigest } from './digest.ts';
 import { CompareError } from './errors.ts';
+import { settingsApart } from './ownSettings.ts';
 import type { Variant } from './variants.ts';
 
 /** One training of a comparison. */
@@ -209,12 +210,18 @@ function assertDifferent(cells: readonly Cell[]): void {
         'trainings that differ',
         isShare
           ? `fractions ${before.fraction} and ${cell.fraction} with the same number of images`
-          : `${before.label} and ${cell.label} with the same settings`,
+          : `${before.label} and ${cell.label} with the same settings (${describeMethod(cell.recipe.method)})`,
         isShare ? 'Leave one of them out.' : 'Leave one of them out, or give it other settings.',
       );
     }
     seen.set(cell.digest, cell);
   }
+}
+
+/** `mcl with weights.logit=1` */
+function describeMethod(method: ResolvedRecipe['method']): string {
+  const apart = settingsApart(method);
+  return apart.length === 0 ? method.name : `${method.name} with ${apart.join(', ')}`;
 }
 
 /** What differences are to: what is asked for, or independent, or the first. @throws {CompareError} for what is not compared */
