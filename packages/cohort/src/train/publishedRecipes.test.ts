@@ -30,6 +30,16 @@ describe('a recipe of a published result', () => {
     expect(text).toContain('# Not run here');
   });
 
+  it('of four networks shares the layers that the published program shares', () => {
+    const ofFour = names.filter((name) => name.endsWith('-x4'));
+    expect(ofFour).toHaveLength(16);
+    for (const name of ofFour) {
+      const sharedStages = name.startsWith('imagenet') ? 2 : 1;
+      const { topology } = loadRecipe(join(folder, `${name}.yaml`));
+      expect(topology, name).toEqual({ name: 'branches', sharedStages });
+    }
+  });
+
   it('is there for every row of the tables', () => {
     expect(names).toHaveLength(49);
   });
