@@ -12,10 +12,11 @@ import { trainRun } from './run.ts';
 const folder = join(recipesFolder(), 'published');
 const names = recipeNames(folder);
 
-/** One of each kind: two and four networks, with logits, layer-wise, a mixed pair, a memory bank. */
+/** One of each kind: two networks, four on a shared trunk, with logits, layer-wise, a mixed pair, a memory bank. */
 const handful = [
   'cifar100-mcl-logit-wrn-16-2-x4',
   'cifar100-l-mcl-shufflenetv2-0.5x-x2',
+  'cifar100-l-mcl-wrn-16-2-wrn-40-2',
   'imagenet-mcl-resnet18-x2',
 ];
 
