@@ -180,6 +180,14 @@ describe('a recipe with wrong settings', () => {
     expect(problemsOf({ ...minimal, train: { epochs: 10, optimizer: { beta1: 0.5 } } })).toEqual([
       'train.optimizer.beta1: beta1 belongs to adamw, not to sgd; the keys of train.optimizer are name, learningRate, momentum, nesterov, weightDecay',
     ]);
+    const [other] = errorOf(() =>
+      resolveRecipe({ ...minimal, method: { name: 'dml', weights: { logit: 1 } } }),
+    ).problems;
+    expect(other).toMatchObject({
+      path: 'method.weights.logit',
+      message: 'logit belongs to mcl, l-mcl, not to dml; the keys of method.weights are distillation',
+      suggestion: null,
+    });
   });
 
   it.each(['__proto__', 'constructor', 'toString'])('refuses the key %s like any other', (key) => {

@@ -119,23 +119,22 @@ function unknownKey(
   const keys = section instanceof z.ZodObject ? Object.keys(section.shape) : [];
   const suggestion = nearestName(key, keys);
   const known = `the keys ${sectionPath.length === 0 ? 'of a recipe' : `of ${formatPath(sectionPath)}`} are ${keys.join(', ')}`;
-  const options = schema === undefined ? [] : [...unionOptions(schema)];
-  const owners = options.filter(([, option]) => Object.hasOwn(option.shape, key)).map(([name]) => name);
-  if (owners.length > 0) {
-    const name = options.find(([, option]) => option === section)?.[0] ?? 'this one';
-    const switched = overridden.some(
-      (override) => formatPath(override) === formatPath([...sectionPath, 'name']),
-    );
+  const others = keyOfOthers(path, data);
+  if (others !== null) {
+    const chosenAt = formatPath(others.sectionPath);
+    const switched = overridden.some((override) => formatPath(override) === `${chosenAt}.name`);
     const advice = switched
-      ? `; to change ${formatPath(sectionPath)} as a whole, write '${formatPath(sectionPath)}={ name: ${name} }'`
+      ? `; to change ${chosenAt} as a whole, write '${chosenAt}={ name: ${others.name} }'`
       : '';
-    const message = `${key} belongs to ${owners.join(', ')}, not to ${name}; ${known}${advice}`;
+    const message = `${key} belongs to ${others.owners.join(', ')}, not to ${others.name}; ${known}${advice}`;
     return { path, message, suggestion: null };
   }
   if (suggestion !== null) {
     return { path, message: `unknown key, did you mean ${suggestion}? (${known})`, suggestion };
   }
-  const places = keyPaths(recipeSchema).filter((candidate) => candidate.at(-1) === key);
+  const places = keyPaths(recipeSchema).filter(
+    (candidate) => candidate.at(-1) === key && formatPath(candidate) !== formatPath(path),
+  );
   // Several sections may have such a key: one inside the section at hand is likelier meant.
   const elsewhere = places.find((candidate) => startsWith(candidate, sectionPath)) ?? places[0];
   if (elsewhere !== undefined) {
@@ -143,6 +142,30 @@ function unknownKey(
     return { path, message: `unknown key, did you mean ${meant}? (${known})`, suggestion: meant };
   }
   return { path, message: `unknown key; ${known}`, suggestion: null };
+}
+
+/**
+ * The section at or above a key whose name chooses among options, others of which have the key at this place: `beta1` is
+ * a key of `adamw`, `method.weights.logit` one of `mcl`. Null where none has it.
+ */
+function keyOfOthers(
+  path: readonly PathSegment[],
+  data: unknown,
+): { sectionPath: readonly PathSegment[]; owners: string[]; name: string } | null {
+  for (let depth = path.length - 1; depth >= 0; depth -= 1) {
+    const sectionPath = path.slice(0, depth);
+    const schema = schemaAt(recipeSchema, sectionPath, data);
+    if (schema === undefined) continue;
+    const options = [...unionOptions(schema)];
+    const owners = options
+      .filter(([, option]) => schemaAt(option, path.slice(depth), undefined) !== undefined)
+      .map(([name]) => name);
+    if (owners.length === 0) continue;
+    const chosen = optionFor(schema, valueAt(data, sectionPath));
+    const name = options.find(([, option]) => option === chosen)?.[0] ?? 'this one';
+    return { sectionPath, owners, name };
+  }
+  return null;
 }
 
 function wrongValue(path: readonly PathSegment[], data: unknown): Complaint {
