@@ -1,8 +1,11 @@
 /** Tests of the schema: every default is spelled out, every wrong setting is told at once with its place. */
-import { methodSchemas } from '../methods/settings.ts';
 import { describe, expect, it } from 'vitest';
+import { parse as parseYaml } from 'yaml';
+import { methodVariants } from '../methods/catalogue.ts';
+import { methodSchemas } from '../methods/settings.ts';
 import { architectureNames } from '../models/names.ts';
 import { parseRecipe, stringifyRecipe } from './load.ts';
+import type { RecipeInput } from './schema.ts';
 import { errorOf, minimal, problemsOf } from './testing.ts';
 import { resolveRecipe } from './validate.ts';
 
@@ -156,6 +159,17 @@ describe('a recipe with wrong settings', () => {
     expect(problemsOf({ ...minimal, train: { epochs } })).toEqual([
       `train.epochs: expected a whole number of at least 1, came ${came}`,
     ]);
+  });
+
+  it('says how a recipe writes what comparisons know by a name of its own', () => {
+    const messageOf = (name: string): string => problemsOf({ ...minimal, method: { name } }).join();
+    expect(messageOf('mcl-logit')).toBe(
+      `method.name: expected one of ${Object.keys(methodSchemas).join(', ')}, came "mcl-logit"; mcl-logit is mcl with weights.logit=1, write method: { name: mcl, weights: { logit: 1 } }`,
+    );
+    for (const name of Object.keys(methodVariants)) {
+      const { method } = parseYaml(messageOf(name).replace(/^.*, write (?=method: )/, '')) as RecipeInput;
+      expect(resolveRecipe({ ...minimal, method }).method.name, name).toBe(methodVariants[name]?.method);
+    }
   });
 
   it('refuses unknown keys with the key meant and the keys there are', () => {

@@ -1,5 +1,7 @@
 /** Checks a recipe's data against the schema and tells every problem at once, each with its place and the name meant. */
+import { stringify } from 'yaml';
 import * as z from 'zod';
+import { methodVariants } from '../methods/catalogue.ts';
 import { findInconsistencies } from './consistency.ts';
 import type { PathSegment } from './describe.ts';
 import {
@@ -175,10 +177,33 @@ function wrongValue(path: readonly PathSegment[], data: unknown): Complaint {
   const expected = names.length > 0 ? describeOptions(names, schema) : schema && describeSchema(schema);
   const hint =
     value === null && schema instanceof z.ZodPrefault ? ' (leave the line out for the defaults)' : '';
+  const variant = formatPath(path) === 'method.name' ? explainVariant(value) : null;
+  if (variant !== null) {
+    const message = `expected ${describeOptions(names, schema)}, came ${describeValue(value)}; ${variant}`;
+    return { path, message, suggestion: null };
+  }
   const suggestion = typeof value === 'string' ? suggestValue(value, names, schema) : null;
   const question = suggestion === null ? '' : `; did you mean ${suggestion}?`;
   const message = `expected ${expected ?? 'another value'}, came ${describeValue(value)}${hint}${question}`;
   return { path, message, suggestion };
+}
+
+/** How a recipe writes what comparisons call by a name of its own, such as `mcl-logit`; null for other names. */
+function explainVariant(name: unknown): string | null {
+  const variant = Object.entries(methodVariants).find(([known]) => known === name)?.[1];
+  if (variant === undefined) return null;
+  const settings = leavesOf(variant.settings).map(([path, value]) => `${formatPath(path)}=${String(value)}`);
+  const section = stringify({ name: variant.method, ...variant.settings }, { collectionStyle: 'flow' });
+  return `${String(name)} is ${variant.method} with ${settings.join(' and ')}, write method: ${section.trim()}`;
+}
+
+/** The settings inside sections with their paths: `weights.logit`, 1. */
+function leavesOf(section: object): [PathSegment[], unknown][] {
+  return Object.entries(section).flatMap(([key, value]: [string, unknown]): [PathSegment[], unknown][] =>
+    typeof value === 'object' && value !== null
+      ? leavesOf(value).map(([path, leaf]) => [[key, ...path], leaf])
+      : [[[key], value]],
+  );
 }
 
 /** The names that may stand at a path: of an enumeration, or of the options of the union that a `name` chooses from. */
