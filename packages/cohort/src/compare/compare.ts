@@ -1,12 +1,13 @@
 /** From a recipe and what to compare to a finished comparison: what `cohort compare` and `cohort ablate` call. */
 import { evaluateRun } from '../evaluate/evaluateRun.ts';
+import { heldOutImages } from '../methods/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { loadRecipeData } from '../train/data.ts';
 import type { Reporter } from '../train/reporter.ts';
 import { ablationVariants } from './ablation.ts';
 import { writeBestScores } from './bestScores.ts';
 import type { Selection } from './folder.ts';
-import { planComparison } from './plan.ts';
+import { planComparison, type Plan } from './plan.ts';
 import { childRunner } from './runCell.ts';
 import type { ComparisonResult, ReportTargets } from './reportComparison.ts';
 import { runComparison } from './runComparison.ts';
@@ -60,6 +61,7 @@ export async function compare(
       return dataset.train.count;
     },
   });
+  await tryHoldingOut(plan, { signal, reporter });
   return runComparison(plan, {
     ...{ command, select, parallel, signal, reporter },
     ...(out === undefined ? {} : { out }),
@@ -73,4 +75,20 @@ export async function compare(
       writeBestScores(run.path, await evaluateRun(run.path, best), validation);
     },
   });
+}
+
+/** Only the images tell whether enough can be held out for a method: what cannot be trained is refused before others are. */
+async function tryHoldingOut(
+  { cells }: Plan,
+  options: { readonly signal: AbortSignal; readonly reporter: Reporter },
+): Promise<void> {
+  const tried = new Set<string>();
+  for (const { recipe } of cells) {
+    const wanted = heldOutImages(recipe.method);
+    const key = `${wanted} of ${recipe.data.trainImages}`;
+    if (wanted === null || recipe.data.validationImages !== null || tried.has(key)) continue;
+    tried.add(key);
+    const { dataset } = await loadRecipeData(recipe, options);
+    dataset.dispose?.();
+  }
 }

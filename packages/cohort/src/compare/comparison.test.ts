@@ -9,6 +9,7 @@ import { applyOverrides, parseOverrides } from '../recipes/overrides.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
 import { readCorrectness, unpackCorrectness } from '../train/correctnessFile.ts';
 import { trainRun } from '../train/run.ts';
+import { compare } from './compare.ts';
 import { planComparison, type Plan, type PlanRequest } from './plan.ts';
 import type { CellRunner } from './runCell.ts';
 import { reportComparison, type ComparisonResult } from './reportComparison.ts';
@@ -44,6 +45,27 @@ function plan(
     ...more,
   });
 }
+
+describe('a comparison', () => {
+  it('refuses to hold out fewer images than classes before it trains any method', async () => {
+    const request = {
+      ...{ resolve, methods: ['independent', 'kdcl-general'], set: [], name: 'held-out' },
+      ...{
+        seeds: [1],
+        fractions: [1],
+        select: 'last' as const,
+        skipUnfit: false,
+        parallel: 1,
+        command: 'a test',
+      },
+    } as const;
+    const reporter = new RememberingReporter();
+    await expect(compare(request, { signal: new AbortController().signal, reporter })).rejects.toThrow(
+      /got 3 \(0\.05 of 64\)\. Change method\.heldOutImages/,
+    );
+    expect(existsSync(join(world.runs, 'held-out'))).toBe(false);
+  });
+});
 
 describe('a plan', () => {
   it('has a cell for every method, seed and share, and lets each method have its own topology', async () => {
