@@ -18,6 +18,10 @@ export interface SubsetOptions {
   leave?: number;
   /** The setting that asks for the images, for the message: `data.trainImages`. */
   setting?: string;
+  /** What else may be done than change it, for the message; that null takes all or none unless given. */
+  otherwise?: string;
+  /** How the count came about, for the message, where the setting says it in another way: `0.05 of 64`. */
+  origin?: string;
 }
 
 /**
@@ -69,7 +73,8 @@ function copyRows(images: Uint8Array, size: number, indices: Int32Array): Uint8A
  */
 export function stratifiedIndices(labels: Uint8Array | Int32Array, options: SubsetOptions): Int32Array {
   const { count, classCount, seed, purpose = RANDOM_PURPOSE.subset, leave = 0 } = options;
-  const { setting = 'the number of images' } = options;
+  const { setting = 'the number of images', origin } = options;
+  const { otherwise = `null takes ${leave === 0 ? 'all' : 'none'}` } = options;
   const members = Array.from({ length: classCount }, (): number[] => []);
   for (const [index, label] of labels.entries()) {
     const ofClass = members[label];
@@ -85,7 +90,8 @@ export function stratifiedIndices(labels: Uint8Array | Int32Array, options: Subs
   }
   const shares = classShares(
     members.map((ofClass) => ofClass.length),
-    { count, leave, setting },
+    { count, leave, received: origin === undefined ? `${count}` : `${count} (${origin})` },
+    `Change ${setting}; ${otherwise}.`,
   );
   const chosen = members.flatMap((ofClass, label) =>
     shuffleInPlace(ofClass, purpose, seed, label).slice(0, shares[label] ?? 0),
@@ -111,9 +117,10 @@ export function stratifiedSubset<Pixels extends ImagePixels>(
 /** How many of `count` each class gets: largest remainder, and at least one for every class that can give one. */
 function classShares(
   classSizes: readonly number[],
-  options: { count: number; leave: number; setting: string },
+  options: { count: number; leave: number; received: string },
+  remedy: string,
 ): number[] {
-  const { count, leave, setting } = options;
+  const { count, leave, received } = options;
   const total = classSizes.reduce((sum, size) => sum + size, 0);
   const most = classSizes.map((size) => Math.max(0, size - leave));
   const available = most.reduce((sum, size) => sum + size, 0);
@@ -123,8 +130,8 @@ function classShares(
     throw new DataError('argument', {
       operation: 'taking a stratified subset',
       expected: `a whole number of images from ${present} (one of every class) to ${available} (${all})`,
-      received: `${count}`,
-      remedy: `Change ${setting}; null takes ${leave === 0 ? 'all' : 'none'}.`,
+      received,
+      remedy,
     });
   }
   const quotas = classSizes.map((size) => (size * count) / total);

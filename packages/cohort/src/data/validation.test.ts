@@ -45,7 +45,7 @@ describe('splitValidation', () => {
 
   it.each([
     [88, 'from 3 (one of every class) to 87 (all but 1 of every class), got 88'],
-    [0.01, 'from 3 (one of every class) to 87 (all but 1 of every class), got 1'],
+    [0.01, 'from 3 (one of every class) to 87 (all but 1 of every class), got 1 (0.01 of 90)'],
   ])('refuses %d images', async (images, message) => {
     const error = await dataErrorOf(() => splitValidation(split, dataset, { images, seed: 1 }));
     expect(error.message).toContain(message);

@@ -11,6 +11,8 @@ export interface ValidationOptions {
   readonly seed: number;
   /** The setting that asks for them, for the message; `data.validationImages` unless given. */
   readonly setting?: string;
+  /** What else may be done than change it, for the message; that null takes none unless given. */
+  readonly otherwise?: string;
 }
 
 /**
@@ -25,7 +27,7 @@ export function splitValidation<Pixels extends ImagePixels>(
   dataset: Pick<ImageDataset, 'channels' | 'height' | 'width' | 'classes'>,
   options: ValidationOptions,
 ): { train: ImageSplit<Pixels>; validation: ImageSplit<Pixels> } {
-  const { images, seed, setting = 'data.validationImages' } = options;
+  const { images, seed, setting = 'data.validationImages', otherwise } = options;
   const chosen = stratifiedIndices(split.labels, {
     count: images < 1 ? Math.round(images * split.count) : images,
     classCount: dataset.classes.length,
@@ -33,6 +35,8 @@ export function splitValidation<Pixels extends ImagePixels>(
     purpose: RANDOM_PURPOSE.validation,
     leave: 1,
     setting,
+    ...(otherwise === undefined ? {} : { otherwise }),
+    ...(images < 1 ? { origin: `${images} of ${split.count}` } : {}),
   });
   const isChosen = new Set(chosen);
   const rest = Int32Array.from({ length: split.count }, (_, index) => index).filter(

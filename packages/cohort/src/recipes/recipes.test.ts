@@ -1,8 +1,11 @@
 /** Tests of the schema: every default is spelled out, every wrong setting is told at once with its place. */
-import { methodSchemas } from '../methods/settings.ts';
 import { describe, expect, it } from 'vitest';
+import { parse as parseYaml } from 'yaml';
+import { methodVariants } from '../methods/catalogue.ts';
+import { methodSchemas } from '../methods/settings.ts';
 import { architectureNames } from '../models/names.ts';
 import { parseRecipe, stringifyRecipe } from './load.ts';
+import type { RecipeInput } from './schema.ts';
 import { errorOf, minimal, problemsOf } from './testing.ts';
 import { resolveRecipe } from './validate.ts';
 
@@ -158,6 +161,17 @@ describe('a recipe with wrong settings', () => {
     ]);
   });
 
+  it('says how a recipe writes what comparisons know by a name of its own', () => {
+    const messageOf = (name: string): string => problemsOf({ ...minimal, method: { name } }).join();
+    expect(messageOf('mcl-logit')).toBe(
+      `method.name: expected one of ${Object.keys(methodSchemas).join(', ')}, came "mcl-logit"; mcl-logit is mcl with weights.logit=1, write method: { name: mcl, weights: { logit: 1 } }`,
+    );
+    for (const name of Object.keys(methodVariants)) {
+      const { method } = parseYaml(messageOf(name).replace(/^.*, write (?=method: )/, '')) as RecipeInput;
+      expect(resolveRecipe({ ...minimal, method }).method.name, name).toBe(methodVariants[name]?.method);
+    }
+  });
+
   it('refuses unknown keys with the key meant and the keys there are', () => {
     expect(problemsOf({ ...minimal, train: { epochs: 10, optimizer: { learningRat: 0.1 } } })).toEqual([
       'train.optimizer.learningRat: unknown key, did you mean learningRate? (the keys of train.optimizer are name, learningRate, momentum, nesterov, weightDecay)',
@@ -180,6 +194,14 @@ describe('a recipe with wrong settings', () => {
     expect(problemsOf({ ...minimal, train: { epochs: 10, optimizer: { beta1: 0.5 } } })).toEqual([
       'train.optimizer.beta1: beta1 belongs to adamw, not to sgd; the keys of train.optimizer are name, learningRate, momentum, nesterov, weightDecay',
     ]);
+    const [other] = errorOf(() =>
+      resolveRecipe({ ...minimal, method: { name: 'dml', weights: { logit: 1 } } }),
+    ).problems;
+    expect(other).toMatchObject({
+      path: 'method.weights.logit',
+      message: 'logit belongs to mcl, l-mcl, not to dml; the keys of method.weights are distillation',
+      suggestion: null,
+    });
   });
 
   it.each(['__proto__', 'constructor', 'toString'])('refuses the key %s like any other', (key) => {

@@ -1,5 +1,7 @@
 /** Checks a recipe's data against the schema and tells every problem at once, each with its place and the name meant. */
+import { stringify } from 'yaml';
 import * as z from 'zod';
+import { methodVariants } from '../methods/catalogue.ts';
 import { findInconsistencies } from './consistency.ts';
 import type { PathSegment } from './describe.ts';
 import {
@@ -119,23 +121,22 @@ function unknownKey(
   const keys = section instanceof z.ZodObject ? Object.keys(section.shape) : [];
   const suggestion = nearestName(key, keys);
   const known = `the keys ${sectionPath.length === 0 ? 'of a recipe' : `of ${formatPath(sectionPath)}`} are ${keys.join(', ')}`;
-  const options = schema === undefined ? [] : [...unionOptions(schema)];
-  const owners = options.filter(([, option]) => Object.hasOwn(option.shape, key)).map(([name]) => name);
-  if (owners.length > 0) {
-    const name = options.find(([, option]) => option === section)?.[0] ?? 'this one';
-    const switched = overridden.some(
-      (override) => formatPath(override) === formatPath([...sectionPath, 'name']),
-    );
+  const others = keyOfOthers(path, data);
+  if (others !== null) {
+    const chosenAt = formatPath(others.sectionPath);
+    const switched = overridden.some((override) => formatPath(override) === `${chosenAt}.name`);
     const advice = switched
-      ? `; to change ${formatPath(sectionPath)} as a whole, write '${formatPath(sectionPath)}={ name: ${name} }'`
+      ? `; to change ${chosenAt} as a whole, write '${chosenAt}={ name: ${others.name} }'`
       : '';
-    const message = `${key} belongs to ${owners.join(', ')}, not to ${name}; ${known}${advice}`;
+    const message = `${key} belongs to ${others.owners.join(', ')}, not to ${others.name}; ${known}${advice}`;
     return { path, message, suggestion: null };
   }
   if (suggestion !== null) {
     return { path, message: `unknown key, did you mean ${suggestion}? (${known})`, suggestion };
   }
-  const places = keyPaths(recipeSchema).filter((candidate) => candidate.at(-1) === key);
+  const places = keyPaths(recipeSchema).filter(
+    (candidate) => candidate.at(-1) === key && formatPath(candidate) !== formatPath(path),
+  );
   // Several sections may have such a key: one inside the section at hand is likelier meant.
   const elsewhere = places.find((candidate) => startsWith(candidate, sectionPath)) ?? places[0];
   if (elsewhere !== undefined) {
@@ -145,6 +146,30 @@ function unknownKey(
   return { path, message: `unknown key; ${known}`, suggestion: null };
 }
 
+/**
+ * The section at or above a key whose name chooses among options, others of which have the key at this place: `beta1` is
+ * a key of `adamw`, `method.weights.logit` one of `mcl`. Null where none has it.
+ */
+function keyOfOthers(
+  path: readonly PathSegment[],
+  data: unknown,
+): { sectionPath: readonly PathSegment[]; owners: string[]; name: string } | null {
+  for (let depth = path.length - 1; depth >= 0; depth -= 1) {
+    const sectionPath = path.slice(0, depth);
+    const schema = schemaAt(recipeSchema, sectionPath, data);
+    if (schema === undefined) continue;
+    const options = [...unionOptions(schema)];
+    const owners = options
+      .filter(([, option]) => schemaAt(option, path.slice(depth), undefined) !== undefined)
+      .map(([name]) => name);
+    if (owners.length === 0) continue;
+    const chosen = optionFor(schema, valueAt(data, sectionPath));
+    const name = options.find(([, option]) => option === chosen)?.[0] ?? 'this one';
+    return { sectionPath, owners, name };
+  }
+  return null;
+}
+
 function wrongValue(path: readonly PathSegment[], data: unknown): Complaint {
   const schema = schemaAt(recipeSchema, path, data);
   const names = optionNames(path, data, schema);
@@ -152,10 +177,33 @@ function wrongValue(path: readonly PathSegment[], data: unknown): Complaint {
   const expected = names.length > 0 ? describeOptions(names, schema) : schema && describeSchema(schema);
   const hint =
     value === null && schema instanceof z.ZodPrefault ? ' (leave the line out for the defaults)' : '';
+  const variant = formatPath(path) === 'method.name' ? explainVariant(value) : null;
+  if (variant !== null) {
+    const message = `expected ${describeOptions(names, schema)}, came ${describeValue(value)}; ${variant}`;
+    return { path, message, suggestion: null };
+  }
   const suggestion = typeof value === 'string' ? suggestValue(value, names, schema) : null;
   const question = suggestion === null ? '' : `; did you mean ${suggestion}?`;
   const message = `expected ${expected ?? 'another value'}, came ${describeValue(value)}${hint}${question}`;
   return { path, message, suggestion };
+}
+
+/** How a recipe writes what comparisons call by a name of its own, such as `mcl-logit`; null for other names. */
+function explainVariant(name: unknown): string | null {
+  const variant = Object.entries(methodVariants).find(([known]) => known === name)?.[1];
+  if (variant === undefined) return null;
+  const settings = leavesOf(variant.settings).map(([path, value]) => `${formatPath(path)}=${String(value)}`);
+  const section = stringify({ name: variant.method, ...variant.settings }, { collectionStyle: 'flow' });
+  return `${String(name)} is ${variant.method} with ${settings.join(' and ')}, write method: ${section.trim()}`;
+}
+
+/** The settings inside sections with their paths: `weights.logit`, 1. */
+function leavesOf(section: object): [PathSegment[], unknown][] {
+  return Object.entries(section).flatMap(([key, value]: [string, unknown]): [PathSegment[], unknown][] =>
+    typeof value === 'object' && value !== null
+      ? leavesOf(value).map(([path, leaf]) => [[key, ...path], leaf])
+      : [[[key], value]],
+  );
 }
 
 /** The names that may stand at a path: of an enumeration, or of the options of the union that a `name` chooses from. */

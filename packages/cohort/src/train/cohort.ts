@@ -124,9 +124,10 @@ function loadNetworks(
     const loaded = loadPretrained(network, { ...input, path: weights, model, ordinal });
     tell(describePretrained(names[index] ?? model, loaded));
   }
-  if (recipe.topology.name !== 'peers' && recipe.networks.slice(1).some(({ weights }) => weights !== null)) {
+  const later = names.filter((_, index) => index > 0 && recipe.networks[index]?.weights != null);
+  if (recipe.topology.name !== 'peers' && later.length > 0) {
     tell(
-      `the shared trunk is that of ${names[0] ?? 'the first network'}; other networks take only their own stages`,
+      `layers that networks share are those of the first that shares them: of the weights for ${later.join(', ')}, only layers that no earlier network shares are used`,
     );
   }
 }

@@ -60,6 +60,7 @@ export async function loadRecipeData(
     images: wanted,
     seed: recipe.seed,
     setting: 'method.heldOutImages',
+    otherwise: 'where data.validationImages is set, those are taken instead',
   });
   return {
     dataset: { ...dataset, train },

@@ -1,5 +1,5 @@
 /** Runs of methods that keep other networks than those trained, have an ensemble of their own, or hold images out. */
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRun } from '@cohort/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -79,6 +79,15 @@ describe('kdcl with teacher general', () => {
     const shares = weights.filter((value) => value !== 0);
     expect(shares.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 5);
     expect(shares).not.toEqual([0.5, 0.5]);
+  });
+
+  it('says before the first step that too few images would be held out, and what else there is', async () => {
+    const runs = join(world.path, 'none');
+    const recipe = world.recipe({ method: { name: 'kdcl', teacher: 'general' }, runs });
+    await expect(trainRun(recipe, options())).rejects.toThrow(
+      /from 10 \(one of every class\) to \d+ .*, got 3 \(0\.05 of 64\)\. Change method\.heldOutImages; where data\.validationImages is set, those are taken instead\.$/,
+    );
+    expect(existsSync(runs)).toBe(false);
   });
 
   it('takes the validation images where there are some', async () => {

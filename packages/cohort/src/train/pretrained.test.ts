@@ -352,6 +352,31 @@ describe('recipes that start from weights', () => {
     );
   });
 
+  it('fills layers that networks share from the first of those that share them, and tells it', () => {
+    const [third, fourth] = [1, 2].map((seed) => build('resnet8', seed, 10, 1)) as [Network, Network];
+    const recipe = world.recipe({
+      networks: [
+        ...[{ model: 'resnet8' as const }, { model: 'resnet8' as const }],
+        { model: 'resnet8', weights: save('third.safetensors', third, (name) => name) },
+        { model: 'resnet8', weights: save('fourth.safetensors', fourth, (name) => name) },
+      ],
+      topology: { name: 'tree', splitAfterStages: [1, 2] },
+    });
+    const told: string[] = [];
+    const { networks } = createCohort(recipe, { classes: 10, channels: 1 }, [], (text) => told.push(text));
+    expect(told.at(-1)).toBe(
+      'layers that networks share are those of the first that shares them: of the weights for resnet8-3, resnet8-4, only layers that no earlier network shares are used',
+    );
+    const [first, , ofThird, ofFourth] = networks as [Network, Network, Network, Network];
+    const layersApart = (one: Network, other: Network): string[] => [
+      ...new Set(differences(one, other).map((name) => name.replace(/\..*/, ''))),
+    ];
+    expect(layersApart(ofThird, third)).toEqual(['conv1', 'layer1']);
+    expect(layersApart(ofThird, first)).toEqual(['layer2', 'layer3', 'classifier']);
+    expect(layersApart(ofFourth, fourth)).toEqual(['conv1', 'layer1', 'layer2']);
+    expect(layersApart(ofFourth, ofThird)).toEqual(['layer3', 'classifier']);
+  });
+
   it('says when the run has no such network, and when the folder is no run', () => {
     const empty = join(world.path, 'empty');
     mkdirSync(empty);

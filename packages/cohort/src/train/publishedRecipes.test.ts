@@ -12,10 +12,11 @@ import { trainRun } from './run.ts';
 const folder = join(recipesFolder(), 'published');
 const names = recipeNames(folder);
 
-/** One of each kind: two and four networks, with logits, layer-wise, a mixed pair, a memory bank. */
+/** One of each kind: two networks, four on a shared trunk, with logits, layer-wise, a mixed pair, a memory bank. */
 const handful = [
   'cifar100-mcl-logit-wrn-16-2-x4',
   'cifar100-l-mcl-shufflenetv2-0.5x-x2',
+  'cifar100-l-mcl-wrn-16-2-wrn-40-2',
   'imagenet-mcl-resnet18-x2',
 ];
 
@@ -28,6 +29,16 @@ describe('a recipe of a published result', () => {
     expect(text).toMatch(/^# Published command: python /m);
     expect(text).toContain(`npx cohort train recipes/published/${name}.yaml`);
     expect(text).toContain('# Not run here');
+  });
+
+  it('of four networks shares the layers that the published program shares', () => {
+    const ofFour = names.filter((name) => name.endsWith('-x4'));
+    expect(ofFour).toHaveLength(16);
+    for (const name of ofFour) {
+      const sharedStages = name.startsWith('imagenet') ? 2 : 1;
+      const { topology } = loadRecipe(join(folder, `${name}.yaml`));
+      expect(topology, name).toEqual({ name: 'branches', sharedStages });
+    }
   });
 
   it('is there for every row of the tables', () => {
