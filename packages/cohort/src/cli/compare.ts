@@ -32,12 +32,11 @@ export function addCompareCommand(
       '<recipe>',
       'recipe by name or path, or folder of images; with --report-only a comparison folder or archive',
     )
-    .option(
-      '--methods <names>',
-      'methods or variants (cohort methods), or names that --settings explains',
-      parseNames,
-      ['independent', 'dml', 'mcl'],
-    )
+    .option('--methods <names>', 'methods (cohort methods), or names of --settings', parseNames, [
+      'independent',
+      'dml',
+      'mcl',
+    ])
     .option('--settings <file>', 'YAML with a section of settings for each method (docs/results.md)')
     .option('--baseline <name>', 'what differences are to (left out: independent, or else the first)')
     .option('--skip-unfit', "leave methods that are not made for the recipe's networks out, and say so")
