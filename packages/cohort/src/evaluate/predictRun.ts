@@ -34,11 +34,10 @@ export interface PredictOptions {
 /** More at once are not faster, and thousands would need more memory and open files than there are. */
 const DECODED_TOGETHER = 8;
 
-/** Images that go through the networks at once: one at a time leaves cores and vectors idle. */
-const BATCH_SIZE = 64;
-
 /**
- * Decodes each image to the size that the run was trained at, normalises it in the same way and ranks the classes.
+ * Decodes each image to the size that the run was trained at, normalises it in the same way and ranks the classes. Images
+ * go through the networks one by one: matrix products round by the size of the batch, and what is seen in an image is not
+ * to depend on the others by a single bit.
  *
  * @throws {DataError} for the first image that is missing or cannot be decoded, before any network has run.
  */
@@ -55,12 +54,10 @@ export async function predictRun(
     const shape = { channels, height, width, fit };
     const decoded = await decodeInOrder(imagePaths, shape, options.signal);
     const predictions: Prediction[] = [];
-    for (let start = 0; start < imagePaths.length; start += BATCH_SIZE) {
+    for (const [index, path] of imagePaths.entries()) {
       await setImmediate();
       options.signal.throwIfAborted();
-      const paths = imagePaths.slice(start, start + BATCH_SIZE);
-      const pixels = decoded.slice(start, start + BATCH_SIZE);
-      predictions.push(...predictBatch(run, normaliser, paths, pixels, options.top));
+      predictions.push(predictImage(run, normaliser, path, decoded[index] ?? new Uint8Array(), options.top));
     }
     return predictions;
   } finally {
@@ -96,33 +93,25 @@ async function decodeInOrder(
   return decoded;
 }
 
-/** What is seen in up to a batch of images. */
-function predictBatch(
+/** What is seen in one image. */
+function predictImage(
   { checkpoint, networks, names, ensemble }: LoadedRun,
   normaliser: BatchNormaliser,
-  paths: readonly string[],
-  decoded: readonly Uint8Array[],
+  path: string,
+  pixels: Uint8Array,
   top: number,
-): Prediction[] {
+): Prediction {
   const { channels, height, width, classes } = checkpoint;
-  const size = channels * height * width;
-  const pixels = new Uint8Array(paths.length * size);
-  for (const [index, image] of decoded.entries()) pixels.set(image, index * size);
-  const probabilities = scope(() => {
-    const raw = Tensor.fromTypedArray(pixels, [paths.length, channels, height, width]);
+  const ranked = scope(() => {
+    const raw = Tensor.fromTypedArray(pixels, [1, channels, height, width]);
     const images = normaliser.apply(raw).contiguous({ memoryFormat: 'channelsLast' });
-    return classProbabilities(networks, images, ensemble).map((each) => each.toNumbers()); // [B, classes]
+    return classProbabilities(networks, images, ensemble).map((each) => rank(each.toNumbers(), classes, top));
   });
-  return paths.map((path, image) => {
-    const ranked = probabilities.map((each) =>
-      rank(each.slice(image * classes.length, (image + 1) * classes.length), classes, top),
-    );
-    return {
-      path,
-      top: ranked.at(-1) ?? [],
-      perNetwork: names.map((name, network) => ({ name, top: ranked[network] ?? [] })),
-    };
-  });
+  return {
+    path,
+    top: ranked.at(-1) ?? [],
+    perNetwork: names.map((name, network) => ({ name, top: ranked[network] ?? [] })),
+  };
 }
 
 function rank(

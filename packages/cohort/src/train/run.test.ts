@@ -201,16 +201,7 @@ describe('trainRun', () => {
     const together = await predictRun(result.runFolder, paths, { ...silent, top: 3 });
     expect(together.map(({ path }) => path)).toEqual(paths);
     const [alone] = await predictRun(result.runFolder, paths.slice(17, 18), { ...silent, top: 3 });
-    const [near, single] = [together[17], alone].map((prediction) => prediction?.top ?? []);
-    expect(near?.map(({ label }) => label)).toEqual(single?.map(({ label }) => label));
-    // Matrix products round by the size of the batch on some processors: within a float32's last digits it is the same.
-    for (const [place, { probability }] of (single ?? []).entries()) {
-      expect(Math.abs((near?.[place]?.probability ?? NaN) - probability)).toBeLessThan(1e-6);
-    }
-    const others = together.filter(
-      ({ top }, index) => index !== 17 && top[0]?.probability === near?.[0]?.probability,
-    );
-    expect(others).toEqual([]);
+    expect(together[17]).toEqual(alone);
   });
 
   it('names the image that cannot be decoded', async () => {
