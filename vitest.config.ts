@@ -7,9 +7,9 @@ const source = (path: string): string => fileURLToPath(new URL(path, import.meta
 export default defineConfig({
   resolve: {
     alias: {
-      '@cohort/torch': source('packages/torch/src/index.ts'),
-      '@cohort/runs': source('packages/runs/src/index.ts'),
-      cohort: source('packages/cohort/src/index.ts'),
+      '@cohort-ml/torch': source('packages/torch/src/index.ts'),
+      '@cohort-ml/runs': source('packages/runs/src/index.ts'),
+      'cohort-ml': source('packages/cohort/src/index.ts'),
     },
   },
   test: {

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { BackgroundFiles } from '@cohort/runs';
-import { Generator, optim, ops } from '@cohort/torch';
-import { createMethod, createNetwork, resolveRecipe } from 'cohort';
+import { BackgroundFiles } from '@cohort-ml/runs';
+import { Generator, optim, ops } from '@cohort-ml/torch';
+import { createMethod, createNetwork, resolveRecipe } from 'cohort-ml';
 import { takeSnapshot } from '../packages/cohort/dist/train/snapshot.js';
 import { trainStep } from '../packages/cohort/dist/train/step.js';
 

@@ -1,6 +1,6 @@
 /** `node benchmarks/folding.mjs [MODEL] [BATCH]`: a network's forward pass in evaluation with batch normalisation folded into convolutions and not, in turns. */
-import { autocast, engineInfo, Generator, nn, noGrad, ops, scope } from '@cohort/torch';
-import { createNetwork } from 'cohort';
+import { autocast, engineInfo, Generator, nn, noGrad, ops, scope } from '@cohort-ml/torch';
+import { createNetwork } from 'cohort-ml';
 
 const model = process.argv[2] ?? 'resnet32';
 const batch = Number(process.argv[3] ?? 128);

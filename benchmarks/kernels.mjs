@@ -4,7 +4,7 @@
  * other. `node benchmarks/kernels.mjs [--json] [--bfloat16]`
  */
 import { cpus } from 'node:os';
-import { engineInfo, Generator, grad, ops, scope, setThreads } from '@cohort/torch';
+import { engineInfo, Generator, grad, ops, scope, setThreads } from '@cohort-ml/torch';
 
 const rounds = 40;
 const warmups = 5;

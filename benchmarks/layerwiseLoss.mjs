@@ -4,8 +4,8 @@
  * same engine, in turn, and are first checked against each other. `node benchmarks/layerwiseLoss.mjs [--json]`
  */
 import { cpus } from 'node:os';
-import { backward, engineInfo, Generator, ops, scope } from '@cohort/torch';
-import { layerwiseContrast } from 'cohort';
+import { backward, engineInfo, Generator, ops, scope } from '@cohort-ml/torch';
+import { layerwiseContrast } from 'cohort-ml';
 
 const networks = 2;
 const stages = 3;

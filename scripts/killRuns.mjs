@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { methodSchemas, minimumNetworks } from '../packages/cohort/dist/methods/settings.js';
-import { killAndResume } from '../packages/cohort/dist/testing/killing.js';
+import { killAndResume } from '../packages/cohort/dist/test/killing.js';
 
 const kills = 36;
 const program = fileURLToPath(new URL('../packages/cohort/dist/cli/main.js', import.meta.url));

@@ -3,7 +3,7 @@
  * operator, so that every operator is timed where it is called. That covers forward pass, losses and optimizer by operator;
  * the backward pass runs inside one native call and is one number (oneDNN's own words divide it further, profile.ts).
  */
-import { ops, Tensor } from '@cohort/torch';
+import { ops, Tensor } from '@cohort-ml/torch';
 import type { RunningWork } from './work/running.ts';
 
 /** Times of some steps together, in milliseconds. */

@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Reporter } from '../train/reporter.ts';
+import type { Reporter } from '../progress/reporter.ts';
 import { selectCases, type BenchCase } from './cases.ts';
 import { canCheck, checkCase, type Agreement } from './checkCase.ts';
 import { BenchError } from './errors.ts';

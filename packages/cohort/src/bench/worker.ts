@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { engineInfo, setThreads } from '@cohort/torch';
+import { engineInfo, setThreads } from '@cohort-ml/torch';
 import { profileSteps } from './profileSteps.ts';
 import type { RunningWork } from './work/running.ts';
 import { startWork } from './work/start.ts';

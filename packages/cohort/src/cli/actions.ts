@@ -4,13 +4,13 @@ import type { CommandActions } from './contracts.ts';
 /** The real work behind every command. */
 export const commandActions: CommandActions = {
   surveyImages: async (...given) => (await import('../data/folder/survey.ts')).surveyImages(...given),
-  trainRun: async (...given) => (await import('../train/run.ts')).trainRun(...given),
+  trainRun: async (...given) => (await import('../train/run/run.ts')).trainRun(...given),
   resumeRun: async (run, options) => {
-    const { findRun, resumeRun } = await import('../train/resume.ts');
+    const { findRun, resumeRun } = await import('../train/run/resume.ts');
     return resumeRun(findRun(run), options);
   },
-  evaluateRun: async (...given) => (await import('../evaluate/evaluateRun.ts')).evaluateRun(...given),
-  predictRun: async (...given) => (await import('../evaluate/predictRun.ts')).predictRun(...given),
+  evaluateRun: async (...given) => (await import('../inference/evaluateRun.ts')).evaluateRun(...given),
+  predictRun: async (...given) => (await import('../inference/predictRun.ts')).predictRun(...given),
   describeModels: async () => (await import('../models/index.ts')).describeModels(),
   listDatasets: async () => (await import('../data/listDatasets.ts')).listDatasets(),
   checkDataset: async (name, path) => (await import('../data/checkDataset.ts')).checkDataset(name, { path }),
@@ -24,12 +24,12 @@ export const commandActions: CommandActions = {
         reporter.progress?.(text);
       },
     }),
-  importWeights: async (...given) => (await import('../train/importWeights.ts')).importWeights(...given),
-  diagnose: async () => (await import('../evaluate/doctor.ts')).diagnose(),
+  importWeights: async (...given) => (await import('../cohort/importWeights.ts')).importWeights(...given),
+  diagnose: async () => (await import('../doctor/doctor.ts')).diagnose(),
   listBenchCases: async (names) => (await import('../bench/cases.ts')).selectCases(names),
   benchmark: async (...given) => (await import('../bench/runBench.ts')).benchmark(...given),
   compare: async (...given) => (await import('../compare/compare.ts')).compare(...given),
   reportComparison: async (...given) =>
-    (await import('../compare/reportComparison.ts')).reportComparison(...given),
-  runDemo: async (...given) => (await import('./demo.ts')).runDemo(...given),
+    (await import('../compare/report/reportComparison.ts')).reportComparison(...given),
+  runDemo: async (...given) => (await import('./commands/demo.ts')).runDemo(...given),
 };

@@ -1,6 +1,6 @@
 /** What every command has in common: --json and --quiet, one reporter, Ctrl-C, and how results and failures are shown. */
 import type { Command } from 'commander';
-import { ConsoleReporter } from '../train/consoleReporter.ts';
+import { ConsoleReporter } from '../progress/consoleReporter.ts';
 import type { CallOptions } from './contracts.ts';
 import type { CliEnvironment } from './environment.ts';
 import type { Failure } from './failures.ts';

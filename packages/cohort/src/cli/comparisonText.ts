@@ -1,7 +1,7 @@
 /** A comparison's report for a terminal: aligned tables, what failed, and what to know of the numbers. */
-import type { ComparisonReport } from '../compare/report.ts';
-import { describeComparison, troublesOf } from '../compare/render/markdown.ts';
-import { reportTables } from '../compare/render/tables.ts';
+import type { ComparisonReport } from '../compare/report/report.ts';
+import { describeComparison, troublesOf } from '../compare/report/render/markdown.ts';
+import { reportTables } from '../compare/report/render/tables.ts';
 import { formatTable } from './table.ts';
 
 /** The whole report as text. */

@@ -7,15 +7,15 @@ import type { FetchResult } from '../data/fetch/fetchDataset.ts';
 import type { DatasetListing } from '../data/listDatasets.ts';
 import type { ImageSurvey } from '../data/folder/survey.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
-import type { Diagnosis } from '../evaluate/doctor.ts';
-import type { EvaluateOptions, EvaluateResult } from '../evaluate/evaluateRun.ts';
-import type { Prediction, PredictOptions } from '../evaluate/predictRun.ts';
+import type { Diagnosis } from '../doctor/doctor.ts';
+import type { EvaluateOptions, EvaluateResult } from '../inference/evaluateRun.ts';
+import type { Prediction, PredictOptions } from '../inference/predictRun.ts';
 import type { ModelDescription } from '../models/index.ts';
-import type { ImportOptions, ImportResult } from '../train/importWeights.ts';
-import type { Reporter } from '../train/reporter.ts';
-import type { ResumeOptions } from '../train/resume.ts';
-import type { TrainOptions, TrainResult } from '../train/run.ts';
-import type { DemoOptions, DemoResult } from './demo.ts';
+import type { ImportOptions, ImportResult } from '../cohort/importWeights.ts';
+import type { Reporter } from '../progress/reporter.ts';
+import type { ResumeOptions } from '../train/run/resume.ts';
+import type { TrainOptions, TrainResult } from '../train/run/run.ts';
+import type { DemoOptions, DemoResult } from './commands/demo.ts';
 
 /** What every long call is given. */
 export interface CallOptions {

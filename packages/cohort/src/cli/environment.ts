@@ -1,7 +1,7 @@
 /** The world as the command line sees it (streams, variables, clock, signals), passed in so that tests can stand in for it. */
 import type { Writable } from 'node:stream';
 import { recipesFolder } from '../recipes/folder.ts';
-import type { ConsoleStream } from '../train/consoleReporter.ts';
+import type { ConsoleStream } from '../progress/consoleReporter.ts';
 import { commandActions } from './actions.ts';
 import type { CommandActions } from './contracts.ts';
 import { EXIT_CODES } from './failures.ts';

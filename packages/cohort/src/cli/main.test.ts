@@ -1,6 +1,6 @@
 /** Tests of the command line: help, wrong usage, training and failures, through injected streams and actions. */
 import { describe, expect, it } from 'vitest';
-import type { TrainResult } from '../train/run.ts';
+import type { TrainResult } from '../train/run/run.ts';
 import { describeFailure } from './failures.ts';
 import { lastLine, useCommandLine, type Outcome } from './testing.ts';
 

@@ -1,26 +1,26 @@
 /** The `cohort` command: builds the program, runs it, and gives back the exit code. */
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { widthOf } from '../train/consoleReporter.ts';
-import { addAblateCommand } from './ablate.ts';
-import { addBenchCommand } from './bench.ts';
+import { widthOf } from '../progress/consoleReporter.ts';
+import { addAblateCommand } from './commands/ablate.ts';
+import { addBenchCommand } from './commands/bench.ts';
 import type { CommonOptions } from './command.ts';
-import { shellCommand } from '../shellCommand.ts';
+import { shellCommand } from '../support/shellCommand.ts';
 import { runCommand, showFailure, withCommonOptions } from './command.ts';
-import { addCompareCommand } from './compare.ts';
-import { addDataCommands } from './data.ts';
-import { addDoctorCommand } from './doctor.ts';
+import { addCompareCommand } from './commands/compare.ts';
+import { addDataCommands } from './commands/data.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
 import type { CliEnvironment } from './environment.ts';
 import { processEnvironment } from './environment.ts';
-import { addEvaluateCommand } from './evaluate.ts';
+import { addEvaluateCommand } from './commands/evaluate.ts';
 import { EXIT_CODES, describeFailure } from './failures.ts';
 import { fullHelp } from './help.ts';
-import { addImportCommand } from './import.ts';
-import { addMethodsCommand } from './methods.ts';
-import { addModelsCommand } from './models.ts';
-import { addPredictCommand } from './predict.ts';
-import { addRunsCommands } from './runCommands/index.ts';
-import { addTrainCommand } from './train.ts';
+import { addImportCommand } from './commands/import.ts';
+import { addMethodsCommand } from './commands/methods.ts';
+import { addModelsCommand } from './commands/models.ts';
+import { addPredictCommand } from './commands/predict.ts';
+import { addRunsCommands } from './commands/runs/index.ts';
+import { addTrainCommand } from './commands/train.ts';
 
 /**
  * Runs `cohort` with these arguments.

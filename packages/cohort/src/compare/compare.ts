@@ -1,21 +1,21 @@
 /** From a recipe and what to compare to a finished comparison: what `cohort compare` and `cohort ablate` call. */
-import { evaluateRun } from '../evaluate/evaluateRun.ts';
+import { evaluateRun } from '../inference/evaluateRun.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
-import { loadRecipeData } from '../train/data.ts';
-import type { Reporter } from '../train/reporter.ts';
-import { ablationVariants } from './ablation.ts';
-import { writeBestScores } from './bestScores.ts';
-import type { Selection } from './folder.ts';
-import { planComparison } from './plan.ts';
-import { childRunner } from './runCell.ts';
-import type { ComparisonResult, ReportTargets } from './reportComparison.ts';
-import { runComparison } from './runComparison.ts';
-import { readVariantSettings, variantsOf } from './variants.ts';
+import { loadRecipeData } from '../cohort/images.ts';
+import type { Reporter } from '../progress/reporter.ts';
+import { ablationVariants } from './plan/ablation.ts';
+import { writeBestScores } from './report/bestScores.ts';
+import type { Selection } from './execute/folder.ts';
+import { planComparison } from './plan/plan.ts';
+import { childRunner } from './execute/runCell.ts';
+import type { ComparisonResult, ReportTargets } from './report/reportComparison.ts';
+import { runComparison } from './execute/runComparison.ts';
+import { readVariantSettings, variantsOf } from './plan/variants.ts';
 
 /** What a comparison came to. */
 export type Comparison = ComparisonResult;
 
-export type { ReportOptions } from './reportComparison.ts';
+export type { ReportOptions } from './report/reportComparison.ts';
 
 /** What is to be compared. */
 export interface ComparisonRequest extends ReportTargets {

@@ -1,24 +1,24 @@
 /** A comparison from plan to report: cells are found again, failures stay apart, the report can be made from the folder alone. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { listRuns } from '@cohort/runs';
+import { listRuns } from '@cohort-ml/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { methodVariants } from '../methods/catalogue.ts';
 import { methodSettings } from '../methods/settings.ts';
 import { resolveRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { applyOverrides, parseOverrides } from '../recipes/overrides.ts';
-import { RememberingReporter, tinyWorld, type TinyWorld } from '../testing/tinyRecipe.ts';
-import { readCorrectness, unpackCorrectness } from '../train/correctnessFile.ts';
-import { trainRun } from '../train/run.ts';
-import { ablationVariants } from './ablation.ts';
-import { describeEnvironments, describeTopologies } from './conditions.ts';
-import { planComparison, type Plan, type PlanRequest } from './plan.ts';
-import type { CellRunner } from './runCell.ts';
-import { reportComparison, type ComparisonResult } from './reportComparison.ts';
-import { reportTables } from './render/tables.ts';
-import type { CellResult } from './results.ts';
-import { runComparison } from './runComparison.ts';
-import { readVariantSettings, variantsOf, type VariantSettings } from './variants.ts';
+import { RememberingReporter, tinyWorld, type TinyWorld } from '../test/tinyRecipe.ts';
+import { readCorrectness, unpackCorrectness } from '../train/run/correctnessFile.ts';
+import { trainRun } from '../train/run/run.ts';
+import { ablationVariants } from './plan/ablation.ts';
+import { describeEnvironments, describeTopologies } from './report/conditions.ts';
+import { planComparison, type Plan, type PlanRequest } from './plan/plan.ts';
+import type { CellRunner } from './execute/runCell.ts';
+import { reportComparison, type ComparisonResult } from './report/reportComparison.ts';
+import { reportTables } from './report/render/tables.ts';
+import type { CellResult } from './report/results.ts';
+import { runComparison } from './execute/runComparison.ts';
+import { readVariantSettings, variantsOf, type VariantSettings } from './plan/variants.ts';
 
 let world: TinyWorld;
 beforeAll(() => {

@@ -1,9 +1,9 @@
 /** Loads a whole dataset and compares it with what is known about it: `cohort data check`. */
 import type { DatasetOptions, ImageDataset, ImageShape, LoadingReporter } from './dataset.ts';
 import { checkSplit } from './dataset.ts';
-import type { Normalisation } from './normalisation.ts';
-import { splitStatistics } from './normalisation.ts';
-import type { ImagePixels } from './pixelSource.ts';
+import type { Normalisation } from './loading/normalisation.ts';
+import { splitStatistics } from './loading/normalisation.ts';
+import type { ImagePixels } from './loading/pixelSource.ts';
 import { datasetEntry } from './registry.ts';
 
 /** How many images a split has, in all and of each class. */

@@ -1,7 +1,7 @@
 /** The shape that every image dataset takes, so that loaders, samplers and training need to know only one. */
 import type { DatasetAbout } from './about.ts';
 import { DataError } from './errors.ts';
-import type { ImagePixels } from './pixelSource.ts';
+import type { ImagePixels } from './loading/pixelSource.ts';
 
 /** Height, width and channels of every image of a dataset. */
 export interface ImageShape {

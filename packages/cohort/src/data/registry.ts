@@ -1,6 +1,6 @@
 /** The datasets by name: a new one is one file and one line in the list below. Imports no engine, so that recipe checks stay fast. */
 import type { DatasetEntry, DatasetOptions, ImageDataset } from './dataset.ts';
-import type { ImagePixels } from './pixelSource.ts';
+import type { ImagePixels } from './loading/pixelSource.ts';
 import { DataError } from './errors.ts';
 import { cifar10, cifar100, cifar100Coarse } from './datasets/cifar.ts';
 import { emoji } from './datasets/emoji.ts';
@@ -11,7 +11,7 @@ import { kmnist } from './datasets/kmnist.ts';
 import { mnist } from './datasets/mnist.ts';
 import { stl10 } from './datasets/stl10.ts';
 import { tinyImagenet } from './datasets/tinyImagenet.ts';
-import { nearestName } from '../nearestName.ts';
+import { nearestName } from '../support/nearestName.ts';
 
 const DATASETS: readonly DatasetEntry<ImagePixels>[] = [
   cifar10,

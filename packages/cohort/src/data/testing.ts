@@ -6,8 +6,8 @@ import { gzipSync } from 'node:zlib';
 import type { DatasetOptions, ImageDataset, ImageShape, ImageSplit } from './dataset.ts';
 import { imageBytes } from './dataset.ts';
 import { DataError } from './errors.ts';
-import type { ImagePixels } from './pixelSource.ts';
-import { hashKeys } from './random.ts';
+import type { ImagePixels } from './loading/pixelSource.ts';
+import { hashKeys } from './loading/random.ts';
 import { loadDataset } from './registry.ts';
 
 /** A new empty folder; `remove` deletes it with all it holds. */

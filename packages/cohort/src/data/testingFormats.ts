@@ -1,5 +1,5 @@
 /** Fixtures in the formats that datasets come in: tar, zip, CIFAR's records and pickles, made by hand so that tests need no tools. */
-import { hashKeys } from './random.ts';
+import { hashKeys } from './loading/random.ts';
 
 /** A member of an archive to be made. */
 export interface MadeMember {

@@ -1,4 +1,4 @@
-import { Generator, liveTensorCount } from '@cohort/torch';
+import { Generator, liveTensorCount } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { BatchLoader } from '../data/index.ts';
 import { madeUpSplit } from '../data/testing.ts';

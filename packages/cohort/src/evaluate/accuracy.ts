@@ -1,5 +1,5 @@
 /** How good networks are on a split: accuracy, negative log-likelihood and calibration of each and of their ensemble. */
-import { keep, noGrad, ops, scope, tensor, type nn, type Tensor } from '@cohort/torch';
+import { keep, noGrad, ops, scope, tensor, type nn, type Tensor } from '@cohort-ml/torch';
 import type { BatchLoader } from '../data/index.ts';
 import type { Method } from '../methods/index.ts';
 import type { Network, NetworkOutput } from '../models/index.ts';

@@ -1,4 +1,4 @@
-import { Generator, liveTensorCount, ops, tensor, Tensor } from '@cohort/torch';
+import { Generator, liveTensorCount, ops, tensor, Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { embeddingSpread, informationBounds, measureRepresentations } from './representation.ts';
 

@@ -3,10 +3,10 @@
  * below), and how each spreads its embeddings (alignment, uniformity, effective rank), so that one sees what was shared
  * and when a cohort collapses. Formulas and sources stand in docs/method.md.
  */
-import { noGrad, ops, scope, type Tensor } from '@cohort/torch';
+import { noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
 import { contrastiveLoss, similarities } from '../losses/index.ts';
 import type { ContrastSpace } from '../methods/index.ts';
-import { normalised } from '../methods/embeddingHead.ts';
+import { normalised } from '../methods/parts/embeddingHead.ts';
 
 /** Embeddings of the same held-out images. */
 export interface HeldOutEmbeddings {

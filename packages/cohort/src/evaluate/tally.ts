@@ -1,5 +1,5 @@
 /** Adds up, batch by batch, how good networks are: top-1, top-5, negative log-likelihood, calibration, and which images were right. */
-import type { Tensor } from '@cohort/torch';
+import type { Tensor } from '@cohort-ml/torch';
 import { CorrectnessRecorder, type Correctness } from './correctness.ts';
 
 /** Measures over a split. */

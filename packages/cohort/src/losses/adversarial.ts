@@ -1,5 +1,5 @@
 /** Least-squares adversarial losses (Mao et al., arXiv 1611.04076), as AFD has them on feature maps. */
-import type { Tensor } from '@cohort/torch';
+import type { Tensor } from '@cohort-ml/torch';
 
 /**
  * What a discriminator minimises: `mean (1 - D(real))^2 + mean D(fake)^2`.

@@ -1,7 +1,7 @@
 /** The losses of the methods that MCL is compared with: golden values and gradients of three networks, and small cases by hand. */
-import { backward, grad, ops, scope, tensor, type Tensor } from '@cohort/torch';
+import { backward, grad, ops, scope, tensor, type Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
-import { expectClose, Golden } from '../testing/golden.ts';
+import { expectClose, Golden } from '../test/golden.ts';
 import {
   attendedDistillation,
   classification,

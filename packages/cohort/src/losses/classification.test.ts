@@ -1,5 +1,5 @@
 /** Cross-entropy towards one label and towards two, against numbers worked out apart, and the gradient that follows. */
-import { backward, ops, scope, Tensor } from '@cohort/torch';
+import { backward, ops, scope, Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { classification, dominantLabels } from './classification.ts';
 

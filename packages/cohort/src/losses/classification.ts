@@ -1,5 +1,5 @@
 /** Classification: the cross-entropy of every network in a cohort, towards one label an image or two where images were mixed. */
-import { ops, type Tensor } from '@cohort/torch';
+import { ops, type Tensor } from '@cohort-ml/torch';
 
 /** Second labels of images that were mixed. */
 export interface MixedLabels {

@@ -2,7 +2,7 @@
  * Targets that networks make together (KDCL, Guo et al., CVPR 2020, section 3.2): the best network's logits, their best
  * mixture for each image, the smallest margins, or a mixture whose weights were solved on held-out images.
  */
-import { ops, type Tensor } from '@cohort/torch';
+import { ops, type Tensor } from '@cohort-ml/torch';
 
 /** Logits of several networks as one tensor, networks first: `[N, B, classes]`. */
 function stacked(logits: readonly Tensor[]): Tensor {

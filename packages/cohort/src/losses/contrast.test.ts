@@ -1,8 +1,8 @@
-import { backward, grad, liveTensorCount, noGrad, ops, scope, tensor, Tensor } from '@cohort/torch';
+import { backward, grad, liveTensorCount, noGrad, ops, scope, tensor, Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
-import { EmbeddingHeads } from '../methods/embeddingHead.ts';
-import { expectClose, Golden } from '../testing/golden.ts';
-import { Generator } from '@cohort/torch';
+import { EmbeddingHeads } from '../methods/parts/embeddingHead.ts';
+import { expectClose, Golden } from '../test/golden.ts';
+import { Generator } from '@cohort-ml/torch';
 import { contrastiveLoss, mutualContrast, similarities } from './contrast.ts';
 
 const options = { temperature: 0.1, distillationTemperature: 3 };

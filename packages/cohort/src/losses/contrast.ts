@@ -2,7 +2,7 @@
  * Mutual contrastive learning between the embeddings of a cohort, with the batch as contrast samples: VCL, ICL, soft VCL
  * and soft ICL (Yang et al., arXiv 2104.12565, equations 2, 5, 8 and 9), for all networks from one matrix product.
  */
-import { ops, type Tensor } from '@cohort/torch';
+import { ops, type Tensor } from '@cohort-ml/torch';
 import { softDivergence } from './distillation.ts';
 import { LossError } from './errors.ts';
 

@@ -1,5 +1,5 @@
 /** Dense cross-layer mutual distillation (DCM, Yao and Sun, arXiv 2008.07816): every classifier from every one of the others. */
-import { ops, type Tensor } from '@cohort/torch';
+import { ops, type Tensor } from '@cohort-ml/torch';
 import { targetDistillation } from './distillation.ts';
 import { LossError } from './errors.ts';
 import { pairedDistillation } from './mutual.ts';

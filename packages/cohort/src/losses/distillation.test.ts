@@ -1,4 +1,4 @@
-import { backward, Generator, grad, ops, tensor, type Tensor } from '@cohort/torch';
+import { backward, Generator, grad, ops, tensor, type Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { classification, logitDistillation, rampUp, softDivergence, targetDistillation } from './index.ts';
 

@@ -1,5 +1,5 @@
 /** Distillation between distributions: the KL divergence that all soft terms share, and logits towards their ensemble. */
-import { ops, type Tensor } from '@cohort/torch';
+import { ops, type Tensor } from '@cohort-ml/torch';
 
 /**
  * KL divergence of a constant target from what is predicted, one value a row: `sum_k p_target (ln p_target - ln p)`.

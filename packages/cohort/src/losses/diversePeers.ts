@@ -1,5 +1,5 @@
 /** Targets of its own for every peer, by attention (OKDDip, Chen et al., arXiv 1912.00350, first level). */
-import { ops, type Tensor } from '@cohort/torch';
+import { ops, type Tensor } from '@cohort-ml/torch';
 
 /**
  * How much each peer heeds each, itself among them: `softmax_b(query_a . key_b)`.

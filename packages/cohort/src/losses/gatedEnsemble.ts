@@ -1,5 +1,5 @@
 /** The ensemble that a gate weighs (ONE, Lan et al., arXiv 1806.04606, section 3). */
-import { ops, type Tensor } from '@cohort/torch';
+import { ops, type Tensor } from '@cohort-ml/torch';
 
 /**
  * `sum_i g_i z_i` with `g = softmax(scores)`, of its own for every image. Gradients reach logits and scores.

@@ -1,7 +1,7 @@
-import { Generator, grad, liveTensorCount, ops, scope, tensor, Tensor } from '@cohort/torch';
+import { Generator, grad, liveTensorCount, ops, scope, tensor, Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
-import { EmbeddingHeads } from '../methods/embeddingHead.ts';
-import { expectClose, Golden } from '../testing/golden.ts';
+import { EmbeddingHeads } from '../methods/parts/embeddingHead.ts';
+import { expectClose, Golden } from '../test/golden.ts';
 import { layerwiseContrast } from './layerwise.ts';
 
 const options = { temperature: 0.1, distillationTemperature: 3 };

@@ -2,7 +2,7 @@
  * Layer-wise mutual contrastive learning (Yang et al., arXiv 2207.11518): every stage of one network against every stage
  * of every other, each pair of stages weighted per sample, all of them from one product of the stacked embeddings.
  */
-import { ops, tensor, type Tensor } from '@cohort/torch';
+import { ops, tensor, type Tensor } from '@cohort-ml/torch';
 import {
   anchorLosses,
   assertTemperatures,

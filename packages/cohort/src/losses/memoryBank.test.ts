@@ -1,7 +1,7 @@
-import { backward, Generator, grad, ops, tensor, type Tensor } from '@cohort/torch';
+import { backward, Generator, grad, ops, tensor, type Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
-import { EmbeddingHeads } from '../methods/embeddingHead.ts';
-import { expectClose, Golden } from '../testing/golden.ts';
+import { EmbeddingHeads } from '../methods/parts/embeddingHead.ts';
+import { expectClose, Golden } from '../test/golden.ts';
 import { memoryContrast, updateBank } from './memoryBank.ts';
 
 const options = { temperature: 0.07, distillationTemperature: 3 };

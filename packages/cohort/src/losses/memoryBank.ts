@@ -2,7 +2,7 @@
  * Mutual contrastive learning against memory banks (Yang et al., arXiv 2104.12565, section 3.6): where labels are many and
  * a batch holds hardly two images of a class, positives and negatives are embeddings remembered from earlier steps.
  */
-import { noGrad, ops, scope, type Tensor } from '@cohort/torch';
+import { noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
 import { assertTemperatures, excluded, type ContrastOptions, type ContrastTerms } from './contrast.ts';
 import { softDivergence } from './distillation.ts';
 import { LossError } from './errors.ts';

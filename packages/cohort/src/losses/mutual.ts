@@ -1,5 +1,5 @@
 /** Mutual distillation: networks that are each other's targets, all of the others at once or their mean. */
-import { ops, type Tensor } from '@cohort/torch';
+import { ops, type Tensor } from '@cohort-ml/torch';
 import { softDivergence, targetDistillation } from './distillation.ts';
 import { LossError } from './errors.ts';
 

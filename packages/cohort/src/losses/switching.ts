@@ -1,5 +1,5 @@
 /** When a teacher is to wait for its student (SwitOKD, Qian et al., arXiv 2209.04996). */
-import type { Tensor } from '@cohort/torch';
+import type { Tensor } from '@cohort-ml/torch';
 
 /** Numbers by which a teacher is paused or goes on. */
 export interface DistillationGap {

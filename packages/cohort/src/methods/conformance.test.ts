@@ -1,9 +1,9 @@
 /** What every registered method must do, as one suite over all of them and their variants. */
-import { autocast, Generator, noGrad, optim, scope, tensor, type nn } from '@cohort/torch';
+import { autocast, Generator, noGrad, optim, scope, tensor, type nn } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { Branches, createNetwork, Peers, Tree, type Network, type Topology } from '../models/index.ts';
-import { goldenImages } from '../testing/golden.ts';
-import { trainStep } from '../train/step.ts';
+import { goldenImages } from '../test/golden.ts';
+import { trainStep } from '../train/loop/step.ts';
 import { methodCatalogue, methodFacts, type TopologyName } from './catalogue.ts';
 import { createMethod, type Method, type MethodSettings, type StepInput } from './index.ts';
 import { methodSchemas, methodSettings } from './settings.ts';

@@ -1,6 +1,6 @@
 /** Methods: what a cohort can learn from. */
 export { heldOutImages, methodCatalogue, methodFacts, type MethodFacts } from './catalogue.ts';
-export { MemoryBankError } from './memoryBank.ts';
+export { MemoryBankError } from './mcl/memoryBank.ts';
 export { viewsOf } from './method.ts';
 export type {
   ContrastSpace,

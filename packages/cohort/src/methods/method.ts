@@ -1,8 +1,8 @@
 /** The interface of every method: what a cohort learns from, as extra modules, named loss terms and optional hooks. */
-import type { Generator, nn, optim, Tensor } from '@cohort/torch';
+import type { Generator, nn, optim, Tensor } from '@cohort-ml/torch';
 import type { MixedLabels } from '../losses/index.ts';
 import type { Network, NetworkOutput } from '../models/network.ts';
-import type { Topology } from '../models/topology.ts';
+import type { Topology } from '../topology/topology.ts';
 
 /** What a method is built from. */
 export interface MethodContext {

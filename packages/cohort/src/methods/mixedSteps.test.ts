@@ -1,8 +1,8 @@
 /** Every method runs networks on their own views and takes second labels into account, as one suite over all of them. */
-import { Generator, noGrad, ops, Tensor, tensor } from '@cohort/torch';
+import { Generator, noGrad, ops, Tensor, tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { createNetwork, type Network } from '../models/index.ts';
-import { goldenImages } from '../testing/golden.ts';
+import { goldenImages } from '../test/golden.ts';
 import { createMethod, viewsOf, type StepInput } from './index.ts';
 import { methodSchemas, methodSettings } from './settings.ts';
 

@@ -1,19 +1,19 @@
 /** Every method by name; a new one is its file, its settings in settings.ts and one line here. */
-import { AdversarialDistillation } from './afd.ts';
-import { CollaborativeLearning } from './clIlr.ts';
-import { DenseCrossLayerDistillation } from './dcm.ts';
-import { DeepMutualLearning } from './dml.ts';
-import { FeatureFusionLearning } from './ffl.ts';
-import { Independent } from './independent.ts';
-import { CollaborativeDistillation } from './kdcl.ts';
-import { LayerwiseMutualContrastiveLearning } from './lmcl.ts';
-import { MutualContrastiveLearning } from './mcl.ts';
+import { AdversarialDistillation } from './baselines/afd.ts';
+import { CollaborativeLearning } from './baselines/clIlr.ts';
+import { DenseCrossLayerDistillation } from './baselines/dcm.ts';
+import { DeepMutualLearning } from './baselines/dml.ts';
+import { FeatureFusionLearning } from './baselines/ffl.ts';
+import { Independent } from './baselines/independent.ts';
+import { CollaborativeDistillation } from './baselines/kdcl.ts';
+import { LayerwiseMutualContrastiveLearning } from './mcl/lmcl.ts';
+import { MutualContrastiveLearning } from './mcl/mcl.ts';
 import type { Method, MethodContext } from './method.ts';
-import { DiversePeers } from './okddip.ts';
-import { NativeEnsemble } from './one.ts';
-import { PeerCollaborativeLearning } from './pcl.ts';
+import { DiversePeers } from './baselines/okddip.ts';
+import { NativeEnsemble } from './baselines/one.ts';
+import { PeerCollaborativeLearning } from './baselines/pcl.ts';
 import type { MethodSettings } from './settings.ts';
-import { SwitchableDistillation } from './switokd.ts';
+import { SwitchableDistillation } from './baselines/switokd.ts';
 
 /** Builds the method that `settings` name, with its extra modules, for a cohort. */
 export function createMethod(settings: MethodSettings, context: MethodContext): Method {

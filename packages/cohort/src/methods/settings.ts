@@ -1,6 +1,6 @@
 /** The settings of every method, as pure zod schemas without the engine, so that recipe checks and `--help` stay fast. */
 import * as z from 'zod';
-import { notNegative, positive } from '../numberSchemas.ts';
+import { notNegative, positive } from '../support/numberSchemas.ts';
 import {
   afdSettings,
   clIlrSettings,
@@ -12,7 +12,7 @@ import {
   oneSettings,
   pclSettings,
   switokdSettings,
-} from './baselineSettings.ts';
+} from './baselines/baselineSettings.ts';
 
 export { minimumNetworks } from './catalogue.ts';
 

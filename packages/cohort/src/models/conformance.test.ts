@@ -8,9 +8,9 @@ import {
   scope,
   nn,
   type Tensor,
-} from '@cohort/torch';
+} from '@cohort-ml/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { expectClose, goldenImages } from '../testing/golden.ts';
+import { expectClose, goldenImages } from '../test/golden.ts';
 import { describeModels } from './describe.ts';
 import { ModelError } from './errors.ts';
 import type { Network } from './network.ts';

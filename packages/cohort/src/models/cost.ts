@@ -1,5 +1,5 @@
 /** What a network costs: its multiply-adds, counted from the shapes that one forward pass really has. */
-import { nn, noGrad, ops, scope, Tensor } from '@cohort/torch';
+import { nn, noGrad, ops, scope, Tensor } from '@cohort-ml/torch';
 import type { Network } from './network.ts';
 
 /** Channels, height and width of an image. */

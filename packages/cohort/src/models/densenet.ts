@@ -2,7 +2,7 @@
  * DenseNet for small images (Huang et al., arXiv 1608.06993, section 3): three dense blocks whose layers each add
  * `growth` channels, the plain form without bottlenecks or compression; 40 layers and growth 12 have 1.0 million weights.
  */
-import { nn, ops, type Generator, type Tensor } from '@cohort/torch';
+import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
 import { missingStage, noShortForm } from './errors.ts';
 import { convolution, NamedSequential, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';

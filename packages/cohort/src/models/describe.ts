@@ -1,5 +1,5 @@
 /** What each architecture is and costs, for people who choose one: the content of `cohort models`. */
-import { Generator } from '@cohort/torch';
+import { Generator } from '@cohort-ml/torch';
 import { multiplyAdds } from './cost.ts';
 import { createNetwork, findArchitecture, modelNames } from './registry.ts';
 

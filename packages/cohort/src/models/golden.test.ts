@@ -1,8 +1,8 @@
 /** Architectures against golden values: parameters, multiply-adds, state tensors in order, logits (fixtures/README.md). */
 import { createHash } from 'node:crypto';
-import { Generator, nn, noGrad, ops, scope, Tensor } from '@cohort/torch';
+import { Generator, nn, noGrad, ops, scope, Tensor } from '@cohort-ml/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { expectClose, fillModule, goldenImages, readJson } from '../testing/golden.ts';
+import { expectClose, fillModule, goldenImages, readJson } from '../test/golden.ts';
 import { multiplyAdds, type InputShape } from './cost.ts';
 import type { Network } from './network.ts';
 import { createNetwork } from './registry.ts';

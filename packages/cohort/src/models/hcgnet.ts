@@ -2,7 +2,7 @@
  * HCGNet (Yang et al., arXiv 1908.09699): hybrid blocks of SMG modules, which squeeze, filter at two scales and pass
  * every input on by dense concatenation, gated by attention; transitions halve resolution and channels.
  */
-import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { missingStage, noShortForm } from './errors.ts';
 import { GatedUnit, SmgModule } from './hcgnetModules.ts';
 import { convolution, NamedSequential, NormRelu } from './layers.ts';

@@ -2,7 +2,7 @@
  * The modules of HCGNet (Yang et al., arXiv 1908.09699, section 3): squeeze, multi-scale filtering, and gates that forget
  * part of the old features and add the new. Property names are those of published state dicts.
  */
-import { nn, ops, type Generator, type Tensor } from '@cohort/torch';
+import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
 import { convolution, NormRelu, type ConvolutionOptions } from './layers.ts';
 
 /** Convolutions in groups make the squeeze cheap. */

@@ -2,7 +2,7 @@
  * Residual networks for large images (He et al., arXiv 1512.03385, table 1): a 7x7 stem with max pooling and four stages
  * of 64, 128, 256 and 512 channels (times 4 with bottlenecks); torchvision's state dict loads as it is.
  */
-import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';

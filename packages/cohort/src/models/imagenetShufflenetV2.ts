@@ -2,7 +2,7 @@
  * ShuffleNet V2 for large images (Ma et al., arXiv 1807.11164, table 5); torchvision's state dict loads as it is. The
  * paper names no initialisation; He et al.'s normal distribution is used.
  */
-import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, joinShuffled, NormRelu, ReluInPlace } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';

@@ -1,5 +1,5 @@
 /** Layers that several architectures share, with the initialisation that their publications use. */
-import { nn, ops, type Generator, type Tensor } from '@cohort/torch';
+import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
 
 /** Settings of a convolution. */
 export interface ConvolutionOptions {

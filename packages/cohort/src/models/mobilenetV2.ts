@@ -2,7 +2,7 @@
  * MobileNet V2 (Sandler et al., arXiv 1801.04381, table 2) for small images: the stem and the second group of blocks keep
  * the resolution, so that 32 by 32 pixels end as 4 by 4. Names are torchvision's.
  */
-import { nn, noGrad, type Generator, type Tensor } from '@cohort/torch';
+import { nn, noGrad, type Generator, type Tensor } from '@cohort-ml/torch';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, NormRelu6 } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';

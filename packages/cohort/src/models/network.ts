@@ -1,5 +1,5 @@
 /** What every architecture has in common: a stem, stages, pooling and a classifier, run so that methods see each part. */
-import { nn, scope, type Generator, type Tensor } from '@cohort/torch';
+import { nn, scope, type Generator, type Tensor } from '@cohort-ml/torch';
 import { ModelError } from './errors.ts';
 
 /** What a network shows of one batch. */

@@ -1,5 +1,5 @@
 /** Every architecture by name; a new one is one file, its name in names.ts and one line here. */
-import { nearestName } from '../nearestName.ts';
+import { nearestName } from '../support/nearestName.ts';
 import { DenseNet } from './densenet.ts';
 import { ModelError } from './errors.ts';
 import { HcgNet } from './hcgnet.ts';

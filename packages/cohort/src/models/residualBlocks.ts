@@ -1,5 +1,5 @@
 /** Blocks of residual networks (He et al., arXiv 1512.03385, figure 5), with torchvision's names in the state dict. */
-import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { convolution, NormRelu } from './layers.ts';
 
 /** A 1x1 projection where a block changes size or width, else nothing. */

@@ -2,7 +2,7 @@
  * Residual networks for small images (He et al., arXiv 1512.03385, section 4.2): a 3x3 stem of 16 channels and three
  * stages of 16, 32 and 64 channels; depth 6n + 2 with basic blocks, 9n + 2 with bottlenecks (widths times 4).
  */
-import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';

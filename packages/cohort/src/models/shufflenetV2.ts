@@ -2,7 +2,7 @@
  * ShuffleNet V2 for small images (Ma et al., arXiv 1807.11164, table 5): a 3x3 stem without stride or pooling in front
  * of the three published stages. The paper names no initialisation; He et al.'s normal distribution is used.
  */
-import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, joinShuffled, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';

@@ -1,5 +1,5 @@
 /** Widths of a network's feature maps, for modules that are built on them: found by running one small black image. */
-import { noGrad, ops, scope } from '@cohort/torch';
+import { noGrad, ops, scope } from '@cohort-ml/torch';
 import type { Network } from './network.ts';
 
 /** An image of the fewest pixels that the network takes; its channels are those that the first convolution takes. */

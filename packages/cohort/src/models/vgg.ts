@@ -3,7 +3,7 @@
  * convolutions in five stages. Max pooling opens every stage but the first; the mean over all positions stands for the
  * last pooling, and one linear layer for the three of the paper.
  */
-import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';

@@ -2,7 +2,7 @@
  * Wide residual networks (Zagoruyko and Komodakis, arXiv 1605.07146, table 1): three groups of pre-activation blocks of
  * 16k, 32k and 64k channels, depth 6n + 4 and widening factor k; without dropout.
  */
-import { nn, type Generator, type Tensor } from '@cohort/torch';
+import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';

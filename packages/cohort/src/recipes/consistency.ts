@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { augmentationConflicts, augmentationSettings } from '../data/augment/settings.ts';
 import { datasetsThatNeedPath } from '../data/registry.ts';
 import { methodFacts, type TopologyName } from '../methods/catalogue.ts';
-import { ascend, mostSplits, whyFewerSplits } from '../models/splits.ts';
+import { ascend, mostSplits, whyFewerSplits } from '../topology/splits.ts';
 import type { PathSegment } from './describe.ts';
 import { valueAt } from './describe.ts';
 import { dataSchema, trainSchema } from './schema.ts';

@@ -6,7 +6,7 @@ import { RecipeError } from './errors.ts';
 import { RECIPE_ENDINGS, recipeNames, recipesFolder } from './folder.ts';
 import { applyOverrides, parseOverrides } from './overrides.ts';
 import type { ResolvedRecipe } from './schema.ts';
-import { nearestName } from '../nearestName.ts';
+import { nearestName } from '../support/nearestName.ts';
 import { resolveRecipe } from './validate.ts';
 import { readYaml } from './yamlSource.ts';
 

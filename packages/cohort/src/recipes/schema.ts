@@ -5,7 +5,7 @@ import { datasetNames } from '../data/registry.ts';
 import { samplerSettings } from '../data/samplers/settings.ts';
 import { methodSettings } from '../methods/settings.ts';
 import { architectureNames } from '../models/names.ts';
-import { notNegative, positive } from '../numberSchemas.ts';
+import { notNegative, positive } from '../support/numberSchemas.ts';
 
 /** Lets a section leave out its `name` and still set other keys: `optimizer: { learningRate: 0.05 }` is SGD. */
 function withDefaultName<Options extends z.ZodType>(name: string, schema: Options): z.ZodPreprocess<Options> {

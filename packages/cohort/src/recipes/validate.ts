@@ -20,7 +20,7 @@ import { RecipeError } from './errors.ts';
 import type { ResolvedRecipe } from './schema.ts';
 import { recipeSchema } from './schema.ts';
 import { withMethodTopology } from './methodTopology.ts';
-import { nearestName } from '../nearestName.ts';
+import { nearestName } from '../support/nearestName.ts';
 
 /** Where a recipe's data came from, for messages. */
 export interface RecipeOrigin {

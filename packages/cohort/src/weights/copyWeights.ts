@@ -1,5 +1,5 @@
 /** Puts the tensors of a file into a network, once all of them are known to fit. */
-import { scope, type Tensor } from '@cohort/torch';
+import { scope, type Tensor } from '@cohort-ml/torch';
 import type { Network } from '../models/index.ts';
 import { WeightsError } from './errors.ts';
 import type { Fit } from './fit.ts';

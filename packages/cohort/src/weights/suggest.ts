@@ -1,5 +1,5 @@
 /** Names the architecture that weights belong to, by comparing them with every one there is. */
-import { Generator } from '@cohort/torch';
+import { Generator } from '@cohort-ml/torch';
 import { createNetwork, modelNames, type ModelName } from '../models/index.ts';
 import { fitDictionary, isComplete, targetOf, type Fit, type Target } from './fit.ts';
 import type { NameRule } from './names.ts';

@@ -1,6 +1,6 @@
 /** Makes tensors of the engine from what a checkpoint says of them: storages shared, strides and offsets followed, all checked. */
-import { Tensor, type DType, type TypedArray } from '@cohort/torch';
-import type { TorchTensor, TorchTypeName } from '../pickle/index.ts';
+import { Tensor, type DType, type TypedArray } from '@cohort-ml/torch';
+import type { TorchTensor, TorchTypeName } from './pickle/index.ts';
 import { damagedFile, WeightsError } from './errors.ts';
 import { elementBytes, type TorchCheckpoint } from './torchCheckpoint.ts';
 

@@ -9,7 +9,7 @@ import {
   type PickleValue,
   type TorchStorage,
   type TorchTypeName,
-} from '../pickle/index.ts';
+} from './pickle/index.ts';
 import { damagedFile, WeightsError } from './errors.ts';
 import type { OpenFile } from './openFile.ts';
 import { ZipArchive } from './zipArchive.ts';

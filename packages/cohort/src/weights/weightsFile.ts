@@ -1,6 +1,6 @@
 /** Opens any file of weights and lists the dictionaries of tensors in it, whose tensors are read when they are needed. */
-import { ArgumentError, loadTensors, Tensor } from '@cohort/torch';
-import { TorchTensor, type PickleValue } from '../pickle/index.ts';
+import { ArgumentError, loadTensors, Tensor } from '@cohort-ml/torch';
+import { TorchTensor, type PickleValue } from './pickle/index.ts';
 import { damagedFile, WeightsError } from './errors.ts';
 import { OpenFile } from './openFile.ts';
 import { TensorReader } from './tensorReader.ts';

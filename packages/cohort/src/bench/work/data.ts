@@ -1,6 +1,6 @@
 /** The data pipeline: batches of images in memory, and epochs of JPEG files through the loader or by sharp alone. */
 import { join } from 'node:path';
-import { Generator, ops } from '@cohort/torch';
+import { Generator, ops } from '@cohort-ml/torch';
 import { BatchLoader, loadDataset } from '../../data/index.ts';
 import type { BatchesWork, PhotosWork, WorkSpec } from '../work.ts';
 import { benchNormalisation } from './evaluation.ts';

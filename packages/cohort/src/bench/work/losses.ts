@@ -1,5 +1,5 @@
 /** Contrastive losses alone, forward and backward, on random embeddings. */
-import { backward, Generator, ops, scope, type Tensor } from '@cohort/torch';
+import { backward, Generator, ops, scope, type Tensor } from '@cohort-ml/torch';
 import { layerwiseContrast, mutualContrast, type ContrastTerms } from '../../losses/index.ts';
 import type { LossesWork, WorkSpec } from '../work.ts';
 import type { RunningWork } from './running.ts';

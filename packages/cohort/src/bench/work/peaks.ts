@@ -2,7 +2,7 @@
  * What the machine manages at best with the same LibTorch: matrix products, and 3x3 convolutions of the sizes that the
  * networks have. A step's own rate is told as a share of these, which says more than gigaflops a second alone.
  */
-import { noGrad, ops, scope, type Tensor } from '@cohort/torch';
+import { noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
 import type { Precision } from '../work.ts';
 import type { RunningWork } from './running.ts';
 

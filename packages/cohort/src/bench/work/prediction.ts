@@ -1,11 +1,11 @@
 /** `predict` on a run folder that was made for it: opening the run, decoding files, classes. */
-import { createRun } from '@cohort/runs';
+import { createRun } from '@cohort-ml/runs';
 import { multiplyAdds } from '../../models/cost.ts';
-import { predictRun } from '../../evaluate/predictRun.ts';
+import { predictRun } from '../../inference/predictRun.ts';
 import { stringifyRecipe } from '../../recipes/index.ts';
-import { createNetworks, networkFiles } from '../../train/cohort.ts';
-import { SilentReporter } from '../../train/reporter.ts';
-import { writeNetworks } from '../../train/snapshot.ts';
+import { createNetworks, networkFiles } from '../../cohort/cohort.ts';
+import { SilentReporter } from '../../progress/reporter.ts';
+import { writeNetworks } from '../../checkpoints/snapshot.ts';
 import type { PredictionWork, WorkSpec } from '../work.ts';
 import { benchNormalisation } from './evaluation.ts';
 import { benchRecipe } from './recipe.ts';

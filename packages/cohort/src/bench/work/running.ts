@@ -1,5 +1,5 @@
 /** What every kind of work looks like to the program that repeats it. */
-import type { optim } from '@cohort/torch';
+import type { optim } from '@cohort-ml/torch';
 import type { Method } from '../../methods/index.ts';
 
 /** Work that is set up and can be repeated. */

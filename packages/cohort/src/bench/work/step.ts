@@ -9,12 +9,12 @@ import {
   seedDefaultGenerator,
   Tensor,
   threads,
-} from '@cohort/torch';
+} from '@cohort-ml/torch';
 import type { Method, StepInput } from '../../methods/index.ts';
-import { createCohort, type Cohort } from '../../train/cohort.ts';
-import { networksAtOnce } from '../../train/networksAtOnce.ts';
-import { createOptimizer } from '../../train/optimizer.ts';
-import { trainStep, type StepTools } from '../../train/step.ts';
+import { createCohort, type Cohort } from '../../cohort/cohort.ts';
+import { networksAtOnce } from '../../cohort/networksAtOnce.ts';
+import { createOptimizer } from '../../train/loop/optimizer.ts';
+import { trainStep, type StepTools } from '../../train/loop/step.ts';
 import type { StepWork, WorkSpec } from '../work.ts';
 import { benchRecipe } from './recipe.ts';
 import type { RunningWork } from './running.ts';

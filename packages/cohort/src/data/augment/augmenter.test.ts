@@ -1,5 +1,5 @@
 /** The whole of augmentation on colour and grey batches: samples are independent, bytes stay bytes, and bad settings are refused. */
-import { liveTensorCount, ops, scope, Tensor } from '@cohort/torch';
+import { liveTensorCount, ops, scope, Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import type { ImageShape } from '../dataset.ts';
 import { cyclicLabels, dataErrorOf, madeUpSplit } from '../testing.ts';

@@ -1,8 +1,8 @@
 /** All augmentation of a loader in one place: checks the settings once, then varies whole batches on the engine. */
-import { scope, Tensor } from '@cohort/torch';
+import { scope, Tensor } from '@cohort-ml/torch';
 import type { ImageShape } from '../dataset.ts';
 import { DataError } from '../errors.ts';
-import type { Normalisation } from '../normalisation.ts';
+import type { Normalisation } from '../loading/normalisation.ts';
 import { colourJitter, drawColourJitter } from './colourJitter.ts';
 import { checkCrop, cropAndFlip, drawCropAndFlip } from './cropAndFlip.ts';
 import type { DrawKeys } from './draws.ts';

@@ -1,5 +1,5 @@
 /** Draws from a symmetric Beta distribution by a key alone, for the shares of mixup and CutMix. */
-import { hashKeys } from '../random.ts';
+import { hashKeys } from '../loading/random.ts';
 
 /** Below this the exponential function is 0 anyway. */
 const SMALLEST_LOG = -745;

@@ -1,5 +1,5 @@
 /** Random rectangles of a given area and shape, as random resized crop and random erasing draw them, for a whole batch. */
-import { ops, Tensor } from '@cohort/torch';
+import { ops, Tensor } from '@cohort-ml/torch';
 import type { SampleDraws } from './draws.ts';
 
 /** A rectangle a sample, in pixels; empty where the height or width is 0. */

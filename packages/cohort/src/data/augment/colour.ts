@@ -1,5 +1,5 @@
 /** Brightness, contrast, saturation, hue and sharpness of whole batches, each sample by its own factor, as Pillow defines them. */
-import { ops, scope, type Tensor } from '@cohort/torch';
+import { ops, scope, type Tensor } from '@cohort-ml/torch';
 import { blend, luminance, toBytes } from './pixels.ts';
 
 /** Pixels times the factor; 0 is black. Raw uint8 `[B, C, H, W]`, factors float32 `[B, 1, 1, 1]`, as below. */

@@ -1,6 +1,6 @@
 /** Colour jitter of whole batches: brightness, contrast, saturation and hue by random factors, in a random order for each sample. */
-import { scope, type Tensor } from '@cohort/torch';
-import { RANDOM_PURPOSE } from '../random.ts';
+import { scope, type Tensor } from '@cohort-ml/torch';
+import { RANDOM_PURPOSE } from '../loading/random.ts';
 import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation } from './colour.ts';
 import { perSample, SampleDraws, type DrawKeys } from './draws.ts';
 import { applyByGroup } from './pixels.ts';

@@ -1,5 +1,5 @@
 /** Crop and flip on the engine agree pixel by pixel with a slow crop and flip, and draws depend on their keys alone. */
-import { liveTensorCount, scope, Tensor } from '@cohort/torch';
+import { liveTensorCount, scope, Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import {
   cropAndFlip,

@@ -2,10 +2,10 @@
  * Random crop and horizontal flip of whole batches on the engine. What happens to a sample depends on (seed, epoch, its
  * index) alone, so batch order, workers and restarts change nothing.
  */
-import { ops, scope, Tensor } from '@cohort/torch';
+import { ops, scope, Tensor } from '@cohort-ml/torch';
 import type { ImageShape } from '../dataset.ts';
 import { DataError } from '../errors.ts';
-import { hashKeys, hashToInteger, RANDOM_PURPOSE } from '../random.ts';
+import { hashKeys, hashToInteger, RANDOM_PURPOSE } from '../loading/random.ts';
 import type { DrawKeys } from './draws.ts';
 
 /** What {@link cropAndFlip} may do to an image. */

@@ -1,6 +1,6 @@
 /** Draws for the samples of a batch that depend on (seed, epoch, index) alone, so that batches, workers and restarts change nothing. */
-import { Tensor } from '@cohort/torch';
-import { hashKeys, hashToInteger, RANDOM_PURPOSE } from '../random.ts';
+import { Tensor } from '@cohort-ml/torch';
+import { hashKeys, hashToInteger, RANDOM_PURPOSE } from '../loading/random.ts';
 
 /** What the draws depend on. */
 export interface DrawKeys {

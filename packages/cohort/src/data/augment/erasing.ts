@@ -1,7 +1,7 @@
 /** Random erasing (Zhong et al., arXiv 1708.04896): a rectangle of an image gives way to one colour, or to noise. */
-import { ops, scope, Tensor } from '@cohort/torch';
+import { ops, scope, Tensor } from '@cohort-ml/torch';
 import type { ImageShape } from '../dataset.ts';
-import { hashKeys, RANDOM_PURPOSE } from '../random.ts';
+import { hashKeys, RANDOM_PURPOSE } from '../loading/random.ts';
 import { drawBoxes, insideBoxes, type Boxes } from './boxes.ts';
 import { SampleDraws, type DrawKeys } from './draws.ts';
 import type { ErasingSettings } from './settings.ts';

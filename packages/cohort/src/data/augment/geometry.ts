@@ -1,5 +1,5 @@
 /** Shear, shift and rotation of whole batches by the nearest pixel; what comes in from outside is black. */
-import { ops, scope, Tensor } from '@cohort/torch';
+import { ops, scope, Tensor } from '@cohort-ml/torch';
 
 /** `[a, b, c, d, e, f]`: the pixel at (x, y) comes from (a x + b y + c, d x + e y + f), both at pixel centres. */
 export type AffineMatrix = readonly [number, number, number, number, number, number];

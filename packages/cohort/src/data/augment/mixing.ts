@@ -2,8 +2,8 @@
  * Mixup (Zhang et al., arXiv 1710.09412) and CutMix (Yun et al., arXiv 1905.04899): images of a batch are mixed in pairs,
  * and their labels count by share. Why the partner is of the same batch: docs/decisions/005-mixed-labels.md.
  */
-import { ops, scope, Tensor } from '@cohort/torch';
-import { RANDOM_PURPOSE } from '../random.ts';
+import { ops, scope, Tensor } from '@cohort-ml/torch';
+import { RANDOM_PURPOSE } from '../loading/random.ts';
 import { betaDraw } from './beta.ts';
 import { emptyBoxes, insideBoxes, type Boxes } from './boxes.ts';
 import { perSample, SampleDraws, type DrawKeys } from './draws.ts';

@@ -1,7 +1,7 @@
 /** Operations on pixels give Pillow's bytes (fixtures/pillowOperations.py), for any batch, dtype uint8, colour and grey. */
-import { liveTensorCount, ops, scope, Tensor } from '@cohort/torch';
+import { liveTensorCount, ops, scope, Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
-import { readJson } from '../../testing/golden.ts';
+import { readJson } from '../../test/golden.ts';
 import { emptyBoxes } from './boxes.ts';
 import { adjustBrightness, adjustContrast, adjustHue, adjustSaturation, adjustSharpness } from './colour.ts';
 import { perSample } from './draws.ts';

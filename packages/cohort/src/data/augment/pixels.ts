@@ -1,5 +1,5 @@
 /** What operations on raw pixels share: blending as Pillow does it, luminance, and each operation for its samples of a batch. */
-import { scope, Tensor } from '@cohort/torch';
+import { scope, Tensor } from '@cohort-ml/torch';
 
 /** Float values to bytes: cut off at 0 and 255, fractions dropped, as Pillow does. */
 export function toBytes(values: Tensor): Tensor {

@@ -2,8 +2,8 @@
  * RandAugment (Cubuk et al., arXiv 1909.13719) for whole batches: N operations of one strength M on every image, drawn
  * evenly from fourteen. The operations, their strengths of 31 steps and the nearest-pixel geometry are torchvision's.
  */
-import { scope, type Tensor } from '@cohort/torch';
-import { RANDOM_PURPOSE } from '../random.ts';
+import { scope, type Tensor } from '@cohort-ml/torch';
+import { RANDOM_PURPOSE } from '../loading/random.ts';
 import { adjustBrightness, adjustContrast, adjustSaturation, adjustSharpness } from './colour.ts';
 import { perSample, SampleDraws, type DrawKeys } from './draws.ts';
 import { affine, rotation, shearX, shearY, translation } from './geometry.ts';

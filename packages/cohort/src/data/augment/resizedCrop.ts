@@ -2,9 +2,9 @@
  * Random resized crop of whole batches: a part of every image, brought back to full size by bilinear interpolation, with
  * the draws of torchvision's `RandomResizedCrop`. The part is never larger than the image, so nothing needs smoothing.
  */
-import { ops, scope, Tensor } from '@cohort/torch';
+import { ops, scope, Tensor } from '@cohort-ml/torch';
 import type { ImageShape } from '../dataset.ts';
-import { RANDOM_PURPOSE } from '../random.ts';
+import { RANDOM_PURPOSE } from '../loading/random.ts';
 import { drawBoxes, type Boxes } from './boxes.ts';
 import { SampleDraws, type DrawKeys } from './draws.ts';
 import type { ResizedCropSettings } from './settings.ts';

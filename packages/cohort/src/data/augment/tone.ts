@@ -1,5 +1,5 @@
 /** Posterise, solarise, auto-contrast and equalise for whole batches: tables of bytes to bytes, as Pillow's `ImageOps` defines them. */
-import { ops, scope, Tensor } from '@cohort/torch';
+import { ops, scope, Tensor } from '@cohort-ml/torch';
 import { perSample } from './draws.ts';
 import { toBytes } from './pixels.ts';
 

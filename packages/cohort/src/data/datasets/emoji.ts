@@ -9,7 +9,7 @@ import { CATALOGUE_FILE, PICTURES_FILE, readCatalogue } from '../emoji/catalogue
 import { DataError } from '../errors.ts';
 import { readIdx } from '../formats/idx.ts';
 import { datasetPlaces, exists } from '../places.ts';
-import { takeImages } from '../subset.ts';
+import { takeImages } from '../loading/subset.ts';
 
 interface EmojiVariant {
   readonly name: string;

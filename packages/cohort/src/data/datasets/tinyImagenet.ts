@@ -5,12 +5,12 @@ import type { DatasetAbout } from '../about.ts';
 import { howToGet } from '../about.ts';
 import type { DatasetEntry, ImageDataset, ImageSplit } from '../dataset.ts';
 import { checkSplit, imageBytes } from '../dataset.ts';
-import { decodeQueued, loadSharp } from '../decodeImage.ts';
+import { decodeQueued, loadSharp } from '../loading/decodeImage.ts';
 import { DataError } from '../errors.ts';
 import { imagesInFlight } from '../folder/inspect.ts';
 import { datasetPlaces, exists } from '../places.ts';
-import { mapPool } from '../pool.ts';
-import { readDataFile } from '../readFile.ts';
+import { mapPool } from '../loading/pool.ts';
+import { readDataFile } from '../loading/readFile.ts';
 
 const SHAPE = { channels: 3, height: 64, width: 64 } as const;
 const FOLDER = 'tiny-imagenet-200';

@@ -1,6 +1,6 @@
 /** The catalogue of a made Emoji-70 folder: what each of its pictures shows, in what style, and on which side of the splits. */
 import * as z from 'zod';
-import { readDataFile } from '../readFile.ts';
+import { readDataFile } from '../loading/readFile.ts';
 import { DataError, errorText } from '../errors.ts';
 
 /** All pictures `[N, 3, size, size]`, an IDX file of four dimensions. */

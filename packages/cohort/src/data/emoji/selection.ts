@@ -1,6 +1,6 @@
 /** Chooses the emoji of Emoji-70: which of them, in what classes, and on which side of the split; from seeds alone. */
 import * as z from 'zod';
-import { shuffleInPlace } from '../random.ts';
+import { shuffleInPlace } from '../loading/random.ts';
 
 /** The parts of emojibase's `data.json` that are used; skin tones are listed inside of an emoji and so left out. */
 export const emojiListSchema = z.array(

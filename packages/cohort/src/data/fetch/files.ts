@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeFolders } from '@cohort/runs';
+import { makeFolders } from '@cohort-ml/runs';
 import { DataError, errorCode, errorText } from '../errors.ts';
 import { exists } from '../places.ts';
 

@@ -1,7 +1,7 @@
 /** Keeps two processes from fetching the same dataset into the same folder at the same time. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { DataError, errorCode } from '../errors.ts';
-import { isRunning } from '../processes.ts';
+import { isRunning } from '../loading/processes.ts';
 import { writeError } from './files.ts';
 
 /** Locks of this process: its number in a lock file may also be that of a dead one, given out again. */

@@ -9,7 +9,7 @@ import * as z from 'zod';
 import type { ImageShape } from '../dataset.ts';
 import { imageBytes } from '../dataset.ts';
 import { DataError, errorText } from '../errors.ts';
-import { isRunning } from '../processes.ts';
+import { isRunning } from '../loading/processes.ts';
 import { cacheFolder, type Variables } from '../places.ts';
 
 const indexFile = 'index.json';

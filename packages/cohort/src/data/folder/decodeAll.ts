@@ -1,8 +1,8 @@
 /** The one pass that decodes every image of a set: it finds what is broken, measures pixels, and hands them to where they are kept. */
 import type { ImageFit, ImageShape, LoadingReporter } from '../dataset.ts';
-import { decodeQueued, loadSharp } from '../decodeImage.ts';
+import { decodeQueued, loadSharp } from '../loading/decodeImage.ts';
 import { DataError } from '../errors.ts';
-import { mapPool } from '../pool.ts';
+import { mapPool } from '../loading/pool.ts';
 import { digestOf, imagesInFlight } from './inspect.ts';
 import { emptyMoments, measureImage, type Moments } from './moments.ts';
 

@@ -1,7 +1,7 @@
 /** The datasets that are made of image files, as the registry lists them; what loads them is imported only when it is used. */
 import type { DatasetAbout } from '../about.ts';
 import type { DatasetEntry } from '../dataset.ts';
-import type { PixelSource } from '../pixelSource.ts';
+import type { PixelSource } from '../loading/pixelSource.ts';
 import { datasetPlaces } from '../places.ts';
 
 /** Endings of tables of images; whatever else has a path is a folder. */

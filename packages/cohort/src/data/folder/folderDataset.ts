@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { DatasetOptions, ImageDataset, ImageFit, ImageSplit } from '../dataset.ts';
 import { DataError } from '../errors.ts';
-import type { PixelSource } from '../pixelSource.ts';
+import type { PixelSource } from '../loading/pixelSource.ts';
 import { datasetPlaces } from '../places.ts';
 import { TABLE_ENDING } from './entries.ts';
 import {

@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { ImageShape } from '../dataset.ts';
-import { loadSharp } from '../decodeImage.ts';
+import { loadSharp } from '../loading/decodeImage.ts';
 import { DataError, errorText } from '../errors.ts';
-import { mapPool } from '../pool.ts';
-import { readDataFile } from '../readFile.ts';
+import { mapPool } from '../loading/pool.ts';
+import { readDataFile } from '../loading/readFile.ts';
 
 /** What one image file says of itself. */
 export interface ImageFacts {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { errorText, isNothingThere } from '../errors.ts';
-import { mapPool } from '../pool.ts';
+import { mapPool } from '../loading/pool.ts';
 
 /** The splits that a folder or table can name. */
 export type SplitName = 'train' | 'validation' | 'test';

@@ -1,6 +1,6 @@
 /** Sums over the pixels of each image, taken when it is decoded, so that any subset can be normalised without its pixels. */
 import type { ImageShape } from '../dataset.ts';
-import type { Normalisation } from '../normalisation.ts';
+import type { Normalisation } from '../loading/normalisation.ts';
 
 /** Sum and sum of squares of every channel of every image: `[N, C, 2]`. Whole numbers, exact. */
 export type Moments = Float64Array;

@@ -1,10 +1,10 @@
 /** The two kinds of pixel source behind a folder of images: a tensor (in memory, or a mapped file), and files decoded on demand. */
-import { keep, ops, scope, Tensor } from '@cohort/torch';
+import { keep, ops, scope, Tensor } from '@cohort-ml/torch';
 import { imageBytes, type ImageFit, type ImageShape } from '../dataset.ts';
-import { decodeQueued, type Sharp } from '../decodeImage.ts';
+import { decodeQueued, type Sharp } from '../loading/decodeImage.ts';
 import { DataError, errorText } from '../errors.ts';
-import type { Normalisation } from '../normalisation.ts';
-import type { ResidentPixels, StreamedPixels } from '../pixelSource.ts';
+import type { Normalisation } from '../loading/normalisation.ts';
+import type { ResidentPixels, StreamedPixels } from '../loading/pixelSource.ts';
 import { statisticsOf, type Moments } from './moments.ts';
 
 /** Rows of the whole set that a source shows, in its order. */

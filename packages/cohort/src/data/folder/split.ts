@@ -1,5 +1,5 @@
 /** Splits test images off where a folder has none: stratified, by what the images hold, so that no duplicate is on both sides. */
-import { hashKeys, RANDOM_PURPOSE } from '../random.ts';
+import { hashKeys, RANDOM_PURPOSE } from '../loading/random.ts';
 
 /** Share of each class that becomes test images. */
 export const TEST_SHARE = 0.2;

@@ -10,13 +10,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { liveTensorCount } from '@cohort/torch';
+import { liveTensorCount } from '@cohort-ml/torch';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { BatchLoader } from '../batches.ts';
+import { BatchLoader } from '../loading/batches.ts';
 import type { CacheMode, DatasetOptions, ImageDataset } from '../dataset.ts';
-import { splitStatistics, type Normalisation } from '../normalisation.ts';
-import type { PixelSource } from '../pixelSource.ts';
-import { stratifiedSubset } from '../subset.ts';
+import { splitStatistics, type Normalisation } from '../loading/normalisation.ts';
+import type { PixelSource } from '../loading/pixelSource.ts';
+import { stratifiedSubset } from '../loading/subset.ts';
 import { dataErrorOf, temporaryFolder } from '../testing.ts';
 import { cachePath, imageCacheFolder } from './cache.ts';
 import { loadFolder } from './folderDataset.ts';

@@ -7,9 +7,9 @@ import {
   type ImageFit,
   type ImageShape,
 } from '../dataset.ts';
-import { loadSharp } from '../decodeImage.ts';
+import { loadSharp } from '../loading/decodeImage.ts';
 import { DataError } from '../errors.ts';
-import type { PixelSource } from '../pixelSource.ts';
+import type { PixelSource } from '../loading/pixelSource.ts';
 import { CacheBuilder, cachePath, freeDiskBytes, openCache, type OpenCache } from './cache.ts';
 import { decodeAll } from './decodeAll.ts';
 import { decideShape, inspectImages, type Inspection } from './inspect.ts';

@@ -1,6 +1,6 @@
 /** Reads tables of text: comma-, semicolon- or tab-separated with quotes (RFC 4180), as spreadsheets and scripts write them. */
 import { DataError } from '../errors.ts';
-import { readDataFile } from '../readFile.ts';
+import { readDataFile } from '../loading/readFile.ts';
 
 const MAXIMUM_BYTES = 512 * 1024 * 1024;
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import sharp, { type Sharp } from 'sharp';
 import { crc32 } from '../../weights/crc32.ts';
-import { hashKeys } from '../random.ts';
+import { hashKeys } from '../loading/random.ts';
 import type { LoadingReporter } from '../dataset.ts';
 
 /** Size and content of a picture. */

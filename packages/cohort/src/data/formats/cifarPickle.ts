@@ -1,5 +1,11 @@
 /** Decodes CIFAR's python form: a pickled dictionary with an array of pictures and a list of labels, read without executing anything. */
-import { describePickleValue, entryOf, NumpyArray, PickleError, unpickle } from '../../pickle/index.ts';
+import {
+  describePickleValue,
+  entryOf,
+  NumpyArray,
+  PickleError,
+  unpickle,
+} from '../../weights/pickle/index.ts';
 import type { ImageSplit } from '../dataset.ts';
 import { DataError } from '../errors.ts';
 

@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { DataError } from '../errors.ts';
 import { exists } from '../places.ts';
-import { readDataFile } from '../readFile.ts';
+import { readDataFile } from '../loading/readFile.ts';
 import { readArchive } from './archive.ts';
 
 /** One form that a dataset is published in. */

@@ -2,7 +2,7 @@
 import { constants, gunzip, gunzipSync } from 'node:zlib';
 import { promisify } from 'node:util';
 import { DataError, errorCode, errorText } from '../errors.ts';
-import { readDataFile } from '../readFile.ts';
+import { readDataFile } from '../loading/readFile.ts';
 
 /** An IDX file's content: its sizes and its bytes in row-major order. */
 export interface IdxArray {

@@ -2,7 +2,7 @@
  * Class-balanced batches: m images of each of a few classes, so that contrast finds positives even where there are many
  * classes, and so that rare classes are seen as often as frequent ones.
  */
-import { RANDOM_PURPOSE, shuffleInPlace } from '../random.ts';
+import { RANDOM_PURPOSE, shuffleInPlace } from '../loading/random.ts';
 import type { SamplerInput } from './sampler.ts';
 
 /** First keys of the two kinds of streams. */

@@ -1,5 +1,5 @@
 /** The usual sampler: every image once an epoch, in a new random order. */
-import { RANDOM_PURPOSE, shuffleInPlace } from '../random.ts';
+import { RANDOM_PURPOSE, shuffleInPlace } from '../loading/random.ts';
 import type { SamplerInput } from './sampler.ts';
 
 /** The order of an epoch; images beyond `imageCount` wait for another epoch. */

@@ -1,0 +1,103 @@
+/** `cohort bench`: how fast training, evaluation, losses and data are here, beside PyTorch where it is installed. */
+import { availableParallelism } from 'node:os';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { BenchTask } from '../../bench/runBench.ts';
+import type { CommonOptions } from '../command.ts';
+import { runCommand, withCommonOptions } from '../command.ts';
+import type { CliEnvironment } from '../environment.ts';
+import { EXIT_CODES } from '../failures.ts';
+import { formatTable } from '../table.ts';
+
+interface BenchCommandOptions extends CommonOptions {
+  readonly list?: true;
+  readonly only?: readonly string[];
+  readonly rounds: number;
+  readonly threads?: number;
+  readonly out?: string;
+  readonly check?: true;
+  readonly profile?: true;
+  readonly pytorch: boolean;
+}
+
+/** Adds the command. */
+export function addBenchCommand(
+  program: Command,
+  environment: CliEnvironment,
+  setExitCode: (code: number) => void,
+): void {
+  withCommonOptions(program.command('bench'))
+    .description('measure steps, losses, evaluation and data, in turn with PyTorch where that is installed')
+    .option('--list', 'list the cases and measure nothing')
+    .option('--only <names>', 'cases by name or by how names begin: mcl,losses-2x1', parseNames)
+    .option('--rounds <count>', 'turns of each program, at most', parseCount, 6)
+    .option('--threads <count>', 'threads of each program; left out: one a core', parseThreads)
+    .option('--out <folder>', 'write the results there, as JSON and as a Markdown table')
+    .addOption(
+      new Option('--check', 'compare what both sides compute from the same weights; no times').conflicts(
+        'profile',
+      ),
+    )
+    .option('--profile', "show where our training steps' time goes, by part and operator")
+    .option('--no-pytorch', 'measure Cohort alone')
+    .action(async (options: BenchCommandOptions) => {
+      const exitCode = await runCommand(environment, options, async (call) => {
+        if (options.list === true) {
+          const cases = await environment.actions.listBenchCases(options.only ?? []);
+          const rows = cases.map(({ name, title }) => [name, title]);
+          return { text: listOf(rows), json: { cases: cases.map(({ name, title }) => ({ name, title })) } };
+        }
+        const { only, rounds, threads, out, pytorch } = options;
+        const { result, text, files, isGood } = await environment.actions.benchmark(taskOf(options), {
+          ...call,
+          variables: environment.variables,
+          ...(only === undefined ? {} : { only }),
+          ...(threads === undefined ? {} : { threads }),
+          ...(out === undefined ? {} : { out }),
+          rounds,
+          comparesWithPyTorch: pytorch,
+        });
+        const written = files.length === 0 ? '' : `\n\nwritten: ${files.join(', ')}`;
+        const isInterrupted = 'status' in result && result.status === 'interrupted';
+        return {
+          text: `${text}${written}`,
+          json: { ...result, files },
+          exitCode: isInterrupted ? EXIT_CODES.interrupted : isGood ? EXIT_CODES.ok : EXIT_CODES.failure,
+        };
+      });
+      setExitCode(exitCode);
+    });
+}
+
+function taskOf({ check, profile }: BenchCommandOptions): BenchTask {
+  if (check === true) return 'check';
+  return profile === true ? 'profile' : 'measure';
+}
+
+/** The title is words, which read better flush left. */
+function listOf(rows: readonly (readonly string[])[]): string {
+  const width = Math.max(0, ...rows.map(([, title = '']) => title.length));
+  return formatTable(
+    ['case', 'what is measured'.padEnd(width)],
+    rows.map(([name = '', title = '']) => [name, title.padEnd(width)]),
+  );
+}
+
+function parseNames(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.includes('')) throw new InvalidArgumentError('Expected names with commas between them.');
+  return names;
+}
+
+function parseCount(text: string): number {
+  const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (count < 1) throw new InvalidArgumentError('Expected a whole number of at least 1.');
+  return count;
+}
+
+function parseThreads(text: string): number {
+  const count = parseCount(text);
+  const cores = availableParallelism();
+  if (count > cores)
+    throw new InvalidArgumentError(`Expected 1 to ${cores}, which is how many cores there are.`);
+  return count;
+}

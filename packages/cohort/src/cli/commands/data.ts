@@ -1,0 +1,123 @@
+/** `cohort data list`, `check` and `fetch`: which datasets there are, whether their files are sound, and how they get here. */
+import type { Command } from 'commander';
+import type { DatasetCheck } from '../../data/checkDataset.ts';
+import type { FetchResult } from '../../data/fetch/fetchDataset.ts';
+import type { DatasetListing } from '../../data/listDatasets.ts';
+import type { CommonOptions } from '../command.ts';
+import { runCommand, withCommonOptions } from '../command.ts';
+import type { CliEnvironment } from '../environment.ts';
+import { shellCommand } from '../../support/shellCommand.ts';
+import { EXIT_CODES } from '../failures.ts';
+import { isFolderOrTable } from '../recipeArgument.ts';
+import { formatTable } from '../table.ts';
+
+/** Adds the commands. */
+export function addDataCommands(
+  program: Command,
+  environment: CliEnvironment,
+  setExitCode: (code: number) => void,
+): void {
+  const data = program.command('data').description('list, check and fetch datasets').helpCommand(false);
+  withCommonOptions(data.command('list'))
+    .description('list the datasets: classes, images, size, licence, and where their files are')
+    .action(async (options: CommonOptions) => {
+      const exitCode = await runCommand(environment, options, async () => {
+        const datasets = await environment.actions.listDatasets();
+        return { text: describeList(datasets), json: { datasets } };
+      });
+      setExitCode(exitCode);
+    });
+  withCommonOptions(data.command('check'))
+    .description('load a dataset, verify shapes, labels and counts, and show the images of every class')
+    .argument('<dataset>', 'name of a dataset (cohort data list), or folder or CSV of images')
+    .argument('[path]', 'folder or archive of its files; left out: its usual places')
+    .action(async (name: string, path: string | undefined, options: CommonOptions) => {
+      const exitCode = await runCommand(environment, options, async () => {
+        const check = await environment.actions.checkDataset(...(await placeOf(name, path)));
+        const isSound = check.problems.length === 0;
+        const outcome = { status: isSound ? 'sound' : 'problems', ...check };
+        return {
+          text: describeCheck(check),
+          json: outcome,
+          exitCode: isSound ? EXIT_CODES.ok : EXIT_CODES.failure,
+        };
+      });
+      setExitCode(exitCode);
+    });
+  withCommonOptions(data.command('fetch'))
+    .description('download a dataset into the cache, checked and unpacked; resumes where it was stopped')
+    .argument('<dataset>', 'name of a dataset (cohort data list)')
+    .action(async (name: string, options: CommonOptions) => {
+      const exitCode = await runCommand(environment, options, async (call) => {
+        const result = await environment.actions.fetchDataset(name, call);
+        return { text: describeFetch(result), json: result };
+      });
+      setExitCode(exitCode);
+    });
+}
+
+/** Name and path of a dataset. A path alone is a folder or table of images, as for `cohort train`. */
+async function placeOf(name: string, path: string | undefined): Promise<[string, string | null]> {
+  if (path !== undefined) return [name, path];
+  const { datasetNames } = await import('../../data/registry.ts');
+  if (datasetNames().includes(name)) return [name, null];
+  return /[/\\]/.test(name) || isFolderOrTable(name) ? ['folder', name] : [name, null];
+}
+
+function describeList(datasets: readonly DatasetListing[]): string {
+  const rows = datasets.map((one) => [
+    one.name,
+    `${one.classes}`,
+    one.trainImages.toLocaleString('en'),
+    one.testImages.toLocaleString('en'),
+    `${one.shape.channels}x${one.shape.height}x${one.shape.width}`,
+    one.path === null ? '-' : 'found',
+  ]);
+  const details = datasets.flatMap(({ name, title, licence, homepage, path, megabytes }) => [
+    `${name}: ${title}. Licence: ${licence}. ${homepage}`,
+    path === null
+      ? `    not found; cohort data fetch ${name}${megabytes === null ? '' : ` (${Math.ceil(megabytes).toLocaleString('en')} MB)`}`
+      : `    ${path}`,
+  ]);
+  const heading = ['dataset', 'classes', 'train', 'test', 'image', 'files'];
+  return [formatTable(heading, rows), '', ...details].join('\n');
+}
+
+function describeCheck({
+  name,
+  isPublished,
+  path,
+  shape,
+  classes,
+  train,
+  test,
+  normalisation,
+  problems,
+}: DatasetCheck): string {
+  const rows = classes.map((label, index) => [
+    label,
+    `${train.perClass[index] ?? 0}`,
+    `${test.perClass[index] ?? 0}`,
+  ]);
+  const numbers = (values: readonly number[]): string => values.map((value) => value.toFixed(4)).join(' ');
+  return [
+    formatTable(['class', 'train', 'test'], [...rows, ['all', `${train.count}`, `${test.count}`]]),
+    `images ${shape.channels}x${shape.height}x${shape.width}; of the training pixels, mean ${numbers(normalisation.mean)}, standard deviation ${numbers(normalisation.std)}`,
+    ...problems.map((problem) => `problem: ${problem}`),
+    `${name} ${problems.length === 0 ? 'is sound' : isPublished ? 'is not as published' : 'has problems'}${path === null ? '' : `: ${path}`}`,
+  ].join('\n');
+}
+
+function describeFetch({ name, folder, status, files, digest, isAsDocumented }: FetchResult): string {
+  const told = status === 'verified' ? 'was there already and is unchanged' : 'is there';
+  const compared = {
+    true: ', as documented',
+    false: '; documented is another, which other versions of sharp explain',
+    null: '',
+  }[`${isAsDocumented}`];
+  return [
+    `${name} ${told}: ${folder} (${files} files)`,
+    `SHA-256 of its SHA256SUMS: ${digest}${compared}`,
+    `next: ${shellCommand(['cohort', 'data', 'check', name])}, or data.dataset=${name} in a recipe`,
+  ].join('\n');
+}

@@ -1,0 +1,155 @@
+/** `cohort train`: from a recipe and overrides to a run folder, or on with a run that was stopped. */
+import { InvalidArgumentError, type Command } from 'commander';
+import { shellCommand } from '../../support/shellCommand.ts';
+import { formatDuration, formatPercent } from '../../progress/progressText.ts';
+import type { CommonOptions } from '../command.ts';
+import { runCommand, withCommonOptions } from '../command.ts';
+import { CHANGES, type Change } from '../../train/run/changes.ts';
+import type { TrainOptions, TrainResult } from '../../train/run/run.ts';
+import type { CliEnvironment } from '../environment.ts';
+import { EXIT_CODES, UsageError } from '../failures.ts';
+import { recipeOf, type RecipeOptions } from '../recipeArgument.ts';
+import { formatTable } from '../table.ts';
+
+/** Options of `cohort train` that decide how a run goes on and ends. */
+interface RunOptions {
+  readonly resume?: string;
+  readonly allow?: readonly Change[];
+  /** Seconds. */
+  readonly stopAfter?: number;
+  readonly tensorboard?: string | true;
+}
+
+/** Adds the command. */
+export function addTrainCommand(
+  program: Command,
+  environment: CliEnvironment,
+  argv: readonly string[],
+  setExitCode: (code: number) => void,
+): void {
+  withCommonOptions(program.command('train'))
+    .description(
+      'train the cohort of a recipe, or one proposed for a folder of images, and write a run folder',
+    )
+    .argument(
+      '[recipe]',
+      'name of a recipe, path of a YAML file, folder of images, or CSV; left out with --resume',
+    )
+    .argument('[overrides...]', 'settings to change, as key=value with dotted paths and YAML values')
+    .option('--strict', 'refuse broken image files instead of leaving them out')
+    .option(
+      '--tensorboard [folder]',
+      'also write event files for TensorBoard, into FOLDER/RUN (left out: the run folder)',
+    )
+    .option('--save-recipe <file>', 'also write the recipe to a new file')
+    .option('--resume <run>', 'go on with a run, by its folder or id, from its newest sound checkpoint')
+    .option(
+      '--allow <change>',
+      'with --resume: go on although code, data or recipe has changed since the checkpoint',
+      collectChanges,
+    )
+    .option(
+      '--stop-after <time>',
+      'stop after so long (90s, 50m, 2h), with a checkpoint and exit code 0',
+      parseDuration,
+    )
+    .action(
+      async (
+        recipe: string | undefined,
+        overrides: string[],
+        options: CommonOptions & RecipeOptions & RunOptions,
+      ) => {
+        const exitCode = await runCommand(environment, options, async (call) => {
+          const command = shellCommand(['cohort', ...argv]);
+          const { stopAfter, tensorboard } = options;
+          const given = {
+            ...{ ...call, command },
+            ...(stopAfter === undefined ? {} : { stopAfterSeconds: stopAfter }),
+            ...(tensorboard === undefined ? {} : { tensorboard }),
+          };
+          const result = await train(recipe, overrides, options, environment, given);
+          return {
+            text: describeResult(result),
+            json: result,
+            exitCode: result.status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
+          };
+        });
+        setExitCode(exitCode);
+      },
+    );
+}
+
+/** A new run of a recipe, or an old one gone on with. */
+async function train(
+  recipe: string | undefined,
+  overrides: readonly string[],
+  options: RecipeOptions & RunOptions,
+  environment: CliEnvironment,
+  call: TrainOptions,
+): Promise<TrainResult> {
+  const { resume, allow = [] } = options;
+  if (resume === undefined) {
+    if (recipe === undefined) {
+      throw new UsageError('cohort train: expected a recipe, or --resume with a run, came neither.');
+    }
+    if (allow.length > 0) throw new UsageError('--allow: expected together with --resume, came alone.');
+    const resolved = await recipeOf(recipe, overrides, options, environment, call);
+    return environment.actions.trainRun(resolved, call);
+  }
+  // They would change or write the recipe of a new run.
+  for (const [option, value] of [
+    ['--strict', options.strict],
+    ['--save-recipe', options.saveRecipe],
+  ]) {
+    if (value !== undefined) throw new UsageError(`${option}: expected for a new run, came with --resume.`);
+  }
+  // Without a recipe, what stands in its place is the first setting.
+  const settings = [...(recipe === undefined ? [] : [recipe]), ...overrides];
+  const { parseOverrides } = await import('../../recipes/overrides.ts');
+  parseOverrides(settings);
+  return environment.actions.resumeRun(resume, { ...call, overrides: settings, allow });
+}
+
+/** The option may come several times, and name several changes with commas between. */
+function collectChanges(text: string, before: readonly Change[] = []): readonly Change[] {
+  const named = text.split(',').map((word) => {
+    const change = CHANGES.find((each) => each === word.trim());
+    if (change === undefined) throw new InvalidArgumentError(`Expected one of ${CHANGES.join(', ')}.`);
+    return change;
+  });
+  return [...before, ...named];
+}
+
+/** Seconds of `90s`, `50m`, `1.5h`, or of a bare number. */
+function parseDuration(text: string): number {
+  const [, amount = '', unit = 's'] = /^(\d+(?:\.\d+)?)([smhd])?$/.exec(text) ?? [];
+  const seconds = Number(amount) * (UNIT_SECONDS[unit] ?? NaN);
+  if (amount === '' || !(seconds > 0)) {
+    throw new InvalidArgumentError('Expected a time such as 90s, 50m or 2h.');
+  }
+  return seconds;
+}
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+function describeResult(result: TrainResult): string {
+  const shown = (accuracy: number | null): string =>
+    accuracy === null ? 'not measured' : formatPercent(accuracy, 2);
+  const rows = [...result.networks, { name: 'ensemble', ...result.ensemble }].map((row) => [
+    row.name,
+    ...(row.validationAccuracy === undefined ? [] : [shown(row.validationAccuracy)]),
+    shown(row.testAccuracy),
+  ]);
+  const isValidated = result.ensemble.validationAccuracy !== undefined;
+  const headings = ['network', ...(isValidated ? ['validation accuracy'] : []), 'test accuracy'];
+  const isFinished = result.status === 'finished';
+  // A training that was stopped early has nothing to show yet.
+  const isMeasured = [...result.networks, result.ensemble].some(
+    ({ testAccuracy, validationAccuracy = null }) => testAccuracy !== null || validationAccuracy !== null,
+  );
+  return [
+    ...(isMeasured ? [formatTable(headings, rows)] : []),
+    `${isFinished ? 'finished' : 'stopped'} after ${formatDuration(result.seconds)}; run folder: ${result.runFolder}`,
+    ...(isFinished ? [] : [`to go on: ${shellCommand(['cohort', 'train', '--resume', result.runFolder])}`]),
+  ].join('\n');
+}

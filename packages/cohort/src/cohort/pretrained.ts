@@ -1,0 +1,142 @@
+/** Starts a network from weights that were trained before: a file, or a network of another run. */
+import { statSync } from 'node:fs';
+import type { Network } from '../models/index.ts';
+import {
+  assertFits,
+  chooseFit,
+  copyWeights,
+  describePlace,
+  listNames,
+  openWeights,
+  targetOf,
+  WeightsError,
+  type Fit,
+  type FitOptions,
+  type WeightsFile,
+} from '../weights/index.ts';
+import { classNamesKey, openRunWeights } from '../train/run/runWeights.ts';
+
+/** Key of a file's metadata: `fresh` when its classifier was never trained. */
+export const classifierKey = 'cohort.classifier';
+
+/** A network that takes weights. */
+export interface PretrainedOptions extends FitOptions {
+  readonly path: string;
+  /** Architecture of the network. */
+  readonly model: string;
+  /** Which of the networks of its model it is, from 0; for run folders. */
+  readonly ordinal: number;
+  /** Channels of its images. */
+  readonly channels: number;
+  readonly classes: number;
+  /** Names of its classes, where they are known. */
+  readonly classNames?: readonly string[] | undefined;
+}
+
+/** What was loaded. */
+export interface Pretrained {
+  readonly format: string;
+  /** Where in the file, with the file's path. */
+  readonly place: string;
+  /** Tensors whose names in the file are others than here. */
+  readonly renamed: number;
+  /** Names of tensors in the file that belong to other modules and were left out. */
+  readonly ignored: readonly string[];
+  /** Whether the classifier is the file's own; else it keeps its first weights. */
+  readonly classifier: 'kept' | 'fresh';
+  /** Why it is fresh, in words; null when it was kept. */
+  readonly whyFresh: string | null;
+  /** Names of the classes that the file says it knows; null when it does not. */
+  readonly classNames: readonly string[] | null;
+}
+
+/** Opens a file or a run folder. */
+export function openSource({
+  path,
+  model,
+  ordinal,
+}: Pick<PretrainedOptions, 'path' | 'model' | 'ordinal'>): WeightsFile {
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return isFolder ? openRunWeights(path, model, ordinal) : openWeights(path);
+}
+
+/**
+ * Copies weights into a network. A classifier for other classes is left as it was, which the result tells; anything else
+ * that does not fit is an error before anything was changed.
+ *
+ * @throws {WeightsError}, PickleError, SafetensorsError, CheckpointError or RunError
+ */
+export function loadPretrained(
+  network: Network,
+  options: PretrainedOptions,
+  opened?: WeightsFile,
+): Pretrained {
+  const file = opened ?? openSource(options);
+  try {
+    const target = targetOf(network);
+    const fit = chooseFit(file, target, options);
+    assertChannels(fit, file, options);
+    assertFits(fit, file, options.model, options);
+    const classNames = readClassNames(file);
+    const whyFresh = whyFreshClassifier(fit, file, classNames, options);
+    copyWeights(network, fit, file, (name) => whyFresh !== null && name.startsWith(`${target.classifier}.`));
+    return {
+      format: file.format,
+      place: describePlace(fit, file),
+      renamed: [...fit.pairs].filter(([name, source]) => name !== source).length,
+      ignored: fit.ignored,
+      classifier: whyFresh === null ? 'kept' : 'fresh',
+      whyFresh,
+      classNames,
+    };
+  } finally {
+    if (opened === undefined) file.close();
+  }
+}
+
+/** One sentence for people. */
+export function describePretrained(name: string, loaded: Pretrained): string {
+  const { place, format, renamed, ignored, whyFresh } = loaded;
+  const classifier = whyFresh === null ? 'with its classifier' : `with a new classifier, since ${whyFresh}`;
+  const others = ignored.length === 0 ? '' : `; left out: ${listNames(ignored)}`;
+  const names = renamed === 0 ? '' : `, ${renamed} tensors renamed`;
+  return `${name}: starts from ${place} (${format}${names}), ${classifier}${others}`;
+}
+
+function assertChannels(fit: Fit, file: WeightsFile, { channels, model }: PretrainedOptions): void {
+  if (fit.channels === null || fit.channels === channels) return;
+  throw new WeightsError('mismatch', {
+    operation: `fitting ${describePlace(fit, file)} to ${model}`,
+    expected: `weights for images of ${channels} ${channels === 1 ? 'channel' : 'channels'}`,
+    received: `weights for ${fit.channels}`,
+    remedy: 'Use images with as many channels as the weights were trained on, or leave the weights out.',
+  });
+}
+
+function whyFreshClassifier(
+  fit: Fit,
+  file: WeightsFile,
+  found: readonly string[] | null,
+  { classes, classNames }: PretrainedOptions,
+): string | null {
+  if (!fit.hasClassifier) return 'the file has none';
+  if (fit.classes === null) return "the file's is not one linear layer of this width";
+  if (file.metadata[classifierKey] === 'fresh') return "the file's was never trained";
+  if (fit.classes !== classes) return `the file's has ${fit.classes} classes and this one ${classes}`;
+  if (found !== null && classNames !== undefined && found.join('\n') !== classNames.join('\n')) {
+    return "the file's classes have other names or another order";
+  }
+  return null;
+}
+
+function readClassNames({ metadata }: WeightsFile): string[] | null {
+  const text = metadata[classNamesKey];
+  if (text === undefined) return null;
+  try {
+    const names: unknown = JSON.parse(text);
+    return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : null;
+  } catch {
+    // Metadata that someone else wrote: without names, counts decide.
+    return null;
+  }
+}

@@ -1,0 +1,126 @@
+/** `cohort predict`: what a run's networks see in images from files. */
+import { setImmediate } from 'node:timers/promises';
+import { scope, Tensor } from '@cohort-ml/torch';
+import { BatchNormaliser, decodeImage } from '../data/index.ts';
+import { mapPool } from '../data/loading/pool.ts';
+import type { Reporter } from '../progress/reporter.ts';
+import { classProbabilities } from '../evaluate/accuracy.ts';
+import { loadRun, type LoadedRun } from './loadRun.ts';
+
+/** A class and how likely it is, 0 to 1. */
+export interface LabelProbability {
+  readonly label: string;
+  readonly probability: number;
+}
+
+/** What a run's networks see in one image. */
+export interface Prediction {
+  readonly path: string;
+  /** Of the ensemble, the likeliest first. */
+  readonly top: readonly LabelProbability[];
+  readonly perNetwork: readonly { readonly name: string; readonly top: readonly LabelProbability[] }[];
+}
+
+/** Settings of a prediction. */
+export interface PredictOptions {
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+  /** How many classes to name for each image, the likeliest first. */
+  readonly top: number;
+  /** Name of the checkpoint, `last` or `best`; the newest sound one unless given. */
+  readonly checkpoint?: string;
+}
+
+/** More at once are not faster, and thousands would need more memory and open files than there are. */
+const DECODED_TOGETHER = 8;
+
+/**
+ * Decodes each image to the size that the run was trained at, normalises it in the same way and ranks the classes. Images
+ * go through the networks one by one: matrix products round by the size of the batch, and what is seen in an image is not
+ * to depend on the others by a single bit.
+ *
+ * @throws {DataError} for the first image that is missing or cannot be decoded, before any network has run.
+ */
+export async function predictRun(
+  runPath: string,
+  imagePaths: readonly string[],
+  options: PredictOptions,
+): Promise<readonly Prediction[]> {
+  const run = loadRun(runPath, options.reporter, options.checkpoint);
+  const { channels, height, width, fit = 'fill', normalisation } = run.checkpoint;
+  const normaliser = new BatchNormaliser(normalisation);
+  try {
+    // All are decoded first: one broken file is found before any work is shown.
+    const shape = { channels, height, width, fit };
+    const decoded = await decodeInOrder(imagePaths, shape, options.signal);
+    const predictions: Prediction[] = [];
+    for (const [index, path] of imagePaths.entries()) {
+      await setImmediate();
+      options.signal.throwIfAborted();
+      predictions.push(predictImage(run, normaliser, path, decoded[index] ?? new Uint8Array(), options.top));
+    }
+    return predictions;
+  } finally {
+    run.dispose();
+    normaliser.dispose();
+  }
+}
+
+/** The pixels `[C, H, W]` of every image; of several broken ones the first in the order given is told. */
+async function decodeInOrder(
+  paths: readonly string[],
+  shape: Parameters<typeof decodeImage>[1],
+  signal: AbortSignal,
+): Promise<Uint8Array[]> {
+  const broken = new Map<number, unknown>();
+  const decoded = await mapPool(
+    paths,
+    DECODED_TOGETHER,
+    async (path, index) => {
+      // Those before the first broken one are still looked at: one of them may be broken too.
+      if (broken.size > 0) return new Uint8Array();
+      try {
+        return await decodeImage(path, shape);
+      } catch (error) {
+        broken.set(index, error);
+        return new Uint8Array();
+      }
+    },
+    signal,
+  );
+  const first = [...broken.keys()].sort((left, right) => left - right)[0];
+  if (first !== undefined) throw broken.get(first);
+  return decoded;
+}
+
+/** What is seen in one image. */
+function predictImage(
+  { checkpoint, networks, names, ensemble }: LoadedRun,
+  normaliser: BatchNormaliser,
+  path: string,
+  pixels: Uint8Array,
+  top: number,
+): Prediction {
+  const { channels, height, width, classes } = checkpoint;
+  const ranked = scope(() => {
+    const raw = Tensor.fromTypedArray(pixels, [1, channels, height, width]);
+    const images = normaliser.apply(raw).contiguous({ memoryFormat: 'channelsLast' });
+    return classProbabilities(networks, images, ensemble).map((each) => rank(each.toNumbers(), classes, top));
+  });
+  return {
+    path,
+    top: ranked.at(-1) ?? [],
+    perNetwork: names.map((name, network) => ({ name, top: ranked[network] ?? [] })),
+  };
+}
+
+function rank(
+  probabilities: readonly number[],
+  classes: readonly string[],
+  count: number,
+): LabelProbability[] {
+  return probabilities
+    .map((probability, index) => ({ label: classes[index] ?? String(index), probability }))
+    .sort((left, right) => right.probability - left.probability)
+    .slice(0, count);
+}

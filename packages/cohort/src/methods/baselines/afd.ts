@@ -1,0 +1,155 @@
+/**
+ * Feature-map-level online adversarial knowledge distillation (AFD, Chung et al. 2020, arXiv 2002.01775): beside mutual
+ * distillation of logits, each network k has a discriminator that tells its last feature map (fake) from that of the next
+ * network (real), and learns to fool it: `L_k = CE_k + T^2 mean_j KL(p_j || p_k) + a (1 - D_k(f_k))^2`, while `D_k`
+ * minimises `(1 - D_k(f_{k+1}))^2 + D_k(f_k)^2`. Two networks teach each other; more form a cycle, each learning from one.
+ * Where channels differ, a 1x1 convolution (the transfer layer) brings a map to those of the next network.
+ *
+ * Differences: no program of the authors was found. The paper steps the features by the adversarial loss with an
+ * optimizer apart, at 2e-5, where here it is a term of the sum (weights.adversarial, this project's choice) under the
+ * networks' optimizer; discriminators have their own as there. Networks and discriminators step at once, each taking
+ * the other as constant.
+ */
+import { nn, optim, type Generator, type Tensor } from '@cohort-ml/torch';
+import { classification, discrimination, fooling, mutualDistillation, rampUp } from '../../losses/index.ts';
+import { Peers, stageChannels, type NetworkOutput, type Topology } from '../../models/index.ts';
+import { convolution } from '../../models/layers.ts';
+import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import { lastMaps, logitsOf } from '../parts/outputs.ts';
+import { inFullPrecision } from '../parts/precision.ts';
+import type { SettingsOf } from '../settings.ts';
+
+/** A feature map `[B, C, H, W]` to a score `[B, 1]`: near 1 for real, near 0 for fake. */
+class Discriminator extends nn.Module {
+  readonly conv1: nn.Conv2d;
+  readonly bn1: nn.BatchNorm2d;
+  readonly conv2: nn.Conv2d;
+  readonly bn2: nn.BatchNorm2d;
+  readonly linear: nn.Linear;
+
+  constructor(channels: number, generator: Generator) {
+    super();
+    this.conv1 = convolution(channels, channels, 3, generator);
+    this.bn1 = new nn.BatchNorm2d(channels);
+    this.conv2 = convolution(channels, channels, 3, generator);
+    this.bn2 = new nn.BatchNorm2d(channels);
+    this.linear = new nn.Linear(channels, 1, generator);
+  }
+
+  override forward(map: Tensor): Tensor {
+    const first = this.bn1.call(this.conv1.call(map)).leakyRelu(0.2);
+    const second = this.bn2.call(this.conv2.call(first)).leakyRelu(0.2);
+    return this.linear.call(second.mean([2, 3]));
+  }
+}
+
+/** One discriminator a network. */
+class Discriminators extends nn.Module<readonly Tensor[], Tensor[]> {
+  readonly networks: readonly Discriminator[];
+
+  constructor(channels: readonly number[], generator: Generator) {
+    super();
+    this.networks = channels.map((count) => new Discriminator(count, generator));
+  }
+
+  /** Scores of a map a network. */
+  override forward(maps: readonly Tensor[]): Tensor[] {
+    return maps.flatMap((map, index) => this.networks[index]?.call(map) ?? []).map(inFullPrecision);
+  }
+
+  /** The same with the discriminators as constants: gradients reach the maps alone. */
+  judge(maps: readonly Tensor[]): Tensor[] {
+    const parameters = this.parameters();
+    for (const parameter of parameters) parameter.requiresGrad = false;
+    try {
+      return this.call(maps);
+    } finally {
+      for (const parameter of parameters) parameter.requiresGrad = true;
+    }
+  }
+}
+
+/** Transfer layers, one a network; none where its map has the channels of the next already. */
+class Transfers extends nn.Module<readonly Tensor[], Tensor[]> {
+  readonly layers: readonly nn.Module[];
+
+  constructor(from: readonly number[], to: readonly number[], generator: Generator) {
+    super();
+    this.layers = from.map((channels, index) => {
+      const wanted = to[index] ?? channels;
+      return wanted === channels ? new nn.Identity() : convolution(channels, wanted, 1, generator);
+    });
+  }
+
+  override forward(maps: readonly Tensor[]): Tensor[] {
+    return maps.flatMap((map, index) => this.layers[index]?.call(map) ?? []);
+  }
+}
+
+/** The items of a list, each in the place of the one before it. */
+function next<Item>(items: readonly Item[]): Item[] {
+  return [...items.slice(1), ...items.slice(0, 1)];
+}
+
+function sum(values: readonly Tensor[]): Tensor {
+  return values.reduce((total, value) => total.add(value));
+}
+
+/** Networks that learn from logits, and from feature maps by fooling discriminators. */
+export class AdversarialDistillation implements Method {
+  readonly modules: { readonly transfers: Transfers; readonly discriminators: Discriminators };
+  readonly optimizers: { readonly discriminators: optim.Optimizer };
+  readonly #topology: Topology;
+  readonly #settings: SettingsOf<'afd'>;
+
+  constructor(context: MethodContext, settings: SettingsOf<'afd'>) {
+    const { networks, generator } = context;
+    this.#topology = context.topology ?? new Peers(networks);
+    this.#settings = settings;
+    const channels = networks.map((network) => stageChannels(network).at(-1) ?? 0);
+    const discriminators = new Discriminators(next(channels), generator);
+    this.modules = { transfers: new Transfers(channels, next(channels), generator), discriminators };
+    const optimizer = new optim.AdamW(discriminators.parameters(), settings.discriminator);
+    this.optimizers = { discriminators: optimizer };
+  }
+
+  terms(step: StepInput): Record<string, LossTerm> {
+    const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
+    const outputs = this.#topology.run(viewsOf(step), true);
+    const logits = logitsOf(outputs);
+    const growth = rampUp(step.epoch, rampUpEpochs);
+    return {
+      classification: { value: classification(logits, step.labels, step.mix), weight: 1 },
+      distillation: {
+        value: mutualDistillation(logits, distillationTemperature),
+        weight: weights.distillation * growth,
+      },
+      ...this.#adversarialTerms(outputs, weights.adversarial * growth),
+    };
+  }
+
+  afterStep(): undefined {
+    const { discriminators } = this.optimizers;
+    discriminators.step();
+    discriminators.zeroGrad();
+  }
+
+  #adversarialTerms(outputs: readonly NetworkOutput[], weight: number): Record<string, LossTerm> {
+    const { transfers, discriminators } = this.modules;
+    // A step that came to nothing may have left some.
+    this.optimizers.discriminators.zeroGrad();
+    const maps = lastMaps(outputs);
+    const fakes = transfers.call(maps);
+    const onReal = discriminators.call(next(maps).map((map) => map.detach()));
+    const onFake = discriminators.call(fakes.map((map) => map.detach()));
+    const judged = discriminators.judge(fakes);
+    return {
+      adversarial: { value: sum(judged.map(fooling)), weight },
+      // The discriminators' own, which reaches nothing else.
+      discrimination: {
+        value: sum(onReal.map((real, index) => discrimination(real, onFake[index] ?? real))),
+        weight: 1,
+      },
+    };
+  }
+}

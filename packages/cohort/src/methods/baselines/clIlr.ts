@@ -1,0 +1,52 @@
+/**
+ * Collaborative learning with intermediate-level representation sharing (CL-ILR, Song and Chai 2018, arXiv 1805.11761):
+ * heads on a shared trunk learn from the labels and from the mean of the others' logits, `L = sum_i b CE_i + (1 - b) T^2
+ * KL(softmax(mean_{j != i} z_j / T) || softmax(z_i / T))`. What they share is a tree, and at each split its gradient is divided
+ * by the number of ways, so that it stays the size that one head would give (backpropagation rescaling, section 3).
+ *
+ * Public implementations differ (none is the authors'): MCL-OKD's has these defaults, half for labels and T 2, on a
+ * tree of four that splits after the first and the second stage and halves the gradient at each. OKDDip's has one split
+ * (topology branches), counts labels and others 1 each, softens by 3, lets gradients into the targets, lets them in over
+ * 80 epochs, and divides only where asked to. The paper writes the soft part as a cross-entropy: the same gradient.
+ */
+import { classification, meansOfOthers, pairedDistillation, rampUp } from '../../losses/index.ts';
+import { Peers, Tree, type NetworkOutput, type Topology, type Trunk } from '../../models/index.ts';
+import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import { logitsOf } from '../parts/outputs.ts';
+import type { SettingsOf } from '../settings.ts';
+
+/** Networks that learn from the others' consensus, with the gradient of shared layers divided at each split. */
+export class CollaborativeLearning implements Method {
+  readonly modules = {};
+  readonly #topology: Topology;
+  readonly #settings: SettingsOf<'cl-ilr'>;
+
+  constructor(context: MethodContext, settings: SettingsOf<'cl-ilr'>) {
+    this.#topology = context.topology ?? new Peers(context.networks);
+    this.#settings = settings;
+  }
+
+  terms(step: StepInput): Record<string, LossTerm> {
+    const { labelShare, distillationTemperature, rampUpEpochs } = this.#settings;
+    const logits = logitsOf(this.#run(step));
+    return {
+      classification: { value: classification(logits, step.labels, step.mix), weight: labelShare },
+      distillation: {
+        value: pairedDistillation(logits, meansOfOthers(logits), distillationTemperature),
+        weight: (1 - labelShare) * rampUp(step.epoch, rampUpEpochs),
+      },
+    };
+  }
+
+  #run(step: StepInput): NetworkOutput[] {
+    const topology = this.#topology;
+    if (!(topology instanceof Tree) || !this.#settings.rescaleGradient) return topology.run(viewsOf(step));
+    return topology.runFrom(topology.trunks(viewsOf(step)), false, rescaled);
+  }
+}
+
+/** The same values, which pass on a share of the gradient: one of as many as there are ways. */
+function rescaled(trunk: Trunk, ways: number): Trunk {
+  const passing = trunk.features.mul(1 / ways);
+  return { ...trunk, features: passing.add(trunk.features.sub(passing).detach()) };
+}

@@ -1,0 +1,44 @@
+/**
+ * Dense Cross-layer Mutual distillation (DCM, Yao and Sun 2020, arXiv 2008.07816): auxiliary classifiers on the earlier
+ * stages of every network, built of the same blocks as what follows there; all classifiers learn from the labels, and each
+ * from all those of the other networks: `L = sum_{a, k} CE_ak + sum_{a != c} sum_{k, z} T^2 KL(p_cz || p_ak)`.
+ *
+ * Public implementations differ: the authors', for two networks, counts every term 1, as here. Its classifiers are
+ * designed for each architecture (in WRN the first has half of the blocks in its last group, the second twice the width
+ * there); here they are the refinement branches that L-MCL has, one a stage, as deep as the network or one block a
+ * stage (`refinement`). With more than two networks the distillation is averaged over the others, as in DML.
+ */
+import { classification, crossStageDistillation, rampUp } from '../../losses/index.ts';
+import { Peers, type Topology } from '../../models/index.ts';
+import { CohortBranches } from '../parts/refinement.ts';
+import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import { inFullPrecision } from '../parts/precision.ts';
+import type { SettingsOf } from '../settings.ts';
+
+/** Networks whose classifiers at all depths teach each other. */
+export class DenseCrossLayerDistillation implements Method {
+  readonly modules: { readonly branches: CohortBranches };
+  readonly #topology: Topology;
+  readonly #settings: SettingsOf<'dcm'>;
+
+  constructor(context: MethodContext, settings: SettingsOf<'dcm'>) {
+    const { networks, generator } = context;
+    this.#topology = context.topology ?? new Peers(networks);
+    this.#settings = settings;
+    this.modules = { branches: new CohortBranches(networks, generator, settings.refinement) };
+  }
+
+  terms(step: StepInput): Record<string, LossTerm> {
+    const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
+    const logits = this.#topology
+      .runRefined(viewsOf(step), (outputs) => this.modules.branches.call(outputs))
+      .map((output) => output.logits.map(inFullPrecision));
+    const distillation = crossStageDistillation(logits, distillationTemperature);
+    const growth = rampUp(step.epoch, rampUpEpochs);
+    return {
+      classification: { value: classification(logits.flat(), step.labels, step.mix), weight: 1 },
+      sameStage: { value: distillation.sameStage, weight: weights.sameStage * growth },
+      crossStage: { value: distillation.crossStage, weight: weights.crossStage * growth },
+    };
+  }
+}

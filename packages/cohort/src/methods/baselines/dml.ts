@@ -1,0 +1,38 @@
+/**
+ * Deep Mutual Learning (Zhang et al. 2018, arXiv 1706.00384): every network learns from the labels and from what each of
+ * the others predicts, `L_i = CE_i + 1 / (N - 1) sum_{j != i} KL(p_j || p_i)` (equation 7).
+ *
+ * Public implementations differ: the authors' softens nothing, as here by default, updates one network after the other,
+ * each on a batch of its own, and sums over the others where the equation averages. OKDDip's softens by 3, lets
+ * gradients into the targets and by default has the others' mean logits as the one target. MCL-OKD's softens by 2 and,
+ * as here, updates all at once towards constant targets.
+ */
+import { classification, mutualDistillation, rampUp } from '../../losses/index.ts';
+import { Peers, type Topology } from '../../models/index.ts';
+import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import { logitsOf } from '../parts/outputs.ts';
+import type { SettingsOf } from '../settings.ts';
+
+/** Cross-entropy of every network, and its divergence from the others' predictions. */
+export class DeepMutualLearning implements Method {
+  readonly modules = {};
+  readonly #topology: Topology;
+  readonly #settings: SettingsOf<'dml'>;
+
+  constructor(context: MethodContext, settings: SettingsOf<'dml'>) {
+    this.#topology = context.topology ?? new Peers(context.networks);
+    this.#settings = settings;
+  }
+
+  terms(step: StepInput): Record<string, LossTerm> {
+    const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
+    const logits = logitsOf(this.#topology.run(viewsOf(step)));
+    return {
+      classification: { value: classification(logits, step.labels, step.mix), weight: 1 },
+      distillation: {
+        value: mutualDistillation(logits, distillationTemperature),
+        weight: weights.distillation * rampUp(step.epoch, rampUpEpochs),
+      },
+    };
+  }
+}

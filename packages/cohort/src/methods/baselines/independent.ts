@@ -1,0 +1,19 @@
+/** The baseline: every network learns from the labels alone, as if the others were not there. */
+import { classification } from '../../losses/index.ts';
+import { Peers, type Topology } from '../../models/index.ts';
+import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+
+/** Cross-entropy of every network; nothing passes between them. */
+export class Independent implements Method {
+  readonly modules = {};
+  readonly #topology: Topology;
+
+  constructor(context: MethodContext) {
+    this.#topology = context.topology ?? new Peers(context.networks);
+  }
+
+  terms(step: StepInput): Record<string, LossTerm> {
+    const logits = this.#topology.run(viewsOf(step)).map((output) => output.logits);
+    return { classification: { value: classification(logits, step.labels, step.mix), weight: 1 } };
+  }
+}

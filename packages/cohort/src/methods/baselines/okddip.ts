@@ -1,0 +1,99 @@
+/**
+ * Online Knowledge Distillation with Diverse Peers (OKDDip, Chen et al. 2020, arXiv 1912.00350): two levels. The peers,
+ * all networks but the last, each learn from a mixture of the peers' logits of their own, weighed by attention between
+ * linear queries and keys of their embeddings; the last network, the leader, learns from the mean of the peers and is what
+ * is used. `L = sum CE + T^2 sum_a KL(p(sum_b A_ab z_b) || p_a) + T^2 KL(p(mean_a z_a) || p_leader)`.
+ *
+ * Public implementations differ: the authors' (T 3, ramp-up over 80 epochs, projections an eighth as wide, as here)
+ * does not detach the targets, so that queries and keys learn and peers move towards each other from both sides, as
+ * here by default; detached (`detachTargets`) the attention stays as it was drawn. The authors', and MCL-OKD's, pass
+ * the leader's gradient on to the peers too; here it is stopped, so that peers do not follow the leader.
+ */
+import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
+import {
+  attendedDistillation,
+  classification,
+  pairedDistillation,
+  peerAttention,
+  rampUp,
+} from '../../losses/index.ts';
+import { ModelError, Peers, type NetworkOutput, type Topology } from '../../models/index.ts';
+import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import { embeddingsOf, logitsOf } from '../parts/outputs.ts';
+import type { SettingsOf } from '../settings.ts';
+
+/** Attention between embeddings: one query and one key projection for all peers of a width. */
+class PeerAttention extends nn.Module<readonly Tensor[]> {
+  readonly queries: readonly nn.Linear[];
+  readonly keys: readonly nn.Linear[];
+  readonly #projectionOf: readonly number[];
+
+  /** @param widths of the peers' embeddings; peers of one width share their projections, as published */
+  constructor(widths: readonly number[], factor: number, generator: Generator) {
+    super();
+    const distinct = [...new Set(widths)];
+    const inner = Math.max(1, Math.floor(Math.min(...widths) / factor));
+    const project = (width: number): nn.Linear => new nn.Linear(width, inner, generator, { bias: false });
+    this.queries = distinct.map(project);
+    this.keys = distinct.map(project);
+    this.#projectionOf = widths.map((width) => distinct.indexOf(width));
+  }
+
+  /** `[B, D]` a peer to `[B, P, P]`. */
+  override forward(embeddings: readonly Tensor[]): Tensor {
+    const all = (projections: readonly nn.Linear[]): Tensor =>
+      ops.stack(
+        embeddings.flatMap((each, peer) => projections[this.#projectionOf[peer] ?? 0]?.call(each) ?? []),
+        1,
+      ); // [B, P, D]
+    return peerAttention(all(this.queries), all(this.keys));
+  }
+}
+
+/** Diverse peers and their leader. */
+export class DiversePeers implements Method {
+  readonly modules: { readonly attention: PeerAttention };
+  readonly leader: number;
+  readonly #topology: Topology;
+  readonly #settings: SettingsOf<'okddip'>;
+
+  /** @throws {ModelError} for a cohort without peers. */
+  constructor(context: MethodContext, settings: SettingsOf<'okddip'>) {
+    const { networks, generator } = context;
+    if (networks.length < 2) {
+      throw new ModelError(
+        `method okddip: expected a leader, the last network, and one or more peers, got ${networks.length}. Name more networks.`,
+      );
+    }
+    this.leader = networks.length - 1;
+    this.#topology = context.topology ?? new Peers(networks);
+    this.#settings = settings;
+    const widths = networks.slice(0, -1).map(({ embeddingSize }) => embeddingSize);
+    this.modules = { attention: new PeerAttention(widths, settings.projectionFactor, generator) };
+  }
+
+  terms(step: StepInput): Record<string, LossTerm> {
+    const { weights, distillationTemperature: temperature, rampUpEpochs, detachTargets } = this.#settings;
+    const outputs = this.#topology.run(viewsOf(step));
+    const logits = logitsOf(outputs);
+    const peers = logits.slice(0, -1);
+    const attention = this.modules.attention.call(embeddingsOf(outputs.slice(0, -1)));
+    const growth = rampUp(step.epoch, rampUpEpochs);
+    return {
+      classification: { value: classification(logits, step.labels, step.mix), weight: 1 },
+      distillation: {
+        value: attendedDistillation(peers, attention, temperature, detachTargets),
+        weight: weights.distillation * growth,
+      },
+      leader: {
+        value: pairedDistillation(logits.slice(-1), [ops.stack(peers, 0).mean([0])], temperature),
+        weight: weights.leader * growth,
+      },
+    };
+  }
+
+  /** The mean of the peers' logits, without the leader: what the leader learns from. */
+  ensemble(outputs: readonly NetworkOutput[]): Tensor {
+    return ops.stack(logitsOf(outputs).slice(0, -1), 0).mean([0]);
+  }
+}

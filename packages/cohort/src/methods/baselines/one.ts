@@ -1,0 +1,93 @@
+/**
+ * Knowledge distillation by On-the-Fly Native Ensemble (ONE, Lan et al. 2018, arXiv 1806.04606): branches of one trunk,
+ * and a gate on the trunk's pooled features that weighs their logits to a teacher, `z_e = sum_i g_i z_i`; `L = sum_i CE_i
+ * + CE_e + T^2 sum_i KL(p_e || p_i)`. The gate is linear, batch normalisation, ReLU, softmax.
+ *
+ * Public implementations differ: the authors' detaches the teacher in the divergence, as here, so that the gate learns
+ * from the labels alone, softens by 3 and lets the divergence in over 80 epochs. OKDDip's does not detach, and measures
+ * the plain mean of the logits as ensemble.
+ */
+import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { classification, gatedEnsemble, pairedDistillation, rampUp } from '../../losses/index.ts';
+import {
+  Branches,
+  lastStage,
+  ModelError,
+  trunkChannels,
+  type NetworkOutput,
+  type Trunk,
+} from '../../models/index.ts';
+import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import { logitsOf } from '../parts/outputs.ts';
+import { inFullPrecision } from '../parts/precision.ts';
+import type { SettingsOf } from '../settings.ts';
+
+/** Pooled trunk features `[B, C]` to a score for each branch, `[B, N]`, before softmax. */
+export class Gate extends nn.Module {
+  readonly linear: nn.Linear;
+  readonly norm: nn.BatchNorm1d;
+
+  constructor(channels: number, networks: number, generator: Generator) {
+    super();
+    this.linear = new nn.Linear(channels, networks, generator);
+    this.norm = new nn.BatchNorm1d(networks);
+  }
+
+  override forward(features: Tensor): Tensor {
+    return this.norm.call(this.linear.call(features)).relu();
+  }
+}
+
+/** Branches that learn from their gated ensemble. */
+export class NativeEnsemble implements Method {
+  readonly modules: { readonly gate: Gate };
+  readonly #topology: Branches;
+  readonly #settings: SettingsOf<'one'>;
+
+  /** @throws {ModelError} for networks that share nothing: there is no trunk for the gate to look at. */
+  constructor(context: MethodContext, settings: SettingsOf<'one'>) {
+    const { networks, generator } = context;
+    const topology = context.topology ?? new Branches(networks, lastStage(networks));
+    const [first] = networks;
+    if (!(topology instanceof Branches) || first === undefined) {
+      throw new ModelError(
+        'method one: expected topology branches, since its gate looks at the shared trunk, got peers. Leave topology out of the recipe, or set topology.name to branches.',
+      );
+    }
+    this.#topology = topology;
+    this.#settings = settings;
+    const channels = trunkChannels(first, topology.sharedStages);
+    this.modules = { gate: new Gate(channels, networks.length, generator) };
+  }
+
+  terms(step: StepInput): Record<string, LossTerm> {
+    const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
+    const trunks = this.#topology.trunks(viewsOf(step));
+    const scores = this.#scores(trunks);
+    const logits = logitsOf(this.#topology.runFrom(trunks));
+    const teacher = gatedEnsemble(logits, scores);
+    return {
+      classification: { value: classification([...logits, teacher], step.labels, step.mix), weight: 1 },
+      distillation: {
+        value: pairedDistillation(
+          logits,
+          logits.map(() => teacher),
+          distillationTemperature,
+        ),
+        weight: weights.distillation * rampUp(step.epoch, rampUpEpochs),
+      },
+    };
+  }
+
+  ensemble(outputs: readonly NetworkOutput[], images: Tensor): Tensor {
+    return gatedEnsemble(logitsOf(outputs), this.#scores(this.#topology.trunks(images)));
+  }
+
+  /** Of several views, the gate looks at the mean of their features. */
+  #scores(trunks: readonly Trunk[]): Tensor {
+    const [first, ...others] = trunks.map(({ features }) => inFullPrecision(features.mean([2, 3]))); // [B, C]
+    if (first === undefined) throw new RangeError('NativeEnsemble: expected a trunk, got none');
+    const pooled = others.reduce((sum, each) => sum.add(each), first).div(trunks.length);
+    return inFullPrecision(this.modules.gate.call(pooled));
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * Hypergradient through look-ahead SGD steps: how a loss after a few steps depends on the meta-parameters that shaped
+ * them (Yang et al., arXiv 2207.11518, section 3.4; reverse mode as in Franceschi et al., arXiv 1703.01785, section 3.1).
+ *
+ * Each step is differentiated by itself, from the last to the first, so that memory holds one step's graph and one copy
+ * of the parameters a step, not the graph of all steps at once.
+ */
+import {
+  enableGrad,
+  grad,
+  gradOfGrad,
+  keep,
+  noGrad,
+  ops,
+  scope,
+  type nn,
+  type Tensor,
+} from '@cohort-ml/torch';
+
+/** The SGD that look-ahead steps are taken with; momentum starts from zero. */
+export interface LookAheadSgd {
+  readonly learningRate: number;
+  readonly momentum: number;
+  readonly nesterov: boolean;
+  readonly weightDecay: number;
+}
+
+/** What is differentiated. */
+export interface LookAhead {
+  /** What the steps change; put back exactly, whatever happens. */
+  readonly parameters: readonly nn.Parameter[];
+  /** What a forward pass changes in passing, e.g. running statistics of batch normalisation; put back likewise. */
+  readonly buffers: readonly Tensor[];
+  /** What the hypergradient is taken of. */
+  readonly metaParameters: readonly nn.Parameter[];
+  /** The loss of each look-ahead step in order, computed from the parameters as they then are. */
+  readonly steps: readonly (() => Tensor)[];
+  /** The loss after the last step. */
+  readonly outer: () => Tensor;
+  readonly sgd: LookAheadSgd;
+}
+
+/** What came out. */
+export interface Hypergradient {
+  /** d outer / d metaParameter, one a meta-parameter. */
+  readonly gradients: Tensor[];
+  /** Loss of every look-ahead step. */
+  readonly stepLosses: readonly number[];
+  readonly outerLoss: number;
+}
+
+/** Parameters and velocities before one step. */
+interface Snapshot {
+  readonly parameters: readonly Tensor[];
+  readonly velocities: readonly Tensor[];
+}
+
+/** Takes the steps, differentiates the outer loss back through all of them, and leaves everything as it was. */
+export function hypergradient(lookAhead: LookAhead): Hypergradient {
+  const { parameters, buffers } = lookAhead;
+  const restore = borrow(parameters, buffers);
+  try {
+    return scope(() => enableGrad(() => differentiate(lookAhead)));
+  } finally {
+    restore();
+  }
+}
+
+/**
+ * Gives every buffer a copy to spoil and remembers where parameters and buffers had their data: putting these back costs
+ * nothing and is exact.
+ */
+function borrow(parameters: readonly nn.Parameter[], buffers: readonly Tensor[]): () => void {
+  const originals = scope(() => keep([...parameters, ...buffers].map((tensor) => tensor.detach())));
+  noGrad(() => {
+    scope(() => {
+      for (const buffer of buffers) buffer.setData(buffer.clone());
+    });
+  });
+  return () => {
+    for (const [index, tensor] of [...parameters, ...buffers].entries()) {
+      const original = originals[index];
+      if (original !== undefined) tensor.setData(original);
+      original?.dispose();
+    }
+  };
+}
+
+function differentiate(lookAhead: LookAhead): Hypergradient {
+  const { parameters, metaParameters, steps, outer, sgd } = lookAhead;
+  const snapshots: Snapshot[] = [];
+  const stepLosses: number[] = [];
+  let velocities = parameters.map((parameter) => ops.zerosLike(parameter.detach()));
+  for (const step of steps) {
+    snapshots.push({ parameters: parameters.map((parameter) => parameter.detach()), velocities });
+    velocities = takeStep(parameters, velocities, step, sgd, stepLosses);
+  }
+  const [outerLoss, outerGradients] = scope(() => {
+    const loss = outer();
+    return [loss.item(), gradientsOf(loss, parameters)] as const;
+  });
+  // Adjoints of the parameters and of the velocities after the step at hand.
+  let adjoints = outerGradients;
+  let velocityAdjoints = parameters.map((parameter) => ops.zerosLike(parameter.detach()));
+  const gradients = metaParameters.map((parameter) => ops.zerosLike(parameter.detach()));
+  for (let index = steps.length - 1; index >= 0; index -= 1) {
+    const [snapshot, step] = [snapshots[index], steps[index]];
+    if (snapshot === undefined || step === undefined) break;
+    for (const [place, parameter] of parameters.entries()) setTo(parameter, snapshot.parameters[place]);
+    [adjoints, velocityAdjoints] = stepBack(
+      lookAhead,
+      step,
+      index > 0,
+      adjoints,
+      velocityAdjoints,
+      gradients,
+    );
+  }
+  return { gradients, stepLosses, outerLoss };
+}
+
+function setTo(parameter: Tensor, value: Tensor | undefined): void {
+  if (value !== undefined) parameter.setData(value);
+}
+
+/** Gradients of a loss; zeros where it does not depend on a parameter. */
+function gradientsOf(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
+  return grad(loss, parameters, { allowUnused: true }).map(
+    (gradient, index) => gradient ?? ops.zerosLike(at(parameters, index).detach()),
+  );
+}
+
+function at(tensors: readonly Tensor[], index: number): Tensor {
+  const tensor = tensors[index];
+  if (tensor === undefined)
+    throw new RangeError(`hypergradient: there is no tensor ${index} of ${tensors.length}`);
+  return tensor;
+}
+
+/** One step of SGD into new memory, so that the parameters before stay as they were; returns the new velocities. */
+function takeStep(
+  parameters: readonly nn.Parameter[],
+  velocities: readonly Tensor[],
+  step: () => Tensor,
+  sgd: LookAheadSgd,
+  losses: number[],
+): Tensor[] {
+  return scope(() => {
+    const loss = step();
+    losses.push(loss.item());
+    const gradients = gradientsOf(loss, parameters);
+    return noGrad(() =>
+      parameters.map((parameter, index) => {
+        const decayed = at(gradients, index).add(parameter, { alpha: sgd.weightDecay });
+        const velocity = at(velocities, index).mul(sgd.momentum).add(decayed);
+        const direction = sgd.nesterov ? decayed.add(velocity, { alpha: sgd.momentum }) : velocity;
+        parameter.setData(parameter.sub(direction, { alpha: sgd.learningRate }));
+        return velocity;
+      }),
+    );
+  });
+}
+
+/**
+ * The adjoints before a step from those after it. With `g = gradient + weightDecay p`, `v' = momentum v + g` and
+ * `p' = p - learningRate d`, where `d` is `v'` or, for Nesterov, `g + momentum v'`:
+ *
+ *     dv' = dv'(later) - learningRate (nesterov ? momentum : 1) dp'
+ *     dg  = dv' - (nesterov ? learningRate dp' : 0)
+ *     dv  = momentum dv',  dp = dp' + weightDecay dg + (d gradient / d p)^T dg,  dmeta += (d gradient / d meta)^T dg
+ *
+ * @param hasEarlier whether a step came before; where none did, only dmeta is asked for, and dp is not right
+ */
+function stepBack(
+  { parameters, metaParameters, sgd }: LookAhead,
+  step: () => Tensor,
+  hasEarlier: boolean,
+  adjoints: readonly Tensor[],
+  velocityAdjoints: readonly Tensor[],
+  gradients: readonly Tensor[],
+): [Tensor[], Tensor[]] {
+  return scope(() => {
+    const viaVelocity = -sgd.learningRate * (sgd.nesterov ? sgd.momentum : 1);
+    const ofVelocity = velocityAdjoints.map((value, index) =>
+      value.add(at(adjoints, index), { alpha: viaVelocity }),
+    );
+    const ofGradient = sgd.nesterov
+      ? ofVelocity.map((value, index) => value.sub(at(adjoints, index), { alpha: sgd.learningRate }))
+      : ofVelocity;
+    const asked = hasEarlier ? [...metaParameters, ...parameters] : metaParameters;
+    const products = gradOfGrad(step(), parameters, ofGradient, asked);
+    for (const [index, total] of gradients.entries()) {
+      const product = products[index] ?? null;
+      if (product !== null) total.add_(product);
+    }
+    const before = adjoints.map((value, index) => {
+      const decayed = value.add(at(ofGradient, index), { alpha: sgd.weightDecay });
+      const product = products[metaParameters.length + index] ?? null;
+      return product === null ? decayed : decayed.add_(product);
+    });
+    return [before, ofVelocity.map((value) => value.mul(sgd.momentum))];
+  });
+}

@@ -1,0 +1,78 @@
+/**
+ * The meta step that trains the matching network (Yang et al., arXiv 2207.11518, section 3.4 and algorithm 1): look-ahead
+ * SGD steps on the layer-wise MCL loss, one on the cross-entropy, then the hypergradient of the cross-entropy after them.
+ */
+import { optim, scope, type Tensor } from '@cohort-ml/torch';
+import { hypergradient, type LookAhead } from './hypergradient.ts';
+import type { MatchingNetwork } from './matching.ts';
+import type { MetaSettings } from '../settings.ts';
+
+/** What a meta step looks ahead with; the losses are computed anew from the parameters as they then are. */
+export interface MetaObjectives extends Pick<LookAhead, 'parameters' | 'buffers'> {
+  /** Layer-wise MCL loss, weighted by the matching network with its graph. */
+  readonly inner: () => Tensor;
+  /** Cross-entropy of every stage of every network. */
+  readonly outer: () => Tensor;
+}
+
+/** What a meta step measured. */
+export interface MetaStepValues extends Record<string, number> {
+  /** Cross-entropy after the look-ahead steps. */
+  readonly metaLoss: number;
+  /** L2 norm of its gradient in the matching network's parameters. */
+  readonly hypergradientNorm: number;
+}
+
+/** Trains the matching network every few steps. */
+export class MetaOptimisation {
+  readonly optimizer: optim.SGD;
+  readonly #matching: MatchingNetwork;
+  readonly #settings: MetaSettings;
+
+  constructor(matching: MatchingNetwork, settings: MetaSettings) {
+    this.#matching = matching;
+    this.#settings = settings;
+    const { momentum, weightDecay } = settings;
+    this.optimizer = new optim.SGD(matching.parameters(), {
+      learningRate: 0,
+      momentum,
+      nesterov: momentum > 0,
+      weightDecay,
+    });
+  }
+
+  /** Whether a meta step follows the training step with this number, from 0. */
+  isDue(step: number): boolean {
+    return step % this.#settings.intervalSteps === 0;
+  }
+
+  /**
+   * One meta step; everything but the matching network is as before when it returns. Where the cross-entropy or the
+   * hypergradient is not finite, so is a value that is returned, and nothing changes at all.
+   *
+   * @param learningRate of the training step; used where the settings have none of their own
+   */
+  step(objectives: MetaObjectives, learningRate: number): MetaStepValues {
+    const { innerSteps, momentum, weightDecay } = this.#settings;
+    const rate = this.#settings.learningRate ?? learningRate;
+    const metaParameters = this.#matching.parameters();
+    return scope(() => {
+      const { gradients, outerLoss } = hypergradient({
+        parameters: objectives.parameters,
+        buffers: objectives.buffers,
+        metaParameters,
+        steps: [...Array<() => Tensor>(innerSteps).fill(objectives.inner), objectives.outer],
+        outer: objectives.outer,
+        sgd: { learningRate: rate, momentum, nesterov: false, weightDecay },
+      });
+      const squares = gradients.reduce((sum, gradient) => sum + gradient.square().sum().item(), 0);
+      if (Number.isFinite(squares) && Number.isFinite(outerLoss)) {
+        for (const [index, parameter] of metaParameters.entries()) parameter.grad = gradients[index] ?? null;
+        this.optimizer.learningRate = rate;
+        this.optimizer.step();
+        this.optimizer.zeroGrad();
+      }
+      return { metaLoss: outerLoss, hypergradientNorm: Math.sqrt(squares) };
+    });
+  }
+}

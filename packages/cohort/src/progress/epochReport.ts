@@ -1,0 +1,61 @@
+/** What is told and recorded of an epoch: means of every value, accuracies, speed. */
+import type { CohortScore } from '../evaluate/accuracy.ts';
+import type { RepresentationMeasures } from '../evaluate/representation.ts';
+import type { TrainingClock } from './clock.ts';
+import type { Cohort } from '../cohort/cohort.ts';
+import type { LoopSetup } from '../train/loop/loopSetup.ts';
+import type { SplitScores } from '../train/loop/measure.ts';
+import type { NetworkAccuracy } from './reporter.ts';
+import type { TermValues } from '../train/loop/step.ts';
+
+/** What came out of an epoch. */
+export interface EpochResult {
+  /** From 1. */
+  readonly epoch: number;
+  readonly seconds: number;
+  readonly terms: TermValues;
+  /** Null where nothing was measured. */
+  readonly scores: SplitScores | null;
+  readonly representations: RepresentationMeasures | null;
+}
+
+/** Tells reporter and recorder of an epoch. */
+export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock): void {
+  const { recipe, cohort, optimizer, reporter, recorder } = setup;
+  const { epoch, seconds, terms, scores, representations } = result;
+  const test = accuraciesOf(cohort, scores?.test ?? null);
+  const validation = accuraciesOf(cohort, scores?.validation ?? null);
+  const named = (prefix: string, accuracies: readonly NetworkAccuracy[]): [string, number][] =>
+    accuracies.map(({ name, accuracy }) => [`${prefix}/${name}`, accuracy]);
+  const speed = { learningRate: optimizer.learningRate, imagesPerSecond: clock.imagesPerSecond };
+  const measured = Object.fromEntries([
+    ...named('validationAccuracy', validation),
+    ...named('accuracy', test),
+  ]);
+  const gathered = { ...cohort.method.epochMetrics?.(), ...representations?.values };
+  const sharedInformation = representations?.sharedInformation ?? null;
+  recorder.epoch({ epoch, step: clock.steps, values: { ...terms, ...measured, ...gathered, ...speed } });
+  reporter.epochEnd({
+    epoch,
+    epochs: recipe.train.epochs,
+    seconds,
+    ...speed,
+    secondsLeft: clock.secondsLeft,
+    terms,
+    ...(validation.length > 0
+      ? { accuracies: validation, areValidation: true }
+      : test.length > 0
+        ? { accuracies: test }
+        : {}),
+    ...(sharedInformation === null ? {} : { sharedInformation }),
+  });
+}
+
+/** Accuracy of every network and, last, of the ensemble; empty where nothing was measured. */
+function accuraciesOf(cohort: Cohort, score: CohortScore | null): NetworkAccuracy[] {
+  if (score === null) return [];
+  return [...cohort.names, 'ensemble'].map((name, index) => ({
+    name,
+    accuracy: (score.networks[index] ?? score.ensemble).accuracy,
+  }));
+}

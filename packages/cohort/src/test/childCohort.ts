@@ -1,0 +1,67 @@
+/** Compiles the sources of all packages afresh, for tests that need processes of their own to kill: `dist` may be stale. */
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import typescript from 'typescript';
+
+const repository = fileURLToPath(new URL('../../../../', import.meta.url));
+
+/** The command line as JavaScript in a temporary folder. */
+export interface ChildCohort {
+  /** Path of `main.js`. */
+  readonly program: string;
+  remove(): void;
+}
+
+/** Compiles it, without checking types. */
+export function compileCohort(): ChildCohort {
+  const root = mkdtempSync(join(tmpdir(), 'cohort-child-'));
+  for (const name of ['torch', 'runs', 'cohort']) compilePackage(name, root);
+  symlinkSync(join(repository, 'packages/torch/build'), join(root, 'packages/torch/build'));
+  const modules = join(root, 'node_modules');
+  mkdirSync(join(modules, '@cohort-ml'), { recursive: true });
+  for (const name of readdirSync(join(repository, 'node_modules'))) {
+    if (name.startsWith('.') || name === '@cohort-ml' || name === 'cohort-ml') continue;
+    symlinkSync(join(repository, 'node_modules', name), join(modules, name));
+  }
+  for (const name of ['torch', 'runs']) {
+    symlinkSync(join(root, 'packages', name), join(modules, '@cohort-ml', name));
+  }
+  return {
+    program: join(root, 'packages/cohort/dist/cli/main.js'),
+    remove: () => {
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+function compilePackage(name: string, root: string): void {
+  const source = join(repository, 'packages', name, 'src');
+  const target = join(root, 'packages', name);
+  for (const path of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
+    if (!path.endsWith('.ts') || path.endsWith('.test.ts') || path.startsWith('generated')) continue;
+    const { outputText } = typescript.transpileModule(readFileSync(join(source, path), 'utf8'), {
+      fileName: path,
+      compilerOptions: {
+        target: typescript.ScriptTarget.ES2022,
+        module: typescript.ModuleKind.ESNext,
+        verbatimModuleSyntax: true,
+        rewriteRelativeImportExtensions: true,
+      },
+    });
+    const output = join(target, 'dist', path.replace(/\.ts$/, '.js'));
+    mkdirSync(dirname(output), { recursive: true });
+    writeFileSync(output, outputText);
+  }
+  const manifest = readFileSync(join(repository, 'packages', name, 'package.json'));
+  writeFileSync(join(target, 'package.json'), manifest);
+}

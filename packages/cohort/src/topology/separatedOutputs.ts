@@ -1,0 +1,40 @@
+/** Networks' outputs as leaves, so that what came of them and the networks are differentiated one after the other. */
+import { keep, type IndependentGraph, type Tensor } from '@cohort-ml/torch';
+
+/** Outputs of networks that were cut off from what was computed of them. Holds tensors until it is disposed of. */
+export class SeparatedOutputs {
+  readonly #pairs: { readonly outputs: Tensor[]; readonly leaves: Tensor[] }[];
+
+  constructor(readonly networkCount: number) {
+    this.#pairs = Array.from({ length: networkCount }, () => ({ outputs: [], leaves: [] }));
+  }
+
+  /** The output as a leaf; itself where nothing is recorded. */
+  separate(network: number, output: Tensor): Tensor {
+    const pair = this.#pairs[network];
+    if (pair === undefined || !output.requiresGrad) return output;
+    const leaf = output.detach();
+    leaf.requiresGrad = true;
+    pair.outputs.push(keep(output.alias()));
+    pair.leaves.push(keep(leaf.alias()));
+    return leaf;
+  }
+
+  /** What is left to differentiate: one graph a network, of those whose outputs were used. */
+  graphs(): IndependentGraph[] {
+    return this.#pairs.flatMap(({ outputs, leaves }) => {
+      const used = outputs.flatMap((output, index) => {
+        const gradient = leaves[index]?.grad ?? null;
+        return gradient === null ? [] : [{ output, gradient }];
+      });
+      if (used.length === 0) return [];
+      return [{ outputs: used.map(({ output }) => output), gradients: used.map(({ gradient }) => gradient) }];
+    });
+  }
+
+  dispose(): void {
+    for (const { outputs, leaves } of this.#pairs) {
+      for (const tensor of [...outputs, ...leaves]) tensor.dispose();
+    }
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * Cohorts that share layers: a tree that splits after some stages (CL-ILR, Song and Chai, arXiv 1805.11761, section 3),
+ * and branches of one trunk, the tree that splits once (as in ONE, Lan et al., arXiv 1806.04606).
+ */
+import { noGrad, scope, type nn, type Tensor } from '@cohort-ml/torch';
+import { ModelError } from '../models/errors.ts';
+import type { Network, NetworkOutput, Trunk } from '../models/network.ts';
+import type { StageOutputs } from '../methods/parts/refinement.ts';
+import { ascend, groupsBetweenSplits, mostSplits, whyFewerSplits } from './splits.ts';
+import { viewOf, type Topology } from './topology.ts';
+
+/** Makes of what a shared part gives what `ways` branches or networks go on with. */
+export type AtSplit = (trunk: Trunk, ways: number) => Trunk;
+
+/**
+ * All networks share the stem and the stages before the first split. At each split but the last a group becomes two, the
+ * first the larger one where the number is odd; at the last, every network goes its own way. What a group shares is the
+ * first of its networks': the others' tensors of these layers share its memory, so that each network is complete when it
+ * is evaluated or saved by itself. Give networks their memory format and dtype before: a conversion afterwards puts their
+ * tensors into memory of their own.
+ */
+export class Tree implements Topology {
+  protected readonly networks: readonly [Network, ...Network[]];
+  /** After how many stages beside the stem the cohort splits, ascending. */
+  readonly splits: readonly [number, ...number[]];
+  /** The groups between one split and the next, each the places of its networks; the first is the whole cohort. */
+  readonly #levels: readonly (readonly (readonly number[])[])[];
+
+  /**
+   * @param networks of one architecture
+   * @param splits after how many stages beside the stem the tree splits: ascending, from 0 (after the stem), each fewer
+   *   than there are stages
+   * @throws {ModelError} for networks of several architectures, for stages that there are not, and for splits that leave
+   *   nothing to split.
+   */
+  constructor(networks: readonly Network[], splits: readonly number[]) {
+    const [first, ...others] = networks;
+    const [firstSplit, ...laterSplits] = splits;
+    if (first === undefined || firstSplit === undefined || !areSound(splits, lastStage(networks))) {
+      throw new ModelError(
+        `topology.splitAfterStages: expected whole numbers that ascend, from 0 (after the stem) to ${lastStage(networks)}, since ${first?.constructor.name ?? 'the cohort'} has ${lastStage(networks) + 1} stages and the last is each network's own, got [${splits.join(', ')}].`,
+      );
+    }
+    if (splits.length > mostSplits(networks.length)) {
+      throw new ModelError(
+        `topology.splitAfterStages: ${whyFewerSplits(networks.length)}, got [${splits.join(', ')}]. Leave some out, or train more networks.`,
+      );
+    }
+    this.networks = [first, ...others];
+    this.splits = [firstSplit, ...laterSplits];
+    this.#levels = groupsBetweenSplits(networks.length, splits.length);
+    for (const [level, groups] of this.#levels.entries()) {
+      for (const [owner = 0, ...rest] of groups) {
+        for (const index of rest) tieTrunk(networks[owner], networks[index], this.splits[level] ?? 0);
+      }
+    }
+  }
+
+  run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
+    return scope(() => this.runFrom(this.trunks(images, keepStages), keepStages));
+  }
+
+  runRefined(
+    images: Tensor | readonly Tensor[],
+    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
+  ): StageOutputs[] {
+    return refine(this.run(images, true));
+  }
+
+  parameters(): nn.Parameter[] {
+    return this.networks.flatMap((network, index) => {
+      const borrowed = this.#borrowedStages(index);
+      const tensors = borrowed === null ? [] : trunkTensors(network, borrowed).map(([, tensor]) => tensor);
+      const shared = new Set<Tensor>(tensors);
+      return network.parameters().filter((parameter) => !shared.has(parameter));
+    });
+  }
+
+  over(networks: readonly Network[]): Tree {
+    return new Tree(networks, this.splits);
+  }
+
+  /** What all share, of the images: one for all networks, or one a network where each has a view of its own. */
+  trunks(images: Tensor | readonly Tensor[], keepStages = false): Trunk[] {
+    const [first] = this.networks;
+    const views = 'shape' in images ? [images] : this.networks.map((_, index) => viewOf(images, index));
+    return views.map((view) => first.trunk(view, this.splits[0], keepStages));
+  }
+
+  /** Everything after the trunks. */
+  runFrom(
+    trunks: readonly Trunk[],
+    keepStages = false,
+    atSplit: AtSplit = (trunk) => trunk,
+  ): NetworkOutput[] {
+    const everyone = this.networks.map((_, index) => index);
+    const [shared] = trunks;
+    if (trunks.length === 1 && shared !== undefined) {
+      return this.#grow(shared, 0, everyone, { keepStages, atSplit });
+    }
+    return trunks.flatMap((trunk, index) =>
+      this.#grow(trunk, 0, everyone, { keepStages, atSplit, only: index }),
+    );
+  }
+
+  /** From a split on: what the group's networks give, or one of them. */
+  #grow(
+    trunk: Trunk,
+    level: number,
+    group: readonly number[],
+    run: { readonly keepStages: boolean; readonly atSplit: AtSplit; readonly only?: number },
+  ): NetworkOutput[] {
+    const parts = (this.#levels[level + 1] ?? this.networks.map((_, index) => [index])).filter(
+      ([index = -1]) => group.includes(index),
+    );
+    const onward = parts.length > 1 ? run.atSplit(trunk, parts.length) : trunk;
+    return parts
+      .filter((part) => run.only === undefined || part.includes(run.only))
+      .flatMap((part) => {
+        const network = this.networks[part[0] ?? 0];
+        if (network === undefined) return [];
+        if (part.length === 1) return [network.branch(onward, run.keepStages)];
+        const longer = network.extend(onward, this.splits[level + 1] ?? 0, run.keepStages);
+        return this.#grow(longer, level + 1, part, run);
+      });
+  }
+
+  /** How many stages beside the stem of a network are another's; null for the stem too. */
+  #borrowedStages(index: number): number | null {
+    const levels = this.#levels.flatMap((groups, level) =>
+      groups.some(([, ...rest]) => rest.includes(index)) ? [level] : [],
+    );
+    const deepest = levels.at(-1);
+    return deepest === undefined ? null : (this.splits[deepest] ?? 0);
+  }
+}
+
+/** Stem and first stages are those of the first network, run once for all; then every network goes its own way. */
+export class Branches extends Tree {
+  /**
+   * @param networks of one architecture
+   * @param sharedStages how many stages beside the stem are shared, from 0 and fewer than there are
+   * @throws {ModelError} for networks of several architectures and for stages that there are not.
+   */
+  constructor(networks: readonly Network[], sharedStages: number) {
+    super(networks, [soundSharedStages(networks, sharedStages)]);
+  }
+
+  /** How many stages beside the stem are shared. */
+  get sharedStages(): number {
+    return this.splits[0];
+  }
+
+  override over(networks: readonly Network[]): Branches {
+    return new Branches(networks, this.sharedStages);
+  }
+}
+
+/** How many stages may be shared at most: all but the last. */
+export function lastStage(networks: readonly Network[]): number {
+  return (networks[0]?.stageModules.length ?? 0) - 1;
+}
+
+/** The latest splits that part the cohort two by two, as many as it takes and as the architecture has stages for. */
+export function latestSplits(networks: readonly Network[]): number[] {
+  const last = lastStage(networks);
+  const count = Math.min(mostSplits(networks.length), last + 1);
+  return Array.from({ length: count }, (_, index) => last - count + 1 + index);
+}
+
+function areSound(splits: readonly number[], last: number): boolean {
+  const areStages = splits.every((split) => Number.isInteger(split) && split >= 0 && split <= last);
+  return areStages && ascend(splits);
+}
+
+function soundSharedStages(networks: readonly Network[], sharedStages: number): number {
+  const last = lastStage(networks);
+  if (networks.length > 0 && areSound([sharedStages], last)) return sharedStages;
+  throw new ModelError(
+    `topology.sharedStages: expected a whole number from 0 (the stem alone) to ${last}, since ${networks[0]?.constructor.name ?? 'the cohort'} has ${last + 1} stages and the last is each network's own, got ${sharedStages}.`,
+  );
+}
+
+/** Lets the trunk's tensors of `network` share the memory of the owner's. */
+function tieTrunk(owner: Network | undefined, network: Network | undefined, sharedStages: number): void {
+  if (owner === undefined || network === undefined) return;
+  const [theirs, own] = [trunkTensors(owner, sharedStages), trunkTensors(network, sharedStages)];
+  const layout = (tensors: readonly [string, Tensor][]): string =>
+    tensors.map(([name, { shape }]) => `${name} [${shape.join()}]`).join();
+  if (layout(theirs) !== layout(own)) {
+    throw new ModelError(
+      `topology: expected networks of one architecture, since they share layers, got ${owner.constructor.name} and ${network.constructor.name} with other layers. Name one model for all, or use topology peers.`,
+    );
+  }
+  noGrad(() => {
+    scope(() => {
+      for (const [index, [, tensor]] of own.entries()) {
+        const target = theirs[index]?.[1];
+        if (target !== undefined) tensor.setData(target.detach());
+      }
+    });
+  });
+}
+
+/** Tensors before the first stage that is not shared; state dicts are in the order stem, stages, final layers, classifier. */
+function trunkTensors(network: Network, sharedStages: number): [string, Tensor][] {
+  const next = network.stageModules[sharedStages];
+  const notShared = new Set(next === undefined ? [] : next.stateDict().values());
+  const named = [...network.namedTensors()];
+  const end = named.findIndex(([, tensor]) => notShared.has(tensor));
+  return named.slice(0, end < 0 ? named.length : end);
+}

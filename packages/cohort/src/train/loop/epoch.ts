@@ -1,0 +1,149 @@
+/** The steps of one epoch: batch, loss, optimizer, the method's own part; each recorded, and a checkpoint when it is due. */
+import { setImmediate } from 'node:timers/promises';
+import { scope, seedDefaultGenerator, threads } from '@cohort-ml/torch';
+import type { BatchLoader } from '../../data/index.ts';
+import { hashKeys, RANDOM_PURPOSE } from '../../data/loading/random.ts';
+import type { LabelledImages, StepInput } from '../../methods/index.ts';
+import type { TrainingClock } from '../../progress/clock.ts';
+import { cohortModules } from '../../cohort/cohort.ts';
+import { Buffers, type Guards } from './guards.ts';
+import type { LoopSetup } from './loopSetup.ts';
+import type { RunningMeans } from './means.ts';
+import { networksAtOnce } from '../../cohort/networksAtOnce.ts';
+import { assertFinite, NotFiniteError, trainStep, type TermValues } from './step.ts';
+
+/** An epoch under way. */
+export interface EpochTools {
+  /** Epochs done. */
+  readonly epoch: number;
+  /** The first batch that is still to be done. */
+  readonly fromBatch: number;
+  readonly means: RunningMeans;
+  readonly clock: TrainingClock;
+  readonly guards: Guards;
+  readonly isStopping: () => boolean;
+  /** Called after a step that a checkpoint should follow, with the number of batches done. */
+  readonly checkpoint: (batch: number) => Promise<void>;
+}
+
+/**
+ * Trains what is left of an epoch.
+ * @returns null at its end, or the number of batches done when it was stopped
+ */
+export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<number | null> {
+  const { recipe, training, reporter, recorder } = setup;
+  const { epoch, means, clock, guards } = tools;
+  for (let number = tools.fromBatch; number < training.batchCount; number += 1) {
+    // The first handler for a signal can only run between steps.
+    await setImmediate();
+    if (tools.isStopping()) return number;
+    const startedAt = performance.now();
+    if (!(await fetchBatch(setup, tools, number))) return number;
+    const taken = takeStep(setup, tools, number);
+    const values = taken?.values ?? null;
+    clock.add(recipe.train.batchSize, performance.now() - startedAt);
+    if (values !== null) means.add(values);
+    recorder.step({ epoch: epoch + 1, step: clock.steps, values: recordOf(taken) });
+    reporter.step({
+      epoch: epoch + 1,
+      epochs: recipe.train.epochs,
+      step: number + 1,
+      stepsPerEpoch: training.batchCount,
+      imagesPerSecond: clock.imagesPerSecond,
+      secondsLeft: clock.secondsLeft,
+      terms: values ?? {},
+    });
+    if (values?.total !== undefined) guards.taken(values.total, placeOf(epoch, clock.steps));
+    if (recorder.wantsCheckpoint(null)) await tools.checkpoint(number + 1);
+  }
+  return null;
+}
+
+/** Whether the batch is there; not where the training is to end before. */
+async function fetchBatch(
+  { cohort, recipe, training }: LoopSetup,
+  { epoch, clock, guards, isStopping }: EpochTools,
+  number: number,
+): Promise<boolean> {
+  const wantsOther = cohort.method.wantsOtherBatch?.(clock.steps) === true;
+  const others = wantsOther ? [otherNumber(training, number)] : [];
+  return guards.awaitBatch(
+    training.ready(epoch, number, others),
+    `batch ${number + 1} of epoch ${epoch + 1} of ${recipe.data.dataset}`,
+    isStopping,
+  );
+}
+
+/** A step that was taken. */
+interface TakenStep {
+  /** Of the loss terms, and of what the method measured. */
+  readonly values: TermValues;
+  /** Whether the method's own step after it was not finite and is left out. */
+  readonly isMethodSkipped: boolean;
+}
+
+/** What is recorded of a step. */
+function recordOf(taken: TakenStep | null): TermValues {
+  if (taken === null) return { skipped: 1 };
+  return taken.isMethodSkipped ? { ...taken.values, skippedMethodStep: 1 } : taken.values;
+}
+
+/** One step; null when it was not finite and is left out. */
+function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenStep | null {
+  const { recipe, cohort, optimizer, schedule, training } = setup;
+  const { epoch, clock, guards } = tools;
+  optimizer.learningRate = schedule(epoch + number / training.batchCount);
+  // Whatever draws without a generator of its own then depends on the step alone, and needs no state.
+  seedDefaultGenerator(hashKeys(RANDOM_PURPOSE.step, recipe.seed, clock.steps));
+  const where = placeOf(epoch, clock.steps + 1);
+  const wanted = recipe.train.networksAtOnce;
+  const atOnce = wanted === 'auto' ? networksAtOnce(cohort.networks, threads()) : wanted;
+  return scope(() => {
+    const batch = training.batch(epoch, number);
+    const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };
+    const buffers = guards.isSkipping ? new Buffers(cohortModules(recipe, cohort)) : null;
+    const state = guards.isSkipping ? cohort.method.state?.() : undefined;
+    let result: TermValues;
+    try {
+      const { method, topology } = cohort;
+      const { precision } = recipe.train;
+      result = trainStep({ method, topology, optimizer, precision, networksAtOnce: atOnce }, input, where);
+    } catch (error) {
+      if (buffers === null || !(error instanceof NotFiniteError)) throw error;
+      buffers.restore();
+      if (state !== undefined) cohort.method.restore?.(state);
+      guards.skipped(error);
+      return null;
+    }
+    const measured = cohort.method.afterStep?.(input, {
+      step: clock.steps,
+      learningRate: optimizer.learningRate,
+      precision: recipe.train.precision,
+      otherBatch: () => otherBatch(training, epoch, number),
+    });
+    if (measured === undefined) return { values: result, isMethodSkipped: false };
+    try {
+      for (const [name, value] of Object.entries(measured)) assertFinite(name, value, where, 'measure');
+    } catch (error) {
+      // The method has changed nothing then, and the step before it was sound.
+      if (!guards.isSkipping || !(error instanceof NotFiniteError)) throw error;
+      guards.methodSkipped(error);
+      return { values: result, isMethodSkipped: true };
+    }
+    guards.methodTaken();
+    return { values: { ...result, ...measured }, isMethodSkipped: false };
+  });
+}
+
+function placeOf(epoch: number, step: number): string {
+  return `in epoch ${epoch + 1}, step ${step}`;
+}
+
+/** A batch half an epoch away: where every image comes once an epoch, none stands in both. */
+function otherBatch(training: BatchLoader, epoch: number, number: number): LabelledImages {
+  return training.batch(epoch, otherNumber(training, number));
+}
+
+function otherNumber({ batchCount }: BatchLoader, number: number): number {
+  return (number + Math.floor(batchCount / 2)) % batchCount;
+}

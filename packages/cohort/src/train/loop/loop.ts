@@ -1,0 +1,120 @@
+/** The single training loop: epochs of steps, schedule, evaluation and checkpoints, the same for every method. */
+import type { RepresentationMeasures } from '../../evaluate/representation.ts';
+import { TrainingClock } from '../../progress/clock.ts';
+import { cohortModules } from '../../cohort/cohort.ts';
+import { trainEpoch } from './epoch.ts';
+import { reportEpoch } from '../../progress/epochReport.ts';
+import { Guards } from './guards.ts';
+import { workOnHeldOut } from './heldOut.ts';
+import type { LoopOutcome, LoopProgress, LoopSetup } from './loopSetup.ts';
+import { measure, type SplitScores } from './measure.ts';
+import { RunningMeans } from './means.ts';
+
+export type { LoopOutcome, LoopProgress, LoopRecorder, LoopSetup } from './loopSetup.ts';
+
+/** Trains the cohort. Between steps the event loop runs, so that Ctrl-C and displays work. */
+export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
+  const { recipe, cohort, training, recorder, from } = setup;
+  const { epochs, evaluateEveryEpochs, checkpointEveryEpochs } = recipe.train;
+  const clock = new TrainingClock(
+    epochs * training.imageCount,
+    from && { steps: from.step, images: from.images, trainingMs: from.trainingMs },
+  );
+  const warn = (text: string): void => {
+    setup.reporter.warning(text);
+  };
+  const guards = new Guards(recipe.train.guards, warn, from?.guards);
+  let scores: SplitScores = from?.scores ?? { validation: null, test: null };
+  let diagnosis: string | null = from?.diagnosis ?? null;
+  const isStopping = (): boolean => setup.signal.aborted || setup.isTimeOver?.() === true;
+  const progress = (
+    epoch: number,
+    batch: number,
+    means: RunningMeans,
+    validationAccuracy: number | null = null,
+  ): LoopProgress => {
+    const { steps, ...counted } = clock.state;
+    const { state: meansSoFar } = means;
+    return {
+      ...{ epoch, batch, step: steps, ...counted, means: meansSoFar },
+      ...{ diagnosis, scores, validationAccuracy, guards: guards.state },
+    };
+  };
+  const outcome = (status: LoopOutcome['status'], epochsDone: number): LoopOutcome => {
+    const { steps, imagesPerSecond } = clock;
+    const { skipped: skippedSteps, methodSkipped: skippedMethodSteps } = guards.state;
+    const skips = { skippedSteps, skippedMethodSteps };
+    return { status, epochs: epochsDone, steps, ...skips, scores, imagesPerSecond };
+  };
+  // What was learned since the last checkpoint would be lost otherwise.
+  const stop = async (reached: LoopProgress): Promise<LoopOutcome> => {
+    if (reached.step > 0) await recorder.checkpoint(reached, true);
+    const isInterrupted = setup.signal.aborted;
+    // Whoever starts it over and over with as little time would never get anywhere.
+    if (!isInterrupted && reached.step === (from?.step ?? 0)) {
+      warn('the time was over before a single step was taken: allow more than the start takes');
+    }
+    return outcome(isInterrupted ? 'interrupted' : 'stopped', reached.epoch);
+  };
+  for (const [, module] of cohortModules(recipe, cohort)) module.train();
+  if (from !== undefined) {
+    // That of the last step: it is recorded at the end of its epoch, which may come before another step.
+    const [epoch, number] =
+      from.batch > 0 ? [from.epoch, from.batch - 1] : [from.epoch - 1, training.batchCount - 1];
+    if (epoch >= 0) setup.optimizer.learningRate = setup.schedule(epoch + number / training.batchCount);
+  }
+  for (let epoch = from?.epoch ?? 0; epoch < epochs; epoch += 1) {
+    const fromBatch = epoch === from?.epoch ? from.batch : 0;
+    const means = new RunningMeans(fromBatch === 0 ? {} : from?.means);
+    // A run that is taken up in mid-epoch has what these did in its checkpoint.
+    if (fromBatch === 0) {
+      if (epoch > 0) await workOnHeldOut(setup);
+      cohort.method.beforeEpoch?.(epoch);
+    }
+    const startedAt = performance.now();
+    const learningRate = setup.schedule(epoch);
+    setup.reporter.epochStart({ epoch: epoch + 1, epochs, stepsPerEpoch: training.batchCount, learningRate });
+    const checkpoint = (batch: number): Promise<void> =>
+      recorder.checkpoint(progress(epoch, batch, means), false);
+    const batchesDone = await trainEpoch(setup, {
+      ...{ epoch, fromBatch, means, clock, guards, isStopping, checkpoint },
+    });
+    if (batchesDone !== null) return await stop(progress(epoch, batchesDone, means));
+    const isLast = epoch + 1 === epochs;
+    let representations: RepresentationMeasures | null = null;
+    const isEvaluated = isLast || (epoch + 1) % evaluateEveryEpochs === 0;
+    if (isEvaluated) {
+      const where = `after epoch ${epoch + 1}, step ${clock.steps}`;
+      const measured = await measure({ ...setup, isStopping }, isLast, where);
+      // It is measured anew when the run is taken up again.
+      if (measured === null) return await stop(progress(epoch, training.batchCount, means));
+      ({ scores, representations } = measured);
+    }
+    const seconds = (performance.now() - startedAt) / 1000;
+    const terms = means.values();
+    reportEpoch(
+      setup,
+      { epoch: epoch + 1, seconds, terms, scores: isEvaluated ? scores : null, representations },
+      clock,
+    );
+    const found = cohort.method.diagnose?.(terms, recipe.train.batchSize) ?? null;
+    // Told when it begins: the same words after every epoch would bury all else.
+    if (found !== null && diagnosis === null) warn(found);
+    diagnosis = found;
+    const accuracy = isEvaluated ? meanAccuracy(scores) : null;
+    const reached = progress(epoch + 1, 0, new RunningMeans(), accuracy);
+    if (isLast) await recorder.checkpoint(reached, true);
+    else if (isStopping()) return await stop(reached);
+    else if ((epoch + 1) % checkpointEveryEpochs === 0 || recorder.wantsCheckpoint(accuracy)) {
+      await recorder.checkpoint(reached, false);
+    }
+  }
+  return outcome('finished', epochs);
+}
+
+/** Mean of the networks on validation images, by which the best weights are chosen: test images choose nothing. */
+function meanAccuracy({ validation }: SplitScores): number | null {
+  if (validation === null) return null;
+  const { networks } = validation;
+  return networks.reduce((sum, { accuracy }) => sum + accuracy, 0) / networks.length;
+}

@@ -1,0 +1,74 @@
+/** What the training loop works with, what it tells, and where it stands: the shapes that its parts share. */
+import type { optim } from '@cohort-ml/torch';
+import type { BatchLoader } from '../../data/index.ts';
+import type { ResolvedRecipe } from '../../recipes/index.ts';
+import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
+import type { Cohort } from '../../cohort/cohort.ts';
+import type { SplitScores } from './measure.ts';
+import type { Reporter } from '../../progress/reporter.ts';
+import type { TermValues } from './step.ts';
+
+/** Where a training stands between two steps, with all that it has in its hands beside tensors. */
+export interface LoopProgress extends Pick<
+  TrainingState,
+  'batch' | 'means' | 'images' | 'trainingMs' | 'diagnosis' | 'guards'
+> {
+  /** Epochs done; `batch` counts in the one after them. */
+  readonly epoch: number;
+  /** Steps done, over all epochs. */
+  readonly step: number;
+  /** Of the last evaluation. */
+  readonly scores: SplitScores;
+  /** Mean accuracy of the networks on validation images as they are now; null where it was not measured. */
+  readonly validationAccuracy: number | null;
+}
+
+/** What the loop records, to be written wherever the caller keeps its runs. */
+export interface LoopRecorder {
+  step(record: { epoch: number; step: number; values: TermValues }): void;
+  epoch(record: { epoch: number; step: number; values: Record<string, number> }): void;
+  /**
+   * Whether a checkpoint is due by the clock, or wanted because these are the best weights so far.
+   * @param validationAccuracy null where it was not just measured
+   */
+  wantsCheckpoint(validationAccuracy: number | null): boolean;
+  /** Takes a checkpoint; `isFinal` waits until it is safe. */
+  checkpoint(progress: LoopProgress, isFinal: boolean): Promise<void>;
+}
+
+/** Everything the loop works with. */
+export interface LoopSetup {
+  readonly recipe: ResolvedRecipe;
+  readonly cohort: Cohort;
+  readonly optimizer: optim.Optimizer;
+  readonly schedule: optim.Schedule;
+  readonly training: BatchLoader;
+  /** Measured while training; null where there is no validation split and the test images stand in. */
+  readonly validation: BatchLoader | null;
+  /** Beside validation images, measured once after the last epoch. */
+  readonly test: BatchLoader;
+  /** Images that are neither trained on nor measured, for methods that work on held-out ones. */
+  readonly heldOut?: BatchLoader | null;
+  readonly reporter: Reporter;
+  readonly recorder: LoopRecorder;
+  readonly signal: AbortSignal;
+  /** Whether the time that the training was given is over; it never is unless given. */
+  readonly isTimeOver?: () => boolean;
+  /** Where to go on; from the beginning unless given. Tensors are as they were then. */
+  readonly from?: LoopProgress;
+}
+
+/** How a training ended. */
+export interface LoopOutcome {
+  /** `stopped` when its time was over. */
+  readonly status: 'finished' | 'interrupted' | 'stopped';
+  readonly epochs: number;
+  readonly steps: number;
+  /** Steps left out because they were not finite. */
+  readonly skippedSteps: number;
+  /** Steps of the method's own, e.g. meta steps, left out for the same reason. */
+  readonly skippedMethodSteps: number;
+  /** Scores of the last evaluation. */
+  readonly scores: SplitScores;
+  readonly imagesPerSecond: number;
+}

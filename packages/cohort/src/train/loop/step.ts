@@ -1,0 +1,143 @@
+/** One training step of a cohort: the method's terms, one weighted sum, backward, optimizer; the same for every method. */
+import {
+  autocast,
+  backward,
+  backwardTogether,
+  noGrad,
+  ops,
+  scope,
+  type optim,
+  type Tensor,
+} from '@cohort-ml/torch';
+import type { LossTerm, Method, StepInput } from '../../methods/method.ts';
+import type { SeparatedOutputs, Topology } from '../../models/index.ts';
+
+/** A loss term or a weight became infinite or not a number. */
+export class NotFiniteError extends Error {
+  override readonly name = 'NotFiniteError';
+  /** What became of which value and where. */
+  readonly what: string;
+
+  /**
+   * @param what what became of which value and where: `The loss term 'vcl' became NaN in epoch 3, step 120`
+   * @param lastGood the checkpoint to fall back to; null where none was written, left out where none is known of
+   */
+  constructor(what: string, lastGood?: string | null) {
+    const kept =
+      lastGood === null ? ' No checkpoint was written before.' : ` The last good checkpoint is ${lastGood}.`;
+    super(
+      `${what}. Lower train.optimizer.learningRate, lengthen train.schedule.warmupEpochs, or raise method.temperature where the method has it.${lastGood === undefined ? '' : kept}`,
+    );
+    this.what = what;
+  }
+
+  /** The same error, with the checkpoint to fall back to. */
+  withLastGood(lastGood: string | null): NotFiniteError {
+    return new NotFiniteError(this.what, lastGood);
+  }
+
+  /** The same error, after so many steps (`of some kind `, with the space) in a row that were left out for its sake. */
+  afterSkips(count: number, kind = ''): NotFiniteError {
+    return new NotFiniteError(`${this.what}, after ${count} steps ${kind}in a row that were left out`);
+  }
+}
+
+/** What a step is done with. */
+export interface StepTools {
+  readonly method: Method;
+  readonly optimizer: optim.Optimizer;
+  readonly precision: 'float32' | 'bfloat16';
+  /** How the method runs the networks; needed to differentiate several at once. */
+  readonly topology?: Topology;
+  /** How many networks are differentiated at the same time; 1 unless given. */
+  readonly networksAtOnce?: number;
+}
+
+/** Values of every loss term, before weighting, and `total`, the weighted sum. */
+export type TermValues = Record<string, number>;
+
+/**
+ * Runs one step and returns the value of every term.
+ *
+ * @param where ends the sentence of an error, e.g. `in epoch 3, step 120`
+ * @throws {NotFiniteError} before any weight has changed.
+ */
+export function trainStep(tools: StepTools, input: StepInput, where: string): TermValues {
+  const { method, optimizer, precision, networksAtOnce = 1 } = tools;
+  // The scope ends before backward: only what the graph needs stays, and is freed on the way back.
+  const { total, values, separated } = scope(() => {
+    const run = (): Record<string, LossTerm> =>
+      precision === 'bfloat16' ? autocast(() => method.terms(input)) : method.terms(input);
+    const { terms, separated } = termsOf(run, networksAtOnce > 1 ? tools.topology : undefined);
+    try {
+      const values: TermValues = {};
+      const weighted: Tensor[] = [];
+      for (const [name, { value, weight }] of Object.entries(terms)) {
+        values[name] = assertFinite(name, value.item(), where);
+        if (weight !== 0) weighted.push(weight === 1 ? value : value.mul(weight));
+      }
+      return { total: ops.stack(weighted, 0).sum(), values, separated };
+    } catch (error) {
+      separated?.dispose();
+      throw error;
+    }
+  });
+  try {
+    values.total = assertFinite('total', total.item(), where);
+    backward(total);
+    if (separated !== null) {
+      scope(() => {
+        backwardTogether(separated.graphs(), networksAtOnce);
+      });
+    }
+  } finally {
+    total.dispose();
+    separated?.dispose();
+  }
+  // Those of the method's own are stepped in its hook, by gradients that may come from the same loss.
+  const optimizers = [optimizer, ...Object.values(method.optimizers ?? {})];
+  try {
+    assertGradientsFinite(optimizers, where);
+  } catch (error) {
+    for (const each of optimizers) each.zeroGrad();
+    throw error;
+  }
+  optimizer.step();
+  optimizer.zeroGrad();
+  return values;
+}
+
+/** The terms, and what is left to differentiate afterwards where the topology can tell the networks' parts. */
+function termsOf(
+  run: () => Record<string, LossTerm>,
+  topology: Topology | undefined,
+): { terms: Record<string, LossTerm>; separated: SeparatedOutputs | null } {
+  if (topology?.separately === undefined) return { terms: run(), separated: null };
+  const { result: terms, separated } = topology.separately(run);
+  return { terms, separated };
+}
+
+/**
+ * A finite loss can have gradients that are not, and one step with them ruins every weight. The norms tell: one pass over
+ * the gradients, and one number read back.
+ */
+function assertGradientsFinite(optimizers: readonly optim.Optimizer[], where: string): void {
+  const norm = noGrad(() =>
+    scope(() => {
+      const parameters = optimizers.flatMap((optimizer) => optimizer.parameters);
+      const gradients = parameters.flatMap(({ grad }) => (grad === null ? [] : [grad]));
+      return gradients.length === 0 ? 0 : ops.stack(ops._foreachNorm(gradients), 0).square().sum().item();
+    }),
+  );
+  if (!Number.isFinite(norm)) {
+    throw new NotFiniteError(`The squared norm of the gradients became ${norm} ${where}`);
+  }
+}
+
+/** @throws {NotFiniteError} naming the value; else gives it back. */
+export function assertFinite(name: string, value: number, where: string, kind = 'loss term'): number {
+  if (!Number.isFinite(value)) {
+    throw new NotFiniteError(`The ${kind} '${name}' became ${value} ${where}`);
+  }
+  return value;
+}

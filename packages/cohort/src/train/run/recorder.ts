@@ -1,0 +1,71 @@
+/** Writes what the loop records into the run folder: metrics and checkpoints. */
+import { RunError, type RunWriter } from '@cohort-ml/runs';
+import type { Checkpointer } from '../../checkpoints/checkpointer.ts';
+import type { CheckpointInfo } from '../../checkpoints/checkpointInfo.ts';
+import type { LoopProgress, LoopRecorder } from '../loop/loop.ts';
+import type { Reporter } from '../../progress/reporter.ts';
+import type { Session } from './session.ts';
+import { optimizerSteps } from '../../checkpoints/snapshot.ts';
+
+/** What a recorder works with. */
+export interface RecorderSetup {
+  readonly session: Session;
+  readonly run: RunWriter;
+  readonly checkpointer: Checkpointer;
+  /** Start of the run on the clock of `performance.now`, moved up by the time that it lay still. */
+  readonly startedAt: number;
+  readonly reporter: Pick<Reporter, 'warning'>;
+}
+
+/** The recorder of one run. */
+export function createRecorder(setup: RecorderSetup): LoopRecorder {
+  const { session, run, checkpointer, startedAt, reporter } = setup;
+  const elapsedMs = (): number => performance.now() - startedAt;
+  let isFullTold = false;
+  /** Records wait in memory while the disk is full: a training must not end for what may be written later. */
+  const whileDiskMayBeFull = (write: () => void): void => {
+    try {
+      write();
+    } catch (error) {
+      if (!(error instanceof RunError) || error.kind !== 'disk-full') throw error;
+      if (!isFullTold) reporter.warning(`${error.message}. Training goes on; measurements wait in memory.`);
+      isFullTold = true;
+    }
+  };
+  const infoOf = (progress: LoopProgress): CheckpointInfo => {
+    const { epoch, step, validationAccuracy, ...rest } = progress;
+    return {
+      version: 2,
+      ...{ epoch, step },
+      ...session.images,
+      validationAccuracy,
+      training: {
+        ...{ batch: rest.batch, means: rest.means, images: rest.images, trainingMs: rest.trainingMs },
+        ...{ diagnosis: rest.diagnosis, scores: rest.scores, guards: rest.guards },
+        elapsedMs: elapsedMs(),
+        method: session.cohort.method.state?.() ?? null,
+        metricsBytes: run.metricsBytes(),
+        optimizerSteps: optimizerSteps(session.optimizers),
+      },
+      provenance: session.provenance,
+    };
+  };
+  const record = (kind: 'step' | 'epoch', values: Parameters<LoopRecorder['epoch']>[0]): void => {
+    whileDiskMayBeFull(() => {
+      run.metrics({ kind, timeMs: Math.round(elapsedMs()), ...values });
+    });
+  };
+  return {
+    step: (values) => {
+      record('step', values);
+    },
+    epoch: (values) => {
+      record('epoch', values);
+    },
+    wantsCheckpoint: (accuracy) => checkpointer.isDue || (accuracy !== null && checkpointer.isBest(accuracy)),
+    checkpoint: async (progress, isFinal) => {
+      if (isFinal) await checkpointer.finish(() => infoOf(progress));
+      else await checkpointer.begin(() => infoOf(progress));
+    },
+  };
+}

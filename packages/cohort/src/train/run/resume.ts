@@ -1,0 +1,204 @@
+/** Takes a run up again at its newest sound checkpoint, so that it ends as if it had never stopped. */
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  acquireRunLock,
+  listRuns,
+  openRun,
+  reopenRun,
+  type HeldRunLock,
+  type RunReader,
+  type RunWriter,
+} from '@cohort-ml/runs';
+import { nearestName } from '../../support/nearestName.ts';
+import { parseRecipe, stringifyRecipe, type ResolvedRecipe } from '../../recipes/index.ts';
+import { shellCommand } from '../../support/shellCommand.ts';
+import { CHANGES, type Change } from './changes.ts';
+import { loadModules, loadOptimizers, readModuleTensors } from '../../checkpoints/checkpoint.ts';
+import { chooseCheckpoint, type SoundCheckpoint } from '../../checkpoints/checkpointChoice.ts';
+import type { ResumableInfo } from '../../checkpoints/checkpointInfo.ts';
+import type { LoopProgress } from '../loop/loop.ts';
+import { networkNames } from '../../cohort/networkNames.ts';
+import { differences, machineDifferences } from './provenance.ts';
+import { accuraciesOf, type TrainResult } from './results.ts';
+import { trainSession, withAbsolutePaths } from './run.ts';
+import { RunRecords } from './runRecords.ts';
+import { openSession, type Session, type TrainOptions } from './session.ts';
+import { generatorsFile } from '../../checkpoints/snapshot.ts';
+
+/** How a run is taken up again. */
+export interface ResumeOptions extends TrainOptions {
+  /** Settings to change, as `key=value`. */
+  readonly overrides?: readonly string[];
+  /** What may differ from when the checkpoint was written; nothing unless given. */
+  readonly allow?: readonly Change[];
+}
+
+/** A run cannot be taken up again as it is. */
+export class ResumeError extends Error {
+  override readonly name = 'ResumeError';
+}
+
+/** A checkpoint that a training can go on from. */
+type Resumable = SoundCheckpoint & { readonly info: ResumableInfo };
+
+/**
+ * Goes on with a run: bit for bit as if it had never stopped where code, data, recipe and the number of threads are the
+ * same. A run without a checkpoint begins anew; a finished one stays as it is.
+ * @throws {ResumeError} for what has changed, {RunError} for a folder that is no run or is being written, typed errors
+ *   of checkpoints, data and engine
+ */
+export async function resumeRun(path: string, given: ResumeOptions): Promise<TrainResult> {
+  const records = new RunRecords(given);
+  const { reporter } = records;
+  const options: ResumeOptions = { ...given, reporter };
+  const { overrides = [] } = given;
+  openRun(path);
+  const lock = acquireRunLock(path);
+  let isHandedOver = false;
+  try {
+    // Read under the lock: until then another process may have gone on with it.
+    const run = openRun(path);
+    // One that ended before its first checkpoint has lost nothing that beginning anew does not bring back.
+    const isBeginning = run.info.status !== 'finished' && run.checkpoints().length === 0;
+    const chosen = isBeginning ? null : resumable(run, chooseCheckpoint(run, reporter));
+    const recipe = parseRecipe(run.recipe, join(run.path, 'recipe.yaml'), overrides);
+    if (chosen !== null && run.info.status === 'finished' && recipe.train.epochs <= chosen.info.epoch) {
+      return finishedAlready(run, chosen, recipe, options);
+    }
+    const session = await openSession(recipe, options, chosen?.info);
+    let writer: RunWriter;
+    try {
+      if (chosen !== null) {
+        assertUnchanged(chosen, session, options);
+        restore(chosen, session);
+      }
+      writer = reopen(run, chosen, recipe, lock, options);
+    } catch (error) {
+      session.dispose();
+      throw error;
+    }
+    isHandedOver = true;
+    const from = chosen && { progress: progressOf(chosen.info), training: chosen.info.training };
+    return await trainSession(session, writer, options, records, from);
+  } finally {
+    if (!isHandedOver) lock.release();
+  }
+}
+
+function resumable(run: RunReader, { name, folder, info }: SoundCheckpoint): Resumable {
+  if (info.version === 2) return { name, folder, info };
+  throw new ResumeError(
+    `The checkpoint ${name} of ${run.path} holds networks but not the state of their training: an older version of Cohort wrote it. Train again, with ${shellCommand([`networks.0.weights=${run.path}`])} to start from its weights.`,
+  );
+}
+
+/** @throws {ResumeError} naming every difference that was not allowed */
+function assertUnchanged({ info }: Resumable, { provenance }: Session, options: ResumeOptions): void {
+  const { allow = [], reporter } = options;
+  const found = differences(info.provenance, provenance);
+  const refused = CHANGES.filter((change) => found[change].length > 0 && !allow.includes(change));
+  if (refused.length > 0) {
+    const lines = refused.flatMap((change) =>
+      found[change].map((difference) => `  ${change}: ${difference}`),
+    );
+    throw new ResumeError(
+      `The run cannot go on as it was, since something has changed since its checkpoint:\n${lines.join('\n')}\nBring back what was, or go on all the same with ${refused.map((change) => `--allow ${change}`).join(' ')}.`,
+    );
+  }
+  const told = CHANGES.flatMap((change) => found[change].map((difference) => `${change}: ${difference}`));
+  for (const difference of told) reporter.warning(`going on with changes, as allowed: ${difference}`);
+  for (const difference of machineDifferences(info.provenance, provenance)) {
+    reporter.warning(`the last digits may differ from a run that was never stopped: ${difference}`);
+  }
+}
+
+/** Puts everything that the checkpoint holds into what was built. */
+function restore({ folder, info }: Resumable, session: Session): void {
+  const { cohort, modules, optimizers } = session;
+  loadModules(folder, info, modules);
+  loadOptimizers(folder, info, optimizers);
+  if (cohort.generator !== undefined) {
+    const states = readModuleTensors(folder, info, generatorsFile);
+    const state = states.get('method')?.toTypedArray();
+    for (const tensor of states.values()) tensor.dispose();
+    if (state instanceof Uint8Array) cohort.generator.setState(state);
+  }
+  if (info.training.method !== null) cohort.method.restore?.(info.training.method);
+}
+
+function reopen(
+  run: RunReader,
+  chosen: Resumable | null,
+  recipe: ResolvedRecipe,
+  lock: HeldRunLock,
+  { command, overrides = [], reporter }: ResumeOptions,
+): RunWriter {
+  const metricsBytes = chosen?.info.training.metricsBytes ?? 0;
+  const metrics = join(run.path, 'metrics.jsonl');
+  const present = statSync(metrics, { throwIfNoEntry: false })?.size ?? 0;
+  const writer = reopenRun(run.path, {
+    ...{ lock, checkpoint: chosen?.name ?? null, metricsBytes, command },
+    ...(overrides.length === 0 ? {} : { recipe: stringifyRecipe(withAbsolutePaths(recipe)) }),
+  });
+  if (chosen === null) {
+    reporter.message(`${run.path} has no checkpoint yet: its training begins anew`);
+    return writer;
+  }
+  const { epoch, step, training } = chosen.info;
+  reporter.message(
+    `resuming ${run.path} from ${chosen.name}: ${epoch} epochs and ${training.batch} steps are done, ${step} steps in all`,
+  );
+  if (present < metricsBytes) {
+    reporter.warning(
+      `${metrics} has ${present} bytes where ${metricsBytes} were written before the checkpoint: measurements from then are lost.`,
+    );
+  }
+  // Newer ones are damaged, or this one would not have been chosen.
+  for (const name of writer.checkpoints()) {
+    if (/^step-\d+$/.test(name) && name > chosen.name) writer.removeCheckpoint(name);
+  }
+  return writer;
+}
+
+function progressOf({ epoch, step, validationAccuracy, training }: ResumableInfo): LoopProgress {
+  return { ...training, epoch, step, validationAccuracy };
+}
+
+function finishedAlready(
+  run: RunReader,
+  { info }: Resumable,
+  recipe: ResolvedRecipe,
+  { reporter }: ResumeOptions,
+): TrainResult {
+  const { training, epoch, validationAccuracy } = info;
+  const longer = ['cohort', 'train', '--resume', run.path, `train.epochs=${2 * epoch}`, '--allow', 'recipe'];
+  reporter.message(
+    `${run.path} is finished: all ${epoch} epochs are done. To train longer: ${shellCommand(longer)}`,
+  );
+  const { images, trainingMs } = training;
+  return {
+    status: 'finished',
+    runFolder: run.path,
+    seconds: training.elapsedMs / 1000,
+    imagesPerSecond: trainingMs === 0 ? 0 : (images / trainingMs) * 1000,
+    ...accuraciesOf(networkNames(recipe), training.scores, validationAccuracy !== null),
+  };
+}
+
+/**
+ * The folder of a run that was named by its path or by its id.
+ * @param runs folder that ids are looked up in
+ * @throws {ResumeError} when there is neither
+ */
+export function findRun(pathOrId: string, runs = 'runs'): string {
+  if (existsSync(pathOrId)) return pathOrId;
+  const inRuns = join(runs, pathOrId);
+  if (pathOrId !== '' && existsSync(inRuns)) return inRuns;
+  const names = listRuns(runs).runs.map(({ info }) => info.id);
+  const nearest = nearestName(pathOrId, names);
+  const question = nearest === null ? '' : ` Did you mean ${join(runs, nearest)}?`;
+  throw new ResumeError(
+    `--resume ${pathOrId}: expected a run folder or the id of one in ${runs}, came neither.${question} Check the path.`,
+  );
+}

@@ -1,0 +1,96 @@
+/** One run: a recipe from data to a finished run folder. */
+import { resolve } from 'node:path';
+import { createRun, type RunWriter } from '@cohort-ml/runs';
+import { stringifyRecipe, type ResolvedRecipe } from '../../recipes/index.ts';
+import { Checkpointer } from '../../checkpoints/checkpointer.ts';
+import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
+import { writeCorrectness } from './correctnessFile.ts';
+import { describeCost } from '../../cohort/cost.ts';
+import { trainCohort, type LoopProgress } from '../loop/loop.ts';
+import { createRecorder } from './recorder.ts';
+import { result, summary, type TrainResult } from './results.ts';
+import { RunRecords } from './runRecords.ts';
+import { openSession, type Session, type TrainOptions } from './session.ts';
+import { NotFiniteError } from '../loop/step.ts';
+
+export type { Accuracies, TrainResult } from './results.ts';
+export type { TrainOptions } from './session.ts';
+
+/** Trains a recipe and writes its run folder. @throws typed errors of data, losses, files and engine. */
+export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): Promise<TrainResult> {
+  const records = new RunRecords(options);
+  const told: TrainOptions = { ...options, reporter: records.reporter };
+  const session = await openSession(recipe, told);
+  let run: RunWriter;
+  try {
+    run = createRun({
+      root: recipe.runs,
+      name: recipe.name,
+      recipe: stringifyRecipe(withAbsolutePaths(recipe)),
+      environment: session.machine,
+      command: options.command,
+    });
+  } catch (error) {
+    session.dispose();
+    throw error;
+  }
+  return trainSession(session, run, told, records);
+}
+
+/**
+ * Trains what has been built, to the end or until it is stopped, and ends the run folder accordingly; releases all.
+ * @param records of the run, whose reporter the options have
+ * @param from where to go on, for a run that is taken up again
+ */
+export async function trainSession(
+  session: Session,
+  run: RunWriter,
+  options: TrainOptions,
+  records: RunRecords,
+  from: { readonly progress: LoopProgress; readonly training: TrainingState } | null = null,
+): Promise<TrainResult> {
+  const { recipe, cohort, modules, optimizers, validation } = session;
+  const { reporter, signal } = options;
+  records.attach(run, stringifyRecipe(recipe));
+  const startedAt = performance.now() - (from?.training.elapsedMs ?? 0);
+  const checkpointer = new Checkpointer({
+    run,
+    parts: { modules, optimizers, generator: cohort.generator },
+    settings: recipe.train,
+    warn: (text) => {
+      reporter.warning(text);
+    },
+  });
+  const recorder = createRecorder({ session, run, checkpointer, startedAt, reporter });
+  try {
+    const outcome = await trainCohort({
+      ...session,
+      ...{ recorder, reporter, signal },
+      ...(from === null ? {} : { from: from.progress }),
+    });
+    await checkpointer.close();
+    const seconds = (performance.now() - startedAt) / 1000;
+    if (outcome.status === 'finished') {
+      const correctness = outcome.scores.test?.correctness;
+      if (correctness !== undefined) writeCorrectness(run.path, cohort.names, correctness);
+      const cost = describeCost(cohort, session.images);
+      run.finish(summary(cohort, outcome, seconds, validation !== null, cost));
+    } else run.interrupt();
+    return result(run.path, cohort, outcome, seconds, validation !== null);
+  } catch (thrown) {
+    // What is being written is finished first: nobody may take the run up before.
+    await checkpointer.close().catch(() => undefined);
+    const error = thrown instanceof NotFiniteError ? thrown.withLastGood(run.lastGoodCheckpoint) : thrown;
+    run.fail(error);
+    throw error;
+  } finally {
+    session.dispose();
+  }
+}
+
+/** The recipe as it can be used from any folder: its paths of data and weights count from the current one. */
+export function withAbsolutePaths(recipe: ResolvedRecipe): ResolvedRecipe {
+  const absolute = (path: string | null): string | null => (path === null ? null : resolve(path));
+  const networks = recipe.networks.map((network) => ({ ...network, weights: absolute(network.weights) }));
+  return { ...recipe, data: { ...recipe.data, path: absolute(recipe.data.path) }, networks };
+}

@@ -1,0 +1,131 @@
+/** Everything that a training works with, built from its recipe: images, cohort, optimizers, schedule, loaders. */
+import { engineInfo, seedDefaultGenerator, type nn, type optim } from '@cohort-ml/torch';
+import { DataError, type BatchLoader } from '../../data/index.ts';
+import { recipeAdvice, type ResolvedRecipe } from '../../recipes/index.ts';
+import type { NamedOptimizers } from '../../checkpoints/checkpoint.ts';
+import type { ImageInfo } from '../../checkpoints/checkpointInfo.ts';
+import { cohortModules, createCohort, type Cohort } from '../../cohort/cohort.ts';
+import {
+  createEvaluationLoader,
+  createHeldOutLoader,
+  createTrainingLoader,
+  loadRecipeData,
+} from '../../cohort/images.ts';
+import { applyThreads, describeMachine, type MachineDescription } from './environment.ts';
+import { createOptimizer, createSchedule } from '../loop/optimizer.ts';
+import { describeProvenance, type Provenance } from './provenance.ts';
+import type { Reporter } from '../../progress/reporter.ts';
+
+/** What a run is started with, beside its recipe. */
+export interface TrainOptions {
+  /** The command line, for the record. */
+  readonly command: string;
+  /** Ends the training between two steps. */
+  readonly signal: AbortSignal;
+  readonly reporter: Reporter;
+  /** Ends it as well when so many seconds have passed, those before the first step included. */
+  readonly stopAfterSeconds?: number;
+  /** Event files for TensorBoard: `true` for a folder inside the run, else the folder that gets one sub-folder a run. */
+  readonly tensorboard?: string | true;
+}
+
+/** What is built for a training. */
+export interface Session {
+  readonly recipe: ResolvedRecipe;
+  readonly cohort: Cohort;
+  readonly modules: readonly (readonly [string, nn.AnyModule])[];
+  readonly optimizer: optim.Optimizer;
+  /** The loop's optimizer and the method's own, with the names of their files in a checkpoint. */
+  readonly optimizers: NamedOptimizers;
+  readonly schedule: optim.Schedule;
+  readonly training: BatchLoader;
+  readonly validation: BatchLoader | null;
+  readonly test: BatchLoader;
+  readonly heldOut: BatchLoader | null;
+  readonly images: ImageInfo;
+  readonly provenance: Provenance;
+  readonly machine: MachineDescription;
+  /** Whether the time that the training was given is over. */
+  readonly isTimeOver: () => boolean;
+  /** Releases everything. */
+  dispose(): void;
+}
+
+/**
+ * Builds it all.
+ * @param from the images' normalisation in a checkpoint, whose weights take the place of those that the recipe names
+ */
+export async function openSession(
+  recipe: ResolvedRecipe,
+  options: TrainOptions,
+  from: Pick<ImageInfo, 'normalisation'> | null = null,
+): Promise<Session> {
+  const startedAt = performance.now();
+  const { reporter, stopAfterSeconds = Infinity } = options;
+  applyThreads(recipe, reporter);
+  seedDefaultGenerator(recipe.seed);
+  const loaded = await loadRecipeData(recipe, { signal: options.signal, reporter });
+  const data = { ...loaded, ...(from === null ? {} : { normalisation: from.normalisation }) };
+  const { dataset, normalisation } = data;
+  const cohort = createCohort(
+    from === null ? recipe : withoutWeights(recipe),
+    { classes: dataset.classes.length, channels: dataset.channels, classNames: dataset.classes },
+    dataset.train.labels,
+    (text) => {
+      reporter.message(text);
+    },
+  );
+  const { notice = null } = cohort.method;
+  if (notice !== null) reporter.message(notice);
+  for (const advice of recipeAdvice(recipe)) reporter.warning(advice);
+  const modules = cohortModules(recipe, cohort);
+  const own = Object.entries(cohort.method.optimizers ?? {});
+  const optimizer = createOptimizer(
+    recipe,
+    modules.map(([, module]) => module),
+    own.map(([, each]) => each),
+  );
+  const optimizers: NamedOptimizers = [
+    ['optimizer', optimizer],
+    ...own.map(([name, each]): [string, optim.Optimizer] => [`optimizer-${name}`, each]),
+  ];
+  const training = createTrainingLoader(recipe, data);
+  const validation =
+    dataset.validation === undefined ? null : createEvaluationLoader(recipe, data, 'validation');
+  const test = createEvaluationLoader(recipe, data, 'test');
+  const heldOut = createHeldOutLoader(recipe, data);
+  assertOtherBatches(cohort, training, recipe);
+  const { classes, channels, height, width } = dataset;
+  return {
+    ...{ recipe, cohort, modules, optimizer, optimizers, training, validation, test, heldOut },
+    schedule: createSchedule(recipe),
+    images: { classes, channels, height, width, normalisation, fit: dataset.fit ?? 'fill' },
+    provenance: describeProvenance(recipe, dataset),
+    machine: describeMachine(engineInfo()),
+    isTimeOver: () => performance.now() - startedAt >= stopAfterSeconds * 1000,
+    dispose: () => {
+      for (const [, module] of modules) module.dispose();
+      for (const [, each] of optimizers) each.dispose();
+      training.dispose();
+      validation?.dispose();
+      test.dispose();
+      heldOut?.dispose();
+      dataset.dispose?.();
+    },
+  };
+}
+
+/** The recipe with networks that start afresh: what a checkpoint holds is put in afterwards. */
+function withoutWeights(recipe: ResolvedRecipe): ResolvedRecipe {
+  return { ...recipe, networks: recipe.networks.map((network) => ({ ...network, weights: null })) };
+}
+
+function assertOtherBatches(cohort: Cohort, training: BatchLoader, recipe: ResolvedRecipe): void {
+  if (training.batchCount >= 2 || cohort.method.wantsOtherBatch?.(0) !== true) return;
+  throw new DataError('argument', {
+    operation: 'setting up meta steps',
+    expected: 'two or more batches an epoch for an outer batch of other images',
+    received: `${training.batchCount} of ${recipe.train.batchSize} images`,
+    remedy: 'Set method.meta.outerBatch to same, or lower train.batchSize.',
+  });
+}
