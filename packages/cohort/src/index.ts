@@ -14,9 +14,10 @@ export {
 export * from './losses/index.ts';
 export * from './methods/index.ts';
 export * from './models/index.ts';
+export * from './topology/index.ts';
 export { PickleError, unpickle } from './weights/pickle/index.ts';
 export * from './recipes/index.ts';
-export type { Change } from './train/run/changes.ts';
+export type { Change } from './checkpoints/changes.ts';
 export { CheckpointError, type CheckpointInfo } from './checkpoints/checkpoint.ts';
 export { createCohort, type Cohort, type CohortInput } from './cohort/cohort.ts';
 export { ConsoleReporter } from './progress/consoleReporter.ts';
@@ -25,5 +26,6 @@ export { importWeights, type ImportOptions, type ImportResult } from './cohort/i
 export { findRun, ResumeError, resumeRun, type ResumeOptions } from './train/run/resume.ts';
 export { trainRun, type TrainOptions, type TrainResult } from './train/run/run.ts';
 export { DivergenceError } from './train/loop/guards.ts';
-export { NotFiniteError, trainStep, type StepTools, type TermValues } from './train/loop/step.ts';
+export { NotFiniteError } from './support/notFiniteError.ts';
+export { trainStep, type StepTools, type TermValues } from './train/loop/step.ts';
 export { openWeights, WeightsError, type WeightsFile } from './weights/index.ts';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { provenanceSchema } from '../train/run/provenance.ts';
+import { provenanceSchema } from './provenance.ts';
 
 /** A checkpoint is missing a part, is damaged, or belongs to something else. */
 export class CheckpointError extends Error {

@@ -6,7 +6,7 @@ import type { FileToWrite } from '@cohort-ml/runs';
 import { encodeTensors, scope, Tensor, type Generator } from '@cohort-ml/torch';
 import type { NamedModules, NamedOptimizers } from './checkpoint.ts';
 import { infoFile, type ImageInfo } from './checkpointInfo.ts';
-import { NotFiniteError } from '../train/loop/step.ts';
+import { NotFiniteError } from '../support/notFiniteError.ts';
 
 /** Everything of a training that holds tensors, with the names of their files. */
 export interface TrainedParts {

@@ -2,16 +2,8 @@
 import { Generator, type nn } from '@cohort-ml/torch';
 import { hashKeys, RANDOM_PURPOSE } from '../data/loading/random.ts';
 import { createMethod, type Method } from '../methods/index.ts';
-import {
-  Branches,
-  createNetwork,
-  lastStage,
-  latestSplits,
-  Peers,
-  Tree,
-  type Network,
-  type Topology,
-} from '../models/index.ts';
+import { createNetwork, type Network } from '../models/index.ts';
+import { Branches, lastStage, latestSplits, Peers, Tree, type Topology } from '../topology/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { networkNames } from './networkNames.ts';
 import { describePretrained, loadPretrained } from './pretrained.ts';

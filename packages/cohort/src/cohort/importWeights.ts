@@ -15,7 +15,7 @@ import {
   type WeightsFile,
 } from '../weights/index.ts';
 import { classifierKey, loadPretrained, openSource, type Pretrained } from './pretrained.ts';
-import { classNamesKey } from '../train/run/runWeights.ts';
+import { classNamesKey } from '../checkpoints/runWeights.ts';
 
 /** What to import, and as what. */
 export interface ImportOptions {

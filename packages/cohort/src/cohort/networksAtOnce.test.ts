@@ -1,7 +1,8 @@
 import { Generator, liveTensorCount, optim, scope, Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { createMethod, type Method } from '../methods/index.ts';
-import { Branches, createNetwork, Peers, type Network, type Topology } from '../models/index.ts';
+import { createNetwork, type Network } from '../models/index.ts';
+import { Branches, Peers, type Topology } from '../topology/index.ts';
 import { resolveRecipe } from '../recipes/index.ts';
 import { goldenImages } from '../test/golden.ts';
 import { networksAtOnce } from './networksAtOnce.ts';

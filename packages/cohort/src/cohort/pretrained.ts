@@ -14,7 +14,7 @@ import {
   type FitOptions,
   type WeightsFile,
 } from '../weights/index.ts';
-import { classNamesKey, openRunWeights } from '../train/run/runWeights.ts';
+import { classNamesKey, openRunWeights } from '../checkpoints/runWeights.ts';
 
 /** Key of a file's metadata: `fresh` when its classifier was never trained. */
 export const classifierKey = 'cohort.classifier';

@@ -8,7 +8,7 @@ import { methodSettings } from '../methods/settings.ts';
 import { resolveRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { applyOverrides, parseOverrides } from '../recipes/overrides.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../test/tinyRecipe.ts';
-import { readCorrectness, unpackCorrectness } from '../train/run/correctnessFile.ts';
+import { readCorrectness, unpackCorrectness } from '../evaluate/correctnessFile.ts';
 import { trainRun } from '../train/run/run.ts';
 import { ablationVariants } from './plan/ablation.ts';
 import { describeEnvironments, describeTopologies } from './report/conditions.ts';

@@ -7,7 +7,7 @@ import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { loadModules } from '../checkpoints/checkpoint.ts';
 import { chooseCheckpoint } from '../checkpoints/checkpointChoice.ts';
 import type { ImageInfo } from '../checkpoints/checkpointInfo.ts';
-import { applyThreads } from '../train/run/environment.ts';
+import { applyThreads } from '../cohort/environment.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import {
   createCohortMethod,

@@ -1,7 +1,8 @@
 /** What every registered method must do, as one suite over all of them and their variants. */
 import { autocast, Generator, noGrad, optim, scope, tensor, type nn } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
-import { Branches, createNetwork, Peers, Tree, type Network, type Topology } from '../models/index.ts';
+import { createNetwork, type Network } from '../models/index.ts';
+import { Branches, Peers, Tree, type Topology } from '../topology/index.ts';
 import { goldenImages } from '../test/golden.ts';
 import { trainStep } from '../train/loop/step.ts';
 import { methodCatalogue, methodFacts, type TopologyName } from './catalogue.ts';

@@ -6,7 +6,4 @@ export { Network, type NetworkOptions, type NetworkOutput, type Trunk } from './
 export type { ModelName } from './names.ts';
 export { createNetwork, modelNames } from './registry.ts';
 export { ResNet } from './resnet.ts';
-export type { SeparatedOutputs } from '../topology/separatedOutputs.ts';
-export { Branches, lastStage, latestSplits, Tree } from '../topology/sharedLayers.ts';
 export { stageChannels, trunkChannels } from './stageChannels.ts';
-export { Peers, type Topology } from '../topology/topology.ts';

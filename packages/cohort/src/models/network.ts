@@ -12,6 +12,14 @@ export interface NetworkOutput {
   readonly stages: readonly Tensor[];
 }
 
+/** What a network says of a batch at each of its stages, the last one being its own output. */
+export interface StageOutputs {
+  /** One `[B, D]` a stage. */
+  readonly embeddings: readonly Tensor[];
+  /** One `[B, classes]` a stage. */
+  readonly logits: readonly Tensor[];
+}
+
 /** What a network has of one batch after its stem and some stages. */
 export interface Trunk {
   /** The last feature map, `[B, C, H, W]`. */

@@ -4,8 +4,8 @@
  */
 import { noGrad, scope, type nn, type Tensor } from '@cohort-ml/torch';
 import { ModelError } from '../models/errors.ts';
-import type { Network, NetworkOutput, Trunk } from '../models/network.ts';
-import type { StageOutputs } from '../methods/parts/refinement.ts';
+import type { Network, NetworkOutput, StageOutputs, Trunk } from '../models/network.ts';
+
 import { ascend, groupsBetweenSplits, mostSplits, whyFewerSplits } from './splits.ts';
 import { viewOf, type Topology } from './topology.ts';
 

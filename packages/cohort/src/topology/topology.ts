@@ -1,8 +1,8 @@
 /** How a cohort runs on a batch: the interface, and the cohort whose networks share nothing. */
 import type { nn, Tensor } from '@cohort-ml/torch';
 import { ModelError } from '../models/errors.ts';
-import type { Network, NetworkOutput } from '../models/network.ts';
-import type { StageOutputs } from '../methods/parts/refinement.ts';
+import type { Network, NetworkOutput, StageOutputs } from '../models/network.ts';
+
 import { SeparatedOutputs } from './separatedOutputs.ts';
 
 /** Runs all networks of a cohort on one batch. */

@@ -4,7 +4,7 @@ import { shellCommand } from '../../support/shellCommand.ts';
 import { formatDuration, formatPercent } from '../../progress/progressText.ts';
 import type { CommonOptions } from '../command.ts';
 import { runCommand, withCommonOptions } from '../command.ts';
-import { CHANGES, type Change } from '../../train/run/changes.ts';
+import { CHANGES, type Change } from '../../checkpoints/changes.ts';
 import type { TrainOptions, TrainResult } from '../../train/run/run.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { EXIT_CODES, UsageError } from '../failures.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '@cohort-ml/runs';
 import * as z from 'zod';
 import type { EvaluateResult } from '../../inference/evaluateRun.ts';
-import { correctnessSchema, namedCorrectness } from '../../train/run/correctnessFile.ts';
+import { correctnessSchema, namedCorrectness } from '../../evaluate/correctnessFile.ts';
 import { jsonOf } from './json.ts';
 import { scoreSchema } from './score.ts';
 

@@ -1,7 +1,7 @@
 /** One training as a comparison keeps it: small, and enough for every table and picture; the same from a run folder and from an archive. */
 import type { RunReader } from '@cohort-ml/runs';
 import * as z from 'zod';
-import { correctnessSchema, readCorrectness } from '../../train/run/correctnessFile.ts';
+import { correctnessSchema, readCorrectness } from '../../evaluate/correctnessFile.ts';
 import { readBestScores } from './bestScores.ts';
 import type { Selection } from '../execute/folder.ts';
 import { number, scoreSchema } from './score.ts';

@@ -1,6 +1,6 @@
 /** What one training came to, as the report asks for it. */
 import type { Score } from '../../evaluate/tally.ts';
-import { unpackCorrectness, type ImageCorrectness } from '../../train/run/correctnessFile.ts';
+import { unpackCorrectness, type ImageCorrectness } from '../../evaluate/correctnessFile.ts';
 import type { Cell } from '../plan/plan.ts';
 import type { CellRecord } from './record.ts';
 import { meanOf } from './statistics.ts';

@@ -12,7 +12,8 @@
  */
 import { nn, optim, type Generator, type Tensor } from '@cohort-ml/torch';
 import { classification, discrimination, fooling, mutualDistillation, rampUp } from '../../losses/index.ts';
-import { Peers, stageChannels, type NetworkOutput, type Topology } from '../../models/index.ts';
+import { stageChannels, type NetworkOutput } from '../../models/index.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
 import { convolution } from '../../models/layers.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
 import { lastMaps, logitsOf } from '../parts/outputs.ts';

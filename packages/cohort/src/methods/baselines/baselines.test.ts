@@ -1,15 +1,8 @@
 /** What sets each compared method apart: the gradient that a trunk gets, the leader, the averages, the solved weights. */
 import { backward, Generator, noGrad, ops, scope, tensor, type Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
-import {
-  Branches,
-  createNetwork,
-  ModelError,
-  Peers,
-  Tree,
-  type Network,
-  type Topology,
-} from '../../models/index.ts';
+import { createNetwork, ModelError, type Network } from '../../models/index.ts';
+import { Branches, Peers, Tree, type Topology } from '../../topology/index.ts';
 import { expectClose, goldenImages } from '../../test/golden.ts';
 import { createMethod, type Method, type StepInput } from '../index.ts';
 import { methodSettings } from '../settings.ts';

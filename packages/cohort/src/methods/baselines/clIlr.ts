@@ -10,7 +10,8 @@
  * 80 epochs, and divides only where asked to. The paper writes the soft part as a cross-entropy: the same gradient.
  */
 import { classification, meansOfOthers, pairedDistillation, rampUp } from '../../losses/index.ts';
-import { Peers, Tree, type NetworkOutput, type Topology, type Trunk } from '../../models/index.ts';
+import type { NetworkOutput, Trunk } from '../../models/index.ts';
+import { Peers, Tree, type Topology } from '../../topology/index.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import type { SettingsOf } from '../settings.ts';

@@ -9,7 +9,7 @@
  * stage (`refinement`). With more than two networks the distillation is averaged over the others, as in DML.
  */
 import { classification, crossStageDistillation, rampUp } from '../../losses/index.ts';
-import { Peers, type Topology } from '../../models/index.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
 import { CohortBranches } from '../parts/refinement.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
 import { inFullPrecision } from '../parts/precision.ts';

@@ -8,7 +8,7 @@
  * as here, updates all at once towards constant targets.
  */
 import { classification, mutualDistillation, rampUp } from '../../losses/index.ts';
-import { Peers, type Topology } from '../../models/index.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import type { SettingsOf } from '../settings.ts';

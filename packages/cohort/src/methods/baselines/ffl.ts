@@ -10,7 +10,8 @@
  */
 import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
 import { classification, pairedDistillation, rampUp } from '../../losses/index.ts';
-import { Peers, stageChannels, type NetworkOutput, type Topology } from '../../models/index.ts';
+import { stageChannels, type NetworkOutput } from '../../models/index.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
 import { convolution, depthwise3x3, NormRelu } from '../../models/layers.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
 import { lastMaps, logitsOf } from '../parts/outputs.ts';

@@ -1,6 +1,6 @@
 /** The baseline: every network learns from the labels alone, as if the others were not there. */
 import { classification } from '../../losses/index.ts';
-import { Peers, type Topology } from '../../models/index.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
 
 /** Cross-entropy of every network; nothing passes between them. */

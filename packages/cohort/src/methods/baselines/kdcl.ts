@@ -23,7 +23,7 @@ import {
   rampUp,
   weightedTarget,
 } from '../../losses/index.ts';
-import { Peers, type Topology } from '../../models/index.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
 import {
   viewsOf,
   type HeldOutWork,

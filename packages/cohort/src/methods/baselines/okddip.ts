@@ -17,7 +17,8 @@ import {
   peerAttention,
   rampUp,
 } from '../../losses/index.ts';
-import { ModelError, Peers, type NetworkOutput, type Topology } from '../../models/index.ts';
+import { ModelError, type NetworkOutput } from '../../models/index.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
 import { embeddingsOf, logitsOf } from '../parts/outputs.ts';
 import type { SettingsOf } from '../settings.ts';

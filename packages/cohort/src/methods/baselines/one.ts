@@ -9,14 +9,8 @@
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { classification, gatedEnsemble, pairedDistillation, rampUp } from '../../losses/index.ts';
-import {
-  Branches,
-  lastStage,
-  ModelError,
-  trunkChannels,
-  type NetworkOutput,
-  type Trunk,
-} from '../../models/index.ts';
+import { ModelError, trunkChannels, type NetworkOutput, type Trunk } from '../../models/index.ts';
+import { Branches, lastStage } from '../../topology/index.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';

@@ -13,7 +13,8 @@
  */
 import { nn, noGrad, ops, type Generator, type Tensor } from '@cohort-ml/torch';
 import { classification, meansOfDivergences, pairedDistillation, rampUp } from '../../losses/index.ts';
-import { Peers, type Network, type NetworkOutput, type Topology } from '../../models/index.ts';
+import type { Network, NetworkOutput } from '../../models/index.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
 import { AverageCounter, startAverages, updateAverages } from '../parts/average.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
 import { embeddingsOf, logitsOf } from '../parts/outputs.ts';

@@ -14,7 +14,8 @@
  */
 import { ops, type Tensor } from '@cohort-ml/torch';
 import { classification, distillationGap, rampUp, targetDistillation } from '../../losses/index.ts';
-import { ModelError, Peers, type Topology } from '../../models/index.ts';
+import { ModelError } from '../../models/index.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
 import {
   viewsOf,
   type LabelledImages,

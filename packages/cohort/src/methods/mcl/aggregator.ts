@@ -1,6 +1,6 @@
 /** Aggregator (Yang et al., arXiv 2207.11518): attention over a network's stages that makes its strongest logits. */
 import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
-import type { StageOutputs } from '../parts/refinement.ts';
+import type { StageOutputs } from '../../models/network.ts';
 
 /** A mean of the stages' logits with weights `softmax(fc2(relu(fc1(embeddings))))`, of its own for every sample. */
 export class Aggregator extends nn.Module<StageOutputs> {

@@ -1,6 +1,7 @@
 import { autocast, backward, Generator, liveTensorCount, noGrad, ops, scope, tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
-import { Branches, createNetwork } from '../../models/index.ts';
+import { createNetwork } from '../../models/index.ts';
+import { Branches } from '../../topology/index.ts';
 import { goldenImages } from '../../test/golden.ts';
 import { createMethod, type Method } from '../index.ts';
 import type { Network } from '../../models/network.ts';

@@ -17,8 +17,9 @@ import {
   weightsAcross,
   type ContrastTerms,
 } from '../../losses/index.ts';
-import { Peers, type Topology } from '../../models/index.ts';
-import { CohortBranches, type StageOutputs } from '../parts/refinement.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
+import type { StageOutputs } from '../../models/network.ts';
+import { CohortBranches } from '../parts/refinement.ts';
 import { Aggregators } from './aggregator.ts';
 import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from '../parts/embeddingHead.ts';

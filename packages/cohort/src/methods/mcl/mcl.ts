@@ -15,7 +15,7 @@ import {
   mutualContrast,
   rampUp,
 } from '../../losses/index.ts';
-import { Peers, type Topology } from '../../models/index.ts';
+import { Peers, type Topology } from '../../topology/index.ts';
 import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from '../parts/embeddingHead.ts';
 import type { MemoryBanks } from './memoryBank.ts';

@@ -4,15 +4,7 @@
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { ModelError } from '../../models/errors.ts';
-import type { Network, NetworkOutput, StageForm } from '../../models/network.ts';
-
-/** What a network says of a batch at each of its stages, the last one being its own output. */
-export interface StageOutputs {
-  /** One `[B, D]` a stage. */
-  readonly embeddings: readonly Tensor[];
-  /** One `[B, classes]` a stage. */
-  readonly logits: readonly Tensor[];
-}
+import type { Network, NetworkOutput, StageForm, StageOutputs } from '../../models/network.ts';
 
 /** How deep branches are: as the network, with one block a stage, or whichever is usual for the network. */
 export type RefinementDepth = StageForm | 'auto';

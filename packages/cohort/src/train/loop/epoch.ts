@@ -10,7 +10,8 @@ import { Buffers, type Guards } from './guards.ts';
 import type { LoopSetup } from './loopSetup.ts';
 import type { RunningMeans } from './means.ts';
 import { networksAtOnce } from '../../cohort/networksAtOnce.ts';
-import { assertFinite, NotFiniteError, trainStep, type TermValues } from './step.ts';
+import { NotFiniteError } from '../../support/notFiniteError.ts';
+import { assertFinite, trainStep, type TermValues } from './step.ts';
 
 /** An epoch under way. */
 export interface EpochTools {

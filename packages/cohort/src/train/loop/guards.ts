@@ -4,7 +4,7 @@ import { noGrad } from '@cohort-ml/torch';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
 import { formatDuration } from '../../progress/progressText.ts';
-import { NotFiniteError } from './step.ts';
+import { NotFiniteError } from '../../support/notFiniteError.ts';
 
 /** Settings of the guards. */
 export type GuardSettings = ResolvedRecipe['train']['guards'];

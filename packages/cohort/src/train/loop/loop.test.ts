@@ -4,7 +4,7 @@ import { classification } from '../../losses/index.ts';
 import type { LossTerm, Method, StepContext, StepInput } from '../../methods/index.ts';
 import type { Network } from '../../models/index.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../../test/tinyRecipe.ts';
-import { Peers } from '../../models/index.ts';
+import { Peers } from '../../topology/index.ts';
 import { createNetworks } from '../../cohort/cohort.ts';
 import { createEvaluationLoader, createTrainingLoader, loadRecipeData } from '../../cohort/images.ts';
 import { trainCohort, type LoopOutcome } from './loop.ts';

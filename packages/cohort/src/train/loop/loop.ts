@@ -3,7 +3,7 @@ import type { RepresentationMeasures } from '../../evaluate/representation.ts';
 import { TrainingClock } from '../../progress/clock.ts';
 import { cohortModules } from '../../cohort/cohort.ts';
 import { trainEpoch } from './epoch.ts';
-import { reportEpoch } from '../../progress/epochReport.ts';
+import { reportEpoch } from './epochReport.ts';
 import { Guards } from './guards.ts';
 import { workOnHeldOut } from './heldOut.ts';
 import type { LoopOutcome, LoopProgress, LoopSetup } from './loopSetup.ts';

@@ -9,7 +9,7 @@ import {
   type RepresentationMeasures,
 } from '../../evaluate/representation.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
-import { NotFiniteError } from './step.ts';
+import { NotFiniteError } from '../../support/notFiniteError.ts';
 
 /** Scores of the same weights on the splits; null where they have not been measured. */
 export interface SplitScores {

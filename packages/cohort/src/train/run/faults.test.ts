@@ -11,7 +11,7 @@ import type { RecipeInput, ResolvedRecipe } from '../../recipes/index.ts';
 import { chooseCheckpoint } from '../../checkpoints/checkpointChoice.ts';
 import { readCheckpointInfo } from '../../checkpoints/checkpointInfo.ts';
 import { Guards, type GuardSettings } from '../loop/guards.ts';
-import { NotFiniteError } from '../loop/step.ts';
+import { NotFiniteError } from '../../support/notFiniteError.ts';
 import { resumeRun } from './resume.ts';
 import { trainRun, type TrainResult } from './run.ts';
 

@@ -13,13 +13,13 @@ import {
 import { nearestName } from '../../support/nearestName.ts';
 import { parseRecipe, stringifyRecipe, type ResolvedRecipe } from '../../recipes/index.ts';
 import { shellCommand } from '../../support/shellCommand.ts';
-import { CHANGES, type Change } from './changes.ts';
+import { CHANGES, type Change } from '../../checkpoints/changes.ts';
 import { loadModules, loadOptimizers, readModuleTensors } from '../../checkpoints/checkpoint.ts';
 import { chooseCheckpoint, type SoundCheckpoint } from '../../checkpoints/checkpointChoice.ts';
 import type { ResumableInfo } from '../../checkpoints/checkpointInfo.ts';
 import type { LoopProgress } from '../loop/loop.ts';
 import { networkNames } from '../../cohort/networkNames.ts';
-import { differences, machineDifferences } from './provenance.ts';
+import { differences, machineDifferences } from '../../checkpoints/provenance.ts';
 import { accuraciesOf, type TrainResult } from './results.ts';
 import { trainSession, withAbsolutePaths } from './run.ts';
 import { RunRecords } from './runRecords.ts';

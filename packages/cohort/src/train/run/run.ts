@@ -4,14 +4,14 @@ import { createRun, type RunWriter } from '@cohort-ml/runs';
 import { stringifyRecipe, type ResolvedRecipe } from '../../recipes/index.ts';
 import { Checkpointer } from '../../checkpoints/checkpointer.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
-import { writeCorrectness } from './correctnessFile.ts';
+import { writeCorrectness } from '../../evaluate/correctnessFile.ts';
 import { describeCost } from '../../cohort/cost.ts';
 import { trainCohort, type LoopProgress } from '../loop/loop.ts';
 import { createRecorder } from './recorder.ts';
 import { result, summary, type TrainResult } from './results.ts';
 import { RunRecords } from './runRecords.ts';
 import { openSession, type Session, type TrainOptions } from './session.ts';
-import { NotFiniteError } from '../loop/step.ts';
+import { NotFiniteError } from '../../support/notFiniteError.ts';
 
 export type { Accuracies, TrainResult } from './results.ts';
 export type { TrainOptions } from './session.ts';

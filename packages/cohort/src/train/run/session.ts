@@ -11,9 +11,9 @@ import {
   createTrainingLoader,
   loadRecipeData,
 } from '../../cohort/images.ts';
-import { applyThreads, describeMachine, type MachineDescription } from './environment.ts';
+import { applyThreads, describeMachine, type MachineDescription } from '../../cohort/environment.ts';
 import { createOptimizer, createSchedule } from '../loop/optimizer.ts';
-import { describeProvenance, type Provenance } from './provenance.ts';
+import { describeProvenance, type Provenance } from '../../checkpoints/provenance.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 
 /** What a run is started with, beside its recipe. */

@@ -7,8 +7,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { engineInfo } from '@cohort-ml/torch';
 import * as z from 'zod';
-import type { ImageDataset, ImagePixels } from '../../data/index.ts';
-import type { ResolvedRecipe } from '../../recipes/index.ts';
+import type { ImageDataset, ImagePixels } from '../data/index.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Change } from './changes.ts';
 
 const codeSchema = z.object({
@@ -136,7 +136,7 @@ function dataDigest(dataset: ImageDataset<ImagePixels>): string {
 }
 
 /** The folder of what runs now, sources or compiled. */
-const ownFolder = fileURLToPath(new URL('../..', import.meta.url));
+const ownFolder = fileURLToPath(new URL('..', import.meta.url));
 
 function describeCode(): Provenance['code'] {
   // In the repository and where packages are installed.

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setThreads, type EngineInfo } from '@cohort-ml/torch';
-import type { ResolvedRecipe } from '../../recipes/index.ts';
-import type { Reporter } from '../../progress/reporter.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+import type { Reporter } from '../progress/reporter.ts';
 
 /** Facts of this machine and this code. */
 export interface MachineDescription {

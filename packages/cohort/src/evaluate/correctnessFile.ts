@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@cohort-ml/runs';
 import * as z from 'zod';
-import { unpackRight, type Correctness } from '../../evaluate/correctness.ts';
+import { unpackRight, type Correctness } from './correctness.ts';
 
 const fileName = 'correctness.json';
 

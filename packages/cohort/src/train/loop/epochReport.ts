@@ -1,12 +1,12 @@
 /** What is told and recorded of an epoch: means of every value, accuracies, speed. */
-import type { CohortScore } from '../evaluate/accuracy.ts';
-import type { RepresentationMeasures } from '../evaluate/representation.ts';
-import type { TrainingClock } from './clock.ts';
-import type { Cohort } from '../cohort/cohort.ts';
-import type { LoopSetup } from '../train/loop/loopSetup.ts';
-import type { SplitScores } from '../train/loop/measure.ts';
-import type { NetworkAccuracy } from './reporter.ts';
-import type { TermValues } from '../train/loop/step.ts';
+import type { CohortScore } from '../../evaluate/accuracy.ts';
+import type { RepresentationMeasures } from '../../evaluate/representation.ts';
+import type { TrainingClock } from '../../progress/clock.ts';
+import type { Cohort } from '../../cohort/cohort.ts';
+import type { LoopSetup } from './loopSetup.ts';
+import type { SplitScores } from './measure.ts';
+import type { NetworkAccuracy } from '../../progress/reporter.ts';
+import type { TermValues } from './step.ts';
 
 /** What came out of an epoch. */
 export interface EpochResult {

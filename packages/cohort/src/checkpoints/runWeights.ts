@@ -1,10 +1,10 @@
 /** The networks of a run as weights for others: those of one architecture, from its newest sound checkpoint. */
 import { openRun } from '@cohort-ml/runs';
-import { parseRecipe } from '../../recipes/index.ts';
-import type { StoredTensor, WeightsFile } from '../../weights/index.ts';
-import { CheckpointError, readModuleTensors } from '../../checkpoints/checkpoint.ts';
-import { chooseCheckpoint } from '../../checkpoints/checkpointChoice.ts';
-import { networkNames } from '../../cohort/networkNames.ts';
+import { parseRecipe } from '../recipes/index.ts';
+import type { StoredTensor, WeightsFile } from '../weights/index.ts';
+import { CheckpointError, readModuleTensors } from './checkpoint.ts';
+import { chooseCheckpoint } from './checkpointChoice.ts';
+import { networkNames } from '../cohort/networkNames.ts';
 
 /** Key of a file's metadata: the names of its classes, as a JSON list. */
 export const classNamesKey = 'cohort.classNames';
