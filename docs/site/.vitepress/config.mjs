@@ -1,0 +1,58 @@
+/** The documentation site: pages staged by build.mjs, offline search, no external requests. */
+import { defineConfig } from 'vitepress';
+
+const page = (text, link) => ({ text, link });
+
+export default defineConfig({
+  title: 'Cohort',
+  description: 'Small vision networks that teach each other: online knowledge distillation in TypeScript on LibTorch',
+  srcDir: '.stage',
+  outDir: 'dist',
+  cleanUrls: false,
+  // Files that build.mjs copied as they are: recipes, raw results.
+  ignoreDeadLinks: [/\.(ya?ml|json|jsonl|csv|ts|mjs|py|sh)$/, /^\/?(LICENSE|Dockerfile)$/],
+  markdown: { theme: { light: 'github-light', dark: 'github-dark' } },
+  themeConfig: {
+    search: { provider: 'local' },
+    outline: [2, 3],
+    nav: [page('Guide', '/docs/training'), page('Results', '/docs/results'), page('API', '/api/')],
+    sidebar: {
+      '/api/': [{ text: 'API', items: [page('Packages', '/api/')] }],
+      '/': [
+        {
+          text: 'Use it',
+          items: [
+            page('Cohort', '/'),
+            page('Data', '/docs/data'),
+            page('Models and weights', '/docs/models'),
+            page('Training settings', '/docs/training'),
+            page('Runs', '/docs/runs'),
+            page('Export', '/docs/export'),
+            page('Runtime', '/docs/runtime'),
+            page('Dashboard', '/docs/dashboard'),
+          ],
+        },
+        {
+          text: 'Understand it',
+          items: [
+            page('The method', '/docs/method'),
+            page('All methods', '/docs/methods'),
+            page('Results', '/docs/results'),
+            page('Performance', '/docs/performance'),
+          ],
+        },
+        {
+          text: 'Extend it',
+          items: [
+            page('Add a method, model or data set', '/docs/extending'),
+            page('The engine', '/docs/engine'),
+            page('The run folder', '/docs/run-format'),
+            page('Decisions', '/docs/decisions/'),
+            page('Contributing', '/CONTRIBUTING'),
+            page('Changes', '/CHANGELOG'),
+          ],
+        },
+      ],
+    },
+  },
+});

@@ -1,0 +1,78 @@
+/**
+ * Builds the documentation site into docs/site/dist: the repository's Markdown pages, and an API reference made from the
+ * public doc comments. `npm run docs` installs what it needs and runs it; nothing is requested from outside when it is read.
+ *
+ * The pages are staged in .stage/ under their own paths, so that links between them work as they do in the repository. Files
+ * that pages link to but that are no pages (recipes, raw results, figures) are copied beside them.
+ */
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const root = join(here, '../..');
+const stage = join(here, '.stage');
+const run = (program, ...args) =>
+  execFileSync(process.execPath, [join(here, 'node_modules', program), ...args], { cwd: here, stdio: 'inherit' });
+
+const isPage = (path) => /\.md$/.test(path);
+const pages = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], { cwd: root, encoding: 'utf8' })
+  .split('\n')
+  .filter((path) => path !== '' && existsSync(join(root, path)))
+  .filter((path) => !/fixtures\/|^docs\/site\//.test(path));
+
+const links = (text) => [...text.matchAll(/\]\(\s*([^)\s]+)/g)].map(([, link]) => link);
+
+/** A folder that pages link to becomes a page that lists its files. */
+function writeFolderPage(folder) {
+  const target = join(stage, folder, 'index.md');
+  if (existsSync(target)) return;
+  const names = readdirSync(join(root, folder)).sort();
+  const rows = names.map((name) => {
+    const path = posix.join(folder, name);
+    const isFolder = statSync(join(root, path)).isDirectory();
+    if (!isFolder && !isPage(path)) stageFile(path);
+    return isFolder ? `- ${name}/` : `- [${name}](./${encodeURI(name)})`;
+  });
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, `# ${folder}\n\n${rows.join('\n')}\n`);
+}
+
+/** Figures are assets of a page; other files are served as they are. */
+function stageFile(path) {
+  const target = /\.(svg|png)$/.test(path) ? join(stage, path) : join(stage, 'public', path);
+  mkdirSync(dirname(target), { recursive: true });
+  cpSync(join(root, path), target);
+  if (/\.(svg|png)$/.test(path)) cpSync(join(root, path), join(stage, 'public', path), { recursive: true });
+}
+
+function stagePage(page) {
+  const text = readFileSync(join(root, page), 'utf8');
+  const target = join(stage, page === 'README.md' ? 'index.md' : page);
+  mkdirSync(dirname(target), { recursive: true });
+  let staged = text;
+  for (const link of new Set(links(text))) {
+    if (/^([a-z]+:|#)/i.test(link)) continue;
+    const [path, anchor] = link.split('#');
+    const file = posix.normalize(posix.join(posix.dirname(page), decodeURI(path)));
+    if (!existsSync(join(root, file))) throw new Error(`${page} links to ${link}, which is not there. Mend the link.`);
+    if (statSync(join(root, file)).isDirectory()) {
+      writeFolderPage(file);
+      staged = staged.replaceAll(`](${link})`, `](/${file}/)`);
+    } else if (file === 'README.md') {
+      staged = staged.replaceAll(`](${link})`, `](/${anchor === undefined ? '' : `#${anchor}`})`);
+    } else if (!isPage(file)) {
+      stageFile(file);
+      if (!/\.(svg|png)$/.test(file)) staged = staged.replaceAll(`](${link})`, `](/${file})`);
+    }
+  }
+  writeFileSync(target, staged);
+}
+
+rmSync(stage, { recursive: true, force: true });
+mkdirSync(stage, { recursive: true });
+for (const page of pages) stagePage(page);
+run('typedoc/bin/typedoc', '--options', join(here, 'typedoc.json'));
+run('vitepress/bin/vitepress.js', 'build', '.');
+console.log(`The site is in ${join(here, 'dist')}: serve it with any static server.`);
