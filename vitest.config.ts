@@ -9,6 +9,7 @@ export default defineConfig({
     alias: {
       '@cohort-ml/torch': source('packages/torch/src/index.ts'),
       '@cohort-ml/runs': source('packages/runs/src/index.ts'),
+      'cohort-ml/internal': source('packages/cohort/src/internal.ts'),
       'cohort-ml': source('packages/cohort/src/index.ts'),
     },
   },

@@ -23,13 +23,18 @@ function anchors(text) {
   );
 }
 
-const pages = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], { cwd: root, encoding: 'utf8' })
+const pages = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], {
+  cwd: root,
+  encoding: 'utf8',
+})
   .split('\n')
   .filter((page) => page !== '' && existsSync(join(root, page)) && !page.includes('fixtures/'));
 
 const problems = pages.flatMap((page) => {
   const text = readFileSync(join(root, page), 'utf8');
-  const links = [...withoutCode(text).matchAll(/\]\(\s*<?([^)\s>]+)>?(?:\s+"[^"]*")?\s*\)/g)].map(([, link]) => link);
+  const links = [...withoutCode(text).matchAll(/\]\(\s*<?([^)\s>]+)>?(?:\s+"[^"]*")?\s*\)/g)].map(
+    ([, link]) => link,
+  );
   return links
     .filter((link) => !/^[a-z]+:/i.test(link))
     .flatMap((link) => {

@@ -6,7 +6,16 @@
  * that pages link to but that are no pages (recipes, raw results, figures) are copied beside them.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,10 +23,16 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const root = join(here, '../..');
 const stage = join(here, '.stage');
 const run = (program, ...args) =>
-  execFileSync(process.execPath, [join(here, 'node_modules', program), ...args], { cwd: here, stdio: 'inherit' });
+  execFileSync(process.execPath, [join(here, 'node_modules', program), ...args], {
+    cwd: here,
+    stdio: 'inherit',
+  });
 
 const isPage = (path) => /\.md$/.test(path);
-const pages = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], { cwd: root, encoding: 'utf8' })
+const pages = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.md'], {
+  cwd: root,
+  encoding: 'utf8',
+})
   .split('\n')
   .filter((path) => path !== '' && existsSync(join(root, path)))
   .filter((path) => !/fixtures\/|^docs\/site\//.test(path));
@@ -56,7 +71,8 @@ function stagePage(page) {
     if (/^([a-z]+:|#)/i.test(link)) continue;
     const [path, anchor] = link.split('#');
     const file = posix.normalize(posix.join(posix.dirname(page), decodeURI(path)));
-    if (!existsSync(join(root, file))) throw new Error(`${page} links to ${link}, which is not there. Mend the link.`);
+    if (!existsSync(join(root, file)))
+      throw new Error(`${page} links to ${link}, which is not there. Mend the link.`);
     if (statSync(join(root, file)).isDirectory()) {
       writeFolderPage(file);
       staged = staged.replaceAll(`](${link})`, `](/${file}/)`);

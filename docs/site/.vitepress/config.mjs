@@ -5,7 +5,8 @@ const page = (text, link) => ({ text, link });
 
 export default defineConfig({
   title: 'Cohort',
-  description: 'Small vision networks that teach each other: online knowledge distillation in TypeScript on LibTorch',
+  description:
+    'Small vision networks that teach each other: online knowledge distillation in TypeScript on LibTorch',
   srcDir: '.stage',
   outDir: 'dist',
   cleanUrls: false,

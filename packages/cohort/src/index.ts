@@ -1,5 +1,4 @@
 /** Cohort: online knowledge distillation by mutual contrastive learning; everything public is exported here. */
-export * from './bench/index.ts';
 export * from './data/index.ts';
 export { evaluateCohort, type CohortScore, type Score } from './evaluate/accuracy.ts';
 export { diagnose, type Diagnosis, type DiagnosisCheck } from './doctor/doctor.ts';

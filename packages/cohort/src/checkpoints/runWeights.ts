@@ -4,7 +4,7 @@ import { parseRecipe } from '../recipes/index.ts';
 import type { StoredTensor, WeightsFile } from '../weights/index.ts';
 import { CheckpointError, readModuleTensors } from './checkpoint.ts';
 import { chooseCheckpoint } from './checkpointChoice.ts';
-import { networkNames } from '../cohort/networkNames.ts';
+import { networkNames } from '../recipes/networkNames.ts';
 
 /** Key of a file's metadata: the names of its classes, as a JSON list. */
 export const classNamesKey = 'cohort.classNames';

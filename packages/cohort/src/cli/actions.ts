@@ -1,4 +1,5 @@
 /** Ties the commands to the code that does the work, which is imported only when a command runs, so that `--help` is fast. */
+import { loadBenchmark } from './benchmark.ts';
 import type { CommandActions } from './contracts.ts';
 
 /** The real work behind every command. */
@@ -26,8 +27,8 @@ export const commandActions: CommandActions = {
     }),
   importWeights: async (...given) => (await import('../cohort/importWeights.ts')).importWeights(...given),
   diagnose: async () => (await import('../doctor/doctor.ts')).diagnose(),
-  listBenchCases: async (names) => (await import('../bench/cases.ts')).selectCases(names),
-  benchmark: async (...given) => (await import('../bench/runBench.ts')).benchmark(...given),
+  listBenchCases: async (names) => (await loadBenchmark()).selectCases(names),
+  benchmark: async (...given) => (await loadBenchmark()).benchmark(...given),
   compare: async (...given) => (await import('../compare/compare.ts')).compare(...given),
   reportComparison: async (...given) =>
     (await import('../compare/report/reportComparison.ts')).reportComparison(...given),

@@ -1,6 +1,5 @@
 /** What the command line asks of the rest of Cohort: the shapes of its calls and answers. */
-import type { BenchCase } from '../bench/cases.ts';
-import type { BenchOptions, BenchOutcome, BenchTask } from '../bench/runBench.ts';
+import type { BenchOptions, BenchOutcome, BenchTask } from './benchmark.ts';
 import type { Comparison, ComparisonRequest, ReportOptions } from '../compare/compare.ts';
 import type { DatasetCheck } from '../data/checkDataset.ts';
 import type { FetchResult } from '../data/fetch/fetchDataset.ts';
@@ -46,7 +45,9 @@ export interface CommandActions {
   readonly fetchDataset: (name: string, options: CallOptions) => Promise<FetchResult>;
   readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult>;
   readonly diagnose: () => Promise<Diagnosis>;
-  readonly listBenchCases: (names: readonly string[]) => Promise<readonly BenchCase[]>;
+  readonly listBenchCases: (
+    names: readonly string[],
+  ) => Promise<readonly { readonly name: string; readonly title: string }[]>;
   readonly benchmark: (task: BenchTask, options: BenchOptions) => Promise<BenchOutcome<object>>;
   readonly compare: (request: ComparisonRequest, options: CallOptions) => Promise<Comparison>;
   /** From the folder of a comparison or from its archive. */

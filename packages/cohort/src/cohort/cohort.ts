@@ -5,7 +5,7 @@ import { createMethod, type Method } from '../methods/index.ts';
 import { createNetwork, type Network } from '../models/index.ts';
 import { Branches, lastStage, latestSplits, Peers, Tree, type Topology } from '../topology/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
-import { networkNames } from './networkNames.ts';
+import { networkNames } from '../recipes/networkNames.ts';
 import { describePretrained, loadPretrained } from './pretrained.ts';
 
 export { networkNames };

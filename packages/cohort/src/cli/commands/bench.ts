@@ -1,7 +1,7 @@
 /** `cohort bench`: how fast training, evaluation, losses and data are here, beside PyTorch where it is installed. */
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { BenchTask } from '../../bench/runBench.ts';
+import type { BenchTask } from '../benchmark.ts';
 import type { CommonOptions } from '../command.ts';
 import { runCommand, withCommonOptions } from '../command.ts';
 import type { CliEnvironment } from '../environment.ts';

@@ -18,7 +18,7 @@ import { loadModules, loadOptimizers, readModuleTensors } from '../../checkpoint
 import { chooseCheckpoint, type SoundCheckpoint } from '../../checkpoints/checkpointChoice.ts';
 import type { ResumableInfo } from '../../checkpoints/checkpointInfo.ts';
 import type { LoopProgress } from '../loop/loop.ts';
-import { networkNames } from '../../cohort/networkNames.ts';
+import { networkNames } from '../../recipes/networkNames.ts';
 import { differences, machineDifferences } from '../../checkpoints/provenance.ts';
 import { accuraciesOf, type TrainResult } from './results.ts';
 import { trainSession, withAbsolutePaths } from './run.ts';

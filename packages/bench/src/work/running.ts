@@ -1,6 +1,6 @@
 /** What every kind of work looks like to the program that repeats it. */
 import type { optim } from '@cohort-ml/torch';
-import type { Method } from '../../methods/index.ts';
+import type { Method } from 'cohort-ml/internal';
 
 /** Work that is set up and can be repeated. */
 export interface RunningWork {

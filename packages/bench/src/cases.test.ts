@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { architectureNames } from '../models/names.ts';
+import { architectureNames } from 'cohort-ml/internal';
 import { benchCases, estimatedBytes, selectCases } from './cases.ts';
 import { BenchError } from './errors.ts';
 import { imagesPerRepetition, operationsPerRepetition } from './work.ts';

@@ -1,7 +1,7 @@
 /** The data pipeline: batches of images in memory, and epochs of JPEG files through the loader or by sharp alone. */
 import { join } from 'node:path';
 import { Generator, ops } from '@cohort-ml/torch';
-import { BatchLoader, loadDataset } from '../../data/index.ts';
+import { BatchLoader, loadDataset } from 'cohort-ml/internal';
 import type { BatchesWork, PhotosWork, WorkSpec } from '../work.ts';
 import { benchNormalisation } from './evaluation.ts';
 import type { RunningWork } from './running.ts';

@@ -10,11 +10,11 @@ import {
   Tensor,
   threads,
 } from '@cohort-ml/torch';
-import type { Method, StepInput } from '../../methods/index.ts';
-import { createCohort, type Cohort } from '../../cohort/cohort.ts';
-import { networksAtOnce } from '../../cohort/networksAtOnce.ts';
-import { createOptimizer } from '../../train/loop/optimizer.ts';
-import { trainStep, type StepTools } from '../../train/loop/step.ts';
+import type { Method, StepInput } from 'cohort-ml/internal';
+import { createCohort, type Cohort } from 'cohort-ml/internal';
+import { networksAtOnce } from 'cohort-ml/internal';
+import { createOptimizer } from 'cohort-ml/internal';
+import { trainStep, type StepTools } from 'cohort-ml/internal';
 import type { StepWork, WorkSpec } from '../work.ts';
 import { benchRecipe } from './recipe.ts';
 import type { RunningWork } from './running.ts';

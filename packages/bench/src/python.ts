@@ -10,7 +10,7 @@ export type PyTorchSearch =
 
 /** The PyTorch side's program. Four folders up from `src/bench` as from `dist/bench`. */
 function referenceProgram(): string {
-  return fileURLToPath(new URL('../../../../benchmarks/reference/serve.py', import.meta.url));
+  return fileURLToPath(new URL('../../../benchmarks/reference/serve.py', import.meta.url));
 }
 
 /**

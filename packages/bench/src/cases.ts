@@ -1,5 +1,5 @@
 /** The benchmark's cases: what is measured, by whom, and how they are picked by name; pure data, without the engine. */
-import { nearestName } from '../support/nearestName.ts';
+import { nearestName } from 'cohort-ml/internal';
 import { BenchError } from './errors.ts';
 import type { Precision, Work } from './work.ts';
 

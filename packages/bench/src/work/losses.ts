@@ -1,6 +1,6 @@
 /** Contrastive losses alone, forward and backward, on random embeddings. */
 import { backward, Generator, ops, scope, type Tensor } from '@cohort-ml/torch';
-import { layerwiseContrast, mutualContrast, type ContrastTerms } from '../../losses/index.ts';
+import { layerwiseContrast, mutualContrast, type ContrastTerms } from 'cohort-ml/internal';
 import type { LossesWork, WorkSpec } from '../work.ts';
 import type { RunningWork } from './running.ts';
 

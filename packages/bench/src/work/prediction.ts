@@ -1,11 +1,11 @@
 /** `predict` on a run folder that was made for it: opening the run, decoding files, classes. */
 import { createRun } from '@cohort-ml/runs';
-import { multiplyAdds } from '../../models/cost.ts';
-import { predictRun } from '../../inference/predictRun.ts';
-import { stringifyRecipe } from '../../recipes/index.ts';
-import { createNetworks, networkFiles } from '../../cohort/cohort.ts';
-import { SilentReporter } from '../../progress/reporter.ts';
-import { writeNetworks } from '../../checkpoints/snapshot.ts';
+import { multiplyAdds } from 'cohort-ml/internal';
+import { predictRun } from 'cohort-ml/internal';
+import { stringifyRecipe } from 'cohort-ml/internal';
+import { createNetworks, networkFiles } from 'cohort-ml/internal';
+import { SilentReporter } from 'cohort-ml/internal';
+import { writeNetworks } from 'cohort-ml/internal';
 import type { PredictionWork, WorkSpec } from '../work.ts';
 import { benchNormalisation } from './evaluation.ts';
 import { benchRecipe } from './recipe.ts';

@@ -1,10 +1,10 @@
 /** One network over images in memory, through the functions that `evaluate` and training use. */
 import { autocast, Generator, ops, saveTensors, scope, Tensor } from '@cohort-ml/torch';
-import { BatchLoader } from '../../data/index.ts';
-import { classProbabilities, evaluateCohort } from '../../evaluate/accuracy.ts';
-import { multiplyAdds } from '../../models/cost.ts';
-import type { Network } from '../../models/index.ts';
-import { createNetworks } from '../../cohort/cohort.ts';
+import { BatchLoader } from 'cohort-ml/internal';
+import { classProbabilities, evaluateCohort } from 'cohort-ml/internal';
+import { multiplyAdds } from 'cohort-ml/internal';
+import type { Network } from 'cohort-ml/internal';
+import { createNetworks } from 'cohort-ml/internal';
 import type { EvaluationWork, WorkSpec } from '../work.ts';
 import { benchRecipe } from './recipe.ts';
 import type { RunningWork } from './running.ts';

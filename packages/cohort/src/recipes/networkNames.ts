@@ -1,5 +1,5 @@
 /** What the networks of a recipe are called in tables and files. */
-import type { ResolvedRecipe } from '../recipes/index.ts';
+import type { ResolvedRecipe } from './index.ts';
 
 /** Names for tables and files: `resnet8-1`, `resnet8-2`, `resnet20`. */
 export function networkNames(recipe: Pick<ResolvedRecipe, 'networks'>): string[] {

@@ -1,5 +1,5 @@
 /** Recipes as a user would write them for the benchmark's networks: the published settings, in either precision. */
-import { resolveRecipe, type ResolvedRecipe } from '../../recipes/index.ts';
+import { resolveRecipe, type ResolvedRecipe } from 'cohort-ml/internal';
 import type { Precision } from '../work.ts';
 
 /** Small enough that a batch which is seen again and again does not blow up. */

@@ -1,7 +1,7 @@
 /** What a benchmark ran on: without it, its numbers mean nothing. */
 import { cpus, release, totalmem, type } from 'node:os';
-import { processorFlags } from '../doctor/doctor.ts';
-import { gitCommit } from '../cohort/environment.ts';
+import { processorFlags } from 'cohort-ml/internal';
+import { gitCommit } from 'cohort-ml/internal';
 
 /** Facts of the machine and the code; nothing that names the machine or its user. */
 export interface BenchMachine {

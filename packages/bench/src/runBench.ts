@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Reporter } from '../progress/reporter.ts';
+import type { BenchOptions, BenchOutcome, BenchTask } from 'cohort-ml/internal';
 import { selectCases, type BenchCase } from './cases.ts';
 import { canCheck, checkCase, type Agreement } from './checkCase.ts';
 import { BenchError } from './errors.ts';
@@ -13,36 +13,6 @@ import { findPyTorch, type PyTorchSearch } from './python.ts';
 import { describeBench } from './report.ts';
 import { statusOf, type BenchResult, type CaseResult } from './results.ts';
 import { runCase } from './runCase.ts';
-
-/** Settings of a benchmark. */
-export interface BenchOptions {
-  readonly signal: AbortSignal;
-  readonly reporter: Pick<Reporter, 'message' | 'warning' | 'progress'>;
-  readonly variables: Readonly<Record<string, string | undefined>>;
-  /** Names of cases, or what they begin with; all unless given. */
-  readonly only?: readonly string[];
-  /** Turns of each program. */
-  readonly rounds: number;
-  /** Threads of each program; one a core unless given. */
-  readonly threads?: number;
-  /** Folder for results; not written unless given. */
-  readonly out?: string;
-  /** Whether to compare with PyTorch where it is. */
-  readonly comparesWithPyTorch: boolean;
-}
-
-/** What one of the calls came to. */
-export interface BenchOutcome<Result> {
-  readonly result: Result;
-  /** For people, in Markdown. */
-  readonly text: string;
-  /** What was written. */
-  readonly files: readonly string[];
-  readonly isGood: boolean;
-}
-
-/** What can be done with cases: measure times, compare what both sides compute, or profile ours. */
-export type BenchTask = 'measure' | 'check' | 'profile';
 
 /** Results of `check`. */
 export interface CheckResult {
