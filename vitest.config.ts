@@ -19,8 +19,10 @@ export default defineConfig({
     maxWorkers: 2,
     // One thread a file: two files with two threads each would spend their time waiting for one another.
     env: { OMP_NUM_THREADS: '1' },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // A guard against what hangs, not a measure of speed: a machine ten times slower must pass too. Tests that take more
+    // than some seconds here have a limit of their own.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     reporters: ['default', source('scripts/plainSummary.ts')],
   },
 });

@@ -80,6 +80,9 @@ describe('starting', () => {
     for (const [index, mean] of (aten?.means ?? []).entries()) {
       expect(usual?.means[index]).toBeCloseTo(mean, 2);
     }
+  }, 900_000);
+
+  test('and refuses a name of kernels that there are none of', async () => {
     const wrong = await engine.run('kernelsProgram', [], [], { COHORT_KERNELS: 'sse9' });
     expect(wrong.code).toBe(1);
     expect(wrong.stderr).toContain(
@@ -121,7 +124,7 @@ describe('starting', () => {
     expect(wrong.stderr).toContain(
       "EngineLoadError: load: COHORT_CONVOLUTION is 'fast', expected direct. Unset it to use what suits this processor.",
     );
-  });
+  }, 900_000);
 
   test('without its addon, says what to run', async () => {
     const lonely = new ChildEngine({ withAddon: false });

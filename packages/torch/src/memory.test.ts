@@ -31,7 +31,7 @@ describe('training', () => {
     expect(after.loss).toBeLessThan(before.loss);
     // A step makes some forty tensors: had it left them, this would be 25 MiB.
     expect(after.resident - before.resident).toBeLessThan(8 * mebibyte);
-  });
+  }, 900_000);
 });
 
 describe('the garbage collector', () => {

@@ -60,6 +60,8 @@ const info: CheckpointInfo = {
       bestLoss: null,
       stepsAbove: 0,
     },
+    earlyStopping: null,
+    isStoppedEarly: false,
     method: null,
     metricsBytes: 0,
     optimizerSteps: { optimizer: 0 },

@@ -62,6 +62,21 @@ const trainingSchema = z.object({
     bestLoss: finite.nullable(),
     stepsAbove: position,
   }),
+  /** What early stopping has seen; null without it, and before its first evaluation. */
+  earlyStopping: z
+    .object({
+      best: finite,
+      /** Epochs and steps done at the best evaluation, whose checkpoint is kept. */
+      bestEpoch: position,
+      bestStep: position,
+      /** The last score that counted as an improvement, and evaluations since. */
+      reference: finite,
+      waited: position,
+    })
+    .nullable()
+    .default(null),
+  /** Whether early stopping ended the training, which left the networks of its best epoch. */
+  isStoppedEarly: z.boolean().default(false),
   /** What the method's `state` gave; null for a method without. */
   method: z.json(),
   /** Length of metrics.jsonl. */

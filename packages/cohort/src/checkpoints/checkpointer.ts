@@ -1,16 +1,10 @@
 /** When checkpoints are written, how, and which are kept: in the background, checked for space first, the old ones removed after. */
-import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  BackgroundFiles,
-  describeFileError,
-  RunError,
-  type FileToWrite,
-  type RunWriter,
-} from '@cohort-ml/runs';
+import { BackgroundFiles, RunError, type FileToWrite, type RunWriter } from '@cohort-ml/runs';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { accuracyOf, checkpointName } from './checkpointChoice.ts';
 import { infoFile, readCheckpointInfo, type CheckpointInfo } from './checkpointInfo.ts';
+import { freeBytesAt, inMebibytes, spareBytes } from '../train/run/roomForRun.ts';
 import { assertWeightsFinite, sizeOf, takeSnapshot, type TrainedParts } from './snapshot.ts';
 
 /** What a checkpointer works with. */
@@ -27,9 +21,6 @@ export interface CheckpointerSetup {
   /** Bytes that are free at a path, null where the system does not say; the file system's own unless given. */
   readonly freeBytes?: (path: string) => number | null;
 }
-
-/** Room that must be left beside a checkpoint, for metrics and the log. */
-const spareBytes = 1 << 20;
 
 /** Writes the checkpoints of one run, one at a time. */
 export class Checkpointer {
@@ -97,6 +88,11 @@ export class Checkpointer {
     if (files !== null) await this.#store(info, files);
   }
 
+  /** Waits for what is being written. */
+  async settle(): Promise<void> {
+    await this.#writing;
+  }
+
   /** Waits for what is being written and ends the thread. */
   async close(): Promise<void> {
     try {
@@ -127,7 +123,7 @@ export class Checkpointer {
       this.#files.write(folder, files, { name: infoFile, value: info }, [metrics]),
     );
     this.#lastStep = info.step;
-    this.#prune(name);
+    this.#prune(name, info.training.earlyStopping?.bestStep ?? null);
   }
 
   /** The checkpoints with a validation accuracy. */
@@ -139,12 +135,16 @@ export class Checkpointer {
     });
   }
 
-  /** Removes what is neither among the last nor among the best. */
-  #prune(newest: string): void {
+  /**
+   * Removes what is neither among the last nor among the best.
+   * @param bestStep of the checkpoint that early stopping may go back to
+   */
+  #prune(newest: string, bestStep: number | null): void {
     const { run, settings, warn } = this.#setup;
     const { keepLastCheckpoints, keepBestCheckpoints } = settings;
     const names = stepNames(run);
     const kept = new Set([newest, ...names.slice(-keepLastCheckpoints)]);
+    if (bestStep !== null) kept.add(checkpointName(bestStep));
     const measured = this.#measured();
     measured.sort((left, right) => right.accuracy - left.accuracy || (left.name < right.name ? 1 : -1));
     for (const { name } of measured.slice(0, keepBestCheckpoints)) kept.add(name);
@@ -192,21 +192,10 @@ function assertSpace(
 ): void {
   const free = freeBytes(run.path);
   if (free === null || free >= needed + spareBytes) return;
-  const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB (${bytes} bytes)`;
   const kept = run.lastGoodCheckpoint ?? 'none';
   throw new RunError(
     'disk-full',
     run.path,
-    `cannot write the checkpoint "${name}": it needs ${megabytes(needed + spareBytes)} and ${megabytes(free)} are free on the disk that holds ${run.path}: free some space there; the last good checkpoint is ${kept}`,
+    `cannot write the checkpoint "${name}": it needs ${inMebibytes(needed + spareBytes)} and ${inMebibytes(free)} are free on the disk that holds ${run.path}: free some space there; the last good checkpoint is ${kept}`,
   );
-}
-
-function freeBytesAt(path: string): number | null {
-  try {
-    const { bavail, bsize, blocks } = statfsSync(path);
-    // Some network file systems know no size at all.
-    return blocks === 0 ? null : bavail * bsize;
-  } catch (error) {
-    throw describeFileError(error, 'look for free space', path);
-  }
 }

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { engineInfo } from '@cohort-ml/torch';
 import * as z from 'zod';
 import type { ImageDataset, ImagePixels } from '../data/index.ts';
-import type { ResolvedRecipe } from '../recipes/index.ts';
+import { recipeSchema, type ResolvedRecipe } from '../recipes/index.ts';
 import type { Change } from './changes.ts';
 
 const codeSchema = z.object({
@@ -70,7 +70,7 @@ export function differences(
   return {
     code: isSameCode ? [] : [`${codeWords(code)} became ${codeWords(now.code)}`],
     data: isSameData ? [] : [`${dataWords(data)} became ${dataWords(now.data)}`],
-    recipe: recipeDifferences(before.recipe, now.recipe),
+    recipe: recipeDifferences(withDefaults(before.recipe), now.recipe),
   };
 }
 
@@ -91,6 +91,12 @@ export function machineDifferences({ machine: before }: Provenance, { machine: n
 /** Settings that change where and when things are kept, and never what is computed. */
 const HARMLESS =
   /^(runs|data\.(path|cache)|networks\.\d+\.weights|engine\.threads|train\.(checkpointEvery(Epochs|Seconds)|keep(Last|Best)Checkpoints))$/;
+
+/** A recipe with the defaults of settings that are newer than it: it was trained as if it had named them. */
+function withDefaults(recipe: unknown): unknown {
+  const parsed = recipeSchema.safeParse(recipe);
+  return parsed.success ? JSON.parse(JSON.stringify(parsed.data)) : recipe;
+}
 
 function recipeDifferences(before: unknown, now: unknown): string[] {
   const [old, current] = [flatten(before), flatten(now)];

@@ -1,10 +1,17 @@
 /** A cohort: the networks of a recipe and the method that they learn by, with weights drawn from the recipe's seed. */
 import { Generator, type nn } from '@cohort-ml/torch';
 import { hashKeys, RANDOM_PURPOSE } from '../data/loading/random.ts';
-import { createMethod, type Method } from '../methods/index.ts';
+import {
+  createMethod,
+  LogitsRecorder,
+  withWeightAverages,
+  type Method,
+  type MethodContext,
+} from '../methods/index.ts';
 import { createNetwork, type Network } from '../models/index.ts';
 import { Branches, lastStage, latestSplits, Peers, Tree, type Topology } from '../topology/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
+import { createClassification } from '../train/loop/classification.ts';
 import { networkNames } from '../recipes/networkNames.ts';
 import { describePretrained, loadPretrained } from './pretrained.ts';
 
@@ -65,15 +72,21 @@ export function createCohortMethod(
   trainingLabels?: ArrayLike<number>,
 ): Pick<Cohort, 'method' | 'topology'> {
   const topology = createTopology(recipe, networks);
-  const method = createMethod(recipe.method, {
+  const { batchSize, classification: settings, weightAverage } = recipe.train;
+  const classification =
+    trainingLabels === undefined ? undefined : createClassification(settings, { ...input, trainingLabels });
+  const context: MethodContext = {
     networks,
-    topology,
+    topology: weightAverage?.teacher == null ? topology : new LogitsRecorder(topology),
     classes: input.classes,
     generator,
     ...(trainingLabels === undefined ? {} : { trainingLabels }),
-    batchSize: recipe.train.batchSize,
+    ...(classification === undefined ? {} : { classification }),
+    batchSize,
     freshNetworks: () => createNetworks(recipe, input),
-  });
+  };
+  const plain = createMethod(recipe.method, context);
+  const method = weightAverage === null ? plain : withWeightAverages(plain, context, weightAverage);
   if (recipe.train.channelsLast) {
     for (const module of Object.values(method.modules)) module.toMemoryFormat('channelsLast');
   }

@@ -52,7 +52,10 @@ export function loadRun(
   const own = method === undefined ? [] : methodFiles(method);
   loadModules(folder, checkpoint, [...networkFiles(recipe, networks), ...own]);
   const modules: nn.AnyModule[] = [...built, ...networks, ...own.map(([, module]) => module)];
-  for (const module of modules) nn.foldBatchNorm(module.eval());
+  // Averages take the place of weights inside an ensemble, and folded layers would go on with their own.
+  const isExchanged = recipe.train.weightAverage !== null && method !== undefined;
+  for (const module of modules) module.eval();
+  for (const module of isExchanged ? networks : modules) nn.foldBatchNorm(module);
   const ensemble = method === undefined ? undefined : ensembleOf({ method, networks: built });
   return {
     recipe,

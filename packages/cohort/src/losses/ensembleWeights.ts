@@ -3,35 +3,96 @@
 /** Share of the mean variance that is added to the diagonal: networks that agree give a matrix without an inverse. */
 const ridge = 1e-4;
 
+/** How far below its least useful one a network's slope must be to join, as a share of the mean variance. */
+const tolerance = 1e-12;
+
 /**
- * Weights that sum to 1 and minimise `sum_ij w_i w_j C_ij`. Without bounds they are `C^-1 1`, scaled; a network whose
- * weight would be negative gets 0 and the others are solved for again, since a negative weight would push away from what
- * that network says.
+ * Weights that minimise `sum_ij w_i w_j (C_ij + ridge_ij)` among those from 0 that sum to 1; negative ones would push away
+ * from what a network says.
  *
- * @param products the networks' error products C, N rows of N
+ * A primal active-set method (Nocedal and Wright, Numerical Optimization, 2nd edition, section 16.5): among the networks
+ * that have weight, it goes towards their unbounded minimum `C^-1 1`, scaled, as far as no weight turns negative, and drops
+ * the one that would; where it arrives, the network outside whose slope is lowest joins, until none would lower the error
+ * (the Karush-Kuhn-Tucker conditions). The matrix is positive definite, so that the error falls with every arrival, no
+ * set of networks comes twice, and the answer is the only minimum.
+ *
+ * @param products the networks' error products C, N rows of N, symmetric and positive semi-definite
  * @returns N weights; equal ones where nothing was measured
  */
 export function ensembleWeights(products: readonly (readonly number[])[]): number[] {
   const count = products.length;
   const mean = products.reduce((sum, row, index) => sum + (row[index] ?? 0), 0) / count;
-  const weights = Array<number>(count).fill(1 / count);
-  if (!(mean > 0) || !Number.isFinite(mean)) return weights;
-  let active = weights.map((_, index) => index);
+  if (!(mean > 0) || !Number.isFinite(mean)) return Array<number>(count).fill(1 / count);
+  // Scaled to a mean variance of 1, so that tolerances mean the same whatever the number of images.
+  const matrix = products.map((row, index) =>
+    row.map((value, column) => value / mean + (index === column ? ridge : 0)),
+  );
+  let weights = Array<number>(count).fill(1 / count);
+  let best = { error: Infinity, weights };
+  const active = new Set(weights.keys());
   for (;;) {
-    const matrix = active.map((row) =>
-      active.map((column) => (products[row]?.[column] ?? 0) + (row === column ? ridge * mean : 0)),
-    );
-    const solution = solve(matrix);
-    const total = solution.reduce((sum, value) => sum + value, 0);
-    const shares = solution.map((value) => value / total);
-    const lowest = shares.indexOf(Math.min(...shares));
-    if ((shares[lowest] ?? 0) >= 0 || active.length === 1) {
-      weights.fill(0);
-      for (const [index, network] of active.entries()) weights[network] = shares[index] ?? 0;
-      return weights;
+    const networks = [...active];
+    const minimum = minimumOn(matrix, networks);
+    const blocking = firstBelowZero(weights, minimum, networks);
+    if (blocking !== null) {
+      const { network, share } = blocking;
+      weights = weights.map((value, index) => value + share * ((minimum[index] ?? 0) - value));
+      weights[network] = 0;
+      active.delete(network);
+      continue;
     }
-    active = active.filter((_, index) => index !== lowest);
+    weights = minimum;
+    const slopes = slopesOf(matrix, weights);
+    const error = slopes.reduce((sum, slope, index) => sum + slope * (weights[index] ?? 0), 0);
+    // Only rounding keeps it from falling, and would let two sets of networks take turns for ever.
+    if (!(error < best.error)) return best.weights;
+    best = { error, weights };
+    const joining = lowestOutside(slopes, active);
+    if (joining === null) return weights;
+    active.add(joining);
   }
+}
+
+/** Weights that sum to 1 and minimise the error among networks that are used, whatever their signs; 0 for the others. */
+function minimumOn(matrix: readonly (readonly number[])[], networks: readonly number[]): number[] {
+  const solution = solve(networks.map((row) => networks.map((column) => matrix[row]?.[column] ?? 0)));
+  const total = solution.reduce((sum, value) => sum + value, 0);
+  const weights = Array<number>(matrix.length).fill(0);
+  for (const [index, network] of networks.entries()) weights[network] = (solution[index] ?? 0) / total;
+  return weights;
+}
+
+/** The network whose weight reaches 0 first on the way to `minimum`, and how far that is; null where none does. */
+function firstBelowZero(
+  weights: readonly number[],
+  minimum: readonly number[],
+  networks: readonly number[],
+): { network: number; share: number } | null {
+  let first: { network: number; share: number } | null = null;
+  for (const network of networks) {
+    const [from, to] = [weights[network] ?? 0, minimum[network] ?? 0];
+    if (to >= 0) continue;
+    const share = from / (from - to);
+    if (first === null || share < first.share) first = { network, share };
+  }
+  return first;
+}
+
+/** Half the error's derivative in every weight. */
+function slopesOf(matrix: readonly (readonly number[])[], weights: readonly number[]): number[] {
+  return matrix.map((row) => row.reduce((sum, value, column) => sum + value * (weights[column] ?? 0), 0));
+}
+
+/** The network without weight that would lower the error most; null where none would: the minimum. */
+function lowestOutside(slopes: readonly number[], active: ReadonlySet<number>): number | null {
+  // That of all networks with weight, up to rounding; the smallest of them asks most of one that would join.
+  const level = Math.min(...slopes.filter((_, network) => active.has(network)));
+  let [lowest, joining]: [number, number | null] = [level - tolerance, null];
+  for (const [network, slope] of slopes.entries()) {
+    if (active.has(network) || slope >= lowest) continue;
+    [lowest, joining] = [slope, network];
+  }
+  return joining;
 }
 
 /** Solves `matrix x = 1` for a symmetric positive definite matrix, by elimination. */

@@ -1,6 +1,14 @@
 /** Losses: pure tensor functions. */
 export { discrimination, fooling } from './adversarial.ts';
-export { classification, dominantLabels, type MixedLabels } from './classification.ts';
+export { balancedWeights, priorOffsets, type BalanceRule } from './classBalance.ts';
+export {
+  classification,
+  classificationWith,
+  dominantLabels,
+  type Classification,
+  type ClassificationOptions,
+  type MixedLabels,
+} from './classification.ts';
 export { errorProducts, linearTarget, minLogitTarget, naiveTarget, weightedTarget } from './collaborative.ts';
 export {
   contrastiveLoss,

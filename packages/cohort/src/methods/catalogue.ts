@@ -22,6 +22,10 @@ export interface MethodFacts {
   readonly training: string;
   /** What is measured and kept for use. */
   readonly deployed: string;
+  /** Whether it runs shared layers and networks apart, so that nothing on top of it sees the networks' logits. */
+  readonly runsTrunks?: true;
+  /** Whether it keeps averages of the networks' weights, so that a recipe must not ask for more. */
+  readonly keepsAverages?: true;
   /** Whether its ensemble is another than the mean of the networks' probabilities. */
   readonly hasEnsemble?: true;
 }
@@ -75,6 +79,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     minimumNetworks: 2,
     training: 'nothing',
     deployed: everyNetwork,
+    runsTrunks: true,
   },
   one: {
     title: 'on-the-fly native ensemble',
@@ -82,6 +87,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     equation: 'CE_i + CE_e + KL(p_e || p_i), z_e = sum_i gate_i z_i',
     topologies: ['branches'],
     minimumNetworks: 2,
+    runsTrunks: true,
     training: 'a gate: linear, batch norm, ReLU, softmax',
     deployed: 'every network; the ensemble is the gated one',
     hasEnsemble: true,
@@ -114,6 +120,7 @@ export const methodCatalogue: Readonly<Record<MethodName, MethodFacts>> = {
     minimumNetworks: 2,
     training: "averages of the networks; a classifier on all peers' features, and its average",
     deployed: "every network's average; the ensemble is the average classifier's",
+    keepsAverages: true,
     hasEnsemble: true,
   },
   ffl: {

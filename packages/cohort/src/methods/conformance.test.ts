@@ -1,12 +1,21 @@
 /** What every registered method must do, as one suite over all of them and their variants. */
-import { autocast, Generator, noGrad, optim, scope, tensor, type nn } from '@cohort-ml/torch';
+import { autocast, Generator, noGrad, ops, optim, scope, tensor, type nn } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { createNetwork, type Network } from '../models/index.ts';
 import { Branches, Peers, Tree, type Topology } from '../topology/index.ts';
 import { goldenImages } from '../test/golden.ts';
+import { classificationWith } from '../losses/index.ts';
 import { trainStep } from '../train/loop/step.ts';
 import { methodCatalogue, methodFacts, type TopologyName } from './catalogue.ts';
-import { createMethod, type Method, type MethodSettings, type StepInput } from './index.ts';
+import {
+  createMethod,
+  LogitsRecorder,
+  withWeightAverages,
+  type Method,
+  type MethodContext,
+  type MethodSettings,
+  type StepInput,
+} from './index.ts';
 import { methodSchemas, methodSettings } from './settings.ts';
 
 const classes = 4;
@@ -43,22 +52,39 @@ const topologies: Readonly<Record<TopologyName, (networks: readonly Network[]) =
   tree: (networks) => new Tree(networks, [1, 2]),
 };
 
-function build(settings: MethodSettings, topology: TopologyName, learningRate = 0.05): Built {
+const teacher = { weight: 0.5, distillationTemperature: 2, rampUpEpochs: 0 };
+
+interface BuildOptions {
+  readonly learningRate?: number;
+  readonly classification?: MethodContext['classification'];
+  /** Averages of the weights on top. */
+  readonly isAveraged?: boolean;
+  /** And a teacher made of them. */
+  readonly isTaught?: boolean;
+}
+
+function build(settings: MethodSettings, topology: TopologyName, options: BuildOptions = {}): Built {
+  const { learningRate = 0.05, classification, isTaught = false, isAveraged = isTaught } = options;
   const count = Math.max(topology === 'tree' ? 3 : 2, methodCatalogue[settings.name].minimumNetworks);
   const freshNetworks = (): Network[] =>
     Array.from({ length: count }, (_, seed) =>
       createNetwork('resnet8', { classes, channels: 1, generator: new Generator(seed) }),
     );
   const networks = freshNetworks();
-  const method = createMethod(settings, {
+  const context: MethodContext = {
     networks,
-    topology: topologies[topology](networks),
+    topology: isTaught ? new LogitsRecorder(topologies[topology](networks)) : topologies[topology](networks),
     freshNetworks,
     classes,
     generator: new Generator(9),
     trainingLabels: labels.toNumbers(),
     batchSize: 8,
-  });
+    ...(classification === undefined ? {} : { classification }),
+  };
+  const plain = createMethod(settings, context);
+  const method = isAveraged
+    ? withWeightAverages(plain, context, { decay: 0.5, warmUp: true, teacher: isTaught ? teacher : null })
+    : plain;
   const own = new Set(Object.values(method.optimizers ?? {}).flatMap(({ parameters }) => parameters));
   const modules: nn.AnyModule[] = [...networks, ...Object.values(method.modules)];
   const parameters = modules
@@ -125,6 +151,118 @@ describe.each(cases)('%s', (_, settings, topology) => {
       });
     });
     expect(method.leader === undefined || networks[method.leader] !== undefined).toBe(true);
+  });
+});
+
+describe.each(cases)('%s, with what every method takes', (_, settings, topology) => {
+  it('learns labels by the cross-entropy that it is given, and nothing else of it changes', () => {
+    const terms = (options: BuildOptions): Record<string, number> => {
+      const { method } = build(settings, topology, options);
+      return noGrad(() =>
+        scope(() =>
+          Object.fromEntries(
+            Object.entries(method.terms(batch)).map(([name, { value }]) => [name, value.item()]),
+          ),
+        ),
+      );
+    };
+    const plain = terms({});
+    const twice = terms({ classification: (...given) => classificationWith({})(...given).mul(2) });
+    expect(twice).toEqual({
+      ...plain,
+      classification: expect.closeTo(2 * (plain.classification ?? NaN), 4) as number,
+    });
+    const smoothed = terms({
+      classification: classificationWith({ labelSmoothing: 0.3, classWeights: [1, 2, 3, 4] }),
+    });
+    expect(smoothed.classification).toBeGreaterThan(0);
+    expect(smoothed.classification).not.toBeCloseTo(plain.classification ?? NaN, 3);
+  });
+
+  it('keeps averages of the weights, or says that it has its own', () => {
+    if (methodCatalogue[settings.name].keepsAverages === true) {
+      expect(() => build(settings, topology, { isAveraged: true })).toThrow(/averages of its own/);
+      return;
+    }
+    const [plain, averaged] = [build(settings, topology), build(settings, topology, { isAveraged: true })];
+    const first = averaged.networks.map((network) => network.classifier.weight.toNumbers());
+    for (const number of [0, 1]) {
+      step(averaged, number, batch);
+      step(plain, number, batch);
+    }
+    const kept = averaged.method.deployed ?? [];
+    for (const [index, network] of averaged.networks.entries()) {
+      const weight = network.classifier.weight.toNumbers();
+      // The training is not touched, and the average of two steps lies between them.
+      expect(weight).toEqual(plain.networks[index]?.classifier.weight.toNumbers());
+      expect(kept[index]?.classifier.weight.toNumbers()).not.toEqual(weight);
+      expect(kept[index]?.classifier.weight.toNumbers()).not.toEqual(first[index]);
+      expect(kept[index]?.stateDict().get('bn1.num_batches_tracked')?.item()).toBe(
+        network.stateDict().get('bn1.num_batches_tracked')?.item(),
+      );
+    }
+    const modules: nn.AnyModule[] = [
+      ...kept,
+      ...averaged.networks,
+      ...Object.values(averaged.method.modules),
+    ];
+    for (const module of modules) module.eval();
+    const weights = averaged.networks.map((network) => network.classifier.weight.toNumbers());
+    noGrad(() => {
+      scope(() => {
+        const outputs = kept.map((network) => network.call(images));
+        const shape = averaged.method.ensemble?.(outputs, images).shape ?? [8, classes];
+        expect(shape).toEqual([8, classes]);
+      });
+    });
+    expect(averaged.networks.map((network) => network.classifier.weight.toNumbers())).toEqual(weights);
+  });
+});
+
+const taughtCases = cases.filter(([, { name }]) => {
+  const { keepsAverages, runsTrunks } = methodCatalogue[name];
+  return keepsAverages !== true && runsTrunks !== true;
+});
+
+describe.each(taughtCases)('%s, taught by its averages', (_, settings, topology) => {
+  it('learns from the mean of their logits beside its own terms', () => {
+    const built = build(settings, topology, { isTaught: true });
+    const first = step(built, 0, batch);
+    // Averages begin as the networks are, but in evaluation mode.
+    expect(first.averageTeacher).toBeGreaterThan(0);
+    const averages = built.method.deployed ?? [];
+    const { averageTeacher } = noGrad(() =>
+      scope(() =>
+        Object.fromEntries(
+          Object.entries(built.method.terms(batch)).map(([name, { value, weight }]) => [
+            name,
+            [value.item(), weight],
+          ]),
+        ),
+      ),
+    ) as Record<string, [number, number]>;
+    const expected = noGrad(() =>
+      scope(() => {
+        for (const network of averages) network.eval();
+        const target = ops
+          .stack(
+            averages.map((network) => network.call(images).logits),
+            0,
+          )
+          .mean([0])
+          .div(2)
+          .logSoftmax(1);
+        for (const network of built.networks) network.train();
+        const each = built.networks.map((network) => {
+          const own = network.call(images).logits.div(2).logSoftmax(1);
+          return target.exp().mul(target.sub(own)).sum().item();
+        });
+        return (4 * each.reduce((sum, value) => sum + value, 0)) / 8;
+      }),
+    );
+    expect(averageTeacher?.[0]).toBeCloseTo(expected, 3);
+    expect(averageTeacher?.[1]).toBe(0.5);
+    for (const number of [1, 2]) expect(step(built, number, batch, 'bfloat16').total).toBeDefined();
   });
 });
 

@@ -14,4 +14,6 @@ export type {
   StepInput,
 } from './method.ts';
 export { createMethod } from './registry.ts';
+export { LogitsRecorder } from './parts/averageTeacher.ts';
+export { withWeightAverages, type WeightAverageSettings } from './parts/weightAverage.ts';
 export type { MethodSettings } from './settings.ts';

@@ -1,6 +1,6 @@
 /** The interface of every method: what a cohort learns from, as extra modules, named loss terms and optional hooks. */
 import type { Generator, nn, optim, Tensor } from '@cohort-ml/torch';
-import type { MixedLabels } from '../losses/index.ts';
+import type { Classification, MixedLabels } from '../losses/index.ts';
 import type { Network, NetworkOutput } from '../models/network.ts';
 import type { Topology } from '../topology/topology.ts';
 
@@ -16,6 +16,8 @@ export interface MethodContext {
   readonly trainingLabels?: ArrayLike<number>;
   /** Networks like those of the cohort with weights of their own, for methods that keep averages. */
   readonly freshNetworks?: () => readonly Network[];
+  /** The cross-entropy that networks learn the labels by; the plain one unless given. */
+  readonly classification?: Classification;
   /** Images a step, for methods that say beforehand how much memory a step takes; absent where it is not known. */
   readonly batchSize?: number;
 }
@@ -43,6 +45,8 @@ export interface StepInput extends LabelledImages {
   readonly epoch: number;
   /** Positions of the samples among the training images, `[B]`; absent where samples are not from there. */
   readonly indices?: Int32Array;
+  /** How often each sample came earlier in the same epoch, `[B]`; all are the first of their epoch unless given. */
+  readonly repeats?: Int32Array;
 }
 
 /** What a method may need beside the batch once the optimizer has taken its step. */

@@ -39,6 +39,8 @@ export function findInconsistencies(recipe: unknown): Inconsistency[] {
     ...checkAugmentation(recipe),
     ...checkOptimizer(recipe),
     ...checkSchedule(recipe),
+    ...checkWeightAverage(recipe),
+    ...checkEarlyStopping(recipe),
   ];
 }
 
@@ -177,4 +179,27 @@ function checkSchedule(recipe: unknown): Inconsistency[] {
     }
   }
   return broken;
+}
+
+function checkWeightAverage(recipe: unknown): Inconsistency[] {
+  const method = valueAt(recipe, ['method', 'name']);
+  const { weightAverage } = soundParts(trainSchema, valueAt(recipe, ['train']));
+  if (weightAverage == null) return [];
+  if (weightAverage.teacher !== null && methodFacts(method)?.runsTrunks === true) {
+    const message = `expected null, since method ${String(method)} runs shared layers and networks apart, which leaves no logits for the term, came a section`;
+    return [{ path: ['train', 'weightAverage', 'teacher'], message }];
+  }
+  if (methodFacts(method)?.keepsAverages !== true) return [];
+  const message = `expected null, since method ${String(method)} keeps averages of its own (method.averageDecay), came a section`;
+  return [{ path: ['train', 'weightAverage'], message }];
+}
+
+function checkEarlyStopping(recipe: unknown): Inconsistency[] {
+  const { earlyStopping } = soundParts(trainSchema, valueAt(recipe, ['train']));
+  const { dataset, validationImages } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  if (earlyStopping == null || validationImages !== null || dataset === undefined) return [];
+  // Folders may bring validation images of their own.
+  if (datasetsThatNeedPath().includes(dataset)) return [];
+  const message = `expected null without validation images, since test images must choose nothing, came a section; set data.validationImages, e.g. to 0.1`;
+  return [{ path: ['train', 'earlyStopping'], message }];
 }

@@ -122,9 +122,13 @@ function describePlain(schema: Schema): string {
   }
   if (schema instanceof z.ZodObject)
     return `a section with ${Object.keys(schema.shape).join(', ') || 'nothing'}`;
+  if (schema instanceof z.ZodRecord) {
+    return `a section with any keys, whose values are each ${describeSchema(schema.valueType)}`;
+  }
   if (schema instanceof z.ZodDiscriminatedUnion) {
     return `a section whose name is one of ${[...unionOptions(schema).keys()].join(', ')}`;
   }
+  if (schema instanceof z.ZodUnion) return schema.options.map(describeSchema).join(', or ');
   return 'another value';
 }
 

@@ -6,6 +6,12 @@ import { samplerSettings } from '../data/samplers/settings.ts';
 import { methodSettings } from '../methods/settings.ts';
 import { architectureNames } from '../models/names.ts';
 import { notNegative, positive } from '../support/numberSchemas.ts';
+import {
+  classificationSchema,
+  earlyStoppingSchema,
+  gradientClippingSchema,
+  weightAverageSchema,
+} from './trainingAids.ts';
 
 /** Lets a section leave out its `name` and still set other keys: `optimizer: { learningRate: 0.05 }` is SGD. */
 function withDefaultName<Options extends z.ZodType>(name: string, schema: Options): z.ZodPreprocess<Options> {
@@ -100,6 +106,10 @@ export const trainSchema = z.strictObject({
     'cosine',
     z.discriminatedUnion('name', [cosineSchema, multiStepSchema, constantSchema]),
   ).prefault({}),
+  classification: classificationSchema.prefault({}),
+  gradientClipping: gradientClippingSchema.nullable().default(null),
+  weightAverage: weightAverageSchema.nullable().default(null),
+  earlyStopping: earlyStoppingSchema.nullable().default(null),
   precision: z.enum(['float32', 'bfloat16']).default('float32'),
   channelsLast: z.boolean().default(true),
   /** Networks differentiated at the same time, each with its share of the threads; auto takes what leaves no core waiting. */

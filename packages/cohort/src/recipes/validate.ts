@@ -170,10 +170,20 @@ function keyOfOthers(
   return null;
 }
 
-function wrongValue(path: readonly PathSegment[], data: unknown): Complaint {
+function wrongValue(given: readonly PathSegment[], data: unknown): Complaint {
+  // A section that is written as its name alone: `classWeights: balanced`.
+  const section = given.slice(0, -1);
+  const shorthand = given.at(-1) === 'name' ? valueAt(data, section) : undefined;
+  if (typeof shorthand === 'string') {
+    const { message, suggestion } = wrongValueOf(given, data, shorthand);
+    return { path: section, message, suggestion };
+  }
+  return wrongValueOf(given, data, valueAt(data, given));
+}
+
+function wrongValueOf(path: readonly PathSegment[], data: unknown, value: unknown): Complaint {
   const schema = schemaAt(recipeSchema, path, data);
   const names = optionNames(path, data, schema);
-  const value = valueAt(data, path);
   const expected = names.length > 0 ? describeOptions(names, schema) : schema && describeSchema(schema);
   const hint =
     value === null && schema instanceof z.ZodPrefault ? ' (leave the line out for the defaults)' : '';

@@ -82,16 +82,24 @@ export function goldenImages(seed: number, shape: readonly number[]): Tensor {
   );
 }
 
-/** How a tensor's values follow from u, by its name and shape. */
+/** What the factors and offsets of the rule are in float32, in which it is computed. */
+const [tenth, fifth, sevenTenths] = [Math.fround(0.1), Math.fround(0.2), Math.fround(0.7)];
+
+/**
+ * How a tensor's values follow from u, by its name and shape. The rule works in float32: factor, product and sum are
+ * each rounded.
+ */
 function fillRule(name: string, shape: readonly number[]): (u: number) => number {
-  if (name.endsWith('running_mean')) return (u) => 0.1 * u;
-  if (name.endsWith('running_var')) return (u) => 1 + 0.2 * u;
+  if (name.endsWith('running_mean')) return (u) => Math.fround(tenth * u);
+  if (name.endsWith('running_var')) return (u) => Math.fround(1 + Math.fround(fifth * u));
   if (shape.length >= 2) {
     const fanIn = shape.slice(1).reduce((product, size) => product * size, 1);
     const factor = Math.fround(Math.sqrt(6 / fanIn));
-    return (u) => u * factor;
+    return (u) => Math.fround(u * factor);
   }
-  return name.endsWith('bias') ? (u) => 0.1 * u : (u) => 0.7 + 0.2 * u;
+  return name.endsWith('bias')
+    ? (u) => Math.fround(tenth * u)
+    : (u) => Math.fround(sevenTenths + Math.fround(fifth * u));
 }
 
 /** Fills tensors by the golden rule; the i-th one takes `fillSeed + i`. */

@@ -6,7 +6,7 @@ import { ops, scope, Tensor } from '@cohort-ml/torch';
 import type { ImageShape } from '../dataset.ts';
 import { DataError } from '../errors.ts';
 import { hashKeys, hashToInteger, RANDOM_PURPOSE } from '../loading/random.ts';
-import type { DrawKeys } from './draws.ts';
+import { hashSample, type DrawKeys } from './draws.ts';
 
 /** What {@link cropAndFlip} may do to an image. */
 export interface CropAndFlipOptions {
@@ -50,8 +50,8 @@ export function drawCropAndFlip(options: CropAndFlipOptions, keys: DrawKeys): Cr
   const count = keys.indices.length;
   const draws = { top: new Int32Array(count), left: new Int32Array(count), flip: new Uint8Array(count) };
   const places = 2 * options.cropPadding + 1;
-  for (const [row, index] of keys.indices.entries()) {
-    const key = hashKeys(RANDOM_PURPOSE.crop, keys.seed, keys.epoch, index);
+  for (let row = 0; row < count; row += 1) {
+    const key = hashSample(RANDOM_PURPOSE.crop, keys, row);
     draws.top[row] = hashToInteger(hashKeys(key, 0), places);
     draws.left[row] = hashToInteger(hashKeys(key, 1), places);
     draws.flip[row] = options.horizontalFlip ? hashToInteger(hashKeys(key, 2), 2) : 0;

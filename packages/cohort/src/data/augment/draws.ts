@@ -1,4 +1,4 @@
-/** Draws for the samples of a batch that depend on (seed, epoch, index) alone, so that batches, workers and restarts change nothing. */
+/** Draws for the samples of a batch that depend on (seed, epoch, index, repeat) alone, so that batches, workers and restarts change nothing. */
 import { Tensor } from '@cohort-ml/torch';
 import { hashKeys, hashToInteger, RANDOM_PURPOSE } from '../loading/random.ts';
 
@@ -8,6 +8,22 @@ export interface DrawKeys {
   readonly epoch: number;
   /** Positions of the batch's samples in their split. */
   readonly indices: Int32Array;
+  /**
+   * How often each sample came earlier in the same epoch, `[B]`: a repeat has draws of its own. All are the first of
+   * their epoch unless given.
+   */
+  readonly repeats?: Int32Array;
+}
+
+/** A hash of a sample's keys; the first time in an epoch hashes as if there were no others. */
+export function hashSample(
+  purpose: number,
+  { seed, epoch, indices, repeats }: DrawKeys,
+  row: number,
+): number {
+  const repeat = repeats?.[row] ?? 0;
+  const keys = [purpose, seed, epoch, indices[row] ?? 0];
+  return repeat === 0 ? hashKeys(...keys) : hashKeys(...keys, repeat);
 }
 
 /** Keys of the view that a network sees; the first view draws as if it were the only one. */
@@ -25,7 +41,7 @@ export class SampleDraws {
   /** @param purpose keeps this use of the seed apart from all others: an entry of `RANDOM_PURPOSE` */
   constructor(purpose: number, keys: DrawKeys) {
     this.count = keys.indices.length;
-    this.#keys = Uint32Array.from(keys.indices, (index) => hashKeys(purpose, keys.seed, keys.epoch, index));
+    this.#keys = Uint32Array.from(keys.indices, (_, row) => hashSample(purpose, keys, row));
   }
 
   /** 32 random bits a sample. */

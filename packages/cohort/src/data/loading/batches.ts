@@ -8,7 +8,7 @@ import type { Normalisation } from './normalisation.ts';
 import { BatchNormaliser } from './normaliseBatch.ts';
 import type { ImagePixels, ResidentPixels } from './pixelSource.ts';
 import { Prefetcher, type BatchPlace } from './prefetch.ts';
-import { epochOrder, type SamplerSettings } from '../samplers/index.ts';
+import { countRepeats, epochOrder, type SamplerSettings } from '../samplers/index.ts';
 
 /** How a {@link BatchLoader} makes batches. Without the optional ones: in order, complete, unchanged, as for evaluation. */
 export interface BatchLoaderOptions {
@@ -40,6 +40,8 @@ export interface Batch {
   readonly mix?: LabelMix;
   /** Positions of the samples in the split, `[B]`. */
   readonly indices: Int32Array;
+  /** How often each sample came earlier in the same epoch, `[B]`: above 0 only where a sampler repeats images. */
+  readonly repeats: Int32Array;
   /** Releases all tensors. */
   dispose(): void;
 }
@@ -60,7 +62,7 @@ export class BatchLoader {
   readonly #labelArray: ArrayLike<number>;
   readonly #normaliser: BatchNormaliser;
   readonly #augmenter: Augmenter | null;
-  #order: { epoch: number; indices: Int32Array } | undefined;
+  #order: { epoch: number; indices: Int32Array; repeats: Int32Array } | undefined;
 
   /** @throws {@link DataError} `argument` for a batch size larger than the split, or settings that do not fit its shape. */
   constructor(split: ImageSplit<ImagePixels>, options: BatchLoaderOptions) {
@@ -124,7 +126,9 @@ export class BatchLoader {
     }
     const indices = this.#indicesOf(epoch, number);
     const fetched = this.#images instanceof Prefetcher ? this.#images.take({ epoch, number }) : undefined;
-    const { views, labels, mix } = this.#make({ seed: this.#options.seed ?? 0, epoch, indices }, fetched);
+    const repeats = this.#partOf(this.#orderOf(epoch).repeats, number);
+    const keys = { seed: this.#options.seed ?? 0, epoch, indices, repeats };
+    const { views, labels, mix } = this.#make(keys, fetched);
     const [images] = views as [Tensor, ...Tensor[]];
     return {
       images,
@@ -132,6 +136,7 @@ export class BatchLoader {
       labels,
       ...(mix === null ? {} : { mix }),
       indices,
+      repeats,
       dispose: () => {
         for (const tensor of [...views, labels, mix?.labels, mix?.weight]) tensor?.dispose();
       },
@@ -163,9 +168,14 @@ export class BatchLoader {
   }
 
   #indicesOf(epoch: number, number: number): Int32Array {
+    return this.#partOf(this.#orderOf(epoch).indices, number);
+  }
+
+  /** What an epoch has for one batch. */
+  #partOf(epochValues: Int32Array, number: number): Int32Array {
     const start = number * this.#options.batchSize;
     const end = Math.min(start + this.#options.batchSize, this.imageCount);
-    return this.#orderOf(epoch).slice(start, end);
+    return epochValues.slice(start, end);
   }
 
   /** Images as each view shows them, labels and, where images are mixed, their partners. */
@@ -190,15 +200,15 @@ export class BatchLoader {
     });
   }
 
-  #orderOf(epoch: number): Int32Array {
-    if (this.#order?.epoch === epoch) return this.#order.indices;
+  #orderOf(epoch: number): { readonly indices: Int32Array; readonly repeats: Int32Array } {
+    if (this.#order?.epoch === epoch) return this.#order;
     const { sampler, batchSize, seed = 0 } = this.#options;
     const { imageCount } = this;
     const indices =
       sampler === undefined
         ? Int32Array.from({ length: imageCount }, (_, index) => index)
         : epochOrder(sampler, { labels: this.#labelArray, batchSize, imageCount, seed, epoch });
-    this.#order = { epoch, indices };
-    return indices;
+    this.#order = { epoch, indices, repeats: countRepeats(indices) };
+    return this.#order;
   }
 }

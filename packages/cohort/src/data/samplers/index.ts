@@ -1,3 +1,3 @@
 /** Samplers: which images make which batch. */
-export { epochOrder, type SamplerInput } from './sampler.ts';
+export { countRepeats, epochOrder, type SamplerInput } from './sampler.ts';
 export { samplerSettings, type SamplerSettings } from './settings.ts';

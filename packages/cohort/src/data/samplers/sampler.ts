@@ -26,3 +26,16 @@ export function epochOrder(settings: SamplerSettings, input: SamplerInput): Int3
       return classBalancedOrder(settings.imagesPerClass, input);
   }
 }
+
+/**
+ * How often each image of an epoch came before in it, `[imageCount]`: whatever is drawn for an image is drawn anew for
+ * every repeat.
+ */
+export function countRepeats(order: Int32Array): Int32Array {
+  const seen = new Map<number, number>();
+  return order.map((index) => {
+    const before = seen.get(index) ?? 0;
+    seen.set(index, before + 1);
+    return before;
+  });
+}

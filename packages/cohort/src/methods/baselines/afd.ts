@@ -11,7 +11,14 @@
  * the other as constant.
  */
 import { nn, optim, type Generator, type Tensor } from '@cohort-ml/torch';
-import { classification, discrimination, fooling, mutualDistillation, rampUp } from '../../losses/index.ts';
+import {
+  classification,
+  type Classification,
+  discrimination,
+  fooling,
+  mutualDistillation,
+  rampUp,
+} from '../../losses/index.ts';
 import { stageChannels, type NetworkOutput } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { convolution } from '../../models/layers.ts';
@@ -102,8 +109,10 @@ export class AdversarialDistillation implements Method {
   readonly optimizers: { readonly discriminators: optim.Optimizer };
   readonly #topology: Topology;
   readonly #settings: SettingsOf<'afd'>;
+  readonly #classification: Classification;
 
   constructor(context: MethodContext, settings: SettingsOf<'afd'>) {
+    this.#classification = context.classification ?? classification;
     const { networks, generator } = context;
     this.#topology = context.topology ?? new Peers(networks);
     this.#settings = settings;
@@ -120,7 +129,7 @@ export class AdversarialDistillation implements Method {
     const logits = logitsOf(outputs);
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: classification(logits, step.labels, step.mix), weight: 1 },
+      classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
       distillation: {
         value: mutualDistillation(logits, distillationTemperature),
         weight: weights.distillation * growth,

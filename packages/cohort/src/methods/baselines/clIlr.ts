@@ -9,7 +9,13 @@
  * (topology branches), counts labels and others 1 each, softens by 3, lets gradients into the targets, lets them in over
  * 80 epochs, and divides only where asked to. The paper writes the soft part as a cross-entropy: the same gradient.
  */
-import { classification, meansOfOthers, pairedDistillation, rampUp } from '../../losses/index.ts';
+import {
+  classification,
+  type Classification,
+  meansOfOthers,
+  pairedDistillation,
+  rampUp,
+} from '../../losses/index.ts';
 import type { NetworkOutput, Trunk } from '../../models/index.ts';
 import { Peers, Tree, type Topology } from '../../topology/index.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
@@ -21,8 +27,10 @@ export class CollaborativeLearning implements Method {
   readonly modules = {};
   readonly #topology: Topology;
   readonly #settings: SettingsOf<'cl-ilr'>;
+  readonly #classification: Classification;
 
   constructor(context: MethodContext, settings: SettingsOf<'cl-ilr'>) {
+    this.#classification = context.classification ?? classification;
     this.#topology = context.topology ?? new Peers(context.networks);
     this.#settings = settings;
   }
@@ -31,7 +39,7 @@ export class CollaborativeLearning implements Method {
     const { labelShare, distillationTemperature, rampUpEpochs } = this.#settings;
     const logits = logitsOf(this.#run(step));
     return {
-      classification: { value: classification(logits, step.labels, step.mix), weight: labelShare },
+      classification: { value: this.#classification(logits, step.labels, step.mix), weight: labelShare },
       distillation: {
         value: pairedDistillation(logits, meansOfOthers(logits), distillationTemperature),
         weight: (1 - labelShare) * rampUp(step.epoch, rampUpEpochs),

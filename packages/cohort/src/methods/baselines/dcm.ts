@@ -8,7 +8,7 @@
  * there); here they are the refinement branches that L-MCL has, one a stage, as deep as the network or one block a
  * stage (`refinement`). With more than two networks the distillation is averaged over the others, as in DML.
  */
-import { classification, crossStageDistillation, rampUp } from '../../losses/index.ts';
+import { classification, type Classification, crossStageDistillation, rampUp } from '../../losses/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { CohortBranches } from '../parts/refinement.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
@@ -20,8 +20,10 @@ export class DenseCrossLayerDistillation implements Method {
   readonly modules: { readonly branches: CohortBranches };
   readonly #topology: Topology;
   readonly #settings: SettingsOf<'dcm'>;
+  readonly #classification: Classification;
 
   constructor(context: MethodContext, settings: SettingsOf<'dcm'>) {
+    this.#classification = context.classification ?? classification;
     const { networks, generator } = context;
     this.#topology = context.topology ?? new Peers(networks);
     this.#settings = settings;
@@ -36,7 +38,7 @@ export class DenseCrossLayerDistillation implements Method {
     const distillation = crossStageDistillation(logits, distillationTemperature);
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: classification(logits.flat(), step.labels, step.mix), weight: 1 },
+      classification: { value: this.#classification(logits.flat(), step.labels, step.mix), weight: 1 },
       sameStage: { value: distillation.sameStage, weight: weights.sameStage * growth },
       crossStage: { value: distillation.crossStage, weight: weights.crossStage * growth },
     };

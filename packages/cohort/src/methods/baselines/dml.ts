@@ -7,7 +7,7 @@
  * gradients into the targets and by default has the others' mean logits as the one target. MCL-OKD's softens by 2 and,
  * as here, updates all at once towards constant targets.
  */
-import { classification, mutualDistillation, rampUp } from '../../losses/index.ts';
+import { classification, type Classification, mutualDistillation, rampUp } from '../../losses/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
@@ -18,8 +18,10 @@ export class DeepMutualLearning implements Method {
   readonly modules = {};
   readonly #topology: Topology;
   readonly #settings: SettingsOf<'dml'>;
+  readonly #classification: Classification;
 
   constructor(context: MethodContext, settings: SettingsOf<'dml'>) {
+    this.#classification = context.classification ?? classification;
     this.#topology = context.topology ?? new Peers(context.networks);
     this.#settings = settings;
   }
@@ -28,7 +30,7 @@ export class DeepMutualLearning implements Method {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
     const logits = logitsOf(this.#topology.run(viewsOf(step)));
     return {
-      classification: { value: classification(logits, step.labels, step.mix), weight: 1 },
+      classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
       distillation: {
         value: mutualDistillation(logits, distillationTemperature),
         weight: weights.distillation * rampUp(step.epoch, rampUpEpochs),

@@ -9,7 +9,7 @@
  * are pooled to the smallest.
  */
 import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
-import { classification, pairedDistillation, rampUp } from '../../losses/index.ts';
+import { classification, type Classification, pairedDistillation, rampUp } from '../../losses/index.ts';
 import { stageChannels, type NetworkOutput } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { convolution, depthwise3x3, NormRelu } from '../../models/layers.ts';
@@ -49,8 +49,10 @@ export class FeatureFusionLearning implements Method {
   readonly modules: { readonly fusion: FusionModule };
   readonly #topology: Topology;
   readonly #settings: SettingsOf<'ffl'>;
+  readonly #classification: Classification;
 
   constructor(context: MethodContext, settings: SettingsOf<'ffl'>) {
+    this.#classification = context.classification ?? classification;
     const { networks, classes, generator } = context;
     this.#topology = context.topology ?? new Peers(networks);
     this.#settings = settings;
@@ -65,7 +67,7 @@ export class FeatureFusionLearning implements Method {
     const fused = this.#fused(outputs);
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: classification([...logits, fused], step.labels, step.mix), weight: 1 },
+      classification: { value: this.#classification([...logits, fused], step.labels, step.mix), weight: 1 },
       fused: {
         value: pairedDistillation(
           logits,

@@ -13,6 +13,7 @@
 import { keep, nn, ops, scope, tensor, type Tensor } from '@cohort-ml/torch';
 import {
   classification,
+  type Classification,
   dominantLabels,
   ensembleWeights,
   errorProducts,
@@ -71,8 +72,10 @@ export class CollaborativeDistillation implements Method {
   readonly heldOut?: HeldOutWork;
   readonly #topology: Topology;
   readonly #settings: SettingsOf<'kdcl'>;
+  readonly #classification: Classification;
 
   constructor(context: MethodContext, settings: SettingsOf<'kdcl'>) {
+    this.#classification = context.classification ?? classification;
     this.#topology = context.topology ?? new Peers(context.networks);
     this.#settings = settings;
     if (settings.teacher !== 'general') {
@@ -96,7 +99,7 @@ export class CollaborativeDistillation implements Method {
     const logits = logitsOf(this.#topology.run(viewsOf(step)));
     const target = this.#target(logits, step);
     return {
-      classification: { value: classification(logits, step.labels, step.mix), weight: 1 },
+      classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
       distillation: {
         value: pairedDistillation(
           logits,

@@ -13,6 +13,7 @@ import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
 import {
   attendedDistillation,
   classification,
+  type Classification,
   pairedDistillation,
   peerAttention,
   rampUp,
@@ -57,9 +58,11 @@ export class DiversePeers implements Method {
   readonly leader: number;
   readonly #topology: Topology;
   readonly #settings: SettingsOf<'okddip'>;
+  readonly #classification: Classification;
 
   /** @throws {ModelError} for a cohort without peers. */
   constructor(context: MethodContext, settings: SettingsOf<'okddip'>) {
+    this.#classification = context.classification ?? classification;
     const { networks, generator } = context;
     if (networks.length < 2) {
       throw new ModelError(
@@ -81,7 +84,7 @@ export class DiversePeers implements Method {
     const attention = this.modules.attention.call(embeddingsOf(outputs.slice(0, -1)));
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: classification(logits, step.labels, step.mix), weight: 1 },
+      classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
       distillation: {
         value: attendedDistillation(peers, attention, temperature, detachTargets),
         weight: weights.distillation * growth,

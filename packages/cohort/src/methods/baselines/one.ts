@@ -8,7 +8,13 @@
  * the plain mean of the logits as ensemble.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
-import { classification, gatedEnsemble, pairedDistillation, rampUp } from '../../losses/index.ts';
+import {
+  classification,
+  type Classification,
+  gatedEnsemble,
+  pairedDistillation,
+  rampUp,
+} from '../../losses/index.ts';
 import { ModelError, trunkChannels, type NetworkOutput, type Trunk } from '../../models/index.ts';
 import { Branches, lastStage } from '../../topology/index.ts';
 import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
@@ -37,9 +43,11 @@ export class NativeEnsemble implements Method {
   readonly modules: { readonly gate: Gate };
   readonly #topology: Branches;
   readonly #settings: SettingsOf<'one'>;
+  readonly #classification: Classification;
 
   /** @throws {ModelError} for networks that share nothing: there is no trunk for the gate to look at. */
   constructor(context: MethodContext, settings: SettingsOf<'one'>) {
+    this.#classification = context.classification ?? classification;
     const { networks, generator } = context;
     const topology = context.topology ?? new Branches(networks, lastStage(networks));
     const [first] = networks;
@@ -61,7 +69,7 @@ export class NativeEnsemble implements Method {
     const logits = logitsOf(this.#topology.runFrom(trunks));
     const teacher = gatedEnsemble(logits, scores);
     return {
-      classification: { value: classification([...logits, teacher], step.labels, step.mix), weight: 1 },
+      classification: { value: this.#classification([...logits, teacher], step.labels, step.mix), weight: 1 },
       distillation: {
         value: pairedDistillation(
           logits,

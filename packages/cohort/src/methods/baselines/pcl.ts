@@ -12,7 +12,13 @@
  * which that program does not have.
  */
 import { nn, noGrad, ops, type Generator, type Tensor } from '@cohort-ml/torch';
-import { classification, meansOfDivergences, pairedDistillation, rampUp } from '../../losses/index.ts';
+import {
+  classification,
+  type Classification,
+  meansOfDivergences,
+  pairedDistillation,
+  rampUp,
+} from '../../losses/index.ts';
 import type { Network, NetworkOutput } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { AverageCounter, startAverages, updateAverages } from '../parts/average.ts';
@@ -47,9 +53,11 @@ export class PeerCollaborativeLearning implements Method {
   readonly #topology: Topology;
   readonly #averageTopology: Topology;
   readonly #settings: SettingsOf<'pcl'>;
+  readonly #classification: Classification;
 
   /** @throws {RangeError} where the context has no way to make networks for the averages. */
   constructor(context: MethodContext, settings: SettingsOf<'pcl'>) {
+    this.#classification = context.classification ?? classification;
     const { networks, classes, generator, freshNetworks } = context;
     if (freshNetworks === undefined) {
       throw new RangeError('method pcl: expected a context with freshNetworks, for the averages, got none');
@@ -73,7 +81,10 @@ export class PeerCollaborativeLearning implements Method {
     const averages = noGrad(() => logitsOf(this.#averageTopology.run(viewsOf(step))));
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: classification([...logits, ensemble], step.labels, step.mix), weight: 1 },
+      classification: {
+        value: this.#classification([...logits, ensemble], step.labels, step.mix),
+        weight: 1,
+      },
       ensemble: {
         value: pairedDistillation(
           logits,

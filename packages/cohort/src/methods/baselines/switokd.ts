@@ -13,7 +13,13 @@
  * mixed image's label is its distribution.
  */
 import { ops, type Tensor } from '@cohort-ml/torch';
-import { classification, distillationGap, rampUp, targetDistillation } from '../../losses/index.ts';
+import {
+  classification,
+  type Classification,
+  distillationGap,
+  rampUp,
+  targetDistillation,
+} from '../../losses/index.ts';
 import { ModelError } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import {
@@ -33,9 +39,11 @@ export class SwitchableDistillation implements Method {
   readonly #topology: Topology;
   readonly #settings: SettingsOf<'switokd'>;
   readonly #classes: number;
+  readonly #classification: Classification;
 
   /** @throws {ModelError} where no network is left to be a student. */
   constructor(context: MethodContext, settings: SettingsOf<'switokd'>) {
+    this.#classification = context.classification ?? classification;
     const { networks, classes } = context;
     if (settings.teachers >= networks.length) {
       throw new ModelError(
@@ -75,7 +83,7 @@ export class SwitchableDistillation implements Method {
     const places = logits.map((_, index) => index);
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: classification(logits, step.labels, step.mix), weight: 1 },
+      classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
       student: { value: fromOthers(places.slice(teachers)), weight: weights.student * growth },
       teacher: { value: fromOthers(places.slice(0, teachers)), weight: weights.teacher * growth },
       // Not a loss: the share of teachers that wait.

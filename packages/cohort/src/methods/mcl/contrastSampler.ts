@@ -1,8 +1,9 @@
-/** Draws the remembered images that anchors are compared with, by (seed, epoch, image) alone, so that restarts change nothing. */
+/** Draws the remembered images that anchors are compared with, by (seed, epoch, image, repeat) alone, so that restarts change nothing. */
 import { Tensor } from '@cohort-ml/torch';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import { hashKeys, RANDOM_PURPOSE } from '../../data/loading/random.ts';
+import { hashSample } from '../../data/augment/draws.ts';
+import { RANDOM_PURPOSE } from '../../data/loading/random.ts';
 import type { ContrastSamples } from '../../losses/index.ts';
 import { MemoryBankError } from './memoryBank.ts';
 
@@ -52,13 +53,18 @@ export class ContrastSampler {
     return this.#labels[image] ?? -1;
   }
 
-  /** Samples for the anchors `indices`; one alone in its class stands in for its own positives. */
-  draw(indices: Int32Array, epoch: number): ContrastSamples {
+  /**
+   * Samples for the anchors `indices`; one alone in its class stands in for its own positives.
+   *
+   * @param repeats how often each anchor came earlier in the epoch, `[B]`: every repeat draws anew
+   */
+  draw(indices: Int32Array, epoch: number, repeats?: Int32Array): ContrastSamples {
     const { positives, negatives } = this.#counts;
     const near = new Int32Array(indices.length * (1 + positives));
     const far = new Int32Array(indices.length * negatives);
+    const keys = { seed: this.#seed, epoch, indices, ...(repeats === undefined ? {} : { repeats }) };
     for (const [row, anchor] of indices.entries()) {
-      const generator = xoroshiro128plus(hashKeys(RANDOM_PURPOSE.contrast, this.#seed, epoch, anchor) | 0);
+      const generator = xoroshiro128plus(hashSample(RANDOM_PURPOSE.contrast, keys, row) | 0);
       const { start, count } = this.#ranges.get(this.#label(anchor)) ?? { start: 0, count: 1 };
       const own = (this.#placeOf[anchor] ?? 0) - start;
       near[row * (1 + positives)] = anchor;

@@ -133,7 +133,7 @@ describe('golden lmcl-meta-2-networks', () => {
       const expected = golden.tensor(`hypergrad.matching.${key}`);
       // Relative to the largest entry: the small ones are differences of large ones.
       const scale = expected.abs().max().item();
-      expectClose(actual, expected, 2e-3, 2e-3 * scale);
+      expectClose(actual, expected, 1e-5, 1e-5 * scale);
     }
   });
 
@@ -209,6 +209,28 @@ describe('hypergradient', () => {
     expect(scope(() => result.gradients[0]?.abs().sum().item())).toBeGreaterThan(0);
     for (const gradient of result.gradients) gradient.dispose();
     expect(liveTensorCount()).toBeLessThanOrEqual(live);
+  });
+
+  it('leaves parameters that a step does not reach as they are: no decay, no momentum', () => {
+    // a is moved by the first step and rests in the second; c is reached by the outer loss alone.
+    const decaying: LookAheadSgd = { learningRate: 0.1, momentum: 0.5, nesterov: false, weightDecay: 0.25 };
+    const [a, b, c, meta] = [1, 3, 2, 1].map((value) => new nn.Parameter(tensor([value])));
+    if (a === undefined || b === undefined || c === undefined || meta === undefined) throw new Error();
+    const result = hypergradient({
+      parameters: [a, b, c],
+      buffers: [],
+      metaParameters: [meta],
+      steps: [() => a.mul(meta).sum(), () => b.square().sum(), () => a.mul(0.5).sum()],
+      outer: () => a.add(c.square()).sum(),
+      sgd: decaying,
+    });
+    // a: v = 1 + 0.25, a = 0.875; rests; g = 0.5 + 0.25 * 0.875, v = 0.625 + g, a = 0.875 - 0.1 v. c stays 2.
+    const last = 0.875 - 0.1 * (0.625 + 0.5 + 0.25 * 0.875);
+    expect(result.outerLoss).toBeCloseTo(last + 4, 6);
+    // d a / d meta = -0.1 (1 - 0.1 * 0.25) - 0.1 * 0.5
+    expect(result.gradients[0]?.toNumbers()[0]).toBeCloseTo(-0.1 * (1 - 0.025) - 0.05, 6);
+    expect(b.toNumbers()).toEqual([3]);
+    for (const gradient of result.gradients) gradient.dispose();
   });
 
   it('puts everything back when a step throws', () => {

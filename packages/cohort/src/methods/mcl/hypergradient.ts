@@ -17,7 +17,10 @@ import {
   type Tensor,
 } from '@cohort-ml/torch';
 
-/** The SGD that look-ahead steps are taken with; momentum starts from zero. */
+/**
+ * The SGD that look-ahead steps are taken with; momentum starts from zero. As in `optim.SGD` and PyTorch, a step leaves
+ * parameters that its loss does not reach as they are: neither weight decay nor momentum moves them.
+ */
 export interface LookAheadSgd {
   readonly learningRate: number;
   readonly momentum: number;
@@ -49,10 +52,12 @@ export interface Hypergradient {
   readonly outerLoss: number;
 }
 
-/** Parameters and velocities before one step. */
-interface Snapshot {
+/** One step that was taken. */
+interface TakenStep {
+  /** Parameters before it. */
   readonly parameters: readonly Tensor[];
-  readonly velocities: readonly Tensor[];
+  /** Whether its loss depends on each parameter; the step left the others alone. */
+  readonly isReached: readonly boolean[];
 }
 
 /** Takes the steps, differentiates the outer loss back through all of them, and leaves everything as it was. */
@@ -88,46 +93,40 @@ function borrow(parameters: readonly nn.Parameter[], buffers: readonly Tensor[])
 
 function differentiate(lookAhead: LookAhead): Hypergradient {
   const { parameters, metaParameters, steps, outer, sgd } = lookAhead;
-  const snapshots: Snapshot[] = [];
+  const taken: TakenStep[] = [];
   const stepLosses: number[] = [];
   let velocities = parameters.map((parameter) => ops.zerosLike(parameter.detach()));
   for (const step of steps) {
-    snapshots.push({ parameters: parameters.map((parameter) => parameter.detach()), velocities });
-    velocities = takeStep(parameters, velocities, step, sgd, stepLosses);
+    const before = parameters.map((parameter) => parameter.detach());
+    const result = takeStep(parameters, velocities, step, sgd, stepLosses);
+    velocities = result.velocities;
+    taken.push({ parameters: before, isReached: result.isReached });
   }
   const [outerLoss, outerGradients] = scope(() => {
     const loss = outer();
-    return [loss.item(), gradientsOf(loss, parameters)] as const;
+    const outerGradients = grad(loss, parameters, { allowUnused: true }).map(
+      (gradient, index) => gradient ?? ops.zerosLike(at(parameters, index).detach()),
+    );
+    return [loss.item(), outerGradients] as const;
   });
   // Adjoints of the parameters and of the velocities after the step at hand.
   let adjoints = outerGradients;
   let velocityAdjoints = parameters.map((parameter) => ops.zerosLike(parameter.detach()));
   const gradients = metaParameters.map((parameter) => ops.zerosLike(parameter.detach()));
   for (let index = steps.length - 1; index >= 0; index -= 1) {
-    const [snapshot, step] = [snapshots[index], steps[index]];
-    if (snapshot === undefined || step === undefined) break;
-    for (const [place, parameter] of parameters.entries()) setTo(parameter, snapshot.parameters[place]);
+    const [forward, step] = [taken[index], steps[index]];
+    if (forward === undefined || step === undefined) break;
+    for (const [place, parameter] of parameters.entries()) parameter.setData(at(forward.parameters, place));
     [adjoints, velocityAdjoints] = stepBack(
       lookAhead,
       step,
-      index > 0,
+      { isReached: forward.isReached, hasEarlier: index > 0 },
       adjoints,
       velocityAdjoints,
       gradients,
     );
   }
   return { gradients, stepLosses, outerLoss };
-}
-
-function setTo(parameter: Tensor, value: Tensor | undefined): void {
-  if (value !== undefined) parameter.setData(value);
-}
-
-/** Gradients of a loss; zeros where it does not depend on a parameter. */
-function gradientsOf(loss: Tensor, parameters: readonly Tensor[]): Tensor[] {
-  return grad(loss, parameters, { allowUnused: true }).map(
-    (gradient, index) => gradient ?? ops.zerosLike(at(parameters, index).detach()),
-  );
 }
 
 function at(tensors: readonly Tensor[], index: number): Tensor {
@@ -137,27 +136,33 @@ function at(tensors: readonly Tensor[], index: number): Tensor {
   return tensor;
 }
 
-/** One step of SGD into new memory, so that the parameters before stay as they were; returns the new velocities. */
+/**
+ * One step of SGD into new memory, so that the parameters before stay as they were.
+ * @returns the new velocities, and which parameters the loss depends on
+ */
 function takeStep(
   parameters: readonly nn.Parameter[],
   velocities: readonly Tensor[],
   step: () => Tensor,
   sgd: LookAheadSgd,
   losses: number[],
-): Tensor[] {
+): { velocities: Tensor[]; isReached: boolean[] } {
   return scope(() => {
     const loss = step();
     losses.push(loss.item());
-    const gradients = gradientsOf(loss, parameters);
-    return noGrad(() =>
+    const gradients = grad(loss, parameters, { allowUnused: true });
+    const next = noGrad(() =>
       parameters.map((parameter, index) => {
-        const decayed = at(gradients, index).add(parameter, { alpha: sgd.weightDecay });
+        const gradient = gradients[index] ?? null;
+        if (gradient === null) return at(velocities, index);
+        const decayed = gradient.add(parameter, { alpha: sgd.weightDecay });
         const velocity = at(velocities, index).mul(sgd.momentum).add(decayed);
         const direction = sgd.nesterov ? decayed.add(velocity, { alpha: sgd.momentum }) : velocity;
         parameter.setData(parameter.sub(direction, { alpha: sgd.learningRate }));
         return velocity;
       }),
     );
+    return { velocities: next, isReached: gradients.map((gradient) => gradient !== null) };
   });
 }
 
@@ -169,12 +174,14 @@ function takeStep(
  *     dg  = dv' - (nesterov ? learningRate dp' : 0)
  *     dv  = momentum dv',  dp = dp' + weightDecay dg + (d gradient / d p)^T dg,  dmeta += (d gradient / d meta)^T dg
  *
- * @param hasEarlier whether a step came before; where none did, only dmeta is asked for, and dp is not right
+ * The adjoints of parameters that the step's loss does not reach pass through as they are.
+ *
+ * @param forward of the step; where no step came before, only dmeta is asked for, and dp is not right
  */
 function stepBack(
   { parameters, metaParameters, sgd }: LookAhead,
   step: () => Tensor,
-  hasEarlier: boolean,
+  { isReached, hasEarlier }: Pick<TakenStep, 'isReached'> & { readonly hasEarlier: boolean },
   adjoints: readonly Tensor[],
   velocityAdjoints: readonly Tensor[],
   gradients: readonly Tensor[],
@@ -194,10 +201,14 @@ function stepBack(
       if (product !== null) total.add_(product);
     }
     const before = adjoints.map((value, index) => {
+      if (isReached[index] !== true) return value;
       const decayed = value.add(at(ofGradient, index), { alpha: sgd.weightDecay });
       const product = products[metaParameters.length + index] ?? null;
       return product === null ? decayed : decayed.add_(product);
     });
-    return [before, ofVelocity.map((value) => value.mul(sgd.momentum))];
+    const velocitiesBefore = ofVelocity.map((value, index) =>
+      isReached[index] === true ? value.mul(sgd.momentum) : at(velocityAdjoints, index),
+    );
+    return [before, velocitiesBefore];
   });
 }

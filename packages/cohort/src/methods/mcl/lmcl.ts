@@ -9,6 +9,7 @@
 import { autocast, noGrad, type nn, type optim, type Tensor } from '@cohort-ml/torch';
 import {
   classification,
+  type Classification,
   dominantLabels,
   layerwiseContrast,
   rampUp,
@@ -61,8 +62,10 @@ export class LayerwiseMutualContrastiveLearning implements Method {
   readonly #stagesPerNetwork: readonly number[];
   readonly #meta: MetaOptimisation | null;
   readonly #statistics: MatchingStatistics;
+  readonly #classification: Classification;
 
   constructor(context: MethodContext, settings: LmclSettings) {
+    this.#classification = context.classification ?? classification;
     const { networks, generator } = context;
     this.#networks = networks;
     this.#topology = context.topology ?? new Peers(networks);
@@ -107,7 +110,7 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     const ownLogits = outputs.flatMap(({ logits }) => logits.slice(-1));
     const contrastWeights = this.#contrastWeights(epoch);
     return {
-      classification: { value: classification(everyLogits, labels, mix), weight: 1 },
+      classification: { value: this.#classification(everyLogits, labels, mix), weight: 1 },
       vcl: { value: contrast.vcl, weight: contrastWeights.vcl },
       icl: { value: contrast.icl, weight: contrastWeights.icl },
       softVcl: { value: contrast.softVcl, weight: contrastWeights.softVcl },
@@ -215,7 +218,7 @@ export class LayerwiseMutualContrastiveLearning implements Method {
           .add(contrast.softIcl.mul(weights.softIcl));
       },
       outer: () =>
-        classification(
+        this.#classification(
           autocast(() => this.#stageOutputs(outer), precision === 'bfloat16').flatMap(({ logits }) => logits),
           outer.labels,
           outer.mix,

@@ -10,6 +10,7 @@
 import { autocast } from '@cohort-ml/torch';
 import {
   classification,
+  type Classification,
   dominantLabels,
   logitDistillation,
   mutualContrast,
@@ -38,8 +39,10 @@ export class MutualContrastiveLearning implements Method {
   readonly #networkCount: number;
   readonly #settings: MclSettings;
   readonly #memory: RememberedContrast | null;
+  readonly #classification: Classification;
 
   constructor(context: MethodContext, settings: MclSettings) {
+    this.#classification = context.classification ?? classification;
     this.#topology = context.topology ?? new Peers(context.networks);
     this.#networkCount = context.networks.length;
     this.#settings = settings;
@@ -68,7 +71,7 @@ export class MutualContrastiveLearning implements Method {
     }, false);
     const soft = rampUp(epoch, rampUpEpochs);
     return {
-      classification: { value: classification(logits, labels, mix), weight: 1 },
+      classification: { value: this.#classification(logits, labels, mix), weight: 1 },
       vcl: { value: contrast.vcl, weight: weights.vcl },
       icl: { value: contrast.icl, weight: weights.icl },
       softVcl: { value: contrast.softVcl, weight: weights.softVcl * soft },

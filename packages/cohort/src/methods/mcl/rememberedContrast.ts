@@ -1,5 +1,5 @@
 /** Contrast with memory banks as a part of a method: draws samples, keeps a step's embeddings, and refreshes the banks. */
-import { keep, ops, type Tensor } from '@cohort-ml/torch';
+import { keep, ops, scope, type Tensor } from '@cohort-ml/torch';
 import { memoryContrast, type ContrastOptions, type ContrastTerms } from '../../losses/index.ts';
 import { ContrastSampler } from './contrastSampler.ts';
 import { describeBanks, MemoryBankError, MemoryBanks } from './memoryBank.ts';
@@ -36,7 +36,7 @@ export class RememberedContrast {
     this.#settings = settings;
     this.notice = describeBanks(size);
     this.banks = new MemoryBanks(size, generator);
-    const seed = ops.randint(2 ** 31 - 1, [1], { generator, dtype: 'int64' }).item();
+    const seed = scope(() => ops.randint(2 ** 31 - 1, [1], { generator, dtype: 'int64' }).item());
     this.#sampler = new ContrastSampler(trainingLabels, settings, seed);
   }
 
@@ -48,7 +48,7 @@ export class RememberedContrast {
   terms(embeddings: readonly Tensor[], step: StepInput, options: ContrastOptions): ContrastTerms {
     this.#forget();
     this.#latest = keep(embeddings.map((embedding) => embedding.detach()));
-    const samples = this.#sampler.draw(indicesOf(step), Math.floor(step.epoch));
+    const samples = this.#sampler.draw(indicesOf(step), Math.floor(step.epoch), step.repeats);
     return memoryContrast(embeddings, this.banks.banks, samples, options);
   }
 

@@ -91,7 +91,7 @@ function recordOf(taken: TakenStep | null): TermValues {
 
 /** One step; null when it was not finite and is left out. */
 function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenStep | null {
-  const { recipe, cohort, optimizer, schedule, training } = setup;
+  const { recipe, cohort, optimizer, clipping = null, schedule, training } = setup;
   const { epoch, clock, guards } = tools;
   optimizer.learningRate = schedule(epoch + number / training.batchCount);
   // Whatever draws without a generator of its own then depends on the step alone, and needs no state.
@@ -108,7 +108,11 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
     try {
       const { method, topology } = cohort;
       const { precision } = recipe.train;
-      result = trainStep({ method, topology, optimizer, precision, networksAtOnce: atOnce }, input, where);
+      result = trainStep(
+        { method, topology, optimizer, clipping, precision, networksAtOnce: atOnce },
+        input,
+        where,
+      );
     } catch (error) {
       if (buffers === null || !(error instanceof NotFiniteError)) throw error;
       buffers.restore();

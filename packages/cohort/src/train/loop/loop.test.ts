@@ -119,6 +119,7 @@ async function run(
         checkpoints.push(epoch);
         return Promise.resolve();
       },
+      restore: () => Promise.resolve(null),
     },
     signal: new AbortController().signal,
   });

@@ -2,6 +2,7 @@
 import type { RepresentationMeasures } from '../../evaluate/representation.ts';
 import { TrainingClock } from '../../progress/clock.ts';
 import { cohortModules } from '../../cohort/cohort.ts';
+import { EarlyStopping } from './earlyStopping.ts';
 import { trainEpoch } from './epoch.ts';
 import { reportEpoch } from './epochReport.ts';
 import { Guards } from './guards.ts';
@@ -24,6 +25,9 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     setup.reporter.warning(text);
   };
   const guards = new Guards(recipe.train.guards, warn, from?.guards);
+  const { earlyStopping } = recipe.train;
+  const stopping =
+    earlyStopping === null ? null : new EarlyStopping(earlyStopping, from?.earlyStopping ?? null);
   let scores: SplitScores = from?.scores ?? { validation: null, test: null };
   let diagnosis: string | null = from?.diagnosis ?? null;
   const isStopping = (): boolean => setup.signal.aborted || setup.isTimeOver?.() === true;
@@ -38,6 +42,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     return {
       ...{ epoch, batch, step: steps, ...counted, means: meansSoFar },
       ...{ diagnosis, scores, validationAccuracy, guards: guards.state },
+      ...{ earlyStopping: stopping?.state ?? null, isStoppedEarly: false },
     };
   };
   const outcome = (status: LoopOutcome['status'], epochsDone: number): LoopOutcome => {
@@ -85,7 +90,8 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     const isEvaluated = isLast || (epoch + 1) % evaluateEveryEpochs === 0;
     if (isEvaluated) {
       const where = `after epoch ${epoch + 1}, step ${clock.steps}`;
-      const measured = await measure({ ...setup, isStopping }, isLast, where);
+      // With early stopping, test images are looked at once the best networks are back.
+      const measured = await measure({ ...setup, isStopping }, isLast && stopping === null, where);
       // It is measured anew when the run is taken up again.
       if (measured === null) return await stop(progress(epoch, training.batchCount, means));
       ({ scores, representations } = measured);
@@ -102,14 +108,65 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     if (found !== null && diagnosis === null) warn(found);
     diagnosis = found;
     const accuracy = isEvaluated ? meanAccuracy(scores) : null;
+    const isBest =
+      isEvaluated && scores.validation !== null
+        ? (stopping?.observe(scores.validation, epoch + 1, clock.steps) ?? false)
+        : false;
     const reached = progress(epoch + 1, 0, new RunningMeans(), accuracy);
+    if (stopping !== null && (isLast || stopping.isOver)) {
+      const kept = await keepBest(setup, stopping, reached, isStopping);
+      if (kept === null) {
+        // Where the last epoch is the best nothing was put back, and its state is still to be saved.
+        if (stopping.state?.bestStep === reached.step) {
+          return await stop(progress(epoch, training.batchCount, means));
+        }
+        return outcome(setup.signal.aborted ? 'interrupted' : 'stopped', reached.epoch);
+      }
+      scores = kept.scores;
+      const { epoch: bestEpoch } = kept;
+      return { ...outcome('finished', epoch + 1), bestEpoch };
+    }
     if (isLast) await recorder.checkpoint(reached, true);
     else if (isStopping()) return await stop(reached);
-    else if ((epoch + 1) % checkpointEveryEpochs === 0 || recorder.wantsCheckpoint(accuracy)) {
+    else if (isBest || (epoch + 1) % checkpointEveryEpochs === 0 || recorder.wantsCheckpoint(accuracy)) {
       await recorder.checkpoint(reached, false);
     }
   }
   return outcome('finished', epochs);
+}
+
+/**
+ * Ends a training with early stopping: puts the networks of its best epoch back, where that is not the last, measures
+ * them on all images, and writes them as the last checkpoint.
+ *
+ * @returns where the training stands now; null where the measuring was interrupted, after which a resumed run comes to
+ *   the same end
+ */
+async function keepBest(
+  setup: LoopSetup,
+  stopping: EarlyStopping,
+  reached: LoopProgress,
+  isStopping: () => boolean,
+): Promise<LoopProgress | null> {
+  const { recipe, cohort, recorder, reporter } = setup;
+  const { bestStep, bestEpoch } = stopping.state ?? { bestStep: reached.step, bestEpoch: reached.epoch };
+  const isEarly = reached.epoch < recipe.train.epochs;
+  if (isEarly) reporter.message(`training ends after epoch ${reached.epoch}: ${stopping.describe()}`);
+  const best = bestStep === reached.step ? reached : await recorder.restore(bestStep);
+  if (best !== null && best !== reached) reporter.message(`the networks of epoch ${bestEpoch} are kept`);
+  for (const [, module] of cohortModules(recipe, cohort)) module.train();
+  const at = best ?? reached;
+  const measured = await measure({ ...setup, isStopping }, true, `with the networks of epoch ${at.epoch}`);
+  if (measured === null) return null;
+  const final: LoopProgress = {
+    ...at,
+    scores: measured.scores,
+    validationAccuracy: meanAccuracy(measured.scores),
+    earlyStopping: stopping.state,
+    isStoppedEarly: at.epoch < recipe.train.epochs,
+  };
+  await recorder.checkpoint(final, true);
+  return final;
 }
 
 /** Mean of the networks on validation images, by which the best weights are chosen: test images choose nothing. */

@@ -4,6 +4,7 @@ import type { BatchLoader } from '../../data/index.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
+import type { GradientClipping } from './gradientClipping.ts';
 import type { SplitScores } from './measure.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { TermValues } from './step.ts';
@@ -11,7 +12,7 @@ import type { TermValues } from './step.ts';
 /** Where a training stands between two steps, with all that it has in its hands beside tensors. */
 export interface LoopProgress extends Pick<
   TrainingState,
-  'batch' | 'means' | 'images' | 'trainingMs' | 'diagnosis' | 'guards'
+  'batch' | 'means' | 'images' | 'trainingMs' | 'diagnosis' | 'guards' | 'earlyStopping' | 'isStoppedEarly'
 > {
   /** Epochs done; `batch` counts in the one after them. */
   readonly epoch: number;
@@ -34,6 +35,11 @@ export interface LoopRecorder {
   wantsCheckpoint(validationAccuracy: number | null): boolean;
   /** Takes a checkpoint; `isFinal` waits until it is safe. */
   checkpoint(progress: LoopProgress, isFinal: boolean): Promise<void>;
+  /**
+   * Goes back to the checkpoint of a step: everything is as it was then, and newer checkpoints are removed.
+   * @returns where the training stood; null, with a warning, where the checkpoint cannot be used
+   */
+  restore(step: number): Promise<LoopProgress | null>;
 }
 
 /** Everything the loop works with. */
@@ -41,6 +47,8 @@ export interface LoopSetup {
   readonly recipe: ResolvedRecipe;
   readonly cohort: Cohort;
   readonly optimizer: optim.Optimizer;
+  /** Limits the gradients before every step of the optimizer; null where the recipe does not. */
+  readonly clipping?: GradientClipping | null;
   readonly schedule: optim.Schedule;
   readonly training: BatchLoader;
   /** Measured while training; null where there is no validation split and the test images stand in. */
@@ -64,6 +72,8 @@ export interface LoopOutcome {
   readonly status: 'finished' | 'interrupted' | 'stopped';
   readonly epochs: number;
   readonly steps: number;
+  /** The epoch whose networks were kept, where early stopping chose it; absent without early stopping. */
+  readonly bestEpoch?: number;
   /** Steps left out because they were not finite. */
   readonly skippedSteps: number;
   /** Steps of the method's own, e.g. meta steps, left out for the same reason. */

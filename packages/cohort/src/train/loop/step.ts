@@ -11,6 +11,7 @@ import {
 } from '@cohort-ml/torch';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
 import type { LossTerm, Method, StepInput } from '../../methods/method.ts';
+import type { GradientClipping } from './gradientClipping.ts';
 import type { SeparatedOutputs, Topology } from '../../topology/index.ts';
 
 /** What a step is done with. */
@@ -18,6 +19,8 @@ export interface StepTools {
   readonly method: Method;
   readonly optimizer: optim.Optimizer;
   readonly precision: 'float32' | 'bfloat16';
+  /** Limits the gradients before the optimizer's step; they are left as they are unless given. */
+  readonly clipping?: Pick<GradientClipping, 'apply'> | null;
   /** How the method runs the networks; needed to differentiate several at once. */
   readonly topology?: Topology;
   /** How many networks are differentiated at the same time; 1 unless given. */
@@ -73,6 +76,7 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
     for (const each of optimizers) each.zeroGrad();
     throw error;
   }
+  if (tools.clipping != null) values.gradientNorm = tools.clipping.apply();
   optimizer.step();
   optimizer.zeroGrad();
   return values;

@@ -1,8 +1,12 @@
 /** Writes what the loop records into the run folder: metrics and checkpoints. */
+import { join } from 'node:path';
 import { RunError, type RunWriter } from '@cohort-ml/runs';
 import type { Checkpointer } from '../../checkpoints/checkpointer.ts';
-import type { CheckpointInfo } from '../../checkpoints/checkpointInfo.ts';
+import { readCheckpointInfo, type CheckpointInfo } from '../../checkpoints/checkpointInfo.ts';
+import { checkpointName } from '../../checkpoints/checkpointChoice.ts';
+import { isDamage, verifyCheckpoint } from '../../checkpoints/checkpoint.ts';
 import type { LoopProgress, LoopRecorder } from '../loop/loop.ts';
+import { progressOf, restoreCheckpoint } from './restore.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { Session } from './session.ts';
 import { optimizerSteps } from '../../checkpoints/snapshot.ts';
@@ -22,6 +26,8 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
   const { session, run, checkpointer, startedAt, reporter } = setup;
   const elapsedMs = (): number => performance.now() - startedAt;
   let isFullTold = false;
+  /** Length of the metrics when the checkpoint that was gone back to was written. */
+  let restoredBytes: number | null = null;
   /** Records wait in memory while the disk is full: a training must not end for what may be written later. */
   const whileDiskMayBeFull = (write: () => void): void => {
     try {
@@ -42,9 +48,10 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
       training: {
         ...{ batch: rest.batch, means: rest.means, images: rest.images, trainingMs: rest.trainingMs },
         ...{ diagnosis: rest.diagnosis, scores: rest.scores, guards: rest.guards },
+        ...{ earlyStopping: rest.earlyStopping, isStoppedEarly: rest.isStoppedEarly },
         elapsedMs: elapsedMs(),
         method: session.cohort.method.state?.() ?? null,
-        metricsBytes: run.metricsBytes(),
+        metricsBytes: restoredBytes ?? run.metricsBytes(),
         optimizerSteps: optimizerSteps(session.optimizers),
       },
       provenance: session.provenance,
@@ -66,6 +73,26 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
     checkpoint: async (progress, isFinal) => {
       if (isFinal) await checkpointer.finish(() => infoOf(progress));
       else await checkpointer.begin(() => infoOf(progress));
+    },
+    restore: async (step) => {
+      await checkpointer.settle();
+      const name = checkpointName(step);
+      const folder = join(run.path, 'checkpoints', name);
+      try {
+        const info = readCheckpointInfo(folder);
+        if (info.version !== 2) return null;
+        verifyCheckpoint(folder, info);
+        restoreCheckpoint({ folder, info }, session);
+        restoredBytes = info.training.metricsBytes;
+        for (const other of run.checkpoints()) {
+          if (/^step-\d+$/.test(other) && other > name) run.removeCheckpoint(other);
+        }
+        return progressOf(info);
+      } catch (error) {
+        if (!(isDamage(error) || error instanceof RunError)) throw error;
+        reporter.warning(`${error.message} The networks stay as the last epoch left them.`);
+        return null;
+      }
     },
   };
 }

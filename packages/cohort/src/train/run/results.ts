@@ -33,7 +33,7 @@ export function summary(
   hasValidation: boolean,
   cost: CohortCost,
 ): Record<string, unknown> {
-  const { epochs, steps, skippedSteps, skippedMethodSteps, imagesPerSecond, scores } = outcome;
+  const { epochs, steps, skippedSteps, skippedMethodSteps, imagesPerSecond, scores, bestEpoch } = outcome;
   const measured = (of: (score: CohortScore) => Score | undefined): Record<string, Score | null> => {
     const value = (score: CohortScore | null): Score | null => (score === null ? null : (of(score) ?? null));
     const test = value(scores.test);
@@ -41,6 +41,7 @@ export function summary(
   };
   return {
     epochs,
+    ...(bestEpoch === undefined ? {} : { bestEpoch }),
     steps,
     skippedSteps,
     skippedMethodSteps,

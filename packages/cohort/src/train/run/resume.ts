@@ -14,17 +14,16 @@ import { nearestName } from '../../support/nearestName.ts';
 import { parseRecipe, stringifyRecipe, type ResolvedRecipe } from '../../recipes/index.ts';
 import { shellCommand } from '../../support/shellCommand.ts';
 import { CHANGES, type Change } from '../../checkpoints/changes.ts';
-import { loadModules, loadOptimizers, readModuleTensors } from '../../checkpoints/checkpoint.ts';
 import { chooseCheckpoint, type SoundCheckpoint } from '../../checkpoints/checkpointChoice.ts';
 import type { ResumableInfo } from '../../checkpoints/checkpointInfo.ts';
-import type { LoopProgress } from '../loop/loop.ts';
 import { networkNames } from '../../recipes/networkNames.ts';
 import { differences, machineDifferences } from '../../checkpoints/provenance.ts';
+import { progressOf, restoreCheckpoint } from './restore.ts';
 import { accuraciesOf, type TrainResult } from './results.ts';
 import { trainSession, withAbsolutePaths } from './run.ts';
+import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
 import { openSession, type Session, type TrainOptions } from './session.ts';
-import { generatorsFile } from '../../checkpoints/snapshot.ts';
 
 /** How a run is taken up again. */
 export interface ResumeOptions extends TrainOptions {
@@ -63,15 +62,16 @@ export async function resumeRun(path: string, given: ResumeOptions): Promise<Tra
     const isBeginning = run.info.status !== 'finished' && run.checkpoints().length === 0;
     const chosen = isBeginning ? null : resumable(run, chooseCheckpoint(run, reporter));
     const recipe = parseRecipe(run.recipe, join(run.path, 'recipe.yaml'), overrides);
-    if (chosen !== null && run.info.status === 'finished' && recipe.train.epochs <= chosen.info.epoch) {
+    if (chosen !== null && run.info.status === 'finished' && isDone(chosen.info, recipe, overrides)) {
       return finishedAlready(run, chosen, recipe, options);
     }
+    assertRoomForRun(recipe, run.path);
     const session = await openSession(recipe, options, chosen?.info);
     let writer: RunWriter;
     try {
       if (chosen !== null) {
         assertUnchanged(chosen, session, options);
-        restore(chosen, session);
+        restoreCheckpoint(chosen, session);
       }
       writer = reopen(run, chosen, recipe, lock, options);
     } catch (error) {
@@ -84,6 +84,15 @@ export async function resumeRun(path: string, given: ResumeOptions): Promise<Tra
   } finally {
     if (!isHandedOver) lock.release();
   }
+}
+
+/** Whether there is nothing left to train: all epochs are done, or early stopping ended the run and no setting changed. */
+function isDone(
+  { epoch, training }: ResumableInfo,
+  recipe: ResolvedRecipe,
+  overrides: readonly string[],
+): boolean {
+  return recipe.train.epochs <= epoch || (training.isStoppedEarly && overrides.length === 0);
 }
 
 function resumable(run: RunReader, { name, folder, info }: SoundCheckpoint): Resumable {
@@ -111,20 +120,6 @@ function assertUnchanged({ info }: Resumable, { provenance }: Session, options: 
   for (const difference of machineDifferences(info.provenance, provenance)) {
     reporter.warning(`the last digits may differ from a run that was never stopped: ${difference}`);
   }
-}
-
-/** Puts everything that the checkpoint holds into what was built. */
-function restore({ folder, info }: Resumable, session: Session): void {
-  const { cohort, modules, optimizers } = session;
-  loadModules(folder, info, modules);
-  loadOptimizers(folder, info, optimizers);
-  if (cohort.generator !== undefined) {
-    const states = readModuleTensors(folder, info, generatorsFile);
-    const state = states.get('method')?.toTypedArray();
-    for (const tensor of states.values()) tensor.dispose();
-    if (state instanceof Uint8Array) cohort.generator.setState(state);
-  }
-  if (info.training.method !== null) cohort.method.restore?.(info.training.method);
 }
 
 function reopen(
@@ -161,10 +156,6 @@ function reopen(
   return writer;
 }
 
-function progressOf({ epoch, step, validationAccuracy, training }: ResumableInfo): LoopProgress {
-  return { ...training, epoch, step, validationAccuracy };
-}
-
 function finishedAlready(
   run: RunReader,
   { info }: Resumable,
@@ -172,9 +163,12 @@ function finishedAlready(
   { reporter }: ResumeOptions,
 ): TrainResult {
   const { training, epoch, validationAccuracy } = info;
-  const longer = ['cohort', 'train', '--resume', run.path, `train.epochs=${2 * epoch}`, '--allow', 'recipe'];
+  const change = training.isStoppedEarly ? 'train.earlyStopping=null' : `train.epochs=${2 * epoch}`;
+  const longer = shellCommand(['cohort', 'train', '--resume', run.path, change, '--allow', 'recipe']);
   reporter.message(
-    `${run.path} is finished: all ${epoch} epochs are done. To train longer: ${shellCommand(longer)}`,
+    training.isStoppedEarly
+      ? `${run.path} is finished: early stopping ended it and kept the networks of epoch ${epoch}. To train on from there: ${longer}`
+      : `${run.path} is finished: all ${epoch} epochs are done. To train longer: ${longer}`,
   );
   const { images, trainingMs } = training;
   return {

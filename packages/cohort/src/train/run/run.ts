@@ -9,6 +9,7 @@ import { describeCost } from '../../cohort/cost.ts';
 import { trainCohort, type LoopProgress } from '../loop/loop.ts';
 import { createRecorder } from './recorder.ts';
 import { result, summary, type TrainResult } from './results.ts';
+import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
 import { openSession, type Session, type TrainOptions } from './session.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
@@ -20,6 +21,8 @@ export type { TrainOptions } from './session.ts';
 export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): Promise<TrainResult> {
   const records = new RunRecords(options);
   const told: TrainOptions = { ...options, reporter: records.reporter };
+  // Decoding may take long: what would make it all in vain is said before.
+  assertRoomForRun(recipe, recipe.runs);
   const session = await openSession(recipe, told);
   let run: RunWriter;
   try {

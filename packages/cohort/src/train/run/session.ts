@@ -11,6 +11,7 @@ import {
   createTrainingLoader,
   loadRecipeData,
 } from '../../cohort/images.ts';
+import { GradientClipping } from '../loop/gradientClipping.ts';
 import { applyThreads, describeMachine, type MachineDescription } from '../../cohort/environment.ts';
 import { createOptimizer, createSchedule } from '../loop/optimizer.ts';
 import { describeProvenance, type Provenance } from '../../checkpoints/provenance.ts';
@@ -35,6 +36,8 @@ export interface Session {
   readonly cohort: Cohort;
   readonly modules: readonly (readonly [string, nn.AnyModule])[];
   readonly optimizer: optim.Optimizer;
+  /** Limits gradients as the recipe says; null where it does not. */
+  readonly clipping: GradientClipping | null;
   /** The loop's optimizer and the method's own, with the names of their files in a checkpoint. */
   readonly optimizers: NamedOptimizers;
   readonly schedule: optim.Schedule;
@@ -85,6 +88,15 @@ export async function openSession(
     modules.map(([, module]) => module),
     own.map(([, each]) => each),
   );
+  const { gradientClipping } = recipe.train;
+  const clipping =
+    gradientClipping === null
+      ? null
+      : new GradientClipping(
+          gradientClipping,
+          [...cohort.networks, ...Object.values(cohort.method.modules)],
+          optimizer.parameters,
+        );
   const optimizers: NamedOptimizers = [
     ['optimizer', optimizer],
     ...own.map(([name, each]): [string, optim.Optimizer] => [`optimizer-${name}`, each]),
@@ -92,12 +104,13 @@ export async function openSession(
   const training = createTrainingLoader(recipe, data);
   const validation =
     dataset.validation === undefined ? null : createEvaluationLoader(recipe, data, 'validation');
+  assertValidation(recipe, validation);
   const test = createEvaluationLoader(recipe, data, 'test');
   const heldOut = createHeldOutLoader(recipe, data);
   assertOtherBatches(cohort, training, recipe);
   const { classes, channels, height, width } = dataset;
   return {
-    ...{ recipe, cohort, modules, optimizer, optimizers, training, validation, test, heldOut },
+    ...{ recipe, cohort, modules, optimizer, clipping, optimizers, training, validation, test, heldOut },
     schedule: createSchedule(recipe),
     images: { classes, channels, height, width, normalisation, fit: dataset.fit ?? 'fill' },
     provenance: describeProvenance(recipe, dataset),
@@ -118,6 +131,16 @@ export async function openSession(
 /** The recipe with networks that start afresh: what a checkpoint holds is put in afterwards. */
 function withoutWeights(recipe: ResolvedRecipe): ResolvedRecipe {
   return { ...recipe, networks: recipe.networks.map((network) => ({ ...network, weights: null })) };
+}
+
+function assertValidation(recipe: ResolvedRecipe, validation: BatchLoader | null): void {
+  if (validation !== null || recipe.train.earlyStopping === null) return;
+  throw new DataError('argument', {
+    operation: 'setting up early stopping',
+    expected: 'validation images, since test images must choose nothing',
+    received: 'a dataset without, and data.validationImages null',
+    remedy: 'Set data.validationImages, e.g. to 0.1, or train.earlyStopping to null.',
+  });
 }
 
 function assertOtherBatches(cohort: Cohort, training: BatchLoader, recipe: ResolvedRecipe): void {

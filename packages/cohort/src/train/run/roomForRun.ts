@@ -1,0 +1,93 @@
+/** Says before any image is decoded that a run could not be kept: a folder that cannot be written, or a disk too small for one checkpoint. */
+import { existsSync, mkdtempSync, rmdirSync, statfsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { describeFileError, RunError } from '@cohort-ml/runs';
+import type { ResolvedRecipe } from '../../recipes/index.ts';
+import { cohortModules, createCohort } from '../../cohort/cohort.ts';
+import { createOptimizer } from '../loop/optimizer.ts';
+
+/** Room that must be left beside a checkpoint, for metrics and the log. */
+export const spareBytes = 1 << 20;
+
+/** Bytes that are free at a path; null where the system does not say. @throws {RunError} for a path that is not there */
+export function freeBytesAt(path: string): number | null {
+  try {
+    const { bavail, bsize, blocks } = statfsSync(path);
+    // Some network file systems know no size at all.
+    return blocks === 0 ? null : bavail * bsize;
+  } catch (error) {
+    throw describeFileError(error, 'look for free space', path);
+  }
+}
+
+/**
+ * Checks the folder that a run is to be kept in. Makes nothing that stays.
+ *
+ * @param folder need not exist: what counts is the nearest folder above it that does
+ * @throws {RunError} where nothing can be written there, or where one checkpoint does not fit
+ */
+export function assertRoomForRun(
+  recipe: ResolvedRecipe,
+  folder: string,
+  freeBytes: (path: string) => number | null = freeBytesAt,
+): void {
+  const present = nearestFolder(resolve(folder));
+  assertWritable(present, folder);
+  const free = freeBytes(present);
+  if (free === null) return;
+  const needed = leastCheckpointBytes(recipe) + spareBytes;
+  if (free >= needed) return;
+  throw new RunError(
+    'disk-full',
+    folder,
+    `cannot keep a run in ${folder}: one of its checkpoints needs at least ${inMebibytes(needed)} and ${inMebibytes(free)} are free on the disk that holds ${present}: free some space there, or set runs to a folder on another disk`,
+  );
+}
+
+/** Bytes with the number that people read first. */
+export function inMebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB (${bytes} bytes)`;
+}
+
+/**
+ * The least that a checkpoint of a recipe takes: networks, the method's modules (averages and memory banks among them) and
+ * the optimizer's state. What is not known before the images are read (classes, channels, their number) counts as few.
+ */
+export function leastCheckpointBytes(recipe: ResolvedRecipe): number {
+  const { train, data, networks } = recipe;
+  const small: ResolvedRecipe = {
+    ...recipe,
+    networks: networks.map((network) => ({ ...network, weights: null })),
+    train: { ...train, classification: { labelSmoothing: 0, classWeights: null, logitAdjustment: null } },
+  };
+  const labels = Array.from({ length: Math.max(2, data.trainImages ?? 2) }, (_, index) => index % 2);
+  const cohort = createCohort(small, { classes: 2, channels: 1 }, labels);
+  const modules = cohortModules(recipe, cohort).map(([, module]) => module);
+  const own = Object.values(cohort.method.optimizers ?? {});
+  const optimizer = createOptimizer(recipe, modules, own);
+  const bytesOf = (tensors: Iterable<{ readonly numel: number; readonly dtype: string }>): number =>
+    Array.from(tensors).reduce((sum, { numel, dtype }) => sum + numel * (dtype.endsWith('64') ? 8 : 4), 0);
+  const { optimizer: settings } = train;
+  const moments = settings.name === 'adamw' ? 2 : settings.momentum > 0 ? 1 : 0;
+  const bytes =
+    modules.reduce((sum, module) => sum + bytesOf(module.stateDict().values()), 0) +
+    moments * bytesOf(optimizer.parameters);
+  for (const module of modules) module.dispose();
+  for (const each of [optimizer, ...own]) each.dispose();
+  return bytes;
+}
+
+function nearestFolder(path: string): string {
+  let folder = path;
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
+}
+
+/** Tries it: permissions alone do not tell of file systems that are mounted to be read only. */
+function assertWritable(present: string, folder: string): void {
+  try {
+    rmdirSync(mkdtempSync(join(present, '.cohort-')));
+  } catch (error) {
+    throw describeFileError(error, 'make the folder for runs', folder);
+  }
+}
