@@ -14,7 +14,8 @@ export const commandActions: CommandActions = {
   predictRun: async (...given) => (await import('../inference/predictRun.ts')).predictRun(...given),
   describeModels: async () => (await import('../models/index.ts')).describeModels(),
   listDatasets: async () => (await import('../data/listDatasets.ts')).listDatasets(),
-  checkDataset: async (name, path) => (await import('../data/checkDataset.ts')).checkDataset(name, { path }),
+  checkDataset: async (name, path, options) =>
+    (await import('../data/checkDataset.ts')).checkDataset(name, { path, ...options }),
   fetchDataset: async (name, { signal, reporter }) =>
     (await import('../data/fetch/fetchDataset.ts')).fetchDataset(name, {
       signal,

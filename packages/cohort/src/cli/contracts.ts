@@ -28,7 +28,10 @@ export type Measured = Omit<EvaluateResult, 'correctness'>;
 
 /** Every call that a command makes, loaded only when the command runs: the engine takes a while. */
 export interface CommandActions {
-  readonly surveyImages: (path: string, options: CallOptions) => Promise<ImageSurvey>;
+  readonly surveyImages: (
+    path: string,
+    options: CallOptions & { readonly followLinks?: boolean },
+  ) => Promise<ImageSurvey>;
   readonly trainRun: (recipe: ResolvedRecipe, options: TrainOptions) => Promise<TrainResult>;
   /** By the path of a run folder, or the id of one in `runs`. */
   readonly resumeRun: (run: string, options: ResumeOptions) => Promise<TrainResult>;
@@ -41,7 +44,11 @@ export interface CommandActions {
   readonly describeModels: () => Promise<readonly ModelDescription[]>;
   readonly listDatasets: () => Promise<readonly DatasetListing[]>;
   /** `path` null means the dataset's usual places. */
-  readonly checkDataset: (name: string, path: string | null) => Promise<DatasetCheck>;
+  readonly checkDataset: (
+    name: string,
+    path: string | null,
+    options: { readonly followLinks: boolean },
+  ) => Promise<DatasetCheck>;
   readonly fetchDataset: (name: string, options: CallOptions) => Promise<FetchResult>;
   readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult>;
   readonly diagnose: () => Promise<Diagnosis>;

@@ -1,5 +1,5 @@
 /** `cohort train` tells recipes from folders of images, shows and saves what it proposes, and refuses before it trains. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { placeClasses } from '../data/folder/testing.ts';
@@ -118,6 +118,43 @@ describe('cohort train FOLDER', () => {
       /^error: listing the images of .*empty: expected images .* got none\. Check data\.path\.\n$/,
     );
     expect((await train(join(folder.path, 'none.csv'))).err).toContain('expected an existing file, got none');
-    expect((await train(`${empty}/none`)).err).toContain('expected a YAML file');
+    expect((await train(`${empty}/none.yaml`)).err).toContain('expected a YAML file');
+  });
+
+  it('says what else was given: nothing, an archive, a picture, weights', async () => {
+    await placeClasses(join(folder.path, 'photos'), { cat: 2, dog: 2 });
+    expect((await train(join(folder.path, 'phtoos'))).err).toContain(
+      `expected a recipe (YAML), a folder of images, or a table of images (.csv, .tsv, .txt), got nothing at that path. Did you mean ${folder.path}/photos?`,
+    );
+    expect((await train(join(folder.path, 'phtoos/train'))).err).toContain(
+      `Did you mean ${folder.path}/photos?`,
+    );
+    expect((await train(`${folder.path}\\photos`)).err).toContain(`Did you mean ${folder.path}/photos?`);
+    expect((await train('https://example.org/photos')).err).toContain('Addresses are not fetched');
+    const archive = join(folder.path, 'photos.zip');
+    writeFileSync(archive, Buffer.from('PK\x03\x04', 'latin1'));
+    expect((await train(archive)).err).toContain('got a ZIP archive. Unpack it, and give the folder');
+    expect((await train(join(folder.path, 'photos/cat/0.png'))).err).toContain(
+      'got a single image (PNG). Give the folder around the folders of the classes.',
+    );
+    const weights = join(folder.path, 'model.pth');
+    writeFileSync(weights, 'x');
+    expect((await train(weights)).err).toContain('got a file of weights. Give a recipe or a folder');
+    const sheet = join(folder.path, 'labels.xlsx');
+    writeFileSync(sheet, Buffer.from('PK\x03\x04', 'latin1'));
+    expect((await train(sheet)).err).toContain('got a spreadsheet. Save it as CSV');
+  });
+
+  it('follows links out of the folder where that is asked for', async () => {
+    const outside = temporaryFolder();
+    await placeClasses(outside.path, { cat: 3, dog: 3 });
+    const photos = join(folder.path, 'photos');
+    mkdirSync(photos);
+    for (const name of ['cat', 'dog']) symlinkSync(join(outside.path, name), join(photos, name));
+    expect((await train(photos)).err).toContain('--follow-links');
+    const { code, trained } = await train(photos, '--follow-links');
+    expect(code).toBe(0);
+    expect(trained[0]?.data.followLinks).toBe(true);
+    outside.remove();
   });
 });

@@ -4,6 +4,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { RECIPE_ENDINGS } from '../recipes/folder.ts';
+import { nearestName } from '../support/nearestName.ts';
 import type { CallOptions } from './contracts.ts';
 import type { CliEnvironment } from './environment.ts';
 
@@ -11,6 +12,8 @@ import type { CliEnvironment } from './environment.ts';
 export interface RecipeOptions {
   /** Refuses broken image files. */
   readonly strict?: true;
+  /** Follows links that lead out of the folder of images. */
+  readonly followLinks?: true;
   /** File to write the recipe to. */
   readonly saveRecipe?: string;
 }
@@ -23,9 +26,14 @@ export async function recipeOf(
   environment: CliEnvironment,
   call: CallOptions,
 ): Promise<ResolvedRecipe> {
-  const overrides = options.strict === true ? [...givenOverrides, 'data.strict=true'] : givenOverrides;
+  const overrides = [
+    ...givenOverrides,
+    ...(options.strict === true ? ['data.strict=true'] : []),
+    ...(options.followLinks === true ? ['data.followLinks=true'] : []),
+  ];
   const { recipesFolder } = environment;
   if (!isImageSource(argument, recipesFolder)) {
+    await refuseOtherFiles(argument, recipesFolder);
     const { loadRecipe, stringifyRecipe } = await import('../recipes/load.ts');
     const recipe = loadRecipe(argument, overrides, { recipesFolder });
     if (options.saveRecipe !== undefined) await save(options.saveRecipe, stringifyRecipe(recipe), call);
@@ -33,8 +41,9 @@ export async function recipeOf(
   }
   const { parseOverrides } = await import('../recipes/overrides.ts');
   // Wrong usage is told before thousands of files are looked at.
-  parseOverrides(overrides);
-  const survey = await environment.actions.surveyImages(argument, call);
+  const parsed = parseOverrides(overrides);
+  const followLinks = parsed.findLast(({ path }) => path.join('.') === 'data.followLinks')?.value === true;
+  const survey = await environment.actions.surveyImages(argument, { ...call, followLinks });
   const { proposeRecipe } = await import('../recipes/propose.ts');
   const { recipe, text } = proposeRecipe(survey, overrides);
   call.reporter.message(text);
@@ -45,10 +54,41 @@ export async function recipeOf(
 
 /** A recipe's name counts before a folder of the same name; `./name` is the folder. */
 export function isImageSource(argument: string, recipesFolder: string): boolean {
-  const isRecipeName =
+  return !isRecipeName(argument, recipesFolder) && isFolderOrTable(argument);
+}
+
+function isRecipeName(argument: string, recipesFolder: string): boolean {
+  return (
     !/[/\\]/.test(argument) &&
-    RECIPE_ENDINGS.some((ending) => existsSync(join(recipesFolder, `${argument}${ending}`)));
-  return !isRecipeName && isFolderOrTable(argument);
+    RECIPE_ENDINGS.some((ending) => existsSync(join(recipesFolder, `${argument}${ending}`)))
+  );
+}
+
+/**
+ * Refuses what is neither a recipe nor a folder or table of images, by what it is: an archive, a picture, nothing at all.
+ * @throws RecipeError
+ */
+async function refuseOtherFiles(argument: string, recipesFolder: string): Promise<void> {
+  const isYaml = RECIPE_ENDINGS.some((ending) => argument.toLowerCase().endsWith(ending));
+  if (argument === '' || isYaml || isRecipeName(argument, recipesFolder)) return;
+  const { describeSource, nearestPath } = await import('../data/folder/sourceHints.ts');
+  const { RecipeError } = await import('../recipes/errors.ts');
+  const expected = 'expected a recipe (YAML), a folder of images, or a table of images (.csv, .tsv, .txt)';
+  if (statSync(argument, { throwIfNoEntry: false }) !== undefined) {
+    const { what, remedy } = await describeSource(argument);
+    // Text without an ending may be a recipe for all that is known.
+    if (what === 'another file') return;
+    throw new RecipeError(`${argument}: ${expected}, got ${what}. ${remedy}`);
+  }
+  const hint = await nearestPath(argument);
+  // A bare name is that of a recipe, unless there is a folder or table of nearly that name.
+  if (!/[/\\]/.test(argument) && hint === null) return;
+  const { recipeNames } = await import('../recipes/folder.ts');
+  const nearestRecipe = nearestName(argument.replace(/^.*[/\\]/, ''), recipeNames(recipesFolder));
+  if (!/[/\\]/.test(argument) && nearestRecipe !== null) return;
+  throw new RecipeError(
+    `${argument}: ${expected}, got nothing at that path. ${hint ?? 'Check the path.'}${nearestRecipe === null ? '' : ` There is also a recipe named ${nearestRecipe}.`}`,
+  );
 }
 
 /** Whether there is a folder at that path, or it is named like a table of images. */

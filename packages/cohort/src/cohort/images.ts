@@ -41,9 +41,9 @@ export async function loadRecipeData(
   recipe: ResolvedRecipe,
   options: Pick<DatasetOptions, 'reporter' | 'signal'> = {},
 ): Promise<RecipeData> {
-  const { path, imageSize, cache, strict } = recipe.data;
+  const { path, imageSize, cache, strict, followLinks } = recipe.data;
   const designSize = designSizeOf(recipe.networks.map(({ model }) => model));
-  const settings = { path, imageSize, cache, strict, designSize };
+  const settings = { path, imageSize, cache, strict, followLinks, designSize };
   const loaded = await loadDataset(recipe.data.dataset, { ...settings, ...options });
   const whole = withValidation(loaded, recipe, options.reporter);
   const subset = (split: 'train' | 'test'): ImageSplit<ImagePixels> => {

@@ -1,8 +1,9 @@
 /** `cohort data list` and `check` tell what is there and how it differs from what was published. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkDataset } from './checkDataset.ts';
+import { place, placeClasses } from './folder/testing.ts';
 import { listDatasets } from './listDatasets.ts';
 import { datasetNames } from './registry.ts';
 import { dataErrorOf, idxBytes, temporaryFolder, writeMnistFiles } from './testing.ts';
@@ -35,6 +36,28 @@ describe('checkDataset', () => {
     writeFileSync(join(folder.path, 't10k-labels-idx1-ubyte'), idxBytes([10], new Uint8Array(10).fill(3)));
     const { problems } = await checkDataset('mnist', { path: folder.path });
     expect(problems.at(-1)).toBe('No test images of 9 classes (0, 1, 2, 4, 5, ...).');
+  });
+
+  it('counts validation images, and says what was left out and what may be lost', async () => {
+    const root = join(folder.path, 'photos');
+    for (const [split, count, seed] of [
+      ['train', 4, 1],
+      ['val', 2, 20],
+      ['test', 1, 40],
+    ] as const) {
+      await placeClasses(join(root, split), { a: count, b: count }, { seed });
+    }
+    mkdirSync(join(root, 'train/c'));
+    const check = await checkDataset('folder', { path: root, cache: 'memory' });
+    expect(check.validation).toEqual({ count: 4, perClass: [2, 2] });
+    expect([check.train.count, check.test.count]).toEqual([8, 2]);
+    expect(check.notes).toContain('ignored, without images: 1 folder (train/c)');
+    expect(check.problems).toEqual([]);
+    for (let index = 0; index < 30; index += 1) place(root, `train/a/${index}.heic`, 'x');
+    symlinkSync(join(folder.path, 'nowhere'), join(root, 'train/b/link.jpg'));
+    const { problems } = await checkDataset('folder', { path: root, cache: 'memory' });
+    expect(problems.join('\n')).toContain('in a format that cannot be read (save as JPEG or PNG): 30 files');
+    expect(problems.join('\n')).toContain('not followed, leading nowhere: 1 link (train/b/link.jpg)');
   });
 
   it('fails where files cannot be used at all', async () => {

@@ -1,5 +1,5 @@
 /** Loads a whole dataset and compares it with what is known about it: `cohort data check`. */
-import type { DatasetOptions, ImageDataset, ImageShape, LoadingReporter } from './dataset.ts';
+import type { DatasetOptions, ImageShape, ImageSplit, LoadingReporter } from './dataset.ts';
 import { checkSplit } from './dataset.ts';
 import type { Normalisation } from './loading/normalisation.ts';
 import { splitStatistics } from './loading/normalisation.ts';
@@ -23,11 +23,15 @@ export interface DatasetCheck {
   readonly shape: ImageShape;
   readonly classes: readonly string[];
   readonly train: SplitCounts;
+  /** Null where the dataset has no such split. */
+  readonly validation: SplitCounts | null;
   readonly test: SplitCounts;
   /** Of the training images. */
   readonly normalisation: Normalisation;
   /** What is wrong with it, and what differs from the dataset as published, in sentences; empty when nothing does. */
   readonly problems: readonly string[];
+  /** What was left out or merged and is no problem, in sentences: hidden files, folders without images. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -51,8 +55,9 @@ export async function checkDataset(name: string, options: DatasetOptions = {}): 
     if (!(images instanceof Uint8Array)) continue;
     checkSplit({ images, labels, count }, shape, classes.length, `the ${split} split of ${name}`);
   }
-  const train = countLabels(dataset, 'train');
-  const test = countLabels(dataset, 'test');
+  const train = countLabels(dataset.train, classes);
+  const validation = dataset.validation === undefined ? null : countLabels(dataset.validation, classes);
+  const test = countLabels(dataset.test, classes);
   const normalisation = splitStatistics(dataset.train, shape);
   dataset.dispose?.();
   return {
@@ -62,6 +67,7 @@ export async function checkDataset(name: string, options: DatasetOptions = {}): 
     shape,
     classes,
     train,
+    validation,
     test,
     normalisation,
     problems: [
@@ -72,13 +78,14 @@ export async function checkDataset(name: string, options: DatasetOptions = {}): 
       ...emptyClasses('training', train, classes),
       ...emptyClasses('test', test, classes),
     ],
+    notes: dataset.notices ?? [],
   };
 }
 
-function countLabels(dataset: ImageDataset<ImagePixels>, split: 'train' | 'test'): SplitCounts {
-  const perClass = new Array<number>(dataset.classes.length).fill(0);
-  for (const label of dataset[split].labels) perClass[label] = (perClass[label] ?? 0) + 1;
-  return { count: dataset[split].count, perClass };
+function countLabels({ labels, count }: ImageSplit<ImagePixels>, classes: readonly string[]): SplitCounts {
+  const perClass = new Array<number>(classes.length).fill(0);
+  for (const label of labels) perClass[label] = (perClass[label] ?? 0) + 1;
+  return { count, perClass };
 }
 
 function compare(what: string, found: number, published: number | undefined): string[] {

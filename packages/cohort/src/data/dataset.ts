@@ -39,6 +39,8 @@ export interface ImageDataset<Pixels extends ImagePixels = Uint8Array> extends I
    * hashed there.
    */
   readonly contentDigest?: string;
+  /** What was left out or merged while loading and is no trouble, a sentence each. */
+  readonly notices?: readonly string[];
   /** Releases what the splits hold outside of JavaScript's memory. */
   readonly dispose?: () => void;
 }
@@ -63,6 +65,8 @@ export interface DatasetOptions {
   cache?: CacheMode;
   /** Refuses broken files instead of leaving them out. */
   strict?: boolean;
+  /** Follows links that lead out of a folder of images. */
+  followLinks?: boolean;
   reporter?: LoadingReporter;
   signal?: AbortSignal;
   /** Most bytes of decoded images that `auto` holds in memory; a quarter of what is free unless given. */

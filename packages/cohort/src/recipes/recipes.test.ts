@@ -20,6 +20,7 @@ describe('a recipe that is right', () => {
         imageSize: null,
         cache: 'auto',
         strict: false,
+        followLinks: false,
         validationImages: null,
         trainImages: null,
         testImages: null,

@@ -67,6 +67,8 @@ export const dataSchema = z.strictObject({
   cache: z.enum(['auto', 'memory', 'disk', 'none']).default('auto'),
   /** Refuses broken image files instead of leaving them out. */
   strict: z.boolean().default(false),
+  /** Follows links that lead out of the folder of images. */
+  followLinks: z.boolean().default(false),
   /**
    * Images to choose by, split off the training images: how many, or their share where below 1; null means none. With
    * them, every evaluation is on them, and the test images are looked at once, at the end.

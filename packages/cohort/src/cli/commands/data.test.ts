@@ -56,9 +56,11 @@ const check: DatasetCheck = {
   shape: listing.shape,
   classes: ['round', 'square'],
   train: { count: 7, perClass: [3, 4] },
+  validation: null,
   test: { count: 3, perClass: [1, 2] },
   normalisation: { mean: [0.5, 0.4, 0.3], std: [0.1, 0.2, 0.3] },
   problems: [],
+  notes: [],
 };
 
 const fetched: FetchResult = {
@@ -116,8 +118,8 @@ describe('cohort data check', () => {
     );
     await run(['data', 'check', 'shapes'], { checkDataset });
     expect(seen).toEqual([
-      ['shapes', 'here'],
-      ['shapes', null],
+      ['shapes', 'here', { followLinks: false }],
+      ['shapes', null, { followLinks: false }],
     ]);
   });
 
@@ -133,12 +135,28 @@ describe('cohort data check', () => {
     }
     folder.remove();
     expect(seen).toEqual([
-      ['folder', './nowhere'],
-      ['folder', folder.path],
-      ['folder', 'photos.csv'],
-      ['mnist', null],
-      ['minst', null],
+      ['folder', './nowhere', { followLinks: false }],
+      ['folder', folder.path, { followLinks: false }],
+      ['folder', 'photos.csv', { followLinks: false }],
+      ['mnist', null, { followLinks: false }],
+      ['minst', null, { followLinks: false }],
     ]);
+  });
+
+  it('shows validation images and what was left out, and follows links when it is told to', async () => {
+    const seen: unknown[] = [];
+    const checkDataset: CommandActions['checkDataset'] = (...given) => {
+      seen.push(given);
+      return Promise.resolve({
+        ...check,
+        validation: { count: 1, perClass: [0, 1] },
+        notes: ['ignored, hidden: 2 files'],
+      });
+    };
+    const { out } = await run(['data', 'check', './photos', '--follow-links'], { checkDataset });
+    expect(seen).toEqual([['folder', './photos', { followLinks: true }]]);
+    expect(out).toContain('class   train  validation  test\nround       3           0     1\n');
+    expect(out).toContain('note: ignored, hidden: 2 files\nshapes is sound: /data/shapes\n');
   });
 
   it('exits with 1 when something differs', async () => {

@@ -11,6 +11,11 @@ import { EXIT_CODES } from '../failures.ts';
 import { isFolderOrTable } from '../recipeArgument.ts';
 import { formatTable } from '../table.ts';
 
+/** Option of `cohort data check`. */
+interface LinkOptions {
+  readonly followLinks?: true;
+}
+
 /** Adds the commands. */
 export function addDataCommands(
   program: Command,
@@ -31,9 +36,11 @@ export function addDataCommands(
     .description('load a dataset, verify shapes, labels and counts, and show the images of every class')
     .argument('<dataset>', 'name of a dataset (cohort data list), or folder or CSV of images')
     .argument('[path]', 'folder or archive of its files; left out: its usual places')
-    .action(async (name: string, path: string | undefined, options: CommonOptions) => {
+    .option('--follow-links', 'follow links that lead out of the folder of images')
+    .action(async (name: string, path: string | undefined, options: CommonOptions & LinkOptions) => {
       const exitCode = await runCommand(environment, options, async () => {
-        const check = await environment.actions.checkDataset(...(await placeOf(name, path)));
+        const { followLinks = false } = options;
+        const check = await environment.actions.checkDataset(...(await placeOf(name, path)), { followLinks });
         const isSound = check.problems.length === 0;
         const outcome = { status: isSound ? 'sound' : 'problems', ...check };
         return {
@@ -83,26 +90,21 @@ function describeList(datasets: readonly DatasetListing[]): string {
   return [formatTable(heading, rows), '', ...details].join('\n');
 }
 
-function describeCheck({
-  name,
-  isPublished,
-  path,
-  shape,
-  classes,
-  train,
-  test,
-  normalisation,
-  problems,
-}: DatasetCheck): string {
-  const rows = classes.map((label, index) => [
-    label,
-    `${train.perClass[index] ?? 0}`,
-    `${test.perClass[index] ?? 0}`,
-  ]);
+function describeCheck(check: DatasetCheck): string {
+  const { name, isPublished, path, shape, classes, normalisation, problems, notes } = check;
+  const splits = (['train', 'validation', 'test'] as const).flatMap((split) => {
+    const counts = check[split];
+    return counts === null ? [] : [{ split, ...counts }];
+  });
+  const rows = [
+    ...classes.map((label, index) => [label, ...splits.map(({ perClass }) => `${perClass[index] ?? 0}`)]),
+    ['all', ...splits.map(({ count }) => `${count}`)],
+  ];
   const numbers = (values: readonly number[]): string => values.map((value) => value.toFixed(4)).join(' ');
   return [
-    formatTable(['class', 'train', 'test'], [...rows, ['all', `${train.count}`, `${test.count}`]]),
+    formatTable(['class', ...splits.map(({ split }) => split)], rows),
     `images ${shape.channels}x${shape.height}x${shape.width}; of the training pixels, mean ${numbers(normalisation.mean)}, standard deviation ${numbers(normalisation.std)}`,
+    ...notes.map((note) => `note: ${note}`),
     ...problems.map((problem) => `problem: ${problem}`),
     `${name} ${problems.length === 0 ? 'is sound' : isPublished ? 'is not as published' : 'has problems'}${path === null ? '' : `: ${path}`}`,
   ].join('\n');

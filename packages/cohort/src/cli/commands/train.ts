@@ -37,6 +37,7 @@ export function addTrainCommand(
     )
     .argument('[overrides...]', 'settings to change, as key=value with dotted paths and YAML values')
     .option('--strict', 'refuse broken image files instead of leaving them out')
+    .option('--follow-links', 'follow links that lead out of the folder of images')
     .option(
       '--tensorboard [folder]',
       'also write event files for TensorBoard, into FOLDER/RUN (left out: the run folder)',
@@ -99,6 +100,7 @@ async function train(
   // They would change or write the recipe of a new run.
   for (const [option, value] of [
     ['--strict', options.strict],
+    ['--follow-links', options.followLinks],
     ['--save-recipe', options.saveRecipe],
   ]) {
     if (value !== undefined) throw new UsageError(`${option}: expected for a new run, came with --resume.`);

@@ -1,6 +1,6 @@
 /** The MNIST family: names, EMNIST's turned pictures and its letters that count from 1. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { datasetEntries } from '../registry.ts';
@@ -27,6 +27,36 @@ describe('mnist and kmnist', () => {
     const dataset = await loadInMemory(name, { environment: { XDG_CACHE_HOME: folder.path } });
     expect(dataset.classes[9]).toBe(lastClass);
     expect(Buffer.compare(dataset.test.images, written.test.images)).toBe(0);
+  });
+});
+
+describe('files as other tools keep them', () => {
+  it.each([
+    ['torchvision', 'MNIST/raw', (name: string) => name],
+    ['a dot in the names', '', (name: string) => name.replace('-idx', '.idx')],
+    ['Kaggle, in folders of their own names', '', (name: string) => `${name}/${name}`],
+    ['Kaggle, both spellings', '', (name: string) => `${name}/${name.replace('-idx', '.idx')}`],
+  ])('%s', async (_, inner, rename) => {
+    const plain = temporaryFolder();
+    const written = writeMnistFiles(plain.path, { trainCount: 20, testCount: 10, compressed: false });
+    for (const name of readdirSync(plain.path)) {
+      const path = join(folder.path, inner, rename(name));
+      mkdirSync(dirname(path), { recursive: true });
+      copyFileSync(join(plain.path, name), path);
+    }
+    plain.remove();
+    const dataset = await loadInMemory('mnist', { path: folder.path });
+    expect(Buffer.compare(dataset.train.images, written.train.images)).toBe(0);
+    expect(dataset.test.count).toBe(10);
+  });
+
+  it('never mixes two copies, and names the file and the folder where one is missing', async () => {
+    mkdirSync(join(folder.path, 'MNIST/raw'), { recursive: true });
+    writeMnistFiles(join(folder.path, 'MNIST/raw'), { trainCount: 20, testCount: 10, compressed: false });
+    writeFileSync(join(folder.path, 'train-images-idx3-ubyte'), 'x');
+    expect((await dataErrorOf(() => loadInMemory('mnist', { path: folder.path }))).message).toContain(
+      `file train-labels-idx1-ubyte.gz or train-labels-idx1-ubyte, got none in ${folder.path}.`,
+    );
   });
 });
 

@@ -70,6 +70,30 @@ describe('tiny-imagenet', () => {
     expect((await load()).classes).toEqual(['n01000001', 'n02000002']);
   });
 
+  it('reads validation pictures that a script sorted by class, with or without folders images', async () => {
+    const expected = (await load()).test;
+    rmSync(join(root, 'val'), { recursive: true });
+    write('val/n02000002/val_0.JPEG', pictures.get('blue'));
+    write('val/n01000001/images/val_1.JPEG', pictures.get('red'));
+    write('val/n01000001/val_1_boxes.txt', 'no picture');
+    const sorted = (await load()).test;
+    expect(Array.from(sorted.labels)).toEqual([0, 1]);
+    const size = 3 * 64 * 64;
+    expect(Buffer.compare(sorted.images.subarray(0, size), expected.images.subarray(size))).toBe(0);
+    expect(Buffer.compare(sorted.images.subarray(size), expected.images.subarray(0, size))).toBe(0);
+  });
+
+  it('does without wnids.txt and without folders images in train', async () => {
+    rmSync(join(root, 'wnids.txt'));
+    rmSync(join(root, 'train'), { recursive: true });
+    write('train/n01000001/n01000001_0.JPEG', pictures.get('red'));
+    write('train/n02000002/n02000002_0.JPEG', pictures.get('green'));
+    const { classes, train, test } = await load();
+    expect(classes).toEqual(['goldfish', 'bullfrog']);
+    expect(Array.from(train.labels)).toEqual([0, 1]);
+    expect(Array.from(test.labels)).toEqual([1, 0]);
+  });
+
   it('names what is missing', async () => {
     rmSync(join(root, 'val', 'images', 'val_1.JPEG'));
     const picture = await dataErrorOf(load);

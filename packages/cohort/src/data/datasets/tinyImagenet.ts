@@ -14,6 +14,8 @@ import { readDataFile } from '../loading/readFile.ts';
 
 const SHAPE = { channels: 3, height: 64, width: 64 } as const;
 const FOLDER = 'tiny-imagenet-200';
+const WORDNET_NUMBER = /^n\d{8}$/;
+const PICTURE = /\.(?:jpe?g|png)$/i;
 
 const about: DatasetAbout = {
   title: 'Tiny ImageNet',
@@ -71,24 +73,34 @@ export const tinyImagenet: DatasetEntry = {
       name: 'tiny-imagenet',
       classes: await classNames(root, numbers),
       ...SHAPE,
-      train: await decode(await trainPictures(root, numbers), 'train'),
+      train: await decode(await picturesByClass(join(root, 'train'), numbers), 'train'),
       test: await decode(await validationPictures(root, numbers), 'val'),
     };
   },
 };
 
 async function findRoot(places: readonly string[]): Promise<string | undefined> {
-  for (const place of places) {
-    for (const root of [place, join(place, FOLDER)]) if (await exists(join(root, 'wnids.txt'))) return root;
-  }
+  const roots = places.flatMap((place) => [place, join(place, FOLDER), join(place, FOLDER, FOLDER)]);
+  for (const root of roots) if (await exists(join(root, 'wnids.txt'))) return root;
+  for (const root of roots) if ((await numberedFolders(join(root, 'train'))).length >= 2) return root;
   return undefined;
 }
 
-/** The classes' WordNet numbers, `n01443537` and so on, sorted. */
+/** Folders named by a WordNet number; none where there is no such folder. */
+async function numberedFolders(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(folder)).filter((name) => WORDNET_NUMBER.test(name)).sort();
+  } catch {
+    return [];
+  }
+}
+
+/** The classes' WordNet numbers, `n01443537` and so on, sorted; those of the folders in train/ where no file lists them. */
 async function readClassNumbers(root: string): Promise<string[]> {
   const path = join(root, 'wnids.txt');
+  if (!(await exists(path))) return numberedFolders(join(root, 'train'));
   const numbers = (await readText(path)).split(/\s+/).filter((line) => line !== '');
-  const wrong = numbers.find((number) => !/^n\d{8}$/.test(number));
+  const wrong = numbers.find((number) => !WORDNET_NUMBER.test(number));
   if (wrong === undefined && new Set(numbers).size === numbers.length && numbers.length >= 2)
     return numbers.sort();
   throw new DataError('format', {
@@ -117,11 +129,14 @@ async function classNames(root: string, numbers: readonly string[]): Promise<str
   });
 }
 
-async function trainPictures(root: string, numbers: readonly string[]): Promise<Labelled[]> {
+/** Pictures in one folder per class, each with or without a folder images/ in it. */
+async function picturesByClass(folder: string, numbers: readonly string[]): Promise<Labelled[]> {
   const perClass = await Promise.all(
     numbers.map(async (number, label): Promise<Labelled[]> => {
-      const folder = join(root, 'train', number, 'images');
-      return (await listImages(folder)).map((name) => ({ path: join(folder, name), label }));
+      const own = join(folder, number);
+      const inner = join(own, 'images');
+      const place = (await exists(own)) && !(await exists(inner)) ? own : inner;
+      return (await listImages(place)).map((name) => ({ path: join(place, name), label }));
     }),
   );
   return perClass.flat();
@@ -130,7 +145,7 @@ async function trainPictures(root: string, numbers: readonly string[]): Promise<
 async function listImages(folder: string): Promise<string[]> {
   try {
     // Sorted, since file systems list in any order: images would else have other indices on another machine.
-    const names = (await readdir(folder)).filter((name) => /\.jpe?g$/i.test(name)).sort();
+    const names = (await readdir(folder)).filter((name) => PICTURE.test(name)).sort();
     if (names.length > 0) return names;
   } catch (error) {
     throw missingPictures(folder, 'no such folder', error);
@@ -149,8 +164,19 @@ function missingPictures(folder: string, received: string, cause: unknown): Data
   });
 }
 
-/** Lines of val_annotations.txt: file, WordNet number, and a bounding box that is not needed. */
+/** Pictures in folders per class, as scripts sort them for training in PyTorch, or else by the file of annotations. */
 async function validationPictures(root: string, numbers: readonly string[]): Promise<Labelled[]> {
+  const folder = join(root, 'val');
+  const isSorted = (await numberedFolders(folder)).length > 0 && !(await hasPictures(join(folder, 'images')));
+  return isSorted ? picturesByClass(folder, numbers) : annotatedPictures(root, numbers);
+}
+
+async function hasPictures(folder: string): Promise<boolean> {
+  return (await exists(folder)) && (await readdir(folder)).some((name) => PICTURE.test(name));
+}
+
+/** Lines of val_annotations.txt: file, WordNet number, and a bounding box that is not needed. */
+async function annotatedPictures(root: string, numbers: readonly string[]): Promise<Labelled[]> {
   const path = join(root, 'val', 'val_annotations.txt');
   const labels = new Map(numbers.map((number, label) => [number, label]));
   const lines = (await readText(path)).split(/\r?\n/).filter((line) => line.trim() !== '');

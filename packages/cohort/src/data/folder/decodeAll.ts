@@ -1,6 +1,6 @@
 /** The one pass that decodes every image of a set: it finds what is broken, measures pixels, and hands them to where they are kept. */
 import type { ImageFit, ImageShape, LoadingReporter } from '../dataset.ts';
-import { decodeQueued, loadSharp } from '../loading/decodeImage.ts';
+import { decodeQueued, loadSharp, type Sharp } from '../loading/decodeImage.ts';
 import { DataError } from '../errors.ts';
 import { mapPool } from '../loading/pool.ts';
 import { digestOf, imagesInFlight } from './inspect.ts';
@@ -37,6 +37,7 @@ export async function decodeAll(
   const sharp = await loadSharp();
   const moments = emptyMoments(paths.length, shape.channels);
   const broken = new Map(skip);
+  const failed: number[] = [];
   let done = 0;
   let toldAt = performance.now();
   const decode = async (path: string, index: number): Promise<string | null> => {
@@ -46,7 +47,7 @@ export async function decodeAll(
       pixels = await decodeQueued(sharp, path, shape);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
-      broken.set(index, error.reason);
+      failed.push(index);
       return null;
     }
     measureImage(moments, index, pixels, shape.channels);
@@ -61,6 +62,28 @@ export async function decodeAll(
     return digestOf(pixels);
   };
   const pixelDigests = await mapPool(paths, imagesInFlight(), decode, signal);
+  for (const index of failed) {
+    signal?.throwIfAborted();
+    broken.set(index, await reasonOf(sharp, paths[index] ?? '', shape));
+  }
   // In the order of the files, whichever was decoded first.
   return { moments, pixelDigests, broken: new Map([...broken].sort(([left], [right]) => left - right)) };
+}
+
+/**
+ * Why a file cannot be decoded, found out with nothing else under way: libvips has one place for the errors of all threads,
+ * from which each would take another's reason, or none.
+ */
+async function reasonOf(
+  sharp: Sharp,
+  path: string,
+  shape: ImageShape & { readonly fit: ImageFit },
+): Promise<string> {
+  try {
+    await decodeQueued(sharp, path, shape);
+  } catch (error) {
+    if (error instanceof DataError) return error.reason;
+    throw error;
+  }
+  return 'could not be decoded at first, and could afterwards: was it being written?';
 }

@@ -100,7 +100,7 @@ describe('a folder of images', () => {
     expect(error2.message).toContain("expected two or more classes to tell apart, got one, 'x'");
     const nowhere = place(folder.path, 'nowhere.csv', 'c/0.png,x\nc/1.png,y');
     expect((await dataErrorOf(() => loadDataset('folder', { path: nowhere }))).message).toContain(
-      'got no image that can be read. Replace the broken files:\n  c/0.png: there is no such file\n  c/1.png',
+      `whose paths count from the table's folder ${folder.path}, got none of 2 there (c/0.png, c/1.png)`,
     );
     const dataset = await loadDataset('folder', { path, cache: 'memory' });
     expect([dataset.train.count, dataset.test.count, dataset.classes]).toEqual([3, 1, ['x', 'y']]);
@@ -158,6 +158,53 @@ describe('kinds of files', () => {
     expect(broken).toMatch(/ {2}b\/cut\.jpg: a file that cannot be decoded \(.+\)\n/);
     expect(broken).toContain('  b/giant.png: too large (expected at most 268402689 pixels)\n');
     expect(lost).toBe('no image of these classes can be read: lost');
+  });
+
+  it('gives every broken file its own reason, the same each time', async () => {
+    await placeClasses(folder.path, { a: 2, b: 2 });
+    const jpeg = await paint({ width: 200, height: 200 }).jpeg().toBuffer();
+    const png = await paint({ width: 200, height: 200 }).png().toBuffer();
+    for (let index = 0; index < 6; index += 1) {
+      place(folder.path, `a/cut${index}.jpg`, jpeg.subarray(0, jpeg.length * 0.6));
+      place(folder.path, `b/cut${index}.png`, png.subarray(0, 150));
+    }
+    const reasons = new Set<string>();
+    for (let time = 0; time < 3; time += 1) {
+      notes = new Notes();
+      await load();
+      reasons.add(notes.warnings.join('\n'));
+    }
+    expect([...reasons].join('\n')).not.toContain('Unknown error');
+    expect(reasons.size).toBe(1);
+  });
+
+  it('says what files are that only have the name of an image', async () => {
+    await placeClasses(folder.path, { a: 2, b: 2 });
+    place(folder.path, 'a/pointer.jpg', 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n');
+    place(folder.path, 'a/page.jpg', '<!DOCTYPE html><html></html>');
+    place(folder.path, 'b/phone.jpg', Buffer.from('\0\0\0\x18ftypheic\0\0\0\0', 'latin1'));
+    await load();
+    const [broken = ''] = notes.warnings;
+    expect(broken).toContain(
+      'a/pointer.jpg: a pointer of Git LFS instead of the file (get the file with git lfs pull)',
+    );
+    expect(broken).toContain('a/page.jpg: a web page, not an image');
+    expect(broken).toContain('b/phone.jpg: a HEIC image, which cannot be read (save it as JPEG or PNG)');
+  });
+
+  it('reads images whose names have no ending by their content', async () => {
+    for (const name of ['a', 'b']) {
+      for (let index = 0; index < 3; index += 1) {
+        const seed = index + (name === 'a' ? 0 : 10);
+        place(folder.path, `${name}/n01440764_${index}`, await paint({ seed }).jpeg().toBuffer());
+      }
+    }
+    place(folder.path, 'a/README', 'no image');
+    const dataset = await load();
+    expect(dataset.train.count + dataset.test.count).toBe(6);
+    expect(dataset.notices).toContain(
+      'taken for images by their content, whatever their names: 6 files (a/n01440764_0, a/n01440764_1, a/n01440764_2 and 3 more)',
+    );
   });
 
   it('refuses broken files when it is told to, naming each', async () => {
@@ -255,7 +302,12 @@ describe('splits', () => {
     await placeClasses(join(split, 'test'), { a: 1, B: 1 }, { seed: 9 });
     const error = await dataErrorOf(() => load({ path: split }));
     expect(error.message).toContain(
-      'expected training images of every class, got none of B. Check the names',
+      "expected training images of every class, got none of B. Check the names of the class folders in train and test: they must be the same in each ('B' may be 'b').",
+    );
+    expect((await dataErrorOf(() => load({ path: join(split, '../only') }))).kind).toBe('missing');
+    await placeClasses(join(folder.path, 'only/test'), { a: 2, b: 2 });
+    expect((await dataErrorOf(() => load({ path: join(folder.path, 'only') }))).message).toContain(
+      'There are no training images at all',
     );
   });
 

@@ -1,5 +1,6 @@
 /** Loads a folder or table of images: looked at, decoded once to where it fits, broken files left out, split, and all of it told. */
 import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import type { DatasetOptions, ImageDataset, ImageFit, ImageSplit } from '../dataset.ts';
 import { DataError } from '../errors.ts';
 import type { PixelSource } from '../loading/pixelSource.ts';
@@ -16,16 +17,26 @@ import {
 import { listFolder } from './listFolder.ts';
 import { findImagenet, listImagenet } from './listImagenet.ts';
 import { listTable } from './listTable.ts';
-import { brokenError, brokenList, classCounts, describeDuplicates, type KnownImage } from './report.ts';
+import {
+  brokenError,
+  brokenList,
+  classCounts,
+  describeDuplicates,
+  untrainedRemedy,
+  type KnownImage,
+} from './report.ts';
 import { chooseTestImages } from './split.ts';
 import { decodeListing, type StoredSet } from './store.ts';
+import type { WalkOptions } from './walk.ts';
 
 /** Proportions are kept: what photos show is seen as it is. */
 export const FOLDER_FIT: ImageFit = 'cover';
 
 /** Lists whatever `path` is: a folder, or a table (CSV) of images. */
-export function listImages(path: string, signal?: AbortSignal): Promise<ImageListing> {
-  return TABLE_ENDING.test(path) ? listTable(path, signal) : listFolder(path, signal);
+export async function listImages(path: string, options: WalkOptions = {}): Promise<ImageListing> {
+  return TABLE_ENDING.test(path) && (await stat(path).catch(() => null))?.isDirectory() !== true
+    ? listTable(path, options.signal)
+    : listFolder(path, options);
 }
 
 /** The dataset `folder`. @throws {@link DataError} for everything that is wrong with it. */
@@ -38,7 +49,7 @@ export async function loadFolder(options: DatasetOptions): Promise<ImageDataset<
       remedy: 'Set data.path=FOLDER.',
     });
   }
-  return loadListing('folder', await listImages(options.path, options.signal), options);
+  return loadListing('folder', await listImages(options.path, options), options);
 }
 
 /** The dataset `imagenet`, from `path`, or else from its usual places. @throws {@link DataError} */
@@ -53,7 +64,7 @@ export async function loadImagenet(options: DatasetOptions): Promise<ImageDatase
       remedy: 'Set data.path=FOLDER, or put it at $COHORT_DATA/imagenet.',
     });
   }
-  return loadListing('imagenet', await listImagenet(path, options.signal), { ...options, path });
+  return loadListing('imagenet', await listImagenet(path, options), { ...options, path });
 }
 
 async function loadListing(
@@ -63,6 +74,7 @@ async function loadListing(
 ): Promise<ImageDataset<PixelSource>> {
   const { reporter, strict = false } = options;
   for (const notice of listing.notices) reporter?.message(`${listing.source}: ${notice}`);
+  for (const warning of listing.warnings) reporter?.warning(`${listing.source}: ${warning}`);
   const stored = await decodeListing(listing, FOLDER_FIT, options);
   try {
     const broken = [
@@ -76,7 +88,7 @@ async function loadListing(
       reporter?.warning(`${countOf(broken.length, 'broken file')} left out:\n${brokenList(broken)}`);
     }
     const dataset = splitUp(name, listing, { stored, broken }, options);
-    return { ...dataset, dispose: stored.dispose };
+    return { ...dataset, notices: listing.notices, dispose: stored.dispose };
   } catch (error) {
     stored.dispose();
     throw error;
@@ -215,7 +227,10 @@ function checkSplits(
       operation,
       expected: 'training images of every class',
       received: `none of ${firstNames(untrained)}`,
-      remedy: 'Check the names of the class folders in train and test: they must be the same in each.',
+      remedy: untrainedRemedy(
+        untrained,
+        classes.filter((name) => !untrained.includes(name)),
+      ),
       path: source,
     });
   }

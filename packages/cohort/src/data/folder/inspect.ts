@@ -1,11 +1,13 @@
 /** Looks at the header and the bytes of every image file, from which size and channels of the whole set are decided. */
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import type { Metadata } from 'sharp';
 import type { ImageShape } from '../dataset.ts';
-import { loadSharp } from '../loading/decodeImage.ts';
+import { loadSharp, type Sharp } from '../loading/decodeImage.ts';
 import { DataError, errorText } from '../errors.ts';
 import { mapPool } from '../loading/pool.ts';
 import { readDataFile } from '../loading/readFile.ts';
+import { reasonBySignature } from './imageSignature.ts';
 
 /** What one image file says of itself. */
 export interface ImageFacts {
@@ -33,7 +35,10 @@ export function imagesInFlight(): number {
   return 2 * Math.max(1, Math.min(threads, availableParallelism()));
 }
 
-/** Looks at every file, in order. A file that cannot be read or is no image is told, not thrown. */
+/**
+ * Looks at every file, in order. A file that cannot be read or is no image is told, not thrown. Those are looked at again
+ * one by one: libvips has one place for the errors of all threads, and would give any of them another's reason.
+ */
 export async function inspectImages(paths: readonly string[], signal?: AbortSignal): Promise<Inspection[]> {
   const sharp = await loadSharp();
   const inspect = async (path: string): Promise<Inspection> => {
@@ -43,7 +48,7 @@ export async function inspectImages(paths: readonly string[], signal?: AbortSign
         maximumBytes: MAXIMUM_FILE_BYTES,
         remedyWhenMissing: 'Check the path.',
       });
-      const { autoOrient, space, pages } = await sharp(content, { limitInputPixels: false }).metadata();
+      const { autoOrient, space, pages } = await metadataOf(sharp, content);
       return {
         ...autoOrient,
         isGrey: space === 'b-w' || (space as string) === 'grey16',
@@ -57,7 +62,31 @@ export async function inspectImages(paths: readonly string[], signal?: AbortSign
       };
     }
   };
-  return mapPool(paths, imagesInFlight(), inspect, signal);
+  const inspections = await mapPool(paths, imagesInFlight(), inspect, signal);
+  for (const [index, path] of paths.entries()) {
+    const inspection = inspections[index];
+    if (inspection === undefined || !('broken' in inspection)) continue;
+    signal?.throwIfAborted();
+    inspections[index] = await inspect(path);
+  }
+  return inspections;
+}
+
+/** What the header says. @throws {DataError} `decode` for a file that by its first bytes is something else */
+async function metadataOf(sharp: Sharp, content: Buffer): Promise<Metadata> {
+  try {
+    return await sharp(content, { limitInputPixels: false }).metadata();
+  } catch (error) {
+    const reason = reasonBySignature(content);
+    if (reason === null) throw error;
+    throw new DataError('decode', {
+      operation: 'looking at an image',
+      expected: 'an image',
+      received: reason,
+      remedy: 'Replace the file.',
+      cause: error,
+    });
+  }
 }
 
 /** 128 bits of SHA-256 in hexadecimal: enough for no two files ever to meet by chance. */

@@ -44,7 +44,7 @@ describe('listFolder', () => {
       'extra/c/5.jpg',
       'top.jpg',
     );
-    const { classes, notices } = await list();
+    const { classes, notices, warnings } = await list();
     expect(await summary()).toEqual(
       [
         ['TESTING/b/4.jpg', 'b', 'test'],
@@ -54,20 +54,23 @@ describe('listFolder', () => {
       ].sort(([, left], [, right]) => (left ?? '').localeCompare(right ?? '')),
     );
     expect(classes).toEqual(['a', 'b']);
-    expect(notices.join('\n')).toContain('ignored beside train: extra, top.jpg');
+    expect(notices).toContain('taken as splits: TESTING for test, Train for train, valid for validation');
+    expect(warnings).toContain('ignored beside the splits: extra (1 image), top.jpg');
   });
 
-  it('takes a folder called train that holds images for a class', async () => {
-    placeAll('train/1.jpg', 'plane/2.jpg', 'test/3.jpg');
-    expect((await list()).classes).toEqual(['plane', 'test', 'train']);
-    expect((await list()).images.every(({ split }) => split === null)).toBe(true);
+  it('takes a single folder called train that holds images for a class', async () => {
+    placeAll('train/1.jpg', 'plane/2.jpg', 'bus/3.jpg');
+    const { classes, images, notices } = await list();
+    expect(classes).toEqual(['bus', 'plane', 'train']);
+    expect(images.every(({ split }) => split === null)).toBe(true);
+    expect(notices).toContain('taken for a class like the others: train');
   });
 
   it('leaves a flat test folder beside train out, and says so', async () => {
     placeAll('train/a/1.jpg', 'train/b/2.jpg', 'test/3.jpg');
     const { notices, images } = await list();
     expect(images).toHaveLength(2);
-    expect(notices).toContain('ignored, since they have no class folders: test');
+    expect(notices).toContain('ignored, since they have no class folders: test (1 image)');
   });
 
   it('takes names in any language, and composed and decomposed letters for the same', async () => {
@@ -82,16 +85,15 @@ describe('listFolder', () => {
 
   it('counts hidden files, files that are no images, and formats that it cannot read', async () => {
     placeAll('a/1.jpg', 'b/2.jpg', 'a/.hidden.jpg', '.git/c.jpg', 'a/Thumbs.db', '__MACOSX/a/1.jpg');
-    placeAll('a/notes.txt', 'labels.json', 'b/photo.HEIC', 'b/old.bmp');
-    const { images, notices } = await list();
-    expect(images).toHaveLength(2);
+    placeAll('a/notes.txt', 'labels.json', 'b/photo.HEIC', 'b/old.bmp', 'b/scan.ppm', 'a/odd.xyz');
+    const { images, notices, warnings } = await list();
+    expect(images.map(({ name }) => name)).toEqual(['a/1.jpg', 'b/2.jpg', 'b/old.bmp', 'b/scan.ppm']);
     expect(notices).toContain('ignored, hidden: 4 files');
     expect(notices).toContainEqual(expect.stringMatching(/^ignored, no image: 2 files \(.*notes\.txt/));
-    expect(notices).toContainEqual(
-      expect.stringMatching(
-        /^ignored, in a format that cannot be read \(save as JPEG or PNG\): 2 files \(.*old\.bmp/,
-      ),
-    );
+    expect(warnings).toEqual([
+      'ignored, in a format that cannot be read (save as JPEG or PNG): 1 file (b/photo.HEIC)',
+      'ignored, no image by ending or content: 1 file (a/odd.xyz)',
+    ]);
   });
 
   it('follows links inside of the folder only, and never in circles', async () => {
@@ -103,13 +105,25 @@ describe('listFolder', () => {
     symlinkSync(join(folder.path, 'nowhere'), join(folder.path, 'b/dead.jpg'));
     symlinkSync(join(folder.path, 'a'), join(folder.path, 'a/again'));
     symlinkSync('../a/1.jpg', join(folder.path, 'b/linked.jpg'));
-    const { images, notices } = await list();
+    symlinkSync('..', join(folder.path, 'a/all'));
+    const { images, notices, warnings } = await list();
     expect(images.map(({ name }) => name)).toEqual(['a/1.jpg', 'b/2.jpg', 'b/linked.jpg']);
-    expect(notices).toContainEqual(
-      expect.stringMatching(/^not followed, leading out of the folder: 2 links \(.*stolen/),
+    expect(warnings).toContainEqual(
+      expect.stringMatching(
+        /^not followed, leading out of the folder \(--follow-links .*: 2 links \(.*stolen/,
+      ),
     );
-    expect(notices).toContain('not followed, leading nowhere: 1 link (b/dead.jpg)');
-    expect(notices).toContain('not followed, leading in circles: 1 link (a/again)');
+    expect(warnings).toContain('not followed, leading nowhere: 1 link (b/dead.jpg)');
+    expect(notices).toEqual(['not followed, leading in circles: 2 links (a/again, a/all)']);
+    symlinkSync(join(folder.path, '..'), join(folder.path, 'b/around'));
+    const followed = await listFolder(folder.path, { followLinks: true });
+    expect(followed.images.map(({ name }) => name)).toEqual([
+      'a/1.jpg',
+      'a/stolen.jpg',
+      'b/2.jpg',
+      'b/linked.jpg',
+      'stolen/1.jpg',
+    ]);
     outside.remove();
   });
 
@@ -119,7 +133,7 @@ describe('listFolder', () => {
     mkdirSync(garbled('\xFF'));
     writeFileSync(garbled('\xFF/4.jpg'), 'x');
     writeFileSync(garbled('a/\xE9.jpg'), 'x');
-    const { images, classes, notices } = await list();
+    const { images, classes, warnings } = await list();
     expect(images.map(({ name }) => name)).toEqual([
       'a/1.jpg',
       'b/2.jpg',
@@ -127,7 +141,7 @@ describe('listFolder', () => {
       'c\\u0007\uFFFD/3.jpg',
     ]);
     expect(classes).toEqual(['a', 'b', 'c\\u0007\uFFFD']);
-    expect(notices).toEqual([
+    expect(warnings).toEqual([
       expect.stringMatching(
         /^ignored, with a name that is no UTF-8 \(rename it\): 2 files or folders \(.*a\/\uFFFD\.jpg/,
       ),
@@ -137,7 +151,7 @@ describe('listFolder', () => {
   it('says what is missing when there is nothing to take', async () => {
     const empty = await dataErrorOf(list);
     expect(empty.kind).toBe('empty');
-    expect(empty.message).toContain('in one sub-folder a class, got none. Check data.path.');
+    expect(empty.message).toContain('in one sub-folder per class, got none. Check data.path.');
     mkdirSync(join(folder.path, 'a'));
     placeAll('1.jpg', '2.jpg', 'a/readme.txt');
     const flat = await dataErrorOf(list);
@@ -149,17 +163,17 @@ describe('listFolder', () => {
     const missing = await dataErrorOf(() => listFolder(join(folder.path, 'none')));
     expect(missing).toMatchObject({ kind: 'missing' });
     expect((await dataErrorOf(() => listFolder(join(folder.path, '1.jpg')))).message).toContain(
-      'expected a folder with one sub-folder a class, or a file that ends in .csv, got another file',
+      'expected a folder with one sub-folder per class, or a table that ends in .csv, .tsv or .txt, got another file',
     );
   });
 
   it('tells empty class folders and loose images', async () => {
     placeAll('a/1.jpg', 'b/2.jpg', 'loose.jpg');
     mkdirSync(join(folder.path, 'c'));
-    const { classes, notices } = await list();
+    const { classes, notices, warnings } = await list();
     expect(classes).toEqual(['a', 'b']);
     expect(notices).toContain('ignored, without images: 1 folder (c)');
-    expect(notices).toContain('ignored, in no class folder: 1 image (loose.jpg)');
+    expect(warnings).toContain('ignored, in no class folder: 1 image (loose.jpg)');
   });
 
   it('hashes to something else when a file changes, moves or comes', async () => {

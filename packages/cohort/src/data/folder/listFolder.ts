@@ -1,113 +1,102 @@
 /** Lists a folder of images: one sub-folder a class, with or without folders for train, validation and test around them. */
 import { DataError } from '../errors.ts';
-import {
-  completeListing,
-  countOf,
-  firstNames,
-  splitNamed,
-  type ImageListing,
-  type ListedImage,
-  type SplitName,
-} from './listing.ts';
-import { FolderWalker, type FolderEntry } from './walk.ts';
-
-/** One folder whose sub-folders are classes. */
-interface SplitFolder {
-  readonly split: SplitName | null;
-  readonly entries: readonly FolderEntry[];
-  /** Inside of the root; empty for the root itself. */
-  readonly name: string;
-}
+import { fileNameHint } from './fileNameHint.ts';
+import { readLayout } from './layout.ts';
+import { completeListing, countOf, firstNames, type ImageListing, type ListedImage } from './listing.ts';
+import { tablesBeside } from './sourceHints.ts';
+import { FolderWalker, type ImageTree, type WalkOptions } from './walk.ts';
 
 /**
- * Lists the images of a folder. A folder inside of a class belongs to the class. `train/` (or `training/`) with folders in
- * it makes the layout one with splits; a folder `train/` that holds images itself is a class like any other.
- * @throws {@link DataError} `missing`, `unreadable`, `empty` (no images at all), `format` (no class folders).
+ * Lists the images of a folder, by the layout that {@link readLayout} finds. A folder inside of a class belongs to the class.
+ * @throws {@link DataError} `missing`, `unreadable`, `empty` (no images at all), `format` (no class folders, or splits
+ *   without any).
  */
-export async function listFolder(root: string, signal?: AbortSignal): Promise<ImageListing> {
-  const walker = await FolderWalker.open(root, signal);
-  const notices: string[] = [];
-  const splits = await findSplits(walker, notices);
+export async function listFolder(root: string, options: WalkOptions = {}): Promise<ImageListing> {
+  const walker = await FolderWalker.open(root, options);
+  const tree = await walker.tree();
+  const { notices, warnings } = walker.passedBy(tree.count);
+  if (tree.folders.every(({ count }) => count === 0)) {
+    throw await nothingFound(root, tree, [
+      ...walker.unreadable.map(({ name, reason }) => `${name}: ${reason}`),
+      ...warnings,
+      ...notices,
+    ]);
+  }
+  const source = root.replace(/(?<=.)[/\\]+$/, '');
+  const layout = readLayout(tree, source, await tablesBeside(root));
   const listed: ListedImage[] = [];
   const spellings = new Map<string, Set<string>>();
-  const loose: string[] = [];
-  const empty: string[] = [];
-  for (const { split, entries, name: splitName } of splits) {
-    for (const { name, path, isFolder } of entries) {
-      if (!isFolder) {
-        loose.push(walker.nameOf(path));
-        continue;
-      }
-      const images = await walker.images(path);
-      if (images.length === 0) {
-        empty.push(splitName === '' ? name : `${splitName}/${name}`);
-        continue;
-      }
+  for (const { split, classes } of layout.splits) {
+    for (const { name, folder } of classes) {
       const className = name.normalize('NFC');
       spellings.set(className, (spellings.get(className) ?? new Set()).add(name));
-      for (const image of images) listed.push({ name: walker.nameOf(image), path: image, className, split });
+      for (const path of allImages(folder)) {
+        listed.push({ name: walker.nameOf(path), path, className, split });
+      }
     }
   }
-  if (listed.length === 0) throw nothingFound(root, loose, walker.notices());
+  const loose = layout.splits.flatMap((split) => split.loose.map((path) => walker.nameOf(path)));
+  const empty = emptyFolders(tree).filter((name) => !walker.closed.has(name));
   const twice = [...spellings].filter(([, names]) => names.size > 1).map(([name]) => name);
-  if (twice.length > 0) {
-    notices.push(
-      `folders whose names differ only in how letters are composed are one class: ${firstNames(twice)}`,
-    );
-  }
-  if (loose.length > 0) {
-    notices.push(`ignored, in no class folder: ${countOf(loose.length, 'image')} (${firstNames(loose)})`);
-  }
-  if (empty.length > 0) {
-    notices.push(`ignored, without images: ${countOf(empty.length, 'folder')} (${firstNames(empty)})`);
-  }
-  return completeListing(root, listed, [...notices, ...walker.notices()], signal);
+  return completeListing(
+    root,
+    listed,
+    {
+      notices: [
+        ...layout.notices,
+        ...(twice.length > 0
+          ? [
+              `folders whose names differ only in how letters are composed are one class: ${firstNames(twice)}`,
+            ]
+          : []),
+        ...(empty.length > 0
+          ? [`ignored, without images: ${countOf(empty.length, 'folder')} (${firstNames(empty)})`]
+          : []),
+        ...notices,
+      ],
+      warnings: [
+        ...layout.warnings,
+        ...(loose.length > 0
+          ? [`ignored, in no class folder: ${countOf(loose.length, 'image')} (${firstNames(loose)})`]
+          : []),
+        ...warnings,
+      ],
+      broken: walker.unreadable,
+    },
+    options.signal,
+  );
 }
 
-async function findSplits(walker: FolderWalker, notices: string[]): Promise<SplitFolder[]> {
-  const top = await walker.entries(walker.root);
-  const named = top.flatMap((entry) => {
-    const split = entry.isFolder ? splitNamed(entry.name) : undefined;
-    return split === undefined ? [] : [{ entry, split }];
-  });
-  const splits: SplitFolder[] = [];
-  for (const { entry, split } of named) {
-    splits.push({ split, entries: await walker.entries(entry.path), name: entry.name });
-  }
-  const hasClasses = (folder: SplitFolder): boolean => folder.entries.some(({ isFolder }) => isFolder);
-  if (!splits.some((folder) => folder.split === 'train' && hasClasses(folder))) {
-    return [{ split: null, entries: top, name: '' }];
-  }
-  const others = top.filter(({ path }) => !named.some(({ entry }) => entry.path === path));
-  if (others.length > 0) {
-    const names = others.map(({ name }) => name);
-    notices.push(`ignored beside train: ${firstNames(names)}`);
-  }
-  const flat = splits.filter((folder) => !hasClasses(folder));
-  if (flat.length > 0) {
-    const names = flat.map(({ name }) => name);
-    notices.push(`ignored, since they have no class folders: ${firstNames(names)}`);
-  }
-  return splits.filter(hasClasses);
+function allImages({ images, folders }: ImageTree): string[] {
+  return [...images, ...folders.flatMap(allImages)];
 }
 
-function nothingFound(root: string, loose: readonly string[], passedBy: readonly string[]): DataError {
+/** The outermost folders in which there is no image. */
+function emptyFolders({ folders }: ImageTree): string[] {
+  return folders.flatMap((folder) => (folder.count === 0 ? [folder.place] : emptyFolders(folder)));
+}
+
+async function nothingFound(
+  root: string,
+  { images }: ImageTree,
+  passedBy: readonly string[],
+): Promise<DataError> {
   const operation = `listing the images of ${root}`;
   const seen = passedBy.length === 0 ? '' : ` (${passedBy.join('; ')})`;
-  if (loose.length > 0) {
+  if (images.length > 0) {
     return new DataError('format', {
       operation,
-      expected: 'one sub-folder a class with the images of that class',
-      received: `${countOf(loose.length, 'image')} right in the folder and none in sub-folders${seen}`,
-      remedy: 'Sort the images into one folder a class, or give a CSV file with the columns path,label.',
+      expected: 'one sub-folder per class with the images of that class',
+      received: `${countOf(images.length, 'image')} right in the folder and none in sub-folders${seen}`,
+      remedy: `${fileNameHint(images)}${await tablesBeside(root)}Sort the images into one folder per class, or give a CSV file with the columns path,label.`,
       path: root,
     });
   }
   return new DataError('empty', {
     operation,
-    expected: 'images (JPEG, PNG, WebP, GIF, TIFF, AVIF, SVG) in one sub-folder a class',
+    expected: 'images (JPEG, PNG, WebP, GIF, TIFF, AVIF, SVG, BMP, PPM) in one sub-folder per class',
     received: `none${seen}`,
-    remedy: 'Check data.path.',
+    remedy: `${await tablesBeside(root)}Check data.path.`,
     path: root,
   });
 }

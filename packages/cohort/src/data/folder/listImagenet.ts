@@ -4,7 +4,7 @@ import { DataError } from '../errors.ts';
 import { completeListing, countOf, naturalOrder, type ImageListing, type ListedImage } from './listing.ts';
 import { exists } from '../places.ts';
 import { readText } from './table.ts';
-import { FolderWalker } from './walk.ts';
+import { FolderWalker, type WalkOptions } from './walk.ts';
 
 /** Where `train/` lies below the folder given: as it is, as Kaggle packs it, and as its `ILSVRC` folder. */
 const PLACES = ['.', 'ILSVRC/Data/CLS-LOC', 'Data/CLS-LOC'];
@@ -27,9 +27,9 @@ const NUMBERS = 'map_clsloc.txt';
  * @throws {@link DataError} `missing` where there is no `train/`, or a flat `val/` has no labels; `label` and `mismatch`
  *   for labels that do not fit.
  */
-export async function listImagenet(root: string, signal?: AbortSignal): Promise<ImageListing> {
+export async function listImagenet(root: string, options: WalkOptions = {}): Promise<ImageListing> {
   const base = await findBase(root);
-  const walker = await FolderWalker.open(base, signal);
+  const walker = await FolderWalker.open(base, options);
   const train = await classFolders(walker, join(walker.root, 'train'), 'train');
   if (train.length === 0) {
     throw new DataError('empty', {
@@ -45,7 +45,9 @@ export async function listImagenet(root: string, signal?: AbortSignal): Promise<
   const inFolders = await classFolders(walker, validation, 'test');
   const test =
     inFolders.length > 0 ? inFolders : await flatValidation(walker, validation, [root, base], known);
-  return completeListing(root, [...train, ...test], walker.notices(), signal);
+  const listed = [...train, ...test];
+  const remarks = { ...walker.passedBy(listed.length), broken: walker.unreadable };
+  return completeListing(root, listed, remarks, options.signal);
 }
 
 /** The first of several places that has `train/`; null where none does. */

@@ -1,102 +1,129 @@
-/** Lists the images of a CSV file with the columns path, label and, if wanted, split. */
-import { dirname, resolve } from 'node:path';
+/** Lists the images of a table with the columns path, label and, if wanted, split. */
 import { DataError } from '../errors.ts';
-import {
-  completeListing,
-  countOf,
-  firstNames,
-  splitNamed,
-  type ImageListing,
-  type ListedImage,
-  type SplitName,
-} from './listing.ts';
+import { completeListing, countOf, firstNames, type ImageListing, type ListedImage } from './listing.ts';
+import { joinSplits, splitOf, type SplitCell } from './splitColumns.ts';
 import { readTable, type TableRow } from './table.ts';
+import { readColumns, type TableColumns } from './tableColumns.ts';
+import { findTablePaths } from './tablePaths.ts';
 
-/** Headings of each column, in lower case. */
-const HEADINGS = {
-  path: ['path', 'file', 'filename', 'file_name', 'image', 'image_path', 'filepath'],
-  label: ['label', 'class', 'category', 'target', 'class_name'],
-  split: ['split', 'set', 'subset', 'partition'],
-};
-
-/** Position of each column. */
-type Columns = Readonly<Record<keyof typeof HEADINGS, number>>;
+/** A row by what its cells say. */
+interface ReadRow {
+  readonly row: TableRow;
+  readonly name: string;
+  readonly className: string;
+  readonly split: SplitCell;
+}
 
 /**
- * Lists the images of a table. Paths count from the table's folder. A first row with the headings `path` (or `file`,
- * `filename`, `image`) and `label` (or `class`, `category`, `target`) puts the columns in any order among others; without
- * one the columns are path, label and split. Split is one of train, validation (val, valid), test; empty means train.
- * @throws {@link DataError} for a table that cannot be read; `format` naming the line of a row without path or label or
- *   with another split; `empty` for one without rows.
+ * Lists the images of a table. Paths count from the table's folder. Columns are found by their headings, in any order among
+ * others, or without headings by what is in them. A column of splits is used whatever it is called (`split`, `is_valid`,
+ * `usage`); where it is empty, the row is for training.
+ * @throws {@link DataError} for a table that cannot be read; `format` where it is open which column is which, and naming
+ *   the line of a row without path or label or with another split; `empty` for one without rows; `missing` where none of
+ *   the files is there
  */
 export async function listTable(path: string, signal?: AbortSignal): Promise<ImageListing> {
-  const rows = await readTable(path);
-  const headed = columnsOf(rows[0]?.cells ?? []);
-  const content = headed === null ? rows : rows.slice(1);
-  const columns = headed ?? { path: 0, label: 1, split: 2 };
-  if (content.length === 0) {
-    throw new DataError('empty', {
-      operation: `listing the images of ${path}`,
-      expected: 'rows of path,label',
-      received: 'none',
-      remedy: 'Write one row an image.',
-      path,
-    });
-  }
-  const folder = dirname(resolve(path));
-  const hasSplits = content.some(({ cells }) => (cells[columns.split] ?? '').trim() !== '');
+  const columns = readColumns(await readTable(path), path);
+  const read = columns.rows.map((row) => readRow(row, columns, path));
+  const testHasLabels = read.some(({ split, className }) => split === 'test' && className !== '');
+  const labelled = read.filter(
+    ({ split, className }) =>
+      split !== 'unlabelled' && !(split === 'test' && !testHasLabels && className === ''),
+  );
+  const missing = labelled.find(({ className }) => className === '');
+  if (missing !== undefined)
+    throw badRow(missing.row, path, 'a path and a label', `no label for ${missing.name}`);
+  const found = await findTablePaths(
+    labelled.map(({ name }) => name),
+    path,
+  );
+  const hasSplits = labelled.some(({ split }) => split !== 'unsaid');
   const byPath = new Map<string, ListedImage>();
   const repeated: string[] = [];
-  for (const row of content) {
-    const image = readRow(row, columns, path, folder, hasSplits);
+  for (const [index, { row, name, className, split }] of labelled.entries()) {
+    const image: ListedImage = {
+      name,
+      path: found.paths[index] ?? name,
+      className: className.normalize('NFC'),
+      split: hasSplits ? trainingUnlessSaid(split) : null,
+    };
     const known = byPath.get(image.path);
     if (known === undefined) byPath.set(image.path, image);
-    else if (known.className === image.className && known.split === image.split) repeated.push(image.name);
+    else if (known.className === image.className && known.split === image.split) repeated.push(name);
     else throw contradiction(row, path, known, image);
   }
-  const notices =
-    repeated.length === 0
-      ? []
-      : [`ignored, said before: ${countOf(repeated.length, 'row')} (${firstNames(repeated)})`];
-  return completeListing(path, [...byPath.values()], notices, signal);
+  const images = [...byPath.values()];
+  const leftOut = read.length - labelled.length;
+  const several = severalLabels(images);
+  return completeListing(
+    path,
+    images,
+    {
+      notices: [
+        ...columns.notices,
+        ...found.notices,
+        ...(leftOut > 0
+          ? [`ignored, without a label: ${countOf(leftOut, 'row')} to test or predict on`]
+          : []),
+        ...(repeated.length > 0
+          ? [`ignored, said before: ${countOf(repeated.length, 'row')} (${firstNames(repeated)})`]
+          : []),
+      ],
+      warnings: [
+        ...columns.warnings,
+        ...(areMeasures(images)
+          ? ['the labels look like measured numbers: each different one is taken for a class of its own']
+          : []),
+        ...(several.length > 0
+          ? [
+              `some labels look like several in one: ${firstNames(several)}. Each is taken for a class of its own.`,
+            ]
+          : []),
+      ],
+    },
+    signal,
+  );
 }
 
-/** The columns by their headings; null where the first row has no heading for the path. */
-function columnsOf(cells: readonly string[]): Columns | null {
-  const names = cells.map((cell) => cell.trim().toLowerCase());
-  const find = (column: keyof typeof HEADINGS): number =>
-    names.findIndex((name) => HEADINGS[column].includes(name));
-  const [path, label] = [find('path'), find('label')];
-  if (path >= 0 && label >= 0) return { path, label, split: find('split') };
-  return path === 0 ? { path: 0, label: 1, split: 2 } : null;
+function readRow(row: TableRow, columns: TableColumns, path: string): ReadRow {
+  const cell = (index: number): string => (row.cells[index] ?? '').trim();
+  const { label } = columns;
+  const name = cell(columns.path);
+  const className =
+    typeof label === 'number'
+      ? cell(label)
+      : (label.find(({ index }) => Number(cell(index)) === 1)?.className ?? '');
+  if (name === '') throw badRow(row, path, 'a path and a label', 'no path');
+  const said = columns.splits.map((column) => splitOf(column, cell(column.index)));
+  const wrong = columns.splits[said.indexOf(null)];
+  if (wrong !== undefined) {
+    const where = wrong.heading === '' ? 'in the third column' : `as ${wrong.heading}`;
+    const expected = wrong.meaning === 'name' ? 'train, validation or test' : 'true or false';
+    throw badRow(row, path, `${expected} ${where}`, JSON.stringify(cell(wrong.index)));
+  }
+  return { row, name, className, split: joinSplits(said) };
 }
 
-function readRow(
-  row: TableRow,
-  columns: Columns,
-  path: string,
-  folder: string,
-  hasSplits: boolean,
-): ListedImage {
-  const cell = (column: keyof Columns): string => (row.cells[columns[column]] ?? '').trim();
-  const [file, label, splitText] = [cell('path'), cell('label'), cell('split')];
-  if (file === '' || label === '') {
-    throw badRow(row, path, 'a path and a label', file === '' ? 'no path' : `no label for ${file}`);
-  }
-  let split: SplitName | null = null;
-  if (hasSplits) {
-    const named = splitText === '' ? 'train' : splitNamed(splitText);
-    if (named === undefined) {
-      throw badRow(
-        row,
-        path,
-        `train, validation or test ${columns.split === 2 ? 'in the third column' : 'as split'}`,
-        JSON.stringify(splitText),
-      );
-    }
-    split = named;
-  }
-  return { name: file, path: resolve(folder, file), className: label.normalize('NFC'), split };
+function trainingUnlessSaid(split: SplitCell): ListedImage['split'] {
+  return split === 'test' || split === 'validation' ? split : 'train';
+}
+
+/** Labels such as `cat dog` or `cat|dog` in a table that has `cat` and `dog` as labels too. */
+function severalLabels(images: readonly ListedImage[]): string[] {
+  const labels = new Set(images.map(({ className }) => className));
+  return [...labels].filter((label) =>
+    [' ', '|', ',', ';'].some((separator) => {
+      const parts = label.split(separator).map((part) => part.trim());
+      return parts.length > 1 && parts.every((part) => labels.has(part));
+    }),
+  );
+}
+
+/** Whether most labels are fractions, and many of them differ: quantities rather than classes. */
+function areMeasures(images: readonly ListedImage[]): boolean {
+  const fractions = images.filter(({ className }) => /^-?\d*[.,]\d*[1-9]\d*$/.test(className));
+  const different = new Set(fractions.map(({ className }) => className)).size;
+  return fractions.length * 2 > images.length && different * 3 > images.length;
 }
 
 function contradiction(row: TableRow, path: string, first: ListedImage, second: ListedImage): DataError {

@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { errorText, isNothingThere } from '../errors.ts';
 import { mapPool } from '../loading/pool.ts';
+import { lookAlikes } from './lookAlikes.ts';
+
+export { splitNamed } from './splitNames.ts';
 
 /** The splits that a folder or table can name. */
 export type SplitName = 'train' | 'validation' | 'test';
@@ -42,6 +45,16 @@ export interface ImageListing {
   readonly broken: readonly BrokenFile[];
   /** What was left out or merged, a sentence each. */
   readonly notices: readonly string[];
+  /** What may be wrong with the set, a sentence each: images that were lost, classes that look alike. */
+  readonly warnings: readonly string[];
+}
+
+/** What was found out while listing, beside the images. */
+export interface ListingRemarks {
+  readonly notices: readonly string[];
+  readonly warnings: readonly string[];
+  /** Folders that may not be read. */
+  readonly broken?: readonly BrokenFile[];
 }
 
 const collator = new Intl.Collator('en', { numeric: true });
@@ -51,27 +64,11 @@ export function naturalOrder(left: string, right: string): number {
   return collator.compare(left, right) || (left < right ? -1 : left > right ? 1 : 0);
 }
 
-/** Folder names for each split, in lower case. */
-const SPLIT_NAMES: ReadonlyMap<string, SplitName> = new Map([
-  ['train', 'train'],
-  ['training', 'train'],
-  ['val', 'validation'],
-  ['valid', 'validation'],
-  ['validation', 'validation'],
-  ['test', 'test'],
-  ['testing', 'test'],
-]);
-
-/** The split that a folder or a table's third column names; undefined for any other name. */
-export function splitNamed(name: string): SplitName | undefined {
-  return SPLIT_NAMES.get(name.trim().toLowerCase());
-}
-
 /** Looks every file up, puts all in order, and finds the classes. */
 export async function completeListing(
   source: string,
   listed: readonly ListedImage[],
-  notices: readonly string[],
+  remarks: ListingRemarks,
   signal?: AbortSignal,
 ): Promise<ImageListing> {
   const shown = listed.map((image) => ({
@@ -109,7 +106,23 @@ export async function completeListing(
       (position.get(left.className) ?? 0) - (position.get(right.className) ?? 0) ||
       (left.name < right.name ? -1 : 1),
   );
-  return { source, images, classes, broken, notices };
+  return {
+    source,
+    images,
+    classes,
+    broken: [...(remarks.broken ?? []), ...broken],
+    notices: remarks.notices,
+    warnings: [...remarks.warnings, ...describeLookAlikes(classes)],
+  };
+}
+
+/** A warning of classes that look alike; none where all differ to the eye. */
+function describeLookAlikes(classes: readonly string[]): string[] {
+  const shown = lookAlikes(classes).map((names) => names.map((name) => JSON.stringify(name)).join(' and '));
+  if (shown.length === 0) return [];
+  return [
+    `classes whose names differ only in upper and lower case, blanks or hyphens are kept apart: ${firstNames(shown)}. Rename them where they mean the same.`,
+  ];
 }
 
 /** Changes whenever a file comes, goes, is renamed, changes its size or time, or moves to another class or split. */

@@ -1,6 +1,8 @@
 /** Says in words what was found in a folder of images: what is broken, alike, alone, and how it was split. */
 import { DataError } from '../errors.ts';
+import { nearestName } from '../../support/nearestName.ts';
 import { countOf, firstNames, type BrokenFile } from './listing.ts';
+import { seenName } from './lookAlikes.ts';
 
 /** A usable image with all that is known of it. */
 export interface KnownImage {
@@ -81,6 +83,19 @@ function sameness(groups: readonly (readonly KnownImage[])[]): string {
 
 function examples(groups: readonly (readonly KnownImage[])[]): string {
   return firstNames(groups.map((group) => firstNames(group.map(({ name }) => name)).replaceAll(', ', ' = ')));
+}
+
+/** What to do about classes that are tested but never trained on. @param trained classes that are */
+export function untrainedRemedy(untrained: readonly string[], trained: readonly string[]): string {
+  if (trained.length === 0) {
+    return 'There are no training images at all: give a folder with train/CLASS, or to measure a trained run, cohort evaluate.';
+  }
+  const alike = untrained.flatMap((name) => {
+    const meant = trained.find((other) => seenName(other) === seenName(name)) ?? nearestName(name, trained);
+    return meant === null ? [] : [`'${name}' may be '${meant}'`];
+  });
+  const hint = alike.length === 0 ? '' : ` (${firstNames(alike)})`;
+  return `Check the names of the class folders in train and test: they must be the same in each${hint}.`;
 }
 
 /** `cat 120, dog 98 and 3 more`, fewest last. */

@@ -1,8 +1,10 @@
 /** A quick look at a folder of images, before a recipe exists: classes and counts in full, sizes from a sample. */
 import { DataError } from '../errors.ts';
 import { listImages } from './folderDataset.ts';
-import { decideShape, inspectImages, medianShorterSide } from './inspect.ts';
+import { decideShape, inspectImages, medianShorterSide, type Inspection } from './inspect.ts';
+import type { FoundImage } from './listing.ts';
 import { TEST_SHARE } from './split.ts';
+import type { WalkOptions } from './walk.ts';
 
 /** What the look found. */
 export interface ImageSurvey {
@@ -23,25 +25,13 @@ export interface ImageSurvey {
 const SAMPLE = 500;
 
 /** Looks at a folder or table. @throws {@link DataError} as the dataset `folder`, and `decode` when no image of the sample can be read. */
-export async function surveyImages(
-  path: string,
-  options: { readonly signal?: AbortSignal } = {},
-): Promise<ImageSurvey> {
-  const { images, classes } = await listImages(path, options.signal);
+export async function surveyImages(path: string, options: WalkOptions = {}): Promise<ImageSurvey> {
+  const { images, classes } = await listImages(path, options);
   const step = Math.max(1, Math.ceil(images.length / SAMPLE));
   const sample = images.filter((_, index) => index % step === 0).map((image) => image.path);
   const inspections = await inspectImages(sample, options.signal);
   const facts = inspections.flatMap((inspection) => ('broken' in inspection ? [] : [inspection]));
-  if (facts.length === 0) {
-    const [first] = inspections;
-    throw new DataError('decode', {
-      operation: `looking at the images of ${path}`,
-      expected: 'images that can be read',
-      received: `none among ${sample.length}${first !== undefined && 'broken' in first ? ` (${images[0]?.name ?? ''}: ${first.broken})` : ''}`,
-      remedy: 'Open some in an image viewer to see what is wrong with them.',
-      path,
-    });
-  }
+  if (facts.length === 0) throw nothingReadable(path, images, sample, inspections);
   const hasTestSplit = images.some(({ split }) => split === 'test');
   const trained = images.filter(({ split }) => split === null || split === 'train');
   const { height, width } = decideShape(facts, null, 32);
@@ -57,4 +47,24 @@ export async function surveyImages(
     height,
     width,
   };
+}
+
+function nothingReadable(
+  path: string,
+  images: readonly FoundImage[],
+  sample: readonly string[],
+  inspections: readonly Inspection[],
+): DataError {
+  const [first] = inspections;
+  const reason = first !== undefined && 'broken' in first ? first.broken : '';
+  const example = reason === '' ? '' : ` (${images[0]?.name ?? ''}: ${reason})`;
+  return new DataError('decode', {
+    operation: `looking at the images of ${path}`,
+    expected: 'images that can be read',
+    received: `none among ${sample.length}${example}`,
+    remedy: reason.includes('Git LFS')
+      ? 'The repository was cloned without its large files: run git lfs install and git lfs pull in it.'
+      : 'Open some in an image viewer to see what is wrong with them.',
+    path,
+  });
 }

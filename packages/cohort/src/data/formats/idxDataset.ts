@@ -1,11 +1,12 @@
 /** Puts four IDX files together to a dataset, because all of the MNIST family differ only in folder, name and classes. */
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DatasetAbout } from '../about.ts';
 import { howToGet } from '../about.ts';
 import type { DatasetEntry, DatasetOptions, ImageDataset, ImageShape, ImageSplit } from '../dataset.ts';
 import { checkSplit } from '../dataset.ts';
-import { DataError } from '../errors.ts';
-import { datasetPlaces, exists } from '../places.ts';
+import { DataError, isNothingThere } from '../errors.ts';
+import { datasetPlaces } from '../places.ts';
 import { readIdx } from './idx.ts';
 import { transposePlanes } from './transpose.ts';
 
@@ -24,6 +25,14 @@ export interface IdxDatasetDescription {
 
 const MNIST_PREFIXES = { train: 'train', test: 't10k' } as const;
 const FILE_ENDS = ['images-idx3-ubyte', 'labels-idx1-ubyte'] as const;
+
+/** Folders that torchvision and Kaggle put the files in, below the one that a user names. */
+const INNER_FOLDERS: Readonly<Record<string, readonly string[]>> = {
+  mnist: ['MNIST/raw', 'MNIST'],
+  'fashion-mnist': ['FashionMNIST/raw', 'FashionMNIST', 'fashion-mnist', 'fashion'],
+  kmnist: ['KMNIST/raw', 'KMNIST', 'kmnist'],
+  emnist: ['EMNIST/raw', 'EMNIST', 'emnist', 'emnist_source_files'],
+};
 
 /** A dataset of the MNIST family for the registry. */
 export function idxDatasetEntry(description: IdxDatasetDescription): DatasetEntry {
@@ -48,11 +57,13 @@ export async function loadIdxDataset(
   options: DatasetOptions,
 ): Promise<ImageDataset> {
   const { name, classes, about, prefixes = MNIST_PREFIXES } = description;
+  const { systemFolder } = about;
+  const named = datasetPlaces(about.folder, options, systemFolder);
   const folders = placesOf(description, options);
   const folder = await firstFolderWithFiles(folders, description);
   const load = async (split: 'train' | 'test'): Promise<ImageSplit> => {
     // A folder that has some of the files is the only one read, so that two copies are never mixed.
-    const places = folder === undefined ? folders : [folder];
+    const places = folder === undefined ? named : [folder];
     const [images, labels] = FILE_ENDS.map((end) => `${prefixes[split]}-${end}`) as [string, string];
     const imagesPath = await findFile(images, places, description);
     const labelsPath = await findFile(labels, places, description);
@@ -61,8 +72,12 @@ export async function loadIdxDataset(
   return { name, classes, ...about.shape, train: await load('train'), test: await load('test') };
 }
 
+/** Every place with the folders below it in which other tools keep the files. */
 function placesOf({ about }: IdxDatasetDescription, options: DatasetOptions): string[] {
-  return datasetPlaces(about.folder, options, about.systemFolder);
+  const inner = ['', 'raw', 'gzip', ...(INNER_FOLDERS[about.folder] ?? [])];
+  return datasetPlaces(about.folder, options, about.systemFolder).flatMap((place) =>
+    inner.map((folder) => join(place, folder)),
+  );
 }
 
 async function loadSplit(
@@ -114,9 +129,27 @@ async function loadSplit(
   return split;
 }
 
-/** Both spellings of a file, in the order they are looked for. */
+/** The spellings of a file, in the order they are looked for: compressed first, with a dot, in a folder of its own name. */
 function spellings(name: string): string[] {
-  return [`${name}.gz`, name];
+  const dotted = name.replace(/-(idx\d)/, '.$1');
+  return [
+    `${name}.gz`,
+    name,
+    `${dotted}.gz`,
+    dotted,
+    join(name, name),
+    join(dotted, dotted),
+    join(name, dotted),
+  ];
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch (error) {
+    // What only cannot be reached counts as there, so that reading it tells the true reason.
+    return !isNothingThere(error);
+  }
 }
 
 async function firstFolderWithFiles(
@@ -127,7 +160,7 @@ async function firstFolderWithFiles(
     FILE_ENDS.flatMap((end) => spellings(`${prefix}-${end}`)),
   );
   for (const folder of folders) {
-    for (const name of names) if (await exists(join(folder, name))) return folder;
+    for (const name of names) if (await isFile(join(folder, name))) return folder;
   }
   return undefined;
 }
@@ -140,7 +173,7 @@ async function findFile(
   for (const folder of folders) {
     for (const spelling of spellings(name)) {
       const path = join(folder, spelling);
-      if (await exists(path)) return path;
+      if (await isFile(path)) return path;
     }
   }
   throw new DataError('missing', {

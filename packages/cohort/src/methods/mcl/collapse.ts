@@ -10,6 +10,9 @@ const collapseMargin = 0.02;
  * @param candidates contrast samples of an anchor: B - 1 inside the batch
  */
 export function describeCollapse(loss: number, candidates: number): string | undefined {
+  if (candidates < 2) {
+    return `Contrast has too few images to compare: a batch has only ${candidates + 1}. The contrastive terms teach nothing then; add training images, or raise train.batchSize.`;
+  }
   const uninformed = Math.log(candidates);
   if (Math.abs(loss - uninformed) > collapseMargin) return undefined;
   return `The embeddings say nothing yet: VCL is ${loss.toFixed(3)} a network, and ln(${candidates}) = ${uninformed.toFixed(3)} is what random ones give. If this lasts, set method.rampUpEpochs or lower method.weights.softVcl and softIcl.`;

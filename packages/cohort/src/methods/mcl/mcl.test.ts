@@ -83,6 +83,12 @@ describe('mcl', () => {
     );
     expect(method.diagnose?.({ vcl: 2 * (uninformed - 0.5) }, 16)).toBeUndefined();
   });
+
+  it('speaks of too few images where a batch leaves nothing to compare', () => {
+    const text = cohort(['resnet8', 'resnet8']).diagnose?.({ vcl: 0 }, 2);
+    expect(text).toContain('too few images to compare: a batch has only 2.');
+    expect(text).not.toContain('ln(1)');
+  });
 });
 
 describe('independent', () => {
