@@ -10,6 +10,7 @@ export default defineConfig({
       '@cohort-ml/torch': source('packages/torch/src/index.ts'),
       '@cohort-ml/runs': source('packages/runs/src/index.ts'),
       'cohort-ml/internal': source('packages/cohort/src/internal.ts'),
+      '@cohort-ml/runtime': source('packages/runtime/src/index.ts'),
       'cohort-ml': source('packages/cohort/src/index.ts'),
     },
   },

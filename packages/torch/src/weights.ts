@@ -7,6 +7,7 @@ import {
   writeSafetensorsFile,
   type SafetensorsDtype,
   type TensorBytes,
+  type UnreadTensor,
 } from './safetensors/index.ts';
 import { Tensor } from './tensor.ts';
 
@@ -31,16 +32,19 @@ const dtypesByName = new Map<SafetensorsDtype, DType>(
 export interface LoadedTensors {
   readonly tensors: Map<string, Tensor>;
   readonly metadata: Record<string, string>;
+  /** Tensors of element types that LibTorch does not have; empty unless they were to be passed over. */
+  readonly unread: ReadonlyMap<string, UnreadTensor>;
 }
 
 /**
  * Reads every tensor of a safetensors file.
  *
+ * @param options `skipUnread` lists tensors of types that LibTorch does not have instead of refusing the file
  * @throws {SafetensorsError} when the file is missing or damaged.
  * @throws {ArgumentError} for dtypes that LibTorch does not have (unsigned 16, 32 and 64 bit, 8-bit floats).
  */
-export function loadTensors(path: string): LoadedTensors {
-  const file = readSafetensorsFile(path);
+export function loadTensors(path: string, { skipUnread = false } = {}): LoadedTensors {
+  const file = readSafetensorsFile(path, skipUnread ? (dtype) => dtypesByName.has(dtype) : undefined);
   const tensors = new Map<string, Tensor>();
   for (const [name, { dtype, shape, data }] of file.tensors) {
     const own = dtypesByName.get(dtype);
@@ -55,7 +59,7 @@ export function loadTensors(path: string): LoadedTensors {
     // The array is ours alone: the tensor may keep its memory.
     tensors.set(name, Tensor.wrapTypedArray(array, shape, own));
   }
-  return { tensors, metadata: file.metadata };
+  return { tensors, metadata: file.metadata, unread: file.unread };
 }
 
 /** Writes tensors to a safetensors file: all of it or nothing, the old file stays until the new one is complete. */

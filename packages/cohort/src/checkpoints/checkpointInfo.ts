@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { RESIZE_FILTERS } from '@cohort-ml/runtime';
 import * as z from 'zod';
 import { provenanceSchema } from './provenance.ts';
 
@@ -101,6 +102,8 @@ const sizes = {
   normalisation: z.object({ mean: z.array(finite).readonly(), std: z.array(finite).readonly() }),
   /** How images of other sizes were brought to this one. Absent in checkpoints from before photos could be trained on. */
   fit: z.enum(['fill', 'cover']).optional(),
+  /** The resampler that did it. Absent in checkpoints from before Cohort had its own, whose images libvips resized. */
+  resize: z.object({ filter: z.enum(RESIZE_FILTERS), version: z.literal(1) }).optional(),
 };
 
 /** SHA-256 of every other file, in hexadecimal, by its name: a weight with a flipped bit looks like any other. */
@@ -132,7 +135,7 @@ export type CheckpointInfo = Omit<ResumableInfo, 'sha256'>;
 /** The classes and images that a checkpoint's networks are for. */
 export type ImageInfo = Pick<
   CheckpointInfo,
-  'classes' | 'channels' | 'height' | 'width' | 'normalisation' | 'fit'
+  'classes' | 'channels' | 'height' | 'width' | 'normalisation' | 'fit' | 'resize'
 >;
 
 /** A checkpoint that is whole but of a version that this Cohort does not know: never to be taken for damage. */

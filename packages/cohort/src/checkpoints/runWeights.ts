@@ -38,6 +38,8 @@ export function openRunWeights(path: string, model: string, ordinal: number): We
     path,
     format: 'run folder',
     metadata: { [classNamesKey]: JSON.stringify(info.classes) },
+    classNames: info.classes,
+    skipped: [],
     dictionaries: [{ path: name, tensors: new Map(entries), others: [] }],
     close: () => {
       for (const tensor of tensors.values()) tensor.dispose();

@@ -160,6 +160,8 @@ describe('other commands', () => {
         classifier: 'fresh' as const,
         whyFresh: "the file's has 7 classes and this one 5",
         classNames: null,
+        isReordered: false,
+        skipped: ['torch.optim.lr_scheduler.OneCycleLR'],
       },
       ...{ output: 'b.safetensors', model: 'resnet8', classes: 5, channels: 3, parameters: 78042 },
     };
@@ -190,6 +192,7 @@ describe('other commands', () => {
     ]);
     expect(out).toContain('read state_dict of a.pth (PyTorch checkpoint); 62 tensors renamed\n');
     expect(out).toContain('left out, since resnet8 has no such parts: head.0.weight\n');
+    expect(out).toContain('passed over, and not run: torch.optim.lr_scheduler.OneCycleLR\n');
     expect(out).toContain("classifier: new, since the file's has 7 classes and this one 5\n");
     expect(out).toContain('networks.0.model=resnet8 networks.0.weights=b.safetensors');
     const json = await run(['import', 'a.pth', '--json'], () => ({ importWeights }));

@@ -8,13 +8,14 @@ import {
   describePlace,
   listNames,
   openWeights,
+  rowsByName,
   targetOf,
   WeightsError,
   type Fit,
   type FitOptions,
   type WeightsFile,
 } from '../weights/index.ts';
-import { classNamesKey, openRunWeights } from '../checkpoints/runWeights.ts';
+import { openRunWeights } from '../checkpoints/runWeights.ts';
 
 /** Key of a file's metadata: `fresh` when its classifier was never trained. */
 export const classifierKey = 'cohort.classifier';
@@ -46,8 +47,12 @@ export interface Pretrained {
   readonly classifier: 'kept' | 'fresh';
   /** Why it is fresh, in words; null when it was kept. */
   readonly whyFresh: string | null;
-  /** Names of the classes that the file says it knows; null when it does not. */
+  /** Whether the file has its classes in another order, and the classifier's rows were moved. */
+  readonly isReordered: boolean;
+  /** Names of the classes that the file says it knows, in the order of the network; null when it does not. */
   readonly classNames: readonly string[] | null;
+  /** Classes of objects beside the weights that were passed over; nothing of theirs was run. */
+  readonly skipped: readonly string[];
 }
 
 /** Opens a file or a run folder. */
@@ -77,9 +82,17 @@ export function loadPretrained(
     const fit = chooseFit(file, target, options);
     assertChannels(fit, file, options);
     assertFits(fit, file, options.model, options);
-    const classNames = readClassNames(file);
+    const named = file.classNames;
+    const classNames = named !== null && named.length === fit.classes ? named : null;
     const whyFresh = whyFreshClassifier(fit, file, classNames, options);
-    copyWeights(network, fit, file, (name) => whyFresh !== null && name.startsWith(`${target.classifier}.`));
+    const order = whyFresh === null ? classOrder(classNames, options) : null;
+    copyWeights(
+      network,
+      fit,
+      file,
+      (name) => whyFresh !== null && name.startsWith(`${target.classifier}.`),
+      order === null ? null : { classifier: target.classifier, order },
+    );
     return {
       format: file.format,
       place: describePlace(fit, file),
@@ -87,7 +100,9 @@ export function loadPretrained(
       ignored: fit.ignored,
       classifier: whyFresh === null ? 'kept' : 'fresh',
       whyFresh,
-      classNames,
+      isReordered: order !== null,
+      classNames: order === null ? classNames : (options.classNames ?? classNames),
+      skipped: file.skipped,
     };
   } finally {
     if (opened === undefined) file.close();
@@ -96,11 +111,14 @@ export function loadPretrained(
 
 /** One sentence for people. */
 export function describePretrained(name: string, loaded: Pretrained): string {
-  const { place, format, renamed, ignored, whyFresh } = loaded;
-  const classifier = whyFresh === null ? 'with its classifier' : `with a new classifier, since ${whyFresh}`;
+  const { place, format, renamed, ignored, whyFresh, isReordered, skipped } = loaded;
+  const order = isReordered ? ', its rows put into the order of the classes by their names' : '';
+  const classifier =
+    whyFresh === null ? `with its classifier${order}` : `with a new classifier, since ${whyFresh}`;
   const others = ignored.length === 0 ? '' : `; left out: ${listNames(ignored)}`;
+  const passedOver = skipped.length === 0 ? '' : `; not run and not needed: ${listNames(skipped)}`;
   const names = renamed === 0 ? '' : `, ${renamed} tensors renamed`;
-  return `${name}: starts from ${place} (${format}${names}), ${classifier}${others}`;
+  return `${name}: starts from ${place} (${format}${names}), ${classifier}${others}${passedOver}`;
 }
 
 function assertChannels(fit: Fit, file: WeightsFile, { channels, model }: PretrainedOptions): void {
@@ -123,20 +141,17 @@ function whyFreshClassifier(
   if (fit.classes === null) return "the file's is not one linear layer of this width";
   if (file.metadata[classifierKey] === 'fresh') return "the file's was never trained";
   if (fit.classes !== classes) return `the file's has ${fit.classes} classes and this one ${classes}`;
-  if (found !== null && classNames !== undefined && found.join('\n') !== classNames.join('\n')) {
-    return "the file's classes have other names or another order";
+  if (found !== null && classNames !== undefined && rowsByName(found, classNames) === null) {
+    return "the file's classes have other names";
   }
   return null;
 }
 
-function readClassNames({ metadata }: WeightsFile): string[] | null {
-  const text = metadata[classNamesKey];
-  if (text === undefined) return null;
-  try {
-    const names: unknown = JSON.parse(text);
-    return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : null;
-  } catch {
-    // Metadata that someone else wrote: without names, counts decide.
-    return null;
-  }
+/** For each class of the network the row of the file's classifier; null where the order is the same or unknown. */
+function classOrder(
+  found: readonly string[] | null,
+  { classNames }: PretrainedOptions,
+): readonly number[] | null {
+  const order = found === null || classNames === undefined ? null : rowsByName(found, classNames);
+  return order?.some((row, index) => row !== index) === true ? order : null;
 }

@@ -43,6 +43,11 @@ export function loadRun(
   const recipe = parseRecipe(run.recipe, `${path}/recipe.yaml`);
   applyThreads(recipe, reporter);
   const { folder, info: checkpoint } = chooseCheckpoint(run, reporter, checkpointName);
+  if (checkpoint.resize === undefined && recipe.data.dataset === 'folder') {
+    reporter.warning(
+      `${path} was trained on images that libvips resized; here they go through Cohort's own resize, which differs by about a level of 255 in the mean. Train it again for exactly the pixels of training.`,
+    );
+  }
   const input = { classes: checkpoint.classes.length, channels: checkpoint.channels };
   const built = createNetworks(recipe, input);
   const method = methodFacts(recipe.method.name)?.hasEnsemble

@@ -96,7 +96,7 @@ function describeMisfits({ missing, unexpected, misshapen, mistyped }: Fit): str
     ['missing', missing],
     ['unexpected', unexpected],
     ['of another shape', shapes],
-    ['of whole numbers where floats are due', mistyped],
+    ['of another type than ordinary floats', mistyped],
   ];
   return groups
     .filter(([, names]) => names.length > 0)

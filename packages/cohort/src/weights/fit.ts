@@ -1,6 +1,6 @@
 /** Compares the tensors of a file with those of a network: what goes where, what does not fit, and what that means. */
 import type { Network } from '../models/index.ts';
-import { matchNames, type NameRule, type Shapes } from './names.ts';
+import { isOfClassifier, matchNames, type NameRule, type Shapes } from './names.ts';
 import type { TensorDictionary } from './weightsFile.ts';
 
 /** A network as far as weights are concerned. */
@@ -50,7 +50,7 @@ export interface Fit {
   /** Tensors of the file in other parts (projection heads, averages), which are left out. */
   readonly ignored: readonly string[];
   readonly misshapen: readonly Misfit[];
-  /** Tensors of whole numbers where the network has floats: quantised weights. */
+  /** Tensors of other numbers where the network has floats: quantised, complex or 8-bit floats. */
   readonly mistyped: readonly string[];
   /** Classes of the file's classifier; null when it has none that is one linear layer of this width. */
   readonly classes: number | null;
@@ -94,7 +94,7 @@ export function fitDictionary(dictionary: TensorDictionary, target: Target, rule
   const channels = tensors.get(match.pairs.get(target.stem) ?? '')?.shape[1] ?? null;
   return {
     dictionary,
-    pairs: addClassifier(pairs, match.pairs, dictionary, target),
+    pairs: match.hasDeepClassifier ? pairs : addClassifier(pairs, match.pairs, dictionary, target),
     prefix: match.prefix,
     rivals: match.rivals,
     missing,
@@ -102,7 +102,7 @@ export function fitDictionary(dictionary: TensorDictionary, target: Target, rule
     ignored,
     misshapen,
     mistyped,
-    classes: classesOf(dictionary, match.pairs, target),
+    classes: match.hasDeepClassifier ? null : classesOf(dictionary, match.pairs, target),
     hasClassifier: weight !== undefined,
     channels,
   };
@@ -117,12 +117,13 @@ function sortLeft(
   left: ReadonlyMap<string, string>,
   target: Target,
 ): { unexpected: string[]; ignored: string[] } {
-  const parts = new Set([...target.shapes.keys()].map((name) => name.split('.')[0]));
+  const own = [...target.shapes.keys()].filter((name) => !isClassifier(name, target));
+  const parts = new Set(own.map((name) => name.split('.')[0]));
   const unexpected: string[] = [];
   const ignored: string[] = [];
   for (const [name, bare] of left) {
     if (isCounter(name)) continue;
-    const isInside = parts.has(bare.split('.')[0]) && !isClassifier(bare, target);
+    const isInside = parts.has(bare.split('.')[0]) && !isClassifier(bare, target) && !isOfClassifier(bare);
     (isInside ? unexpected : ignored).push(name);
   }
   return { unexpected, ignored };

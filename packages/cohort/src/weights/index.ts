@@ -7,7 +7,8 @@ export {
   missingDictionary,
   type FitOptions,
 } from './chooseFit.ts';
-export { copyWeights } from './copyWeights.ts';
+export { classNamesInMetadata, rowsByName } from './classNames.ts';
+export { copyWeights, type ClassRows } from './copyWeights.ts';
 export { WeightsError, type WeightsErrorKind, type WeightsProblem } from './errors.ts';
 export { targetOf, type Fit, type Target } from './fit.ts';
 export type { NameRule } from './names.ts';

@@ -3,6 +3,8 @@
  * common public implementations become ours.
  */
 
+import { publicNames } from './publicNames.ts';
+
 /** A tensor by its name and shape. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
@@ -12,22 +14,9 @@ export interface NameRule {
   readonly to: string;
 }
 
-/** Names of the classifier in public implementations. */
-const classifierNames = new Set([
-  ...[
-    'fc',
-    'linear',
-    'classifier',
-    'classifier.1',
-    'head',
-    'head.fc',
-    'last_linear',
-    'output',
-    'out',
-    'logits',
-  ],
-  ...['fc1', 'final', 'classifier.0', 'top.1'],
-]);
+/** What classifiers are called in public implementations, alone or with a place in a sequence: `fc`, `fc.1`, `head.fc`. */
+const classifierName =
+  /^(?:fc|fc1|new_fc|linear|lin|classifier|head|heads|last_linear|final|output|out|logits|top|cls)(?:\.(?:\d+|fc|linear|head|classifier|out|l))*$/;
 
 /** Longer names are no names of tensors, and would take long to compare. */
 const longestName = 500;
@@ -65,7 +54,7 @@ function candidates(name: string): string[] {
   const twice = once.flatMap((other) =>
     synonyms.filter(([pattern]) => pattern.test(other)).map(([pattern, to]) => other.replace(pattern, to)),
   );
-  return [name, ...once, ...twice];
+  return [name, ...publicNames(name), ...once, ...twice];
 }
 
 /** The names of a file after the user's rules. */
@@ -92,6 +81,8 @@ export interface NameMatch {
   readonly rivals: readonly string[];
   /** The file's classifier as it is called there; null when there is none that is one linear layer. */
   readonly classifier: string | null;
+  /** Whether the classifier has further layers with weights, so that the one found is not all of it. */
+  readonly hasDeepClassifier: boolean;
 }
 
 /**
@@ -128,7 +119,15 @@ export function matchNames(
     }
   }
   const found = findClassifier(pairs, left, classifier);
-  return { pairs, left, prefix, rivals: rivals.map(([rival]) => rival), classifier: found };
+  const layers = new Set([...left.values()].map(layerOf).filter((layer) => classifierName.test(layer)));
+  return {
+    pairs,
+    left,
+    prefix,
+    rivals: rivals.map(([rival]) => rival),
+    classifier: found?.source ?? null,
+    hasDeepClassifier: found !== null && [...layers].some((layer) => rootOf(layer) === rootOf(found.layer)),
+  };
 }
 
 /** How many of the network's names stand behind each prefix that ends at a dot. */
@@ -150,27 +149,42 @@ function nextStart(name: string, at: number): number {
   return dot < 0 ? -1 : dot + 1;
 }
 
-/** Moves the file's classifier from what is left to the pairs, and says its name in the file. */
+/** Whether a tensor is of a classifier, by its name. */
+export function isOfClassifier(name: string): boolean {
+  return classifierName.test(layerOf(name));
+}
+
+function layerOf(name: string): string {
+  return name.slice(0, Math.max(0, name.lastIndexOf('.')));
+}
+
+function rootOf(layer: string): string {
+  return layer.split('.')[0] ?? layer;
+}
+
+/** Moves the file's classifier from what is left to the pairs, and says its name in the file and without its prefix. */
 function findClassifier(
   pairs: Map<string, string>,
   left: Map<string, string>,
   classifier: string,
-): string | null {
+): { readonly source: string; readonly layer: string } | null {
   const weight = `${classifier}.weight`;
   const bias = `${classifier}.bias`;
   const known = pairs.get(weight);
-  if (known !== undefined) return known.slice(0, -'.weight'.length);
-  for (const [name, bare] of left) {
-    const layer = bare.replace(/\.weight$/, '');
-    if (layer === bare || !classifierNames.has(layer)) continue;
-    pairs.set(weight, name);
-    left.delete(name);
-    const [biasName] = [...left].find(([, other]) => other === `${layer}.bias`) ?? [];
-    if (biasName !== undefined) {
-      pairs.set(bias, biasName);
-      left.delete(biasName);
-    }
-    return name.slice(0, -'.weight'.length);
+  if (known !== undefined) return { source: layerOf(known), layer: classifier };
+  // Of a sequence the last layer gives the classes.
+  const found = [...left].findLast(
+    ([, bare]) => bare.endsWith('.weight') && classifierName.test(layerOf(bare)),
+  );
+  if (found === undefined) return null;
+  const [name, bare] = found;
+  const layer = layerOf(bare);
+  pairs.set(weight, name);
+  left.delete(name);
+  const [biasName] = [...left].find(([, other]) => other === `${layer}.bias`) ?? [];
+  if (biasName !== undefined) {
+    pairs.set(bias, biasName);
+    left.delete(biasName);
   }
-  return null;
+  return { source: layerOf(name), layer };
 }

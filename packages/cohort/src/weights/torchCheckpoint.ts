@@ -6,6 +6,7 @@ import {
   describePickleValue,
   storageOfPersistentId,
   unpickle,
+  UnreadStorage,
   type PickleValue,
   type TorchStorage,
   type TorchTypeName,
@@ -33,6 +34,8 @@ export interface TorchCheckpoint {
   readonly format: 'PyTorch checkpoint' | 'legacy PyTorch checkpoint';
   /** What was saved; tensors in it are descriptions. */
   readonly value: PickleValue;
+  /** Classes of objects that were passed over. */
+  readonly skipped: readonly string[];
   readonly littleEndian: boolean;
   /** The bytes of a storage, in memory of their own, as many as it says. @throws {WeightsError} */
   readonly readStorage: (storage: TorchStorage) => Buffer<ArrayBuffer>;
@@ -106,13 +109,15 @@ function openZip(file: OpenFile): TorchCheckpoint {
   }
   const order =
     archive.sizeOf(`${folder}byteorder`) === undefined ? 'little' : archive.read(`${folder}byteorder`);
-  const { value } = unpickle(archive.read(pickleName), {
+  const { value, inert } = unpickle(archive.read(pickleName), {
     source: file.path,
+    keepsInert: true,
     persistentLoad: storageOfPersistentId,
   });
   return {
     format: 'PyTorch checkpoint',
     value,
+    skipped: inert,
     littleEndian: order.toString().trim() !== 'big',
     readStorage: (storage) => {
       const name = `${folder}data/${storage.key}`;
@@ -165,8 +170,13 @@ function openLegacy(file: OpenFile): TorchCheckpoint {
   const object = unpickle(bytes, {
     ...options,
     start: system.end,
+    keepsInert: true,
     persistentLoad: (id, context) => {
       const storage = storageOfPersistentId(id, context);
+      // Storages follow one another, so that the size of each must be known.
+      if (storage instanceof UnreadStorage) {
+        throw context.unsupported('storages of ordinary numbers', `a ${storage.global}`);
+      }
       storages.set(storage.key, storage);
       return storage;
     },
@@ -177,6 +187,7 @@ function openLegacy(file: OpenFile): TorchCheckpoint {
   return {
     format: 'legacy PyTorch checkpoint',
     value: object.value,
+    skipped: object.inert,
     littleEndian: isLittle,
     readStorage: (storage) => {
       const start = places.get(storage.key);

@@ -140,10 +140,16 @@ describe('files that want more than data', () => {
     expect(error.message).toContain('The file wants to run code');
   });
 
+  it('reads the weights of a whole module, which it passes over by name', () => {
+    expect(Object.keys(readAll(fixture('module.pth'))).sort()).toEqual(['fc.bias', 'fc.weight']);
+    const file = openWeights(fixture('module.pth'));
+    expect(file.skipped).toContain('__main__.Tiny');
+    file.close();
+  });
+
   it.each([
-    ['module.pth', 'global', '__main__.Tiny'],
-    ['sparse.pth', 'unsupported', 'a sparse tensor'],
-    ['complex.pth', 'unsupported', 'a torch.ComplexFloatStorage'],
+    ['sparse.pth', 'unsupported', 'of type sparse'],
+    ['complex.pth', 'unsupported', 'of type torch.ComplexFloatStorage'],
     ['scripted.pt', 'unsupported', 'a TorchScript archive, which is a program with weights'],
   ])('refuses %s, and says what it is', (name, kind, text) => {
     const error = errorOf(fixture(name));

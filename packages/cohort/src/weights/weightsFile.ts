@@ -1,7 +1,9 @@
 /** Opens any file of weights and lists the dictionaries of tensors in it, whose tensors are read when they are needed. */
 import { ArgumentError, loadTensors, Tensor } from '@cohort-ml/torch';
-import { TorchTensor, type PickleValue } from './pickle/index.ts';
+import { InertObject, TorchTensor, UnreadTensor, type PickleValue } from './pickle/index.ts';
+import { classNamesBeside, classNamesInMetadata, classNamesInPickle } from './classNames.ts';
 import { damagedFile, WeightsError } from './errors.ts';
+import { dictionaryOf } from './moduleTensors.ts';
 import { OpenFile } from './openFile.ts';
 import { TensorReader } from './tensorReader.ts';
 import { openTorchCheckpoint } from './torchCheckpoint.ts';
@@ -31,6 +33,10 @@ export interface WeightsFile {
   readonly format: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly dictionaries: readonly TensorDictionary[];
+  /** Names of the classes, in the order of the classifier's rows; null where the file does not say. */
+  readonly classNames: readonly string[] | null;
+  /** Classes of objects beside the weights that were passed over; nothing of theirs was run. */
+  readonly skipped: readonly string[];
   close(): void;
 }
 
@@ -48,16 +54,17 @@ export function openWeights(path: string): WeightsFile {
     }
     const checkpoint = openTorchCheckpoint(file);
     const reader = new TensorReader(checkpoint, path);
-    const stored = (name: string, tensor: TorchTensor): StoredTensor => ({
-      shape: tensor.shape,
-      type: tensor.type,
-      read: () => reader.read(name, tensor),
-    });
+    const stored = (name: string, tensor: TorchTensor | UnreadTensor): StoredTensor =>
+      tensor instanceof TorchTensor
+        ? { shape: tensor.shape, type: tensor.type, read: () => reader.read(name, tensor) }
+        : unreadTensor(path, name, tensor.type, tensor.shape);
     return {
       path,
       format: checkpoint.format,
       metadata: {},
       dictionaries: findDictionaries(checkpoint.value, stored),
+      classNames: classNamesInPickle(checkpoint.value) ?? classNamesBeside(path),
+      skipped: checkpoint.skipped,
       close: () => {
         reader.dispose();
         file.close();
@@ -77,15 +84,18 @@ function isSafetensors(file: OpenFile): boolean {
 }
 
 function openSafetensors(path: string): WeightsFile {
-  const { tensors, metadata } = loadSafetensors(path);
+  const { tensors, metadata, unread } = loadSafetensors(path);
   const entries = [...tensors].map(([name, tensor]): [string, StoredTensor] => [
     name,
     { shape: tensor.shape, type: tensor.dtype, read: () => tensor.clone() },
   ]);
+  for (const [name, { dtype, shape }] of unread) entries.push([name, unreadTensor(path, name, dtype, shape)]);
   return {
     path,
     format: 'safetensors',
     metadata,
+    classNames: classNamesInMetadata(metadata) ?? classNamesBeside(path),
+    skipped: [],
     dictionaries: [{ path: '', tensors: new Map(entries), others: [] }],
     close: () => {
       for (const tensor of tensors.values()) tensor.dispose();
@@ -95,7 +105,7 @@ function openSafetensors(path: string): WeightsFile {
 
 function loadSafetensors(path: string): ReturnType<typeof loadTensors> {
   try {
-    return loadTensors(path);
+    return loadTensors(path, { skipUnread: true });
   } catch (error) {
     if (!(error instanceof ArgumentError)) throw error;
     throw new WeightsError('unsupported', {
@@ -108,6 +118,22 @@ function loadSafetensors(path: string): ReturnType<typeof loadTensors> {
   }
 }
 
+/** A tensor of a type that is not read, which matters only where it is one of the network's. */
+function unreadTensor(path: string, name: string, type: string, shape: readonly number[]): StoredTensor {
+  return {
+    shape,
+    type,
+    read: () => {
+      throw new WeightsError('unsupported', {
+        operation: `reading ${path}`,
+        expected: 'dense tensors of ordinary numbers',
+        received: `${name} of type ${type}`,
+        remedy: 'Convert it in Python and save it again.',
+      });
+    },
+  };
+}
+
 function join(path: string, key: string): string {
   return path === '' ? key : `${path}.${key}`;
 }
@@ -115,11 +141,12 @@ function join(path: string, key: string): string {
 /** Every dictionary with text keys that holds tensors itself, outermost first. */
 function findDictionaries(
   root: PickleValue,
-  stored: (name: string, tensor: TorchTensor) => StoredTensor,
+  stored: (name: string, tensor: TorchTensor | UnreadTensor) => StoredTensor,
 ): TensorDictionary[] {
   const found: TensorDictionary[] = [];
   const seen = new Set<PickleValue>();
-  const level = (value: PickleValue, path: string, depth: number): void => {
+  const level = (given: PickleValue, path: string, depth: number): void => {
+    const value = given instanceof InertObject ? dictionaryOf(given) : given;
     if (!(value instanceof Map || Array.isArray(value)) || depth > deepestDictionary || seen.has(value))
       return;
     seen.add(value);
@@ -132,7 +159,7 @@ function findDictionaries(
     for (const [key, item] of value) {
       // The numbers of an optimizer's state name no weights.
       if (typeof key !== 'string') continue;
-      if (item instanceof TorchTensor) tensors.set(key, stored(key, item));
+      if (item instanceof TorchTensor || item instanceof UnreadTensor) tensors.set(key, stored(key, item));
       else others.push(key);
     }
     if (tensors.size > 0) found.push({ path, tensors, others });

@@ -31,6 +31,7 @@ export function decodeSafetensors(bytes: Uint8Array): SafetensorsFile {
   const header = checkHeader(bytes.subarray(headerLengthBytes, dataStart), bytes.byteLength - dataStart);
   const tensors = new Map<string, TensorBytes>();
   for (const { name, dtype, shape, begin, end } of header.entries) {
+    if (dtype === null) continue;
     tensors.set(name, { dtype, shape, data: bytes.subarray(dataStart + begin, dataStart + end) });
   }
   return { metadata: header.metadata, tensors };
@@ -61,9 +62,16 @@ export function readHeaderLength(start: Uint8Array, fileSize: number): number {
   return Number(length);
 }
 
-/** Parses a header and checks that its tensors cover exactly `dataLength` bytes. */
-export function checkHeader(headerBytes: Uint8Array, dataLength: number): CheckedHeader {
-  const { metadata, entries } = parseHeader(decodeText(headerBytes));
+/**
+ * Parses a header and checks that its tensors cover exactly `dataLength` bytes.
+ * @param keepsUnknown as of `parseHeader`
+ */
+export function checkHeader(
+  headerBytes: Uint8Array,
+  dataLength: number,
+  keepsUnknown = false,
+): CheckedHeader {
+  const { metadata, entries } = parseHeader(decodeText(headerBytes), keepsUnknown);
   for (const entry of entries) checkSize(entry, dataLength);
   entries.sort((first, second) => first.begin - second.begin || first.end - second.end);
   checkCover(entries, dataLength);
@@ -79,9 +87,10 @@ function decodeText(headerBytes: Uint8Array): string {
   }
 }
 
-function checkSize({ name, dtype, shape, begin, end }: TensorEntry, dataLength: number): void {
-  const described = describeTensor(name, dtype, shape);
-  const size = tensorByteLength(dtype, shape);
+function checkSize({ name, dtype, dtypeName, shape, begin, end }: TensorEntry, dataLength: number): void {
+  const described = describeTensor(name, dtypeName, shape);
+  // Of an unknown type only the file's own word for its size can be had.
+  const size = dtype === null ? end - begin : tensorByteLength(dtype, shape);
   if (size === undefined) {
     refuse('shape-overflow', 'a tensor of fewer than 2^53 bytes', described);
   }

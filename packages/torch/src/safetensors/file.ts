@@ -5,7 +5,13 @@ import path from 'node:path';
 import { checkHeader, readHeaderLength, type CheckedHeader } from './decode.ts';
 import { encodeParts, type EncodedParts } from './encode.ts';
 import { SafetensorsError } from './errors.ts';
-import { headerLengthBytes, type SafetensorsFile, type TensorBytes } from './format.ts';
+import {
+  headerLengthBytes,
+  type SafetensorsDtype,
+  type SafetensorsFile,
+  type TensorBytes,
+  type UnreadTensor,
+} from './format.ts';
 
 /** Node reads and writes fewer than 2^31 bytes at once. */
 const largestTransfer = 2 ** 30;
@@ -16,14 +22,19 @@ const largestTransfer = 2 ** 30;
  * The header is checked against the size of the file before memory is taken for the data. Every tensor then gets
  * memory of its own, aligned for all its elements (`byteOffset` is 0), so one can be kept without the others.
  *
+ * @param wanted when given, tensors of other element types are listed in `unread`, with types that are not known here,
+ *   instead of being refused
  * @throws SafetensorsError, with the path, where the file is not valid or cannot be read.
  */
-export function readSafetensorsFile(filePath: string): SafetensorsFile {
+export function readSafetensorsFile(
+  filePath: string,
+  wanted?: (dtype: SafetensorsDtype) => boolean,
+): SafetensorsFile & { readonly unread: Map<string, UnreadTensor> } {
   try {
     // Without O_NONBLOCK, opening a named pipe would wait for ever.
     const file = fs.openSync(filePath, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
     try {
-      return readOpenFile(file);
+      return readOpenFile(file, wanted);
     } finally {
       fs.closeSync(file);
     }
@@ -40,19 +51,24 @@ export function readSafetensorsFile(filePath: string): SafetensorsFile {
   }
 }
 
-function readOpenFile(file: number): SafetensorsFile {
+function readOpenFile(
+  file: number,
+  wanted?: (dtype: SafetensorsDtype) => boolean,
+): SafetensorsFile & { readonly unread: Map<string, UnreadTensor> } {
   const status = fs.fstatSync(file);
   if (!status.isFile()) throw new Error('not a regular file');
   const start = readBytes(file, 0, Math.min(headerLengthBytes, status.size));
   const headerLength = readHeaderLength(start, status.size);
   const dataStart = headerLengthBytes + headerLength;
   const headerBytes = readBytes(file, headerLengthBytes, headerLength);
-  const header: CheckedHeader = checkHeader(headerBytes, status.size - dataStart);
+  const header: CheckedHeader = checkHeader(headerBytes, status.size - dataStart, wanted !== undefined);
   const tensors = new Map<string, TensorBytes>();
-  for (const { name, dtype, shape, begin, end } of header.entries) {
-    tensors.set(name, { dtype, shape, data: readBytes(file, dataStart + begin, end - begin) });
+  const unread = new Map<string, UnreadTensor>();
+  for (const { name, dtype, dtypeName, shape, begin, end } of header.entries) {
+    if (dtype === null || wanted?.(dtype) === false) unread.set(name, { dtype: dtypeName, shape });
+    else tensors.set(name, { dtype, shape, data: readBytes(file, dataStart + begin, end - begin) });
   }
-  return { metadata: header.metadata, tensors };
+  return { metadata: header.metadata, tensors, unread };
 }
 
 function readBytes(file: number, position: number, length: number): Uint8Array {

@@ -42,6 +42,13 @@ export interface SafetensorsFile {
   readonly tensors: Map<string, TensorBytes>;
 }
 
+/** A tensor that a file lists and that was not read. */
+export interface UnreadTensor {
+  /** Its element type as it stands in the file: `F8_E4M3`. */
+  readonly dtype: string;
+  readonly shape: readonly number[];
+}
+
 /** The header's own length stands before it, as an unsigned 64-bit little-endian number. */
 export const headerLengthBytes = 8;
 
@@ -95,6 +102,6 @@ export function isWellFormed(text: string): boolean {
 }
 
 /** A tensor for messages: its name, shape and dtype. */
-export function describeTensor(name: string, dtype: SafetensorsDtype, shape: readonly number[]): string {
+export function describeTensor(name: string, dtype: string, shape: readonly number[]): string {
   return `tensor ${quoted(name)} of shape [${shape.join(', ')}] and dtype ${dtype}`;
 }

@@ -15,7 +15,9 @@ import {
 /** What the header says of one tensor, not yet compared with the data. */
 export interface TensorEntry {
   readonly name: string;
-  readonly dtype: SafetensorsDtype;
+  /** An element type that is known here; null for another, whose name is `dtypeName`. */
+  readonly dtype: SafetensorsDtype | null;
+  readonly dtypeName: string;
   readonly shape: readonly number[];
   /** Where the tensor's bytes begin, counted from the end of the header. */
   readonly begin: number;
@@ -29,17 +31,22 @@ export interface Header {
   readonly entries: TensorEntry[];
 }
 
-/** Parses the text of a header, or throws a {@link SafetensorsError} at the first thing that may not be there. */
-export function parseHeader(text: string): Header {
-  return new HeaderParser(text).header();
+/**
+ * Parses the text of a header, or throws a {@link SafetensorsError} at the first thing that may not be there.
+ * @param keepsUnknown lists tensors of element types that are not known here, instead of refusing them
+ */
+export function parseHeader(text: string, keepsUnknown = false): Header {
+  return new HeaderParser(text, keepsUnknown).header();
 }
 
 class HeaderParser {
   readonly #text: string;
+  readonly #keepsUnknown: boolean;
   #position = 0;
 
-  constructor(text: string) {
+  constructor(text: string, keepsUnknown: boolean) {
     this.#text = text;
+    this.#keepsUnknown = keepsUnknown;
   }
 
   header(): Header {
@@ -59,6 +66,12 @@ class HeaderParser {
   }
 
   #metadata(metadata: Map<string, string>): void {
+    this.#skipSpace();
+    // The reference reader takes null for no metadata.
+    if (this.#text.startsWith('null', this.#position)) {
+      this.#position += 'null'.length;
+      return;
+    }
     this.#object('metadata', `an object of strings as ${quoted(metadataName)}`, (key) => {
       metadata.set(key, this.#string('metadata', `a string as metadata ${quoted(key)}`));
     });
@@ -66,7 +79,7 @@ class HeaderParser {
 
   #tensor(name: string): TensorEntry {
     const tensor = `tensor ${quoted(name)}`;
-    const found: { dtype?: SafetensorsDtype; shape?: number[]; data_offsets?: [number, number] } = {};
+    const found: { dtype?: string; shape?: number[]; data_offsets?: [number, number] } = {};
     this.#object('tensor-fields', `an object with dtype, shape and data_offsets as ${tensor}`, (field) => {
       if (field === 'dtype') found.dtype = this.#dtype(tensor);
       else if (field === 'shape') found.shape = this.#shape(tensor);
@@ -83,7 +96,14 @@ class HeaderParser {
         `no ${missing.join(', no ')}`,
       );
     }
-    return { name, dtype, shape, begin: offsets[0], end: offsets[1] };
+    return {
+      name,
+      dtype: isSafetensorsDtype(dtype) ? dtype : null,
+      dtypeName: dtype,
+      shape,
+      begin: offsets[0],
+      end: offsets[1],
+    };
   }
 
   #shape(tensor: string): number[] {
@@ -100,10 +120,10 @@ class HeaderParser {
     return [begin, end];
   }
 
-  #dtype(tensor: string): SafetensorsDtype {
+  #dtype(tensor: string): string {
     const rule = `one of ${knownDtypes} as dtype of ${tensor}`;
     const name = this.#string('dtype', rule);
-    if (isSafetensorsDtype(name)) return name;
+    if (isSafetensorsDtype(name) || (this.#keepsUnknown && /^[A-Z][A-Z0-9_]{0,30}$/.test(name))) return name;
     return this.#refuse(
       'dtype',
       rule,

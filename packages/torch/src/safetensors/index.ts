@@ -3,4 +3,4 @@ export { decodeSafetensors } from './decode.ts';
 export { encodeParts, encodeSafetensors, type EncodedParts } from './encode.ts';
 export { SafetensorsError, type SafetensorsErrorKind } from './errors.ts';
 export { readSafetensorsFile, writeSafetensorsFile } from './file.ts';
-export type { SafetensorsDtype, SafetensorsFile, TensorBytes } from './format.ts';
+export type { SafetensorsDtype, SafetensorsFile, TensorBytes, UnreadTensor } from './format.ts';

@@ -76,11 +76,19 @@ function addRule(text: string, before: readonly Rule[]): Rule[] {
 
 function describeResult(result: ImportResult): string {
   const { output, model, classes, channels, parameters, place, format, renamed, ignored, whyFresh } = result;
+  const { skipped, isReordered } = result;
   const count = parameters.toLocaleString('en-US');
   return [
     `read ${place} (${format})${renamed === 0 ? '' : `; ${renamed} tensors renamed`}`,
     ...(ignored.length === 0 ? [] : [`left out, since ${model} has no such parts: ${ignored.join(', ')}`]),
-    whyFresh === null ? 'classifier: kept' : `classifier: new, since ${whyFresh}`,
+    ...(skipped.length === 0
+      ? []
+      : [
+          `passed over, and not run: ${skipped.length > 8 ? `${skipped.slice(0, 8).join(', ')}, …` : skipped.join(', ')}`,
+        ]),
+    whyFresh === null
+      ? `classifier: kept${isReordered ? ', its rows put into the order of the class names' : ''}`
+      : `classifier: new, since ${whyFresh}`,
     `wrote ${output}: ${model}, ${classes} classes, ${channels} input ${channels === 1 ? 'channel' : 'channels'}, ${count} parameters`,
     `use it in a recipe: ${shellCommand([`networks.0.model=${model}`, `networks.0.weights=${output}`])}`,
   ].join('\n');

@@ -5,7 +5,7 @@ import type { DatasetAbout } from '../about.ts';
 import { howToGet } from '../about.ts';
 import type { DatasetEntry, ImageDataset, ImageSplit } from '../dataset.ts';
 import { checkSplit, imageBytes } from '../dataset.ts';
-import { decodeQueued, loadSharp } from '../loading/decodeImage.ts';
+import { decodeQueued } from '../loading/decodeImage.ts';
 import { DataError } from '../errors.ts';
 import { imagesInFlight } from '../folder/inspect.ts';
 import { datasetPlaces, exists } from '../places.ts';
@@ -205,9 +205,8 @@ async function decodeAll(
 ): Promise<ImageSplit> {
   const size = imageBytes(SHAPE);
   const images = new Uint8Array(pictures.length * size); // [N, 3, 64, 64]
-  const sharp = await loadSharp();
   const work = async ({ path }: Labelled, index: number): Promise<void> => {
-    images.set(await decodeQueued(sharp, path, SHAPE), index * size);
+    images.set(await decodeQueued(path, SHAPE), index * size);
   };
   await mapPool(pictures, imagesInFlight(), work, signal);
   const split = { images, labels: Int32Array.from(pictures, ({ label }) => label), count: pictures.length };

@@ -1,6 +1,6 @@
 /** The one pass that decodes every image of a set: it finds what is broken, measures pixels, and hands them to where they are kept. */
 import type { ImageFit, ImageShape, LoadingReporter } from '../dataset.ts';
-import { decodeQueued, loadSharp, type Sharp } from '../loading/decodeImage.ts';
+import { decodeQueued } from '../loading/decodeImage.ts';
 import { DataError } from '../errors.ts';
 import { mapPool } from '../loading/pool.ts';
 import { digestOf, imagesInFlight } from './inspect.ts';
@@ -34,7 +34,6 @@ export async function decodeAll(
   options: DecodeAllOptions,
 ): Promise<DecodedSet> {
   const { shape, keep, reporter, signal } = options;
-  const sharp = await loadSharp();
   const moments = emptyMoments(paths.length, shape.channels);
   const broken = new Map(skip);
   const failed: number[] = [];
@@ -44,7 +43,7 @@ export async function decodeAll(
     if (broken.has(index)) return null;
     let pixels: Uint8Array;
     try {
-      pixels = await decodeQueued(sharp, path, shape);
+      pixels = await decodeQueued(path, shape);
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
       failed.push(index);
@@ -64,7 +63,7 @@ export async function decodeAll(
   const pixelDigests = await mapPool(paths, imagesInFlight(), decode, signal);
   for (const index of failed) {
     signal?.throwIfAborted();
-    broken.set(index, await reasonOf(sharp, paths[index] ?? '', shape));
+    broken.set(index, await reasonOf(paths[index] ?? '', shape));
   }
   // In the order of the files, whichever was decoded first.
   return { moments, pixelDigests, broken: new Map([...broken].sort(([left], [right]) => left - right)) };
@@ -74,13 +73,9 @@ export async function decodeAll(
  * Why a file cannot be decoded, found out with nothing else under way: libvips has one place for the errors of all threads,
  * from which each would take another's reason, or none.
  */
-async function reasonOf(
-  sharp: Sharp,
-  path: string,
-  shape: ImageShape & { readonly fit: ImageFit },
-): Promise<string> {
+async function reasonOf(path: string, shape: ImageShape & { readonly fit: ImageFit }): Promise<string> {
   try {
-    await decodeQueued(sharp, path, shape);
+    await decodeQueued(path, shape);
   } catch (error) {
     if (error instanceof DataError) return error.reason;
     throw error;

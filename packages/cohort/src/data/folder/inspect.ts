@@ -1,8 +1,8 @@
 /** Looks at the header and the bytes of every image file, from which size and channels of the whole set are decided. */
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import type { Metadata } from 'sharp';
 import type { ImageShape } from '../dataset.ts';
+import { lookAtPicture, type PictureFacts } from '../decode/picture.ts';
 import { loadSharp, type Sharp } from '../loading/decodeImage.ts';
 import { DataError, errorText } from '../errors.ts';
 import { mapPool } from '../loading/pool.ts';
@@ -10,13 +10,7 @@ import { readDataFile } from '../loading/readFile.ts';
 import { reasonBySignature } from './imageSignature.ts';
 
 /** What one image file says of itself. */
-export interface ImageFacts {
-  /** In pixels, upright. */
-  readonly width: number;
-  readonly height: number;
-  readonly isGrey: boolean;
-  /** It has several frames or pages, of which the first is used. */
-  readonly isAnimated: boolean;
+export interface ImageFacts extends PictureFacts {
   /** Of the file's bytes: 32 hexadecimal digits of SHA-256. */
   readonly bytesDigest: string;
 }
@@ -48,13 +42,7 @@ export async function inspectImages(paths: readonly string[], signal?: AbortSign
         maximumBytes: MAXIMUM_FILE_BYTES,
         remedyWhenMissing: 'Check the path.',
       });
-      const { autoOrient, space, pages } = await metadataOf(sharp, content);
-      return {
-        ...autoOrient,
-        isGrey: space === 'b-w' || (space as string) === 'grey16',
-        isAnimated: (pages ?? 1) > 1,
-        bytesDigest: digestOf(content),
-      };
+      return { ...(await factsOf(sharp, content)), bytesDigest: digestOf(content) };
     } catch (error) {
       return {
         broken:
@@ -73,9 +61,9 @@ export async function inspectImages(paths: readonly string[], signal?: AbortSign
 }
 
 /** What the header says. @throws {DataError} `decode` for a file that by its first bytes is something else */
-async function metadataOf(sharp: Sharp, content: Buffer): Promise<Metadata> {
+async function factsOf(sharp: Sharp, content: Buffer): Promise<PictureFacts> {
   try {
-    return await sharp(content, { limitInputPixels: false }).metadata();
+    return await lookAtPicture(sharp, content);
   } catch (error) {
     const reason = reasonBySignature(content);
     if (reason === null) throw error;

@@ -1,7 +1,7 @@
 /** The two kinds of pixel source behind a folder of images: a tensor (in memory, or a mapped file), and files decoded on demand. */
 import { keep, ops, scope, Tensor } from '@cohort-ml/torch';
 import { imageBytes, type ImageFit, type ImageShape } from '../dataset.ts';
-import { decodeQueued, type Sharp } from '../loading/decodeImage.ts';
+import { decodeQueued } from '../loading/decodeImage.ts';
 import { DataError, errorText } from '../errors.ts';
 import type { Normalisation } from '../loading/normalisation.ts';
 import type { ResidentPixels, StreamedPixels } from '../loading/pixelSource.ts';
@@ -57,20 +57,17 @@ export class TensorPixels implements ResidentPixels {
 /** Images that are decoded from their files whenever they are asked for. */
 export class FilePixels implements StreamedPixels {
   readonly kind = 'streamed';
-  readonly #sharp: Sharp;
   readonly #paths: readonly string[];
   readonly #moments: Moments;
   readonly #shape: ImageShape & { readonly fit: ImageFit };
   readonly #rows: Int32Array;
 
   constructor(
-    sharp: Sharp,
     paths: readonly string[],
     moments: Moments,
     shape: ImageShape & { readonly fit: ImageFit },
     rows: Int32Array,
   ) {
-    this.#sharp = sharp;
     this.#paths = paths;
     this.#moments = moments;
     this.#shape = shape;
@@ -83,7 +80,7 @@ export class FilePixels implements StreamedPixels {
 
   select(indices: Int32Array): FilePixels {
     const rows = rowsOf(this.#rows, indices);
-    return new FilePixels(this.#sharp, this.#paths, this.#moments, this.#shape, rows);
+    return new FilePixels(this.#paths, this.#moments, this.#shape, rows);
   }
 
   statistics(): Normalisation {
@@ -94,10 +91,10 @@ export class FilePixels implements StreamedPixels {
     const size = imageBytes(this.#shape);
     const pixels = new Uint8Array(indices.length * size);
     const paths = Array.from(rowsOf(this.#rows, indices), (row) => this.#paths[row] ?? '');
-    // All at once: what waits in libuv's queue is decoded while JavaScript is inside a training step.
+    // All at once: what waits for a decoding thread is decoded while JavaScript is inside a training step.
     await Promise.all(
       paths.map(async (path, row) => {
-        pixels.set(await decodeQueued(this.#sharp, path, this.#shape), row * size);
+        pixels.set(await decodeQueued(path, this.#shape), row * size);
       }),
     );
     return pixels;

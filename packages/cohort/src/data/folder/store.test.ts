@@ -20,6 +20,7 @@ import { stratifiedSubset } from '../loading/subset.ts';
 import { dataErrorOf, temporaryFolder } from '../testing.ts';
 import { cachePath, imageCacheFolder } from './cache.ts';
 import { loadFolder } from './folderDataset.ts';
+import { PIXEL_VERSION } from './store.ts';
 import { Notes, paint, place, placeClasses } from './testing.ts';
 
 const images = temporaryFolder();
@@ -157,7 +158,7 @@ describe('the disk cache', () => {
   const path = (): string =>
     cachePath(
       images.path,
-      { version: 1, fit: 'cover', imageSize: 16, designSize: 32 },
+      { version: PIXEL_VERSION, fit: 'cover', imageSize: 16, designSize: 32 },
       { XDG_CACHE_HOME: cache.path },
     );
   const load = async (notes = new Notes()): Promise<string> => {

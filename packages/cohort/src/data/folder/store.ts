@@ -7,7 +7,6 @@ import {
   type ImageFit,
   type ImageShape,
 } from '../dataset.ts';
-import { loadSharp } from '../loading/decodeImage.ts';
 import { DataError } from '../errors.ts';
 import type { PixelSource } from '../loading/pixelSource.ts';
 import { CacheBuilder, cachePath, freeDiskBytes, openCache, type OpenCache } from './cache.ts';
@@ -27,6 +26,8 @@ export interface StoredSet {
   readonly dispose: () => void;
 }
 
+/** Goes up whenever the same files give other pixels, so that caches of the old ones are not used; 2: our own resize. */
+export const PIXEL_VERSION = 2;
 /** Typed arrays end here. */
 const LARGEST_ARRAY = 2 ** 32;
 /** Networks, gradients and the page cache want the rest. */
@@ -40,7 +41,11 @@ export async function decodeListing(
 ): Promise<StoredSet> {
   const { cache = 'auto', imageSize = null, designSize = 32, environment, reporter, signal } = options;
   const hash = listingHash(listing);
-  const folder = cachePath(listing.source, { version: 1, fit, imageSize, designSize }, environment);
+  const folder = cachePath(
+    listing.source,
+    { version: PIXEL_VERSION, fit, imageSize, designSize },
+    environment,
+  );
   if (cache === 'auto' || cache === 'disk') {
     const opened = await openCache(folder, hash);
     if (opened !== null) {
@@ -89,7 +94,7 @@ export async function decodeListing(
   }
   if (builder === null) {
     const decoded = await decodeAll(paths, skip, { ...common, keep: () => undefined });
-    const pixels = new FilePixels(await loadSharp(), paths, decoded.moments, shape, everyRow(paths.length));
+    const pixels = new FilePixels(paths, decoded.moments, shape, everyRow(paths.length));
     return { shape, pixels, ...decoded, bytesDigests, dispose: () => undefined };
   }
   try {

@@ -10,11 +10,13 @@ import { describeSource, nearestPath } from './sourceHints.ts';
 
 /** Endings of the image files that can be decoded, without the dot. */
 export const IMAGE_ENDINGS: ReadonlySet<string> = new Set(
-  'jpg jpeg jpe jfif pjpeg png apng webp gif tif tiff avif svg bmp dib ppm pgm pbm pnm'.split(' '),
+  'jpg jpeg jpe jfif pjpeg png apng webp gif tif tiff avif svg bmp dib ppm pgm pbm pnm pam'.split(' '),
 );
 /** Endings of images that cannot be decoded. */
 const FOREIGN_ENDINGS: ReadonlySet<string> = new Set(
-  'heic heif psd raw cr2 cr3 nef arw dng orf rw2 raf pef srw jxl jp2 j2k tga ico exr hdr dcm'.split(' '),
+  'heic heif psd raw cr2 cr3 nef arw dng orf rw2 raf pef srw jxl jp2 j2k tga ico exr hdr pfm fits dcm'.split(
+    ' ',
+  ),
 );
 /** Endings of what usually lies beside images; files with them are not looked into. */
 const SIDE_ENDINGS: ReadonlySet<string> = new Set(

@@ -1,7 +1,14 @@
 /** Decodes one image file to the pixels a network takes, so that prediction accepts what people have: photos, scans, icons. */
+import { preprocess } from '@cohort-ml/runtime';
 import type { ImageFit, ImageShape } from '../dataset.ts';
+import { Limit } from '../decode/limit.ts';
+import { decodeInWorker } from '../decode/workers.ts';
+import { readPicture, TooManyPixels, type Sharp } from '../decode/picture.ts';
+import { SampleError } from '../decode/samples.ts';
 import { DataError, errorText } from '../errors.ts';
 import { readDataFile } from './readFile.ts';
+
+export type { Sharp } from '../decode/picture.ts';
 
 /** The pixels to make of an image file. */
 export interface DecodeOptions extends ImageShape {
@@ -11,14 +18,17 @@ export interface DecodeOptions extends ImageShape {
   maximumPixels?: number;
 }
 
+/** The resampler, as checkpoints name it: its filter, and a version that goes up when its bytes change. */
+export const IMAGE_RESIZE = { filter: 'lanczos3', version: 1 } as const;
 /** Libvips' own default, about 16,383 x 16,383. */
 const DEFAULT_MAXIMUM_PIXELS = 0x3fff * 0x3fff;
 const MAXIMUM_FILE_BYTES = 512 * 1024 * 1024;
 
 /**
- * Reads an image file (JPEG, PNG, WebP, TIFF, GIF, AVIF, SVG) as raw 8-bit pixels `[C, H, W]`: turned upright by its EXIF
- * orientation, laid on white where it is transparent, converted to sRGB (from CMYK, 16 bits, a palette or grey), resized.
- * One channel means luminance (ITU-R 601, as Pillow's mode L).
+ * Reads an image file (JPEG, PNG, WebP, TIFF, GIF, AVIF, SVG, BMP, Netpbm) as raw 8-bit pixels `[C, H, W]`: turned upright by
+ * its EXIF orientation, scaled to 8 bits by the range that its values run over, laid on white where it is transparent,
+ * resized by the resampler of `@cohort-ml/runtime`. CMYK is converted and colour profiles are ignored as by Pillow. One
+ * channel means luminance (ITU-R 601, as Pillow's mode L).
  *
  * No inversion is done: Fashion-MNIST's pictures are white on black, so a photo of clothing on a bright ground has to be
  * inverted by whoever passes it to a network trained on them.
@@ -32,12 +42,15 @@ export async function decodeImage(path: string, options: DecodeOptions): Promise
     maximumBytes: MAXIMUM_FILE_BYTES,
     remedyWhenMissing: 'Check the path.',
   });
-  const pixels = await decodeRgb(await loadSharp(), content, path, options); // [H, W, 3]
-  return options.channels === 1 ? luminance(pixels) : planes(pixels);
+  const maximumPixels = options.maximumPixels ?? DEFAULT_MAXIMUM_PIXELS;
+  try {
+    const picture = await readPicture(await loadSharp(), content, maximumPixels);
+    const { channels, height, width, fit = 'fill' } = options;
+    return preprocess(picture, { channels, height, width, fit, filter: IMAGE_RESIZE.filter });
+  } catch (error) {
+    throw decodeError(path, maximumPixels, error);
+  }
 }
-
-/** Sharp, set up for many images at once: see {@link loadSharp}. */
-export type Sharp = typeof import('sharp').default;
 
 /**
  * Loads sharp and lets each image have one thread: the images of a batch keep every core busy, and threads inside of one
@@ -52,82 +65,50 @@ export async function loadSharp(): Promise<Sharp> {
 }
 
 /**
- * As {@link decodeImage}, to the same pixels, but sharp reads the file by itself. The whole work then waits in libuv's
- * queue from the moment of the call, and its threads go on while JavaScript is busy with a training step.
+ * As {@link decodeImage}, to the same pixels, but in a thread of its own, which goes on while JavaScript is busy with a
+ * training step.
  * @throws {@link DataError} as `decodeImage`.
  */
-export async function decodeQueued(sharp: Sharp, path: string, options: DecodeOptions): Promise<Uint8Array> {
-  let pixels: Buffer;
-  try {
-    pixels = await decodeRgb(sharp, path, path, options); // [H, W, 3]
-  } catch {
-    // Reading it ourselves tells missing, empty and forbidden files apart.
-    return decodeImage(path, options);
-  }
-  return options.channels === 1 ? luminance(pixels) : planes(pixels);
+export async function decodeQueued(path: string, options: DecodeOptions): Promise<Uint8Array> {
+  const pixels = await decodeInWorker(path, options);
+  // Decoding it here again raises the error that says what is wrong.
+  return pixels ?? decodedHere.run(() => decodeImage(path, options));
 }
 
-async function decodeRgb(
-  sharp: Sharp,
-  content: Buffer | string,
-  path: string,
-  options: DecodeOptions,
-): Promise<Buffer> {
-  const maximumPixels = options.maximumPixels ?? DEFAULT_MAXIMUM_PIXELS;
-  try {
-    return await sharp(content, { limitInputPixels: maximumPixels, failOn: 'error' })
-      .autoOrient()
-      .flatten({ background: '#ffffff' })
-      .toColourspace('srgb')
-      .resize(options.width, options.height, { fit: options.fit ?? 'fill' })
-      .raw({ depth: 'uchar' })
-      .toBuffer();
-  } catch (error) {
-    const reason = (errorText(error).split('\n')[0] ?? '').trim();
-    if (reason.includes('exceeds pixel limit')) {
-      throw new DataError('tooLarge', {
-        operation: `decoding image ${path}`,
-        expected: `at most ${maximumPixels} pixels`,
-        received: 'more',
-        remedy: 'Make the image smaller first.',
-        path,
-        cause: error,
-      });
-    }
-    throw new DataError('decode', {
-      operation: `decoding image ${path}`,
-      expected: 'a whole JPEG, PNG, WebP, TIFF, GIF, AVIF or SVG image',
-      received: `a file that cannot be decoded (${reason})`,
-      remedy: 'Open it in an image viewer to see whether it is damaged, and save it again as PNG or JPEG.',
+const decodedHere = new Limit(8);
+
+function decodeError(path: string, maximumPixels: number, error: unknown): DataError {
+  const operation = `decoding image ${path}`;
+  const reason = (errorText(error).split('\n')[0] ?? '').trim();
+  if (error instanceof TooManyPixels || reason.includes('exceeds pixel limit')) {
+    return new DataError('tooLarge', {
+      operation,
+      expected: `at most ${maximumPixels} pixels`,
+      received: 'more',
+      remedy: 'Make the image smaller first.',
       path,
       cause: error,
     });
   }
-}
-
-/** `[H, W, 3] -> [1, H, W]`; weights in 1/65536 so that grey stays exactly itself. */
-function luminance(pixels: Buffer): Uint8Array {
-  const result = new Uint8Array(pixels.length / 3);
-  for (let index = 0; index < result.length; index += 1) {
-    const red = pixels[3 * index] ?? 0;
-    const green = pixels[3 * index + 1] ?? 0;
-    const blue = pixels[3 * index + 2] ?? 0;
-    result[index] = (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
+  if (error instanceof SampleError) {
+    return new DataError('decode', {
+      operation,
+      expected: 'an image whose values can be shown as 8-bit grey or colour',
+      received: `one that cannot: ${reason}`,
+      remedy:
+        'Save it as 8-bit or 16-bit PNG, scaled from black to white, with the bands that you want to be seen.',
+      path,
+      cause: error,
+    });
   }
-  return result;
-}
-
-/** `[H, W, 3] -> [3, H, W]`. */
-function planes(pixels: Buffer): Uint8Array {
-  const planeSize = pixels.length / 3;
-  const result = new Uint8Array(pixels.length);
-  // A plain loop: this runs between training steps, and an iterator costs ten times as much.
-  for (let index = 0, from = 0; index < planeSize; index += 1, from += 3) {
-    result[index] = pixels[from] ?? 0;
-    result[planeSize + index] = pixels[from + 1] ?? 0;
-    result[2 * planeSize + index] = pixels[from + 2] ?? 0;
-  }
-  return result;
+  return new DataError('decode', {
+    operation,
+    expected: 'a whole JPEG, PNG, WebP, TIFF, GIF, AVIF, SVG, BMP or Netpbm image',
+    received: `a file that cannot be decoded (${reason})`,
+    remedy: 'Open it in an image viewer to see whether it is damaged, and save it again as PNG or JPEG.',
+    path,
+    cause: error,
+  });
 }
 
 function checkShape({ channels, height, width }: ImageShape): void {

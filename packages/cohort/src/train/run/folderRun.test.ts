@@ -74,6 +74,7 @@ describe('a run on a folder of images', () => {
       width: 16,
       channels: 3,
       fit: 'cover',
+      resize: { filter: 'lanczos3', version: 1 },
     });
     const [prediction] = await predictRun(memory.runFolder, [join(photos, '赤/3.jpg')], call());
     expect(info.classes).toContain(prediction?.top[0]?.label);

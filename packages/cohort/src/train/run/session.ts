@@ -1,6 +1,6 @@
 /** Everything that a training works with, built from its recipe: images, cohort, optimizers, schedule, loaders. */
 import { engineInfo, seedDefaultGenerator, type nn, type optim } from '@cohort-ml/torch';
-import { DataError, type BatchLoader } from '../../data/index.ts';
+import { DataError, type BatchLoader, IMAGE_RESIZE } from '../../data/index.ts';
 import { recipeAdvice, type ResolvedRecipe } from '../../recipes/index.ts';
 import type { NamedOptimizers } from '../../checkpoints/checkpoint.ts';
 import type { ImageInfo } from '../../checkpoints/checkpointInfo.ts';
@@ -112,7 +112,11 @@ export async function openSession(
   return {
     ...{ recipe, cohort, modules, optimizer, clipping, optimizers, training, validation, test, heldOut },
     schedule: createSchedule(recipe),
-    images: { classes, channels, height, width, normalisation, fit: dataset.fit ?? 'fill' },
+    images: {
+      ...{ classes, channels, height, width, normalisation },
+      fit: dataset.fit ?? 'fill',
+      resize: IMAGE_RESIZE,
+    },
     provenance: describeProvenance(recipe, dataset),
     machine: describeMachine(engineInfo()),
     isTimeOver: () => performance.now() - startedAt >= stopAfterSeconds * 1000,

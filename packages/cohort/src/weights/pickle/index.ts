@@ -6,11 +6,19 @@
 export { PickleError, type PickleErrorKind } from './errors.ts';
 export type { ConstructorContext } from './globals.ts';
 export { NumpyArray, NumpyDtype, type NumpyTypeName } from './numpy.ts';
-export { storageOfPersistentId, TorchStorage, TorchTensor, type TorchTypeName } from './torch.ts';
+export {
+  storageOfPersistentId,
+  TorchStorage,
+  TorchTensor,
+  UnreadStorage,
+  UnreadTensor,
+  type TorchTypeName,
+} from './torch.ts';
 export { unpickle, type Unpickled, type UnpickleOptions } from './unpickler.ts';
 export {
   describePickleValue,
   entryOf,
+  InertObject,
   OpaqueObject,
   PickledGlobal,
   PickledObject,

@@ -9,9 +9,9 @@ const dangerous = new Set([
   ...['socket', 'commands', 'ctypes', 'code', 'pty', 'webbrowser', 'operator', 'functools', 'types'],
 ]);
 
-/** The advice for a refused global of this module. */
-export function remedyForGlobal(module: string): string {
-  const root = module.split('.')[0] ?? module;
+/** The advice for a refused global, `module.name`. */
+export function remedyForGlobal(global: string): string {
+  const root = global.split('.')[0] ?? global;
   if (dangerous.has(root)) {
     return `The file wants to run code; if that surprises you, delete it and get it from a source that you trust. ${saveStateDict}`;
   }

@@ -90,11 +90,31 @@ export class TorchTensor extends PickledObject {
   }
 }
 
+/** A tensor of a kind that is not read; others in the same file are. */
+export class UnreadTensor extends PickledObject {
+  /** Its kind, for messages: `torch.ComplexFloatStorage`, `quantised`. */
+  readonly type: string;
+  /** Empty where the kind does not say. */
+  readonly shape: readonly number[];
+
+  constructor(type: string, shape: readonly number[]) {
+    super('torch.Tensor');
+    this.type = type;
+    this.shape = shape;
+  }
+}
+
+/** A storage of numbers that are not read. */
+export class UnreadStorage extends PickledObject {}
+
 /**
  * The storage that a persistent id of a checkpoint names: `('storage', class, key, location, elements)`, in the legacy
  * format with a view at its end.
  */
-export function storageOfPersistentId(id: PickleValue, context: ConstructorContext): TorchStorage {
+export function storageOfPersistentId(
+  id: PickleValue,
+  context: ConstructorContext,
+): TorchStorage | UnreadStorage {
   const [tag, type, key, location, elements, view = null] = Array.isArray(id) ? id : [];
   const isPlain = tag === 'storage' && type instanceof PickledObject && typeof location === 'string';
   if (!isPlain || !isSize(elements) || (typeof key !== 'string' && typeof key !== 'number')) {
@@ -104,9 +124,7 @@ export function storageOfPersistentId(id: PickleValue, context: ConstructorConte
     throw context.unsupported('whole storages', 'a view of a storage, as PyTorch wrote before version 0.4');
   }
   const elementType = typesOfStorages.get(type.global);
-  if (elementType === undefined) {
-    throw context.unsupported(`numbers of ${Object.values(storageTypes).join(', ')}`, `a ${type.global}`);
-  }
+  if (elementType === undefined) return new UnreadStorage(type.global);
   return new TorchStorage(`${key}`, elementType, elements);
 }
 
@@ -122,7 +140,8 @@ function rebuild(
   [storage, offset, shape, strides]: readonly PickleValue[],
   context: ConstructorContext,
   type?: TorchTypeName,
-): TorchTensor {
+): TorchTensor | UnreadTensor {
+  if (storage instanceof UnreadStorage) return unreadTensor(storage.global, shape, context);
   const isSound = storage instanceof TorchStorage && isSize(offset) && isSizes(shape) && isSizes(strides);
   if (!isSound || shape.length !== strides.length) {
     throw context.malformed('a storage, an offset, a shape and strides for a tensor', 'other arguments');
@@ -134,6 +153,16 @@ function rebuild(
   return new TorchTensor(storage, elementType, offset, [...shape], [...strides]);
 }
 
+function unreadTensor(
+  type: string,
+  shape: PickleValue | undefined,
+  context: ConstructorContext,
+): UnreadTensor {
+  const sizes = isSizes(shape) ? shape : [];
+  context.spend(sizes.length);
+  return new UnreadTensor(type, [...sizes]);
+}
+
 const rebuildTensor: PickleConstructor = { call: (args, context) => rebuild(args, context) };
 
 /** As the second version, with the element type behind the hooks, for types that have no storage class. */
@@ -141,12 +170,7 @@ const rebuildTensor3: PickleConstructor = {
   call: (args, context) => {
     const type = args[6];
     const name = type instanceof PickledObject ? type.global.replace(/^torch\./, '') : '';
-    if (!isTypeName(name)) {
-      throw context.unsupported(
-        `numbers of ${[...typeNames].join(', ')}`,
-        `a tensor of ${name || 'no type'}`,
-      );
-    }
+    if (!isTypeName(name)) return unreadTensor(name || 'no type', args[2], context);
     return rebuild(args, context, name);
   },
 };
@@ -154,7 +178,7 @@ const rebuildTensor3: PickleConstructor = {
 /** `_rebuild_parameter(tensor, requires_grad, hooks)`: the tensor. */
 const rebuildParameter: PickleConstructor = {
   call: ([tensor], context) => {
-    if (!(tensor instanceof TorchTensor))
+    if (!(tensor instanceof TorchTensor || tensor instanceof UnreadTensor))
       throw context.malformed('a tensor for a parameter', 'another value');
     return tensor;
   },
@@ -183,15 +207,13 @@ const size: PickleConstructor = {
 const device: PickleConstructor = { call: (args, _context, global) => new OpaqueObject(global, args) };
 
 const unread = (what: string): PickleConstructor => ({
-  call: (_args, context) => {
-    throw context.unsupported('dense tensors of ordinary numbers', what);
-  },
+  call: (args, context) => unreadTensor(what, args[2], context),
 });
 
 const dtypeNames = [
   ...typeNames,
   ...['uint16', 'uint32', 'uint64', 'complex64', 'complex128', 'qint8', 'quint8', 'qint32'],
-  ...['float8_e4m3fn', 'float8_e5m2'],
+  ...['float8_e4m3fn', 'float8_e5m2', 'float8_e4m3fnuz', 'float8_e5m2fnuz', 'float8_e8m0fnu', 'complex32'],
 ];
 
 /** PyTorch's tensors, storages and what checkpoints hold beside them. */
@@ -210,9 +232,9 @@ export const torchGlobals: AllowedGlobals = new Map<string, PickleConstructor>([
   ['torch._utils._rebuild_parameter_with_state', rebuildParameter],
   ['torch._tensor._rebuild_from_type_v2', rebuildFromType],
   ['torch.serialization._get_layout', { call: () => null }],
-  ['torch._utils._rebuild_qtensor', unread('a quantised tensor')],
-  ['torch._utils._rebuild_sparse_tensor', unread('a sparse tensor')],
-  ['torch._utils._rebuild_meta_tensor_no_storage', unread('a tensor without numbers (on the meta device)')],
+  ['torch._utils._rebuild_qtensor', unread('quantised')],
+  ['torch._utils._rebuild_sparse_tensor', unread('sparse')],
+  ['torch._utils._rebuild_meta_tensor_no_storage', unread('without numbers, on the meta device')],
   ['torch.nn.parameter.Parameter', {}],
   ['torch.Tensor', {}],
   ['torch._C._TensorBase', {}],

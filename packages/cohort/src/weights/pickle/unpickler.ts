@@ -10,6 +10,7 @@ import { ByteReader } from './byteReader.ts';
 import { readConstant } from './constants.ts';
 import { damagedPickle, PickleError, quotedText, type PickleErrorKind } from './errors.ts';
 import { plainGlobals, setEntry, type AllowedGlobals, type ConstructorContext } from './globals.ts';
+import { isInertName, onlyMakesObjects } from './inert.ts';
 import { NumpyArray, NumpyDtype, numpyGlobals } from './numpy.ts';
 import { codes, opcodeName } from './opcodes.ts';
 import { remedyForGlobal } from './refusal.ts';
@@ -18,6 +19,7 @@ import { assertPlainTree } from './structure.ts';
 import { torchGlobals } from './torch.ts';
 import {
   describePickleValue,
+  InertObject,
   OpaqueObject,
   PickledGlobal,
   PickledObject,
@@ -32,6 +34,11 @@ export interface UnpickleOptions {
   readonly start?: number;
   /** Represents what is kept outside the pickle (`BINPERSID`); without it such pickles are refused. */
   readonly persistentLoad?: (id: PickleValue, context: ConstructorContext) => PickleValue;
+  /**
+   * Keeps objects of classes that are not known as inert stand-ins instead of refusing the file. What names functions that
+   * run code is refused all the same. Nothing is run in either case.
+   */
+  readonly keepsInert?: boolean;
 }
 
 /** A pickle's value, and where it ended. */
@@ -39,6 +46,8 @@ export interface Unpickled {
   readonly value: PickleValue;
   /** The first byte behind the pickle: several may follow one another in a file. */
   readonly end: number;
+  /** Classes whose objects were kept as inert stand-ins, each once. */
+  readonly inert: readonly string[];
 }
 
 const allowedGlobals: AllowedGlobals = new Map([...plainGlobals, ...numpyGlobals, ...torchGlobals]);
@@ -59,6 +68,7 @@ class Unpickler implements ConstructorContext {
   readonly #reader: ByteReader;
   readonly #options: UnpickleOptions;
   readonly #stack = new Stack(this);
+  readonly #inert = new Set<string>();
   #budget: number;
 
   constructor(bytes: Uint8Array, options: UnpickleOptions) {
@@ -76,7 +86,7 @@ class Unpickler implements ConstructorContext {
     if (this.#stack.marks > 0) throw this.malformed('every mark to be used before the end', 'one left');
     const value = this.#stack.pop();
     assertPlainTree(value, (received) => this.#error('limit', 'data that can be walked', received));
-    return { value, end: this.#reader.position };
+    return { value, end: this.#reader.position, inert: [...this.#inert] };
   }
 
   spend(units: number): void {
@@ -100,9 +110,42 @@ class Unpickler implements ConstructorContext {
   construct(global: PickledObject, args: PickleValue[]): PickleValue {
     const constructor = global instanceof PickledGlobal ? allowedGlobals.get(global.global) : undefined;
     if (constructor?.call === undefined) {
+      const isKnown =
+        constructor !== undefined || !(global instanceof PickledGlobal || global instanceof InertObject);
+      if (this.#options.keepsInert === true && !isKnown) return this.#makeInert(global, args);
       throw this.malformed('a class or function to call', describePickleValue(global));
     }
     return constructor.call(args, this, global.global);
+  }
+
+  /** Stands for a call, or for the attribute that `getattr` would give: how methods and members of enumerations are kept. */
+  #makeInert(callee: PickledObject, args: readonly PickleValue[], isClass = false): InertObject {
+    const { global } = callee;
+    if (global === 'builtins.getattr' || global === '__builtin__.getattr') {
+      const [owner, attribute] = args;
+      const isPlain = owner instanceof PickledGlobal || owner instanceof InertObject;
+      const name = isPlain && typeof attribute === 'string' ? `${owner.global}.${attribute}` : null;
+      if (name === null || !isInertName(name)) throw this.#refusal(name ?? global);
+      this.#inert.add(name);
+      return new InertObject(name);
+    }
+    // What getattr gave is never called: its name could be that of anything.
+    const isCallable = callee instanceof PickledGlobal && (isClass || onlyMakesObjects(global));
+    if (!isCallable) throw this.#refusal(global);
+    const made =
+      global === 'copyreg.__newobj__' && args[0] instanceof PickledObject ? args[0].global : global;
+    this.#inert.add(made);
+    return new InertObject(made);
+  }
+
+  #refusal(global: string): PickleError {
+    return new PickleError('global', {
+      source: this.#options.source,
+      expected: 'tensors, arrays and plain data only',
+      received: `${quotedText(global).slice(1, -1)} at byte ${this.#reader.position}, which was not run`,
+      remedy: remedyForGlobal(global),
+      global,
+    });
   }
 
   #error(kind: PickleErrorKind, expected: string, received: string, remedy = damagedPickle): PickleError {
@@ -161,8 +204,10 @@ class Unpickler implements ConstructorContext {
         this.#stackGlobal();
         break;
       case codes.REDUCE:
-      case codes.NEWOBJ:
         this.#call(this.#stack.popList());
+        break;
+      case codes.NEWOBJ:
+        this.#newObject(this.#stack.popList());
         break;
       case codes.NEWOBJ_EX:
         this.#callWithKeywords();
@@ -253,12 +298,15 @@ class Unpickler implements ConstructorContext {
 
   #append(items: readonly PickleValue[]): void {
     const list = this.#stack.top();
+    // Items of an object that is a list too mean nothing here.
+    if (list instanceof InertObject) return;
     if (!Array.isArray(list)) throw this.malformed('a list to append to', describePickleValue(list));
     for (const item of items) list.push(item);
   }
 
   #setItems(items: readonly PickleValue[]): void {
-    const map = this.#stack.top();
+    const top = this.#stack.top();
+    const map = top instanceof InertObject ? top.entries : top;
     if (!(map instanceof Map)) throw this.malformed('a dictionary to fill', describePickleValue(map));
     if (items.length % 2 !== 0) throw this.malformed('pairs of key and value', `${items.length} values`);
     for (let index = 0; index < items.length; index += 2) {
@@ -268,19 +316,9 @@ class Unpickler implements ConstructorContext {
 
   #pushGlobal(module: string, name: string): void {
     const global = `${module}.${name}`;
-    if (allowedGlobals.has(global)) {
-      this.#stack.push(new PickledGlobal(global));
-      return;
-    }
-    const { source } = this.#options;
-    const shown = quotedText(global).slice(1, -1);
-    throw new PickleError('global', {
-      source,
-      expected: 'tensors, arrays and plain data only',
-      received: `${shown} at byte ${this.#reader.position}, which was not run`,
-      remedy: remedyForGlobal(module),
-      global,
-    });
+    const isKept = this.#options.keepsInert === true && isInertName(global);
+    if (!isKept && !allowedGlobals.has(global)) throw this.#refusal(global);
+    this.#stack.push(new PickledGlobal(global));
   }
 
   #stackGlobal(): void {
@@ -300,8 +338,25 @@ class Unpickler implements ConstructorContext {
     this.#stack.push(this.construct(callee, args));
   }
 
+  /** `cls.__new__(cls, *args)`, which only a class has. */
+  #newObject(args: PickleValue[]): void {
+    const callee = this.#stack.top();
+    const isUnknown = callee instanceof PickledGlobal && !allowedGlobals.has(callee.global);
+    if (this.#options.keepsInert !== true || !isUnknown) {
+      this.#call(args);
+      return;
+    }
+    this.#stack.pop();
+    this.#stack.push(this.#makeInert(callee, args, true));
+  }
+
   #callWithKeywords(): void {
     const keywords = this.#stack.pop();
+    const isInert = this.#options.keepsInert === true && keywords instanceof Map;
+    if (isInert) {
+      this.#newObject(this.#stack.popList());
+      return;
+    }
     if (!(keywords instanceof Map) || keywords.size > 0) {
       throw this.unsupported('arguments by position', 'arguments by keyword');
     }
@@ -324,7 +379,7 @@ class Unpickler implements ConstructorContext {
   #build(state: PickleValue): void {
     const object = this.#stack.top();
     if (object instanceof NumpyArray || object instanceof NumpyDtype) object.setState(state, this);
-    else if (object instanceof OpaqueObject) object.state = state;
+    else if (object instanceof OpaqueObject || object instanceof InertObject) object.state = state;
     // Dictionaries with attributes of their own: `_metadata` of a state dict says nothing about its tensors.
     else if (!(object instanceof Map))
       throw this.malformed('an object with a state', describePickleValue(object));

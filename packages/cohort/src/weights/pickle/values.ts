@@ -51,6 +51,17 @@ export class OpaqueObject extends PickledObject {
   }
 }
 
+/**
+ * An object of a class that is not known here, kept so that the rest of a file can be read. Its parts are not counted as
+ * the tree's: they may contain the object itself, as modules and optimizers do.
+ */
+export class InertObject extends PickledObject {
+  /** What `BUILD` set: the attributes; null before. */
+  state: PickleValue = null;
+  /** Entries of an object that is a dictionary too, such as a configuration. */
+  readonly entries: PickleMap = new Map();
+}
+
 /** The value in a pickled dictionary under a text key, or undefined; undefined too where `value` is no dictionary. */
 export function entryOf(value: PickleValue | undefined, key: string): PickleValue | undefined {
   return value instanceof Map ? value.get(key) : undefined;

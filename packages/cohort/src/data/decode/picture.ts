@@ -1,0 +1,117 @@
+/** Decodes an image file of any kind to upright 8-bit pixels in its own size, by whichever reader knows its kind. */
+import { cmykToRgb, type PixelImage } from '@cohort-ml/runtime';
+import { isBmp, readBmpHeader, readBmpPixels } from './bmp.ts';
+import { isNetpbm, readNetpbmHeader, readNetpbmPixels } from './netpbm.ts';
+import { samplesToBytes, withAlpha, type Samples } from './samples.ts';
+import { isGreyTiff, isOrdinaryTiff, isTiff, openTiff, readTiffPixels } from './tiff.ts';
+
+/** Sharp, set up for many images at once. */
+export type Sharp = typeof import('sharp').default;
+
+/** What an image file says of itself. */
+export interface PictureFacts {
+  /** In pixels, upright. */
+  readonly width: number;
+  readonly height: number;
+  readonly isGrey: boolean;
+  /** It has several frames or pages, of which the first is used. */
+  readonly isAnimated: boolean;
+}
+
+/** Refused for its number of pixels. */
+export class TooManyPixels extends Error {
+  override readonly name = 'TooManyPixels';
+}
+
+/** Reads an image's header. @throws {Error} with the reason in words, for what is no image */
+export async function lookAtPicture(sharp: Sharp, content: Buffer): Promise<PictureFacts> {
+  if (isTiff(content)) {
+    const page = await openTiff(content);
+    const isTurned = page.orientation >= 5 && page.orientation <= 8;
+    const [width, height] = isTurned ? [page.height, page.width] : [page.width, page.height];
+    return { width, height, isGrey: isGreyTiff(page), isAnimated: page.pages > 1 };
+  }
+  if (isNetpbm(content)) {
+    const { width, height, bands } = readNetpbmHeader(content);
+    return { width, height, isGrey: bands <= 2, isAnimated: false };
+  }
+  if (isBmp(content)) {
+    const { width, height } = readBmpHeader(content);
+    return { width, height, isGrey: false, isAnimated: false };
+  }
+  const { autoOrient, space, pages } = await sharp(content, { limitInputPixels: false }).metadata();
+  return { ...autoOrient, isGrey: isGreySpace(space), isAnimated: (pages ?? 1) > 1 };
+}
+
+/**
+ * The first frame as 8-bit pixels, upright, with alpha where it has some. Colour profiles are ignored, as by Pillow, so that
+ * every platform can compute the same.
+ * @throws {TooManyPixels} before anything is decoded
+ * @throws {SampleError} where the values of its samples cannot be shown
+ * @throws {Error} with the reason in words, for a damaged file
+ */
+export async function readPicture(sharp: Sharp, content: Buffer, maximumPixels: number): Promise<PixelImage> {
+  const check = ({ width, height }: { width: number; height: number }): void => {
+    if (width * height > maximumPixels) throw new TooManyPixels(`more than ${maximumPixels} pixels`);
+  };
+  if (isTiff(content)) {
+    const page = await openTiff(content);
+    check(page);
+    if (!isOrdinaryTiff(page)) return readTiffPixels(page);
+  } else if (isNetpbm(content)) {
+    const header = readNetpbmHeader(content);
+    check(header);
+    return readNetpbmPixels(content, header);
+  } else if (isBmp(content)) {
+    const header = readBmpHeader(content);
+    check(header);
+    return readBmpPixels(content, header);
+  }
+  return readBySharp(sharp, content, maximumPixels);
+}
+
+async function readBySharp(sharp: Sharp, content: Buffer, maximumPixels: number): Promise<PixelImage> {
+  const image = sharp(content, { limitInputPixels: maximumPixels, failOn: 'error', ignoreIcc: true });
+  const { space, depth, hasAlpha } = await image.metadata();
+  const upright = image.autoOrient();
+  if (space === 'cmyk') {
+    const { data, info } = await upright
+      .pipelineColourspace('cmyk')
+      .toColourspace('cmyk')
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    return cmykToRgb(info.width, info.height, data);
+  }
+  const isGrey = isGreySpace(space) && !hasAlpha;
+  if (depth === 'ushort') {
+    const { data, info } = await upright
+      .toColourspace(isGrey ? 'grey16' : 'rgb16')
+      .raw({ depth: 'ushort' })
+      .toBuffer({ resolveWithObject: true });
+    const { width, height } = info;
+    const channels = channelsOf(info.channels);
+    const values = new Uint16Array(new Uint8Array(data).buffer);
+    const samples = { width, height, bands: channels, data: values, format: 'unsigned', bits: 16 } as const;
+    return { width, height, channels, data: deepBytes(samples, channels) };
+  }
+  const { data, info } = await upright
+    .toColourspace(isGrey ? 'b-w' : 'srgb')
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, channels: channelsOf(info.channels), data };
+}
+
+/** Colours by their range; alpha by its own. */
+function deepBytes(samples: Samples, channels: 1 | 2 | 3 | 4): Uint8Array {
+  const colours = samplesToBytes(samples, channels <= 2 ? [0] : [0, 1, 2]);
+  return channels % 2 === 1 ? colours : withAlpha(colours, samplesToBytes(samples, [channels - 1]));
+}
+
+function channelsOf(count: number): 1 | 2 | 3 | 4 {
+  if (count === 1 || count === 2 || count === 3 || count === 4) return count;
+  throw new Error(`it has ${count} channels`);
+}
+
+function isGreySpace(space: string | undefined): boolean {
+  return space === 'b-w' || space === 'grey16';
+}
