@@ -8,7 +8,22 @@ export {
   type RunErrorKind,
 } from './errors.ts';
 export { csvLines, jsonLines, type ExportFilter } from './export/metricsText.ts';
+export { findRun, runsNamed } from './findRun.ts';
 export { makeFolders, writeFileAtomic } from './files.ts';
+export {
+  embeddingSteps,
+  readEmbeddings,
+  readPredictions,
+  readTrainedImages,
+  removeHeldOutAfter,
+  TrainedImages,
+  writeEmbeddings,
+  writePredictions,
+  writeTrainedImages,
+  type HeldOutEmbeddings,
+  type HeldOutPredictions,
+  type HeldOutSplit,
+} from './heldOut/index.ts';
 export {
   acquireRunLock,
   isRunLive,

@@ -14,6 +14,8 @@ export const FILES = {
   log: 'log.txt',
   summary: 'summary.json',
   checkpoints: 'checkpoints',
+  heldOut: 'heldOut',
+  trainedImages: 'trainedImages.safetensors',
 } as const;
 
 const STATUSES = ['running', 'finished', 'failed', 'interrupted'] as const;

@@ -1,4 +1,6 @@
 /** Ties the commands to the code that does the work, which is imported only when a command runs, so that `--help` is fast. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { loadBenchmark } from './benchmark.ts';
 import type { CommandActions } from './contracts.ts';
 
@@ -10,8 +12,16 @@ export const commandActions: CommandActions = {
     const { findRun, resumeRun } = await import('../train/run/resume.ts');
     return resumeRun(findRun(run), options);
   },
-  evaluateRun: async (...given) => (await import('../inference/evaluateRun.ts')).evaluateRun(...given),
-  predictRun: async (...given) => (await import('../inference/predictRun.ts')).predictRun(...given),
+  evaluateRun: async (run, options) => {
+    const { findRun } = await import('@cohort-ml/runs');
+    const path = findRun(run, options.runs ?? 'runs');
+    return (await import('../inference/evaluateRun.ts')).evaluateRun(path, options);
+  },
+  predictImages: async function* (run, inputs, options) {
+    const { findRun } = await import('@cohort-ml/runs');
+    const path = findRun(run, options.runs ?? 'runs');
+    yield* (await import('../inference/predictImages.ts')).predictImages(path, inputs, options);
+  },
   describeModels: async () => (await import('../models/index.ts')).describeModels(),
   listDatasets: async () => (await import('../data/listDatasets.ts')).listDatasets(),
   checkDataset: async (name, path, options) =>
@@ -26,7 +36,13 @@ export const commandActions: CommandActions = {
         reporter.progress?.(text);
       },
     }),
-  importWeights: async (...given) => (await import('../cohort/importWeights.ts')).importWeights(...given),
+  importWeights: async (path, options) => {
+    const { runsNamed } = await import('@cohort-ml/runs');
+    // Whatever is at the path comes first; a name of several runs is as good as none.
+    const [run, ...others] = existsSync(path) ? [] : runsNamed(path, 'runs');
+    const source = run !== undefined && others.length === 0 ? join('runs', run) : path;
+    return (await import('../cohort/importWeights.ts')).importWeights(source, options);
+  },
   diagnose: async () => (await import('../doctor/doctor.ts')).diagnose(),
   listBenchCases: async (names) => (await loadBenchmark()).selectCases(names),
   benchmark: async (...given) => (await loadBenchmark()).benchmark(...given),

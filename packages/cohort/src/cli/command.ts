@@ -29,15 +29,22 @@ export function withCommonOptions(command: Command): Command {
     .option('--quiet', 'show no progress and no messages; results, warnings and errors only');
 }
 
+/** How a command's results and messages are kept apart. */
+export interface OutputOptions {
+  /** Stdout is for data that the command writes itself: messages go to stderr, as they do with `--json`. */
+  readonly writesData?: boolean;
+}
+
 /** Runs a command's body and shows what it came to; gives back the exit code and never rejects. */
 export async function runCommand(
   environment: CliEnvironment,
   options: CommonOptions,
   body: (call: CallOptions) => Promise<CommandOutcome>,
+  { writesData = false }: OutputOptions = {},
 ): Promise<number> {
   const isJson = options.json === true;
   const reporter = new ConsoleReporter({
-    output: isJson ? environment.stderr : environment.stdout,
+    output: isJson || writesData ? environment.stderr : environment.stdout,
     warnings: environment.stderr,
     variables: environment.variables,
     now: environment.now,

@@ -1,9 +1,16 @@
 /** Tests of the commands beside train: what each calls, shows and exits with, through injected streams and actions. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { confusionOf } from '../evaluate/confusion.ts';
 import type { CommandActions } from './contracts.ts';
 import { lastLine, useCommandLine } from './testing.ts';
 
-const { run } = useCommandLine();
+const { run, recipesFolder } = useCommandLine();
+
+async function* resultsOf<Result>(results: readonly Result[]): AsyncGenerator<Result, void, undefined> {
+  for (const result of results) yield await Promise.resolve(result);
+}
 
 describe('other commands', () => {
   const accuracy = {
@@ -16,9 +23,9 @@ describe('other commands', () => {
 
   it('evaluate shows a table', async () => {
     const { code, out } = await run(['evaluate', 'runs/a'], () => ({
-      evaluateRun: (path, { split = 'train' }) =>
+      evaluateRun: (path) =>
         Promise.resolve({
-          split,
+          split: 'test',
           networks: [{ name: path, ...accuracy }],
           ensemble: { ...accuracy, accuracy: 0.9 },
         }),
@@ -46,7 +53,7 @@ describe('other commands', () => {
     expect(out).toContain('validation accuracy');
     const wrong = await run(['evaluate', 'runs/a', '--split', 'valid']);
     expect(wrong.code).toBe(2);
-    expect(wrong.err).toContain('Allowed choices are test, validation, train.');
+    expect(wrong.err).toContain('Allowed choices are test, validation, train, all.');
   });
 
   it('writes numbers that JSON does not have as text', async () => {
@@ -75,18 +82,98 @@ describe('other commands', () => {
 
   it('predict names the classes of every image', async () => {
     const { code, out } = await run(['predict', 'runs/a', 'x.png', 'y.png', '--top', '2'], () => ({
-      predictRun: (_, paths, { top }) => {
+      predictImages: (_, paths, { top }) => {
         const classes = [
           { label: 'Shirt', probability: 0.931 },
           { label: 'Coat', probability: 0.05 },
         ].slice(0, top);
         const perNetwork = ['resnet8-1', 'resnet8-2'].map((name) => ({ name, top: classes }));
-        return Promise.resolve(paths.map((path) => ({ path, top: classes, perNetwork })));
+        return resultsOf(paths.map((path) => ({ path, top: classes, perNetwork })));
       },
     }));
     expect(code).toBe(0);
     expect(out).toContain('x.png: Shirt 93.1%, Coat 5.0%\n  resnet8-1: Shirt 93.1%, Coat 5.0%\n');
     expect(out).toContain('y.png: ');
+  });
+
+  it('evaluate shows and writes what accuracy hides', async () => {
+    const confusion = confusionOf([0, 0, 0, 1], [0, 0, 0, 0], ['cat', 'dog']);
+    const details = {
+      ...{
+        source: 'new',
+        images: 4,
+        classes: ['cat', 'dog'],
+        broken: [],
+        trainedImages: 2,
+        unknownClasses: [],
+      },
+      confusions: [confusion, confusion],
+    };
+    const score = { ...accuracy, accuracy: 0.75, images: 4 };
+    const evaluateRun = () =>
+      Promise.resolve({
+        ...{ split: 'all' as const, networks: [{ name: 'resnet8', ...score }], ensemble: score, details },
+      });
+    const { out } = await run(['evaluate', 'a'], () => ({ evaluateRun }));
+    expect(out).toMatch(/^network +accuracy +balanced/m);
+    expect(out).toMatch(/^ensemble +75\.00% +50\.00%/m);
+    expect(out).toMatch(/^dog +1 +0\.0% +0\.0%$/m);
+    expect(out).toMatch(/^dog +1 +0$/m);
+    const csv = await run(['evaluate', 'a', '--csv'], () => ({ evaluateRun }));
+    expect(csv.out.split('\r\n').slice(0, 3)).toEqual([
+      'network,class,images,predicted,accuracy,balanced_accuracy,precision,f1',
+      'resnet8,,4,,0.75,0.5,,',
+      'resnet8,cat,3,4,1,,0.75,0.8571428571428571',
+    ]);
+    const json = await run(['evaluate', 'a', '--json'], () => ({ evaluateRun }));
+    expect(lastLine(json.out)).toMatchObject({
+      ...{ split: 'all', source: 'new', images: 4, trainedImages: 2 },
+      ensemble: {
+        ...{ accuracy: 0.75, balancedAccuracy: 0.5, neverPredicted: ['dog'] },
+        confusionMatrix: [
+          [3, 0],
+          [1, 0],
+        ],
+      },
+    });
+    const files = ['m.csv', 'm.svg'].map((name) => join(recipesFolder(), name));
+    const flags = files.flatMap((file) => ['--confusion', file]);
+    expect((await run(['evaluate', 'a', ...flags], () => ({ evaluateRun }))).code).toBe(0);
+    expect(readFileSync(files[0] ?? '', 'utf8')).toContain('dog,1,0');
+    expect(readFileSync(files[1] ?? '', 'utf8')).toContain('<svg');
+    const wrong = await run(['evaluate', 'a', '--network', 'x'], () => ({ evaluateRun }));
+    expect(wrong.code).toBe(2);
+    expect(wrong.err).toContain('Choose one of resnet8, ensemble.');
+    expect((await run(['evaluate', 'a', '--confusion', 'm.txt'])).code).toBe(2);
+  });
+
+  it('predict writes each result in the format that is asked for, and exits with 1 after a failure', async () => {
+    const top = [
+      { label: 'cat, wild', probability: 0.75 },
+      { label: 'dog', probability: 0.25 },
+    ];
+    const results = [
+      { path: 'broken.png', error: 'a file of 0 bytes' },
+      { path: 'x.png', top, perNetwork: [{ name: 'resnet8', top }] },
+    ];
+    const actions = () => ({ predictImages: () => resultsOf(results) });
+    const csv = await run(['predict', 'a', '.', '--format', 'csv'], actions);
+    expect(csv.code).toBe(1);
+    expect(csv.out.split('\r\n')).toEqual([
+      'path,label,probability,label_2,probability_2,resnet8,resnet8_probability,error',
+      'broken.png,,,,,,,a file of 0 bytes',
+      'x.png,"cat, wild",0.75,dog,0.25,"cat, wild",0.75,',
+      '',
+    ]);
+    expect(csv.err).toContain('warning: broken.png: a file of 0 bytes');
+    expect(csv.err).toContain('1 of 2 inputs could not be classified');
+    const lines = (await run(['predict', 'a', '.', '--format', 'jsonl'], actions)).out.trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(results);
+    const json = await run(['predict', 'a', '.', '--json'], actions);
+    expect(json.code).toBe(1);
+    expect(lastLine(json.out)).toEqual({ predictions: results, images: 1, failed: 1 });
+    const both = await run(['predict', 'a', '.', '--json', '--format', 'csv'], actions);
+    expect(both.code).toBe(2);
   });
 
   it('models lists the architectures as a table, or in full', async () => {

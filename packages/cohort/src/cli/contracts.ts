@@ -8,7 +8,7 @@ import type { ImageSurvey } from '../data/folder/survey.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../doctor/doctor.ts';
 import type { EvaluateOptions, EvaluateResult } from '../inference/evaluateRun.ts';
-import type { Prediction, PredictOptions } from '../inference/predictRun.ts';
+import type { ImagePrediction, PredictImagesOptions } from '../inference/predictImages.ts';
 import type { ModelDescription } from '../models/index.ts';
 import type { ImportOptions, ImportResult } from '../cohort/importWeights.ts';
 import type { Reporter } from '../progress/reporter.ts';
@@ -24,7 +24,14 @@ export interface CallOptions {
 }
 
 /** What an evaluation came to, in numbers: bits of single images are not shown. */
-export type Measured = Omit<EvaluateResult, 'correctness'>;
+export type Measured = Omit<EvaluateResult, 'correctness' | 'details'> &
+  Partial<Pick<EvaluateResult, 'details'>>;
+
+/** Where a run is looked up that is named and not given as a path. */
+export interface RunsFolder {
+  /** Folder that holds the runs; `runs` unless given. */
+  readonly runs?: string;
+}
 
 /** Every call that a command makes, loaded only when the command runs: the engine takes a while. */
 export interface CommandActions {
@@ -35,12 +42,14 @@ export interface CommandActions {
   readonly trainRun: (recipe: ResolvedRecipe, options: TrainOptions) => Promise<TrainResult>;
   /** By the path of a run folder, or the id of one in `runs`. */
   readonly resumeRun: (run: string, options: ResumeOptions) => Promise<TrainResult>;
-  readonly evaluateRun: (runPath: string, options: EvaluateOptions) => Promise<Measured>;
-  readonly predictRun: (
-    runPath: string,
-    imagePaths: readonly string[],
-    options: PredictOptions,
-  ) => Promise<readonly Prediction[]>;
+  /** By the path of a run folder, its name, or the beginning of that. */
+  readonly evaluateRun: (run: string, options: EvaluateOptions & RunsFolder) => Promise<Measured>;
+  /** By the path of a run folder, its name, or the beginning of that; one result for each image, in order. */
+  readonly predictImages: (
+    run: string,
+    inputs: readonly string[],
+    options: PredictImagesOptions & RunsFolder,
+  ) => AsyncIterable<ImagePrediction>;
   readonly describeModels: () => Promise<readonly ModelDescription[]>;
   readonly listDatasets: () => Promise<readonly DatasetListing[]>;
   /** `path` null means the dataset's usual places. */

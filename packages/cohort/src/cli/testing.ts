@@ -56,6 +56,10 @@ class FakeStream {
 
 const unexpected = (): Promise<never> => Promise.reject(new Error('this action was not expected'));
 
+async function* unexpectedImages(): AsyncGenerator<never, void, undefined> {
+  yield await unexpected();
+}
+
 async function runWith(
   recipesFolder: string,
   argv: readonly string[],
@@ -87,7 +91,7 @@ async function runWith(
       trainRun: unexpected,
       resumeRun: unexpected,
       evaluateRun: unexpected,
-      predictRun: unexpected,
+      predictImages: () => unexpectedImages(),
       describeModels: unexpected,
       importWeights: unexpected,
       diagnose: unexpected,

@@ -10,6 +10,16 @@ export interface ImageShape {
   readonly width: number;
 }
 
+/** What is known of the file that an image was read from. */
+export interface ImageFile {
+  /** Path inside the folder of images, or as the table gives it. */
+  readonly name: string;
+  /** Of the decoded pixels `[C, H, W]`: the first 32 hexadecimal digits of SHA-256. */
+  readonly pixelDigest: string;
+  /** Of the file's bytes, in the same form. */
+  readonly bytesDigest: string;
+}
+
 /** Images with their labels. */
 export interface ImageSplit<Pixels extends ImagePixels = Uint8Array> {
   /** Raw pixels 0 to 255, `[N, C, H, W]`. */
@@ -18,6 +28,8 @@ export interface ImageSplit<Pixels extends ImagePixels = Uint8Array> {
   readonly labels: Uint8Array | Int32Array;
   /** N. */
   readonly count: number;
+  /** The file of image `index`; absent for images that are no files of their own. */
+  readonly fileOf?: (index: number) => ImageFile;
 }
 
 /** How an image is brought to the size of all: stretched, or kept in proportion with what stands out cut off. */

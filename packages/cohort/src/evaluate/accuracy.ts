@@ -1,10 +1,11 @@
 /** How good networks are on a split: accuracy, negative log-likelihood and calibration of each and of their ensemble. */
 import { keep, noGrad, ops, scope, tensor, type nn, type Tensor } from '@cohort-ml/torch';
-import type { BatchLoader } from '../data/index.ts';
 import type { Method } from '../methods/index.ts';
 import type { Network, NetworkOutput } from '../models/index.ts';
 import type { Correctness } from './correctness.ts';
+import type { Predictions } from './predictions.ts';
 import type { HeldOutEmbeddings } from './representation.ts';
+import { isPicked } from './spread.ts';
 import { Tally, type Score } from './tally.ts';
 
 export type { Score } from './tally.ts';
@@ -18,6 +19,12 @@ export interface CohortScore {
   readonly images: number;
   /** Which images were right; absent where a score comes from a record without it. */
   readonly correctness?: Correctness | undefined;
+}
+
+/** What an evaluation finds: scores, and what was said about each image. */
+export interface CohortEvaluation extends CohortScore {
+  readonly correctness: Correctness;
+  readonly predictions: Predictions;
 }
 
 /** Probabilities of every network and, last, of their ensemble: `[B, classes]` each. */
@@ -70,12 +77,25 @@ export function ensembleOf({
   };
 }
 
+/** What an evaluation goes through, batch by batch: a `BatchLoader`, or images that may turn out to be fewer. */
+export interface EvaluationBatches {
+  /** At most so many images. */
+  readonly imageCount: number;
+  readonly batchCount: number;
+  /** Resolves when `batch` can make this batch. */
+  ready(epoch: number, number: number): Promise<void>;
+  /** Images `[B, C, H, W]` and labels int64 `[B]`; B may be 0. */
+  batch(epoch: number, number: number): { readonly images: Tensor; readonly labels: Tensor };
+}
+
 /** Settings of an evaluation. */
 export interface EvaluationOptions {
   /** Awaited between batches, so that a long evaluation can be interrupted. */
   readonly pause?: () => Promise<void>;
   /** The ensemble, where it is not the mean of the networks' probabilities. */
   readonly ensemble?: Ensemble | undefined;
+  /** Most bytes that the probabilities of images may take that are kept with their predictions; none are unless given. */
+  readonly probabilityBytes?: number;
   /**
    * Is given the pooled embeddings of so many images, evenly spaced over the split, or of all if there are fewer; they
    * are released afterwards.
@@ -89,12 +109,12 @@ export interface EvaluationOptions {
  */
 export async function evaluateCohort(
   networks: readonly Network[],
-  loader: BatchLoader,
+  loader: EvaluationBatches,
   options: EvaluationOptions = {},
-): Promise<CohortScore & { readonly correctness: Correctness }> {
+): Promise<CohortEvaluation> {
   const modules: nn.AnyModule[] = [...networks, ...(options.ensemble?.modules ?? [])];
   const modes = modules.map((module) => module.training);
-  const tally = new Tally(networks.length + 1, loader.imageCount);
+  const tally = new Tally(networks.length + 1, loader.imageCount, options.probabilityBytes);
   const heldOut = new HeldOutCollector(options.heldOut?.images ?? 0, loader.imageCount);
   try {
     for (const module of modules) module.eval();
@@ -103,6 +123,7 @@ export async function evaluateCohort(
       noGrad(() => {
         scope(() => {
           const { images, labels } = loader.batch(0, number);
+          if (labels.numel === 0) return;
           const outputs = networks.map((network) => network.call(images));
           const ensemble = options.ensemble?.logits(outputs, images);
           tally.add(
@@ -125,20 +146,18 @@ export async function evaluateCohort(
     heldOut.dispose();
     for (const [index, module] of modules.entries()) module.train(modes[index]);
   }
-  const [ensemble, ...networkScores] = tally.scores(loader.imageCount).toReversed();
+  const [ensemble, ...networkScores] = tally.scores().toReversed();
   if (ensemble === undefined) throw new RangeError('evaluateCohort: the ensemble must have been measured');
   return {
     networks: networkScores.toReversed(),
     ensemble,
-    images: loader.imageCount,
+    images: tally.images,
     correctness: tally.correctness(),
+    predictions: tally.predictions(),
   };
 }
 
-/**
- * Keeps embeddings and labels of images at even distances: a split may be in the order of its classes, so that the first
- * images would all be of a few.
- */
+/** Keeps embeddings and labels of images at even distances. */
 class HeldOutCollector {
   readonly #batches: { embeddings: Tensor[]; labels: Tensor }[] = [];
   readonly #wanted: number;
@@ -150,13 +169,13 @@ class HeldOutCollector {
    * @param total images in the split
    */
   constructor(wanted: number, total: number) {
-    this.#wanted = Math.min(wanted, total);
+    this.#wanted = wanted;
     this.#total = total;
   }
 
   add(embeddings: readonly Tensor[], labels: Tensor): void {
     const rows = Array.from({ length: labels.numel }, (_, row) => row).filter((row) =>
-      this.#isWanted(this.#seen + row),
+      isPicked(this.#seen + row, this.#wanted, this.#total),
     );
     this.#seen += labels.numel;
     if (rows.length === 0) return;
@@ -165,12 +184,6 @@ class HeldOutCollector {
     this.#batches.push(
       keep({ embeddings: embeddings.map((rows) => chosen(rows.to('float32'))), labels: chosen(labels) }),
     );
-  }
-
-  /** Whether the share of images that are kept reaches the next whole number at this one. */
-  #isWanted(image: number): boolean {
-    const keptBy = (count: number): number => Math.floor((count * this.#wanted) / this.#total);
-    return keptBy(image + 1) > keptBy(image);
   }
 
   give(take: (embeddings: HeldOutEmbeddings) => void): void {

@@ -18,7 +18,7 @@ export class CorrectnessRecorder {
 
   /**
    * @param count networks, with the ensemble
-   * @param images in the whole split
+   * @param images in the whole split, at most
    */
   constructor(count: number, images: number) {
     this.#bits = Array.from({ length: count }, () => new Uint8Array(Math.ceil(images / 8)));
@@ -47,7 +47,9 @@ export class CorrectnessRecorder {
     return {
       images: this.#seen,
       labels: this.#labels.copy().digest('hex'),
-      right: this.#bits.map((bits) => Buffer.from(bits).toString('base64')),
+      right: this.#bits.map((bits) =>
+        Buffer.from(bits.subarray(0, Math.ceil(this.#seen / 8))).toString('base64'),
+      ),
     };
   }
 }

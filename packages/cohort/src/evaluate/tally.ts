@@ -1,18 +1,22 @@
-/** Adds up, batch by batch, how good networks are: top-1, top-5, negative log-likelihood, calibration, and which images were right. */
+/** Adds up, batch by batch, how good networks are: top-1, top-5, negative log-likelihood, calibration, which images were right, and what was predicted. */
 import type { Tensor } from '@cohort-ml/torch';
 import { CorrectnessRecorder, type Correctness } from './correctness.ts';
+import { noClass, PredictionRecorder, type Predictions } from './predictions.ts';
 
 /** Measures over a split. */
 export interface Score {
-  /** Share of images whose most probable class is right, 0 to 1. */
+  /** Share of images whose most probable class is right, 0 to 1. An answer that is not a number is wrong. */
   readonly accuracy: number;
-  /** Share of images whose right class is among the five most probable, 0 to 1; 1 where there are no more than five. */
+  /**
+   * Share of images whose right class is among the five most probable, 0 to 1; 1 where there are no more than five. Among
+   * equally probable classes every order counts the same: a network that finds 100 classes alike has 0.05.
+   */
   readonly topFiveAccuracy: number;
   /** Mean of -ln(probability of the right class). */
   readonly negativeLogLikelihood: number;
   /**
    * Expected calibration error (Guo et al., arXiv 1706.04599, equation 3), 0 to 1: how far the probability of the chosen
-   * class is from the share that is right, over 15 bins of equal width.
+   * class is from the share that is right, over 15 bins of equal width. NaN where an answer is not a number.
    */
   readonly expectedCalibrationError: number;
 }
@@ -33,11 +37,15 @@ class Sums {
   readonly #binImages = new Float64Array(calibrationBins);
   readonly #binConfidence = new Float64Array(calibrationBins);
   readonly #binCorrect = new Float64Array(calibrationBins);
+  #isNumber = true;
 
   addToBin(confidence: number, isRight: boolean): void {
     const bin = Math.min(calibrationBins - 1, Math.max(0, Math.ceil(confidence * calibrationBins) - 1));
-    // A confidence that is not a number belongs to no bin; the negative log-likelihood tells of it.
-    if (Number.isNaN(bin)) return;
+    if (Number.isNaN(bin)) {
+      // It belongs to no bin, and what is left of the others says nothing about the network.
+      this.#isNumber = false;
+      return;
+    }
     this.#binImages[bin] = (this.#binImages[bin] ?? 0) + 1;
     this.#binConfidence[bin] = (this.#binConfidence[bin] ?? 0) + confidence;
     this.#binCorrect[bin] = (this.#binCorrect[bin] ?? 0) + Number(isRight);
@@ -53,7 +61,7 @@ class Sums {
       accuracy: this.correct / images,
       topFiveAccuracy: this.topFive / images,
       negativeLogLikelihood: this.surprise / images,
-      expectedCalibrationError: gap / images,
+      expectedCalibrationError: this.#isNumber ? gap / images : NaN,
     };
   }
 }
@@ -61,15 +69,19 @@ class Sums {
 /** Counts for every network and the ensemble. */
 export class Tally {
   readonly #sums: readonly Sums[];
-  readonly #recorder: CorrectnessRecorder;
+  readonly #correctness: CorrectnessRecorder;
+  readonly #predictions: PredictionRecorder;
+  #images = 0;
 
   /**
    * @param count networks, with the ensemble
-   * @param images in the whole split
+   * @param images in the whole split, at most
+   * @param probabilityBytes most that all probabilities of images may take that are kept; none are kept unless given
    */
-  constructor(count: number, images: number) {
+  constructor(count: number, images: number, probabilityBytes = 0) {
     this.#sums = Array.from({ length: count }, () => new Sums());
-    this.#recorder = new CorrectnessRecorder(count, images);
+    this.#correctness = new CorrectnessRecorder(count, images);
+    this.#predictions = new PredictionRecorder(count, images, probabilityBytes);
   }
 
   /**
@@ -77,27 +89,56 @@ export class Tally {
    * @param labels `[B]`
    */
   add(probabilities: readonly Tensor[], labels: Tensor): void {
-    const rights: boolean[][] = [];
+    const labelNumbers = labels.toNumbers();
+    const predicted: number[][] = [];
+    const confidences: number[][] = [];
     for (const [index, sums] of this.#sums.entries()) {
       const each = probabilities[index];
       if (each === undefined) continue;
       const ofRightClass = each.gather(1, labels.unsqueeze(1)); // [B, 1]
-      const right = each.argmax(1).eq(labels).to('float32').toNumbers();
-      const confidences = each.amax([1]).toNumbers();
-      sums.correct += right.reduce((sum, value) => sum + value, 0);
-      sums.topFive += each.gt(ofRightClass).sum([1]).lt(topCount).sum().item();
+      const likeliest = each.amax([1]).toNumbers();
+      const chosen = each
+        .argmax(1)
+        .toNumbers()
+        .map((label, image) => (Number.isNaN(likeliest[image]) ? noClass : label));
+      const above = each.gt(ofRightClass).sum([1]).toNumbers();
+      const equal = each.eq(ofRightClass).sum([1]).toNumbers(); // 0 where it is not a number
       sums.surprise -= ofRightClass.clampMin(smallestProbability).log().sum().item();
-      for (const [image, confidence] of confidences.entries()) sums.addToBin(confidence, right[image] === 1);
-      rights.push(right.map((value) => value === 1));
+      for (const [image, label] of labelNumbers.entries()) {
+        const isRight = chosen[image] === label;
+        sums.correct += Number(isRight);
+        sums.topFive += shareAmongFirst(topCount, above[image] ?? 0, equal[image] ?? 0);
+        sums.addToBin(likeliest[image] ?? NaN, isRight);
+      }
+      predicted.push(chosen);
+      confidences.push(likeliest);
     }
-    this.#recorder.add(rights, labels.toNumbers());
+    const rights = predicted.map((chosen) => chosen.map((label, image) => label === labelNumbers[image]));
+    this.#images += labelNumbers.length;
+    this.#correctness.add(rights, labelNumbers);
+    this.#predictions.add({ labels: labelNumbers, predicted, confidences, probabilities });
   }
 
-  scores(images: number): Score[] {
+  /** Images that were added. */
+  get images(): number {
+    return this.#images;
+  }
+
+  /** One for each network and, last, the ensemble. @param images to divide by; those that were added unless given */
+  scores(images = this.#images): Score[] {
     return this.#sums.map((sums) => sums.score(images));
   }
 
   correctness(): Correctness {
-    return this.#recorder.result();
+    return this.#correctness.result();
   }
+
+  predictions(): Predictions {
+    return this.#predictions.result();
+  }
+}
+
+/** The chance to be among the first `count`, with so many above and so many equal, itself among them, in any order. */
+function shareAmongFirst(count: number, above: number, equal: number): number {
+  return equal === 0 ? 0 : Math.min(1, Math.max(0, (count - above) / equal));
 }

@@ -1,11 +1,13 @@
-/** `cohort evaluate`: measures a finished run's networks on a split of its images, as the run itself would. */
+/** `cohort evaluate`: measures a finished run's networks on its own images as the run would, or on any others. */
 import { setImmediate } from 'node:timers/promises';
-import { DataError, type ImageShape } from '../data/index.ts';
-import { createEvaluationLoader, loadRecipeData, type RecipeData, type SplitName } from '../cohort/images.ts';
+import { DataError } from '../data/errors.ts';
+import { countOf, firstNames, type BrokenFile } from '../data/folder/listing.ts';
+import { openEvaluationImages, type EvaluationImages, type MeasuredSplit } from './evaluationImages.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import { evaluateCohort, type Score } from '../evaluate/accuracy.ts';
+import { confusionsOf, neverPredictedWarning, type Confusion } from '../evaluate/confusion.ts';
 import type { Correctness } from '../evaluate/correctness.ts';
-import { loadRun, type LoadedRun } from './loadRun.ts';
+import { loadRun } from './loadRun.ts';
 
 /** How good a network or the ensemble is on a split. */
 export interface Evaluation extends Score {
@@ -13,84 +15,163 @@ export interface Evaluation extends Score {
   readonly images: number;
 }
 
+/** What an evaluation found beside the scores. */
+export interface EvaluationDetails {
+  /** Folder, table or dataset. */
+  readonly source: string;
+  readonly images: number;
+  /** Classes of the run. */
+  readonly classes: readonly string[];
+  /** One for each network and, last, the ensemble. */
+  readonly confusions: readonly Confusion[];
+  /** Files that could not be measured. */
+  readonly broken: readonly BrokenFile[];
+  /** Images that the run was trained on: measured with the others, or left out on request. Null where that is not known. */
+  readonly trainedImages: number | null;
+  /** Classes that the run does not know; their images were left out. */
+  readonly unknownClasses: readonly { readonly name: string; readonly images: number }[];
+}
+
 /** How good the networks of a run are. */
 export interface EvaluateResult {
-  readonly split: SplitName;
+  readonly split: MeasuredSplit;
   readonly networks: readonly (Evaluation & { readonly name: string })[];
   readonly ensemble: Evaluation;
   /** Which images were right. */
   readonly correctness: Correctness;
+  readonly details: EvaluationDetails;
 }
 
 /** Settings of an evaluation. */
 export interface EvaluateOptions {
   readonly signal: AbortSignal;
   readonly reporter: Reporter;
-  /** The images to measure on; the test images unless given. Training images come without augmentation. */
-  readonly split?: SplitName;
+  /**
+   * The images to measure on, without augmentation. Unless given the test images; of other images than the run's those
+   * that are named so beside training images, or else all.
+   */
+  readonly split?: MeasuredSplit;
   /** Name of the checkpoint, `last` or `best`; the newest sound one unless given. */
   readonly checkpoint?: string;
-  /** Where the images are now, if not where they were when the run was made. */
+  /**
+   * Other images, or where the run's are now: a folder, a table, or the name of a dataset. They may be of any size and of
+   * fewer classes, which are found by their names.
+   */
   readonly dataPath?: string;
+  /** Leaves out images that the run was trained on. */
+  readonly unseenOnly?: boolean;
 }
 
 /** Loads a checkpoint of the run and measures every network and the ensemble. @throws typed errors of run, data and engine. */
 export async function evaluateRun(runPath: string, options: EvaluateOptions): Promise<EvaluateResult> {
-  const { split = 'test' } = options;
-  const run = loadRun(runPath, options.reporter, options.checkpoint);
-  const path = options.dataPath ?? run.recipe.data.path;
-  const data = await loadRecipeData({ ...run.recipe, data: { ...run.recipe.data, path } }, options);
-  assertSameData(run, data);
-  const { normalisation } = run.checkpoint;
-  const loader = createEvaluationLoader(run.recipe, { ...data, normalisation }, split);
+  const { reporter, signal } = options;
+  const run = loadRun(runPath, reporter, options.checkpoint);
+  let images: EvaluationImages | null = null;
   try {
-    options.reporter.message(`measuring ${run.names.join(', ')} on ${loader.imageCount} ${split} images`);
-    const score = await evaluateCohort(run.networks, loader, {
+    images = await openEvaluationImages(run, { ...options, runPath });
+    const { batches, split, source, unknownClasses } = images;
+    reporter.message(
+      `measuring ${run.names.join(', ')} on ${countOf(batches.imageCount, split === 'all' ? 'image' : `${split} image`)} of ${source}`,
+    );
+    const { predictions, ...score } = await evaluateCohort(run.networks, batches, {
       ensemble: run.ensemble,
       pause: async () => {
         await setImmediate();
-        options.signal.throwIfAborted();
+        signal.throwIfAborted();
       },
     });
-    const { images, correctness } = score;
+    const { broken } = images;
+    if (score.images === 0) throw nothingMeasured(images, options);
+    const { classes } = run.checkpoint;
+    const details: EvaluationDetails = {
+      ...{ source, images: score.images, classes, broken, unknownClasses },
+      confusions: confusionsOf(predictions, classes),
+      trainedImages: images.trainedCount(),
+    };
+    tell(details, split, options, [
+      ...score.networks.map(({ accuracy }, index) => ({ name: run.names[index] ?? '', accuracy })),
+      { name: 'ensemble', accuracy: score.ensemble.accuracy },
+    ]);
     return {
       split,
-      networks: score.networks.map((each, index) => ({ name: run.names[index] ?? '', ...each, images })),
-      ensemble: { ...score.ensemble, images },
-      correctness,
+      networks: score.networks.map((each, index) => ({
+        name: run.names[index] ?? '',
+        ...each,
+        images: score.images,
+      })),
+      ensemble: { ...score.ensemble, images: score.images },
+      correctness: score.correctness,
+      details,
     };
   } finally {
     run.dispose();
-    loader.dispose();
-    data.dataset.dispose?.();
+    images?.dispose();
   }
 }
 
-/** A folder may have changed since the run: other classes would give other labels the same numbers. */
-function assertSameData({ checkpoint }: LoadedRun, { dataset }: RecipeData): void {
-  const { channels, height, width, classes } = checkpoint;
-  const sizeOf = (shape: ImageShape): string => `${shape.height} x ${shape.width} x ${shape.channels}`;
-  const differences: [expected: string, received: string][] = [];
-  const missing = classes.filter((name) => !dataset.classes.includes(name));
-  const added = dataset.classes.filter((name) => !classes.includes(name));
-  if (missing.length + added.length > 0) {
-    differences.push([
-      `the ${classes.length} classes of the run`,
-      [
-        ...missing.slice(0, 3).map((name) => `none named '${name}'`),
-        ...added.slice(0, 3).map((name) => `a new one '${name}'`),
-      ].join(', '),
-    ]);
+/** Warns of everything that makes the numbers less than they seem. */
+function tell(
+  details: EvaluationDetails,
+  split: MeasuredSplit,
+  { reporter, unseenOnly }: EvaluateOptions,
+  networks: readonly { readonly name: string; readonly accuracy: number }[],
+): void {
+  const { broken, trainedImages, unknownClasses, images, confusions } = details;
+  if (broken.length > 0) {
+    const names = broken.map(({ name, reason }) => `${name}: ${reason}`);
+    reporter.warning(
+      `${countOf(broken.length, 'broken file')} left out:\n  ${names.slice(0, 20).join('\n  ')}`,
+    );
   }
-  if (sizeOf(dataset) !== sizeOf({ channels, height, width })) {
-    differences.push([`images of ${sizeOf(checkpoint)}`, sizeOf(dataset)]);
+  if (unknownClasses.length > 0) {
+    const total = unknownClasses.reduce((sum, each) => sum + each.images, 0);
+    reporter.warning(
+      `${countOf(total, 'image')} left out, of classes that the run does not know: ${firstNames(unknownClasses.map(({ name, images: of }) => `${name} (${of})`))}`,
+    );
   }
-  const [first] = differences;
-  if (first === undefined) return;
-  throw new DataError('mismatch', {
-    operation: `measuring the run on ${dataset.name}`,
-    expected: first[0],
-    received: first[1],
-    remedy: 'The images have changed since the run was made: bring them back, or train again.',
+  if (trainedImages === null && split !== 'train') {
+    reporter.message(
+      'this run has no record of its training images: whether it was trained on these is not known',
+    );
+  } else if (trainedImages !== null && trainedImages > 0 && unseenOnly === true) {
+    reporter.message(`${countOf(trainedImages, 'image')} left out that the run was trained on`);
+  } else if (trainedImages !== null && trainedImages > 0 && split !== 'train') {
+    reporter.warning(
+      `the run was trained on ${trainedImages.toLocaleString('en-US')} of these ${countOf(images, 'image')}: what it knows by heart makes accuracy too high. Leave them out with --unseen.`,
+    );
+  }
+  for (const [index, { withoutAnswer }] of confusions.entries()) {
+    if (withoutAnswer === 0) continue;
+    reporter.warning(
+      `${networks[index]?.name ?? ''} gave no number for ${countOf(withoutAnswer, 'image')}; these count as wrong.`,
+    );
+  }
+  const warning = neverPredictedWarning(
+    confusions.flatMap((confusion, index) => {
+      const network = networks[index];
+      return network === undefined || confusion.withoutAnswer > 0 ? [] : [{ ...network, confusion }];
+    }),
+  );
+  if (warning !== null) reporter.warning(warning);
+}
+
+function nothingMeasured(
+  { source, broken, unknownClasses }: EvaluationImages,
+  { unseenOnly }: EvaluateOptions,
+): DataError {
+  const reasons = [
+    ...(broken.length > 0
+      ? [
+          `${countOf(broken.length, 'broken file')}, first ${broken[0]?.name ?? ''}: ${broken[0]?.reason ?? ''}`,
+        ]
+      : []),
+    ...(unknownClasses.length > 0 ? [`images of other classes`] : []),
+    ...(unseenOnly === true ? ['images that the run was trained on'] : []),
+  ];
+  return new DataError('empty', {
+    operation: `measuring on ${source}`,
+    expected: 'at least one image that can be measured',
+    received: reasons.length === 0 ? 'none' : `only ${reasons.join(' and ')}`,
+    remedy: 'Give other images.',
   });
 }

@@ -1,17 +1,13 @@
-/** `cohort predict`: what a run's networks see in images from files. */
+/** What a run's networks see in images from files, all of them or none; `predictImages` goes on where one is broken. */
 import { setImmediate } from 'node:timers/promises';
-import { scope, Tensor } from '@cohort-ml/torch';
 import { BatchNormaliser, decodeImage } from '../data/index.ts';
 import { mapPool } from '../data/loading/pool.ts';
 import type { Reporter } from '../progress/reporter.ts';
-import { classProbabilities } from '../evaluate/accuracy.ts';
-import { loadRun, type LoadedRun } from './loadRun.ts';
+import { predictPixels } from './predictImages.ts';
+import { loadRun } from './loadRun.ts';
+import type { LabelProbability } from '../evaluate/rank.ts';
 
-/** A class and how likely it is, 0 to 1. */
-export interface LabelProbability {
-  readonly label: string;
-  readonly probability: number;
-}
+export type { LabelProbability } from '../evaluate/rank.ts';
 
 /** What a run's networks see in one image. */
 export interface Prediction {
@@ -57,7 +53,8 @@ export async function predictRun(
     for (const [index, path] of imagePaths.entries()) {
       await setImmediate();
       options.signal.throwIfAborted();
-      predictions.push(predictImage(run, normaliser, path, decoded[index] ?? new Uint8Array(), options.top));
+      const pixels = decoded[index] ?? new Uint8Array();
+      predictions.push(...predictPixels(run, normaliser, [{ path, pixels }], options.top));
     }
     return predictions;
   } finally {
@@ -91,36 +88,4 @@ async function decodeInOrder(
   const first = [...broken.keys()].sort((left, right) => left - right)[0];
   if (first !== undefined) throw broken.get(first);
   return decoded;
-}
-
-/** What is seen in one image. */
-function predictImage(
-  { checkpoint, networks, names, ensemble }: LoadedRun,
-  normaliser: BatchNormaliser,
-  path: string,
-  pixels: Uint8Array,
-  top: number,
-): Prediction {
-  const { channels, height, width, classes } = checkpoint;
-  const ranked = scope(() => {
-    const raw = Tensor.fromTypedArray(pixels, [1, channels, height, width]);
-    const images = normaliser.apply(raw).contiguous({ memoryFormat: 'channelsLast' });
-    return classProbabilities(networks, images, ensemble).map((each) => rank(each.toNumbers(), classes, top));
-  });
-  return {
-    path,
-    top: ranked.at(-1) ?? [],
-    perNetwork: names.map((name, network) => ({ name, top: ranked[network] ?? [] })),
-  };
-}
-
-function rank(
-  probabilities: readonly number[],
-  classes: readonly string[],
-  count: number,
-): LabelProbability[] {
-  return probabilities
-    .map((probability, index) => ({ label: classes[index] ?? String(index), probability }))
-    .sort((left, right) => right.probability - left.probability)
-    .slice(0, count);
 }

@@ -1,17 +1,21 @@
-/** `cohort evaluate`: how good the networks of a run are on its test, validation or training images. */
-import { Option, type Command } from 'commander';
-import { formatPercent } from '../../progress/progressText.ts';
+/** `cohort evaluate`: how good the networks of a run are on its own images or on others, in all and by class. */
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { MeasuredSplit } from '../../inference/evaluationImages.ts';
 import type { CommonOptions } from '../command.ts';
 import { runCommand, withCommonOptions } from '../command.ts';
-import type { SplitName } from '../../cohort/images.ts';
-import type { Measured } from '../contracts.ts';
 import type { CliEnvironment } from '../environment.ts';
-import { formatTable } from '../table.ts';
+import { evaluationCsv, evaluationJson, evaluationText } from '../evaluationText.ts';
+import { UsageError } from '../failures.ts';
+import { withRunsFolder, type RunsOptions } from './runs/options.ts';
 
-interface EvaluateFlags {
-  readonly split: SplitName;
+interface EvaluateFlags extends CommonOptions, RunsOptions {
+  readonly split?: MeasuredSplit;
   readonly checkpoint: string;
   readonly data?: string;
+  readonly unseen?: true;
+  readonly csv?: string | true;
+  readonly confusion: readonly string[];
+  readonly network?: string;
 }
 
 /** Adds the command. */
@@ -20,40 +24,101 @@ export function addEvaluateCommand(
   environment: CliEnvironment,
   setExitCode: (code: number) => void,
 ): void {
-  withCommonOptions(program.command('evaluate'))
-    .description('measure the networks of a run, and their ensemble, on its images')
-    .argument('<run>', 'path of a run folder')
+  withRunsFolder(withCommonOptions(program.command('evaluate')))
+    .description('measure the networks of a run, and their ensemble, on its images or on others')
+    .argument('<run>', 'name of a run folder, the beginning of one, or a path')
     .addOption(
-      new Option('--split <name>', 'images to measure on')
-        .choices(['test', 'validation', 'train'])
-        .default('test'),
+      new Option('--split <name>', 'which images; else test, or all of --data').choices([
+        'test',
+        'validation',
+        'train',
+        'all',
+      ]),
     )
     .option(
       '--checkpoint <name>',
       'checkpoint to take: its name, last (the newest sound one) or best',
       'last',
     )
-    .option('--data <path>', 'folder of the images, where it is not the one that the run was trained on')
-    .action(async (run: string, options: CommonOptions & EvaluateFlags) => {
-      const exitCode = await runCommand(environment, options, async (call) => {
-        const { split, checkpoint, data } = options;
-        const result = await environment.actions.evaluateRun(run, {
-          ...{ ...call, split, checkpoint },
-          ...(data === undefined ? {} : { dataPath: data }),
-        });
-        const { split: measuredSplit, networks, ensemble } = result;
-        return { text: describeResult(result), json: { split: measuredSplit, networks, ensemble } };
-      });
+    .option('--data <source>', 'other images of any size: a folder, a table, or the name of a dataset')
+    .option('--unseen', 'leave out images that the run was trained on')
+    .option('--csv [file]', 'scores by network and class as CSV, to a file or to stdout')
+    .option(
+      '--confusion <file>',
+      'write the confusion matrix as .csv or .svg; may be repeated',
+      addConfusionFile,
+      [],
+    )
+    .option('--network <name>', 'whose confusion matrix (left out: ensemble)')
+    .action(async (run: string, options: EvaluateFlags) => {
+      const { split, checkpoint, data, unseen, csv, confusion, network = 'ensemble', runs } = options;
+      const exitCode = await runCommand(
+        environment,
+        options,
+        async (call) => {
+          if (csv === true && options.json === true) {
+            throw new UsageError(
+              '--csv without a file and --json both write to stdout. Add a file: --csv FILE.',
+            );
+          }
+          const result = await environment.actions.evaluateRun(run, {
+            ...{ ...call, checkpoint, runs },
+            ...(split === undefined ? {} : { split }),
+            ...(data === undefined ? {} : { dataPath: data }),
+            ...(unseen === true ? { unseenOnly: true } : {}),
+          });
+          const written = await writeFiles(result, { csv, confusion, network });
+          for (const file of written) call.reporter.message(`wrote ${file}`);
+          const text = csv === true ? evaluationCsv(result).trimEnd() : evaluationText(result, network);
+          const json = evaluationJson(result);
+          return { text, json: written.length === 0 ? json : { ...json, files: written } };
+        },
+        { writesData: csv === true },
+      );
       setExitCode(exitCode);
     });
 }
 
-function describeResult(result: Measured): string {
-  const rows = [...result.networks, { name: 'ensemble', ...result.ensemble }].map((row) => [
-    row.name,
-    formatPercent(row.accuracy, 2),
-    row.negativeLogLikelihood.toFixed(4),
-    row.images.toLocaleString('en-US'),
-  ]);
-  return formatTable(['network', `${result.split} accuracy`, 'negative log-likelihood', 'images'], rows);
+function addConfusionFile(path: string, before: readonly string[]): string[] {
+  if (!/\.(csv|svg)$/i.test(path))
+    throw new InvalidArgumentError('Expected a file that ends in .csv or .svg.');
+  return [...before, path];
+}
+
+/** Writes what was asked for; nothing where a network's name is wrong. */
+async function writeFiles(
+  result: Parameters<typeof evaluationText>[0],
+  {
+    csv,
+    confusion,
+    network,
+  }: {
+    readonly csv: string | true | undefined;
+    readonly confusion: readonly string[];
+    readonly network: string;
+  },
+): Promise<string[]> {
+  const { details } = result;
+  const names = [...result.networks.map(({ name }) => name), 'ensemble'];
+  const place = names.indexOf(network);
+  if (place < 0) {
+    throw new UsageError(
+      `--network ${network}: the run has no such network. Choose one of ${names.join(', ')}.`,
+    );
+  }
+  const files: [path: string, content: string][] =
+    typeof csv === 'string' ? [[csv, evaluationCsv(result)]] : [];
+  const matrix = details?.confusions[place];
+  if (matrix !== undefined && confusion.length > 0) {
+    const { confusionCsv, confusionSvg } = await import('../../inference/confusionFiles.ts');
+    for (const path of confusion) {
+      const isCsv = path.toLowerCase().endsWith('.csv');
+      const title = `${network} on ${details?.source ?? ''}`;
+      files.push([path, isCsv ? confusionCsv(matrix) : confusionSvg(matrix, title)]);
+    }
+  }
+  if (files.length === 0) return [];
+  const { writeFileAtomic } = await import('@cohort-ml/runs');
+  for (const [path, content] of files) writeFileAtomic(path, content);
+  return files.map(([path]) => path);
 }

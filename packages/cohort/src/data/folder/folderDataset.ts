@@ -140,6 +140,7 @@ function splitUp(
       images: stored.pixels.select(Int32Array.from(chosen, (row) => usable[row]?.index ?? 0)),
       labels: Int32Array.from(chosen, (row) => labels[row] ?? 0),
       count: chosen.length,
+      fileOf: (row) => known[chosen[row] ?? 0] ?? { name: '', pixelDigest: '', bytesDigest: '' },
     };
   };
   const [train, validation, test] = [make('train'), make('validation'), make('test')];

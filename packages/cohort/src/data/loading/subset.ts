@@ -51,10 +51,15 @@ export function takeImages(
     }
     labels[row] = label;
   }
-  const { images } = split;
+  const { images, fileOf } = split;
   const taken =
     images instanceof Uint8Array ? copyRows(images, imageBytes(shape), indices) : images.select(indices);
-  return { images: taken, labels, count: indices.length };
+  return {
+    images: taken,
+    labels,
+    count: indices.length,
+    ...(fileOf === undefined ? {} : { fileOf: (row: number) => fileOf(indices[row] ?? 0) }),
+  };
 }
 
 function copyRows(images: Uint8Array, size: number, indices: Int32Array): Uint8Array {

@@ -6,6 +6,7 @@ import { EarlyStopping } from './earlyStopping.ts';
 import { trainEpoch } from './epoch.ts';
 import { reportEpoch } from './epochReport.ts';
 import { Guards } from './guards.ts';
+import { leavesEmbeddings } from './heldOutRecords.ts';
 import { workOnHeldOut } from './heldOut.ts';
 import type { LoopOutcome, LoopProgress, LoopSetup } from './loopSetup.ts';
 import { measure, type SplitScores } from './measure.ts';
@@ -91,10 +92,14 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     if (isEvaluated) {
       const where = `after epoch ${epoch + 1}, step ${clock.steps}`;
       // With early stopping, test images are looked at once the best networks are back.
-      const measured = await measure({ ...setup, isStopping }, isLast && stopping === null, where);
+      const recordsEmbeddings =
+        recorder.heldOut !== undefined && leavesEmbeddings(epoch + 1, epochs, evaluateEveryEpochs);
+      const isFinal = isLast && stopping === null;
+      const measured = await measure({ ...setup, isStopping, recordsEmbeddings }, isFinal, where);
       // It is measured anew when the run is taken up again.
       if (measured === null) return await stop(progress(epoch, training.batchCount, means));
       ({ scores, representations } = measured);
+      recorder.heldOut?.({ epoch: epoch + 1, step: clock.steps, ...measured.record });
     }
     const seconds = (performance.now() - startedAt) / 1000;
     const terms = means.values();
@@ -156,8 +161,11 @@ async function keepBest(
   if (best !== null && best !== reached) reporter.message(`the networks of epoch ${bestEpoch} are kept`);
   for (const [, module] of cohortModules(recipe, cohort)) module.train();
   const at = best ?? reached;
-  const measured = await measure({ ...setup, isStopping }, true, `with the networks of epoch ${at.epoch}`);
+  const recordsEmbeddings = recorder.heldOut !== undefined;
+  const where = `with the networks of epoch ${at.epoch}`;
+  const measured = await measure({ ...setup, isStopping, recordsEmbeddings }, true, where);
   if (measured === null) return null;
+  recorder.heldOut?.({ epoch: at.epoch, step: at.step, ...measured.record });
   const final: LoopProgress = {
     ...at,
     scores: measured.scores,

@@ -5,6 +5,7 @@ import type { ResolvedRecipe } from '../../recipes/index.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 import type { GradientClipping } from './gradientClipping.ts';
+import type { HeldOutRecord } from './heldOutRecords.ts';
 import type { SplitScores } from './measure.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { TermValues } from './step.ts';
@@ -28,6 +29,8 @@ export interface LoopProgress extends Pick<
 export interface LoopRecorder {
   step(record: { epoch: number; step: number; values: TermValues }): void;
   epoch(record: { epoch: number; step: number; values: Record<string, number> }): void;
+  /** What an evaluation after an epoch found of single images. */
+  heldOut?(record: HeldOutRecord & { epoch: number; step: number }): void;
   /**
    * Whether a checkpoint is due by the clock, or wanted because these are the best weights so far.
    * @param validationAccuracy null where it was not just measured

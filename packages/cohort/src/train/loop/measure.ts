@@ -10,6 +10,7 @@ import {
 } from '../../evaluate/representation.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
+import { copyEmbeddings, probabilityBytes, type HeldOutRecord } from './heldOutRecords.ts';
 
 /** Scores of the same weights on the splits; null where they have not been measured. */
 export interface SplitScores {
@@ -25,12 +26,15 @@ export interface MeasureSetup {
   readonly test: BatchLoader;
   /** Looked at between batches. */
   readonly isStopping: () => boolean;
+  /** Whether embeddings are to be recorded; they are not unless told. */
+  readonly recordsEmbeddings?: boolean;
 }
 
 /** What was measured after an epoch. */
 export interface Measured {
   readonly scores: SplitScores;
   readonly representations: RepresentationMeasures | null;
+  readonly record: HeldOutRecord;
 }
 
 /** Thrown between two batches of an evaluation that is not to be finished. */
@@ -46,21 +50,28 @@ export async function measure(setup: MeasureSetup, isLast: boolean, where: strin
   const { cohort, validation, test, isStopping } = setup;
   const { names, method } = cohort;
   const measures: RepresentationMeasures[] = [];
-  const heldOut = {
-    images: representationImages,
-    take: (embeddings: HeldOutEmbeddings): void => {
-      measures.push(measureRepresentations(embeddings, names, method.contrastSpace));
-    },
-  };
-  const on = async (loader: BatchLoader, split: string): Promise<CohortScore> => {
-    const score = await evaluateCohort(method.deployed ?? cohort.networks, loader, {
+  const embeddings: HeldOutRecord['embeddings'][] = [];
+  const predicted: HeldOutRecord['predictions'][number][] = [];
+  const on = async (loader: BatchLoader, split: 'validation' | 'test'): Promise<CohortScore> => {
+    const heldOut = {
+      images: representationImages,
+      take: (given: HeldOutEmbeddings): void => {
+        measures.push(measureRepresentations(given, names, method.contrastSpace));
+        if (setup.recordsEmbeddings === true) {
+          embeddings.push({ split, ...copyEmbeddings(given, loader.imageCount) });
+        }
+      },
+    };
+    const { predictions, ...score } = await evaluateCohort(method.deployed ?? cohort.networks, loader, {
       ensemble: ensembleOf(cohort),
+      ...(isLast ? { probabilityBytes } : {}),
       pause: async () => {
         await setImmediate();
         if (isStopping()) throw new MeasuringStopped();
       },
       ...(measures.length === 0 ? { heldOut } : {}),
     });
+    if (isLast) predicted.push([split, predictions]);
     assertScoreFinite(score, cohort, `on the ${split} images`, where);
     return score;
   };
@@ -69,7 +80,8 @@ export async function measure(setup: MeasureSetup, isLast: boolean, where: strin
       validation: validation === null ? null : await on(validation, 'validation'),
       test: validation === null || isLast ? await on(test, 'test') : null,
     };
-    return { scores, representations: measures[0] ?? null };
+    const record = { predictions: predicted, embeddings: embeddings[0] ?? null };
+    return { scores, representations: measures[0] ?? null, record };
   } catch (error) {
     if (error instanceof MeasuringStopped) return null;
     throw error;

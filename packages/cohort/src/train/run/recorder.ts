@@ -1,6 +1,7 @@
 /** Writes what the loop records into the run folder: metrics and checkpoints. */
 import { join } from 'node:path';
 import { RunError, type RunWriter } from '@cohort-ml/runs';
+import { writeHeldOut } from '../loop/heldOutRecords.ts';
 import type { Checkpointer } from '../../checkpoints/checkpointer.ts';
 import { readCheckpointInfo, type CheckpointInfo } from '../../checkpoints/checkpointInfo.ts';
 import { checkpointName } from '../../checkpoints/checkpointChoice.ts';
@@ -68,6 +69,17 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
     },
     epoch: (values) => {
       record('epoch', values);
+    },
+    heldOut: ({ epoch, step, ...found }) => {
+      try {
+        const { cohort, dataset } = session;
+        writeHeldOut(run.path, found, { epoch, step, dataset, names: cohort.names });
+      } catch (error) {
+        if (!(error instanceof RunError)) throw error;
+        reporter.warning(
+          `${error.message}. Training goes on; what was seen in single images is not recorded.`,
+        );
+      }
     },
     wantsCheckpoint: (accuracy) => checkpointer.isDue || (accuracy !== null && checkpointer.isBest(accuracy)),
     checkpoint: async (progress, isFinal) => {

@@ -5,7 +5,9 @@ import {
   acquireRunLock,
   listRuns,
   openRun,
+  removeHeldOutAfter,
   reopenRun,
+  runsNamed,
   type HeldRunLock,
   type RunReader,
   type RunWriter,
@@ -136,6 +138,7 @@ function reopen(
     ...{ lock, checkpoint: chosen?.name ?? null, metricsBytes, command },
     ...(overrides.length === 0 ? {} : { recipe: stringifyRecipe(withAbsolutePaths(recipe)) }),
   });
+  removeHeldOutAfter(run.path, chosen?.info.step ?? -1);
   if (chosen === null) {
     reporter.message(`${run.path} has no checkpoint yet: its training begins anew`);
     return writer;
@@ -181,7 +184,7 @@ function finishedAlready(
 }
 
 /**
- * The folder of a run that was named by its path or by its id.
+ * The folder of a run that was named by its path, by its id, or by the beginning of that.
  * @param runs folder that ids are looked up in
  * @throws {ResumeError} when there is neither
  */
@@ -189,7 +192,9 @@ export function findRun(pathOrId: string, runs = 'runs'): string {
   if (existsSync(pathOrId)) return pathOrId;
   const inRuns = join(runs, pathOrId);
   if (pathOrId !== '' && existsSync(inRuns)) return inRuns;
-  const names = listRuns(runs).runs.map(({ info }) => info.id);
+  const named = runsNamed(pathOrId, runs);
+  if (named.length === 1) return join(runs, named[0] ?? '');
+  const names = named.length > 1 ? named : listRuns(runs).runs.map(({ info }) => info.id);
   const nearest = nearestName(pathOrId, names);
   const question = nearest === null ? '' : ` Did you mean ${join(runs, nearest)}?`;
   throw new ResumeError(

@@ -4,6 +4,7 @@ import { createRun, type RunWriter } from '@cohort-ml/runs';
 import { stringifyRecipe, type ResolvedRecipe } from '../../recipes/index.ts';
 import { Checkpointer } from '../../checkpoints/checkpointer.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
+import { withConfusions } from './confusionRecord.ts';
 import { writeCorrectness } from '../../evaluate/correctnessFile.ts';
 import { describeCost } from '../../cohort/cost.ts';
 import { trainCohort, type LoopProgress } from '../loop/loop.ts';
@@ -11,6 +12,7 @@ import { createRecorder } from './recorder.ts';
 import { result, summary, type TrainResult } from './results.ts';
 import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
+import { recordTrainedImages } from './trainedImages.ts';
 import { openSession, type Session, type TrainOptions } from './session.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
 
@@ -55,6 +57,7 @@ export async function trainSession(
   const { recipe, cohort, modules, optimizers, validation } = session;
   const { reporter, signal } = options;
   records.attach(run, stringifyRecipe(recipe));
+  recordTrainedImages(run.path, session.dataset, session.learnedFrom, reporter);
   const startedAt = performance.now() - (from?.training.elapsedMs ?? 0);
   const checkpointer = new Checkpointer({
     run,
@@ -77,7 +80,8 @@ export async function trainSession(
       const correctness = outcome.scores.test?.correctness;
       if (correctness !== undefined) writeCorrectness(run.path, cohort.names, correctness);
       const cost = describeCost(cohort, session.images);
-      run.finish(summary(cohort, outcome, seconds, validation !== null, cost));
+      const content = summary(cohort, outcome, seconds, validation !== null, cost);
+      run.finish(withConfusions(content, run.path, reporter));
     } else run.interrupt();
     return result(run.path, cohort, outcome, seconds, validation !== null);
   } catch (thrown) {

@@ -1,6 +1,13 @@
 /** Everything that a training works with, built from its recipe: images, cohort, optimizers, schedule, loaders. */
 import { engineInfo, seedDefaultGenerator, type nn, type optim } from '@cohort-ml/torch';
-import { DataError, type BatchLoader, IMAGE_RESIZE } from '../../data/index.ts';
+import {
+  DataError,
+  IMAGE_RESIZE,
+  type BatchLoader,
+  type ImageDataset,
+  type ImagePixels,
+  type ImageSplit,
+} from '../../data/index.ts';
 import { recipeAdvice, type ResolvedRecipe } from '../../recipes/index.ts';
 import type { NamedOptimizers } from '../../checkpoints/checkpoint.ts';
 import type { ImageInfo } from '../../checkpoints/checkpointInfo.ts';
@@ -46,6 +53,9 @@ export interface Session {
   readonly test: BatchLoader;
   readonly heldOut: BatchLoader | null;
   readonly images: ImageInfo;
+  readonly dataset: ImageDataset<ImagePixels>;
+  /** The images that the networks or their method learn from. */
+  readonly learnedFrom: readonly ImageSplit<ImagePixels>[];
   readonly provenance: Provenance;
   readonly machine: MachineDescription;
   /** Whether the time that the training was given is over. */
@@ -112,6 +122,8 @@ export async function openSession(
   return {
     ...{ recipe, cohort, modules, optimizer, clipping, optimizers, training, validation, test, heldOut },
     schedule: createSchedule(recipe),
+    dataset,
+    learnedFrom: [dataset.train, ...(data.heldOut === undefined ? [] : [data.heldOut])],
     images: {
       ...{ classes, channels, height, width, normalisation },
       fit: dataset.fit ?? 'fill',

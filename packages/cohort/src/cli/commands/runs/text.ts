@@ -53,6 +53,7 @@ export function runPage(run: RunDetails, metrics: readonly MetricSummary[], now 
   return [
     ...facts.map(([name, value]) => `${name.padEnd(width)}  ${value}`),
     ...(epochMetrics.length === 0 ? [] : ['', metricTable(epochMetrics)]),
+    ...classSection(run),
     ...section(
       'checkpoints',
       run.checkpoints.map(
@@ -89,6 +90,40 @@ function metricTable(metrics: readonly MetricSummary[]): string {
     `${lastEpoch}`,
   ]);
   return formatTable(['at the end of an epoch', 'last', 'least', 'greatest', 'epoch'], rows);
+}
+
+/** Classes are shown up to so many, those with the lowest accuracy first. */
+const SHOWN_CLASSES = 12;
+
+/** Accuracy of the ensemble by class, as the summary has it; empty for runs without. */
+function classSection({ summary }: RunDetails): string[] {
+  const list: unknown = summary?.classes;
+  if (!Array.isArray(list)) return [];
+  const classes = list.flatMap((entry: unknown) => {
+    if (!isRecord(entry) || typeof entry.name !== 'string' || !isRecord(entry.accuracy)) return [];
+    const { ensemble } = entry.accuracy;
+    return typeof ensemble === 'number'
+      ? [{ name: entry.name, images: entry.images, accuracy: ensemble }]
+      : [];
+  });
+  const shown = classes.sort((left, right) => left.accuracy - right.accuracy).slice(0, SHOWN_CLASSES);
+  const rest = classes.length - shown.length;
+  const balanced = isRecord(summary?.balancedAccuracy) ? summary.balancedAccuracy.ensemble : undefined;
+  return section(
+    typeof balanced === 'number'
+      ? `test accuracy of the ensemble by class, balanced ${formatPercent(balanced, 2)}`
+      : 'test accuracy of the ensemble by class',
+    [
+      ...shown.map(
+        ({ name, images, accuracy }) => `${name} ${formatPercent(accuracy, 1)} of ${String(images)}`,
+      ),
+      ...(rest > 0 ? [`and ${rest} more`] : []),
+    ],
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function section(title: string, lines: readonly string[]): string[] {

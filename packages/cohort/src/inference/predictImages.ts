@@ -1,0 +1,152 @@
+/** Classifies any number of images with a run's networks, one result after the other: what is broken costs only itself. */
+import { setImmediate } from 'node:timers/promises';
+import { scope, Tensor } from '@cohort-ml/torch';
+import { imageBytes } from '../data/dataset.ts';
+import { decodeImage, type DecodeOptions } from '../data/loading/decodeImage.ts';
+import { DataError } from '../data/errors.ts';
+import { BatchNormaliser } from '../data/loading/normaliseBatch.ts';
+import { classProbabilities } from '../evaluate/accuracy.ts';
+import { loadRun, type LoadedRun } from './loadRun.ts';
+import type { Prediction, PredictOptions } from './predictRun.ts';
+import { rank } from '../evaluate/rank.ts';
+import { imageInputs, type ImageInput, type InputOptions } from './imageInputs.ts';
+import { withTemporaryFile } from './temporaryFile.ts';
+
+/** An image that could not be classified, and why. */
+export interface FailedPrediction {
+  readonly path: string;
+  readonly error: string;
+}
+
+/** What came of one image. */
+export type ImagePrediction = Prediction | FailedPrediction;
+
+/** Settings of `predictImages`. */
+export interface PredictImagesOptions extends PredictOptions, Pick<InputOptions, 'stdin'> {
+  /**
+   * Images that go through the networks together; 1 unless given, since matrix products round by the size of the batch:
+   * with more, the last digits depend on the images beside.
+   */
+  readonly batch?: number;
+}
+
+/** More at once are not faster, and thousands would need more memory and open files than there are. */
+const DECODED_TOGETHER = 8;
+
+/**
+ * Results in the order of the images, each as soon as it is known. Only a few images are in memory at a time.
+ *
+ * @param inputs paths of files and folders, patterns, and `-` for standard input: see `imageInputs`
+ * @throws typed errors of the run and its checkpoint; never for an image, which gives a `FailedPrediction`
+ */
+export async function* predictImages(
+  runPath: string,
+  inputs: readonly string[],
+  options: PredictImagesOptions,
+): AsyncGenerator<ImagePrediction, void, undefined> {
+  const { signal, batch = 1, stdin } = options;
+  const run = loadRun(runPath, options.reporter, options.checkpoint);
+  const { channels, height, width, fit = 'fill', normalisation } = run.checkpoint;
+  const normaliser = new BatchNormaliser(normalisation);
+  const shape = { channels, height, width, fit };
+  try {
+    const images = imageInputs(inputs, { signal, ...(stdin === undefined ? {} : { stdin }) });
+    let waiting: Decoded[] = [];
+    for await (const image of decodedInOrder(images, shape, Math.max(batch, DECODED_TOGETHER))) {
+      signal.throwIfAborted();
+      waiting.push(image);
+      if (waiting.length < batch) continue;
+      yield* predictAll(run, normaliser, waiting, options.top);
+      waiting = [];
+      await setImmediate();
+    }
+    yield* predictAll(run, normaliser, waiting, options.top);
+  } finally {
+    run.dispose();
+    normaliser.dispose();
+  }
+}
+
+type Decoded = { readonly path: string; readonly pixels: Uint8Array } | FailedPrediction;
+
+/** Decodes a bounded number of images ahead. */
+async function* decodedInOrder(
+  images: AsyncIterable<ImageInput>,
+  shape: DecodeOptions,
+  ahead: number,
+): AsyncGenerator<Decoded, void, undefined> {
+  const queue: Promise<Decoded>[] = [];
+  try {
+    for await (const image of images) {
+      queue.push(decode(image, shape));
+      const next = queue.length >= ahead ? queue.shift() : undefined;
+      if (next !== undefined) yield await next;
+    }
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) yield await next;
+  } finally {
+    // Whoever stops half-way does not leave failures behind that nobody listens to.
+    await Promise.allSettled(queue);
+  }
+}
+
+async function decode(image: ImageInput, shape: DecodeOptions): Promise<Decoded> {
+  if ('error' in image) return image;
+  const { path, bytes } = image;
+  try {
+    const pixels =
+      bytes === undefined
+        ? await decodeImage(path, shape)
+        : await withTemporaryFile(bytes, '', (file) => decodeImage(file, shape));
+    return { path, pixels };
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    return { path, error: error.reason };
+  }
+}
+
+function* predictAll(
+  run: LoadedRun,
+  normaliser: BatchNormaliser,
+  images: readonly Decoded[],
+  top: number,
+): Generator<ImagePrediction, void, undefined> {
+  const whole = images.flatMap((image) => ('pixels' in image ? [image] : []));
+  const predictions = whole.length === 0 ? [] : predictPixels(run, normaliser, whole, top);
+  let next = 0;
+  for (const image of images) {
+    if ('error' in image) yield image;
+    else {
+      const prediction = predictions[next];
+      next += 1;
+      if (prediction !== undefined) yield prediction;
+    }
+  }
+}
+
+/** What is seen in images `[C, H, W]`. */
+export function predictPixels(
+  { checkpoint, networks, names, ensemble }: LoadedRun,
+  normaliser: BatchNormaliser,
+  images: readonly { readonly path: string; readonly pixels: Uint8Array }[],
+  top: number,
+): Prediction[] {
+  const { channels, height, width, classes } = checkpoint;
+  const size = imageBytes(checkpoint);
+  const all = new Uint8Array(images.length * size);
+  for (const [row, { pixels }] of images.entries()) all.set(pixels, row * size);
+  const probabilities = scope(() => {
+    const raw = Tensor.fromTypedArray(all, [images.length, channels, height, width]);
+    const normalised = normaliser.apply(raw).contiguous({ memoryFormat: 'channelsLast' });
+    return classProbabilities(networks, normalised, ensemble).map((each) => each.toNumbers());
+  });
+  return images.map(({ path }, row) => {
+    const ranked = probabilities.map((each) =>
+      rank(each.slice(row * classes.length, (row + 1) * classes.length), classes, top),
+    );
+    return {
+      path,
+      top: ranked.at(-1) ?? [],
+      perNetwork: names.map((name, network) => ({ name, top: ranked[network] ?? [] })),
+    };
+  });
+}
