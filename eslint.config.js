@@ -9,6 +9,7 @@ export default tseslint.config(
       '**/generated/',
       'node_modules/',
       'runs/',
+      'exports/',
       'coverage/',
       'packages/runtime/kernels/*.ts',
     ],
