@@ -15,6 +15,9 @@ import typescript from 'typescript';
 
 const repository = fileURLToPath(new URL('../../../../', import.meta.url));
 
+/** What the command line is made of. */
+const packages = ['torch', 'runs', 'runtime', 'cohort'];
+
 /** The command line as JavaScript in a temporary folder. */
 export interface ChildCohort {
   /** Path of `main.js`. */
@@ -25,7 +28,7 @@ export interface ChildCohort {
 /** Compiles it, without checking types. */
 export function compileCohort(): ChildCohort {
   const root = mkdtempSync(join(tmpdir(), 'cohort-child-'));
-  for (const name of ['torch', 'runs', 'cohort']) compilePackage(name, root);
+  for (const name of packages) compilePackage(name, root);
   symlinkSync(join(repository, 'packages/torch/build'), join(root, 'packages/torch/build'));
   const modules = join(root, 'node_modules');
   mkdirSync(join(modules, '@cohort-ml'), { recursive: true });
@@ -33,7 +36,8 @@ export function compileCohort(): ChildCohort {
     if (name.startsWith('.') || name === '@cohort-ml' || name === 'cohort-ml') continue;
     symlinkSync(join(repository, 'node_modules', name), join(modules, name));
   }
-  for (const name of ['torch', 'runs']) {
+  for (const name of packages) {
+    if (name === 'cohort') continue;
     symlinkSync(join(root, 'packages', name), join(modules, '@cohort-ml', name));
   }
   return {

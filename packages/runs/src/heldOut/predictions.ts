@@ -1,7 +1,7 @@
 /** What every network of a run said about each held-out image: `heldOut/predictions-SPLIT.safetensors`. */
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeFileError } from '../errors.ts';
-import { makeFolders } from '../files.ts';
+import { describeFileError, fileErrorCode } from '../errors.ts';
 import { corrupt, FILES, parseJsonRecord } from '../schema.ts';
 import { readArrayFile, writeArrayFile } from './arrayFile.ts';
 
@@ -105,12 +105,13 @@ export function readPredictions(runFolder: string, split: HeldOutSplit = 'test')
   };
 }
 
-/** Makes the folder of these records. @throws RunError */
+/** Makes the folder of these records in a run that is there: one that was deleted is not made again. @throws RunError */
 export function makeHeldOutFolder(runFolder: string): void {
   const folder = join(runFolder, FILES.heldOut);
   try {
-    makeFolders(folder);
+    mkdirSync(folder);
   } catch (error) {
+    if (fileErrorCode(error) === 'EEXIST') return;
     throw describeFileError(error, 'make a folder in the run', folder);
   }
 }
