@@ -14,6 +14,7 @@ export default defineConfig({
       '@cohort-ml/runtime/page': source('packages/runtime/src/page/files.ts'),
       '@cohort-ml/runtime/preprocess': source('packages/runtime/src/preprocess/index.ts'),
       '@cohort-ml/runtime': source('packages/runtime/src/index.ts'),
+      '@cohort-ml/dashboard': source('packages/dashboard/src/index.ts'),
       'cohort-ml': source('packages/cohort/src/index.ts'),
     },
   },

@@ -160,8 +160,10 @@ typescript_is_built() {
   for package in packages/*/tsconfig.json; do
     [ -f "${package%/*}/dist/.tsbuildinfo" ] || return 1
   done
+  [ -f packages/dashboard/dist/web/served/index.html ] && [ -f packages/dashboard/dist/web/shared/page.js ] || return 1
   # Folders count too: a file that was removed leaves its mark there.
-  [ -z "$(find packages/*/src packages/*/*.json packages/runtime/page tsconfig.json tsconfig.base.json package-lock.json -newer "$stamp")" ]
+  [ -z "$(find packages/*/src packages/runtime/page packages/dashboard/page packages/*/*.json tsconfig.json tsconfig.base.json \
+    package-lock.json -newer "$stamp")" ]
 }
 
 ensure_typescript() {
@@ -171,6 +173,8 @@ ensure_typescript() {
   perform 'compiling TypeScript' node node_modules/typescript/bin/tsc -b || fail 'the TypeScript build failed: see above.'
   perform 'bundling the page of exports' node packages/runtime/scripts/buildPage.mjs ||
     fail 'the page of exports could not be bundled: see above.'
+  perform 'bundling the dashboard' node packages/dashboard/scripts/buildPage.mjs ||
+    fail 'the dashboard could not be bundled: see above.'
   mv -f "$begun" node_modules/.cohort-typescript
 }
 

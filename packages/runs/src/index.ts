@@ -32,7 +32,7 @@ export {
   type RunLock,
   type RunLockState,
 } from './lock.ts';
-export type { MetricFilter, MetricRecord } from './metrics.ts';
+export { decodeMetric, type MetricFilter, type MetricRecord } from './metrics.ts';
 export { listRuns, openRun, type RunList, type RunReader } from './reader.ts';
 export type { RunObserver } from './observer.ts';
 export {
@@ -54,6 +54,7 @@ export {
   type SyncReport,
 } from './store/index.ts';
 export { Message as ProtobufMessage } from './tensorboard/protobuf.ts';
+export { MetricsTail, type MetricsBatch, type PlacedRecord } from './store/metricsTail.ts';
 export { EventFileObserver, exportEventFile, type EventFileOptions } from './tensorboard/eventFile.ts';
 export {
   RUN_SCHEMA_VERSION,

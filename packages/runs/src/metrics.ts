@@ -1,7 +1,7 @@
 /** Metric records as lines of JSON, numbers that JSON lacks included, and the reader that forgives a line cut off by a crash. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { describeFileError, messageOf, RunError } from './errors.ts';
-import { corrupt, isRecord } from './schema.ts';
+import { corrupt, isRecord, type JsonRecord } from './schema.ts';
 
 /** Numbers measured at one moment of a run. */
 export interface MetricRecord {
@@ -73,6 +73,8 @@ export function decodeMetric(line: string): MetricRecord | string {
   if (typeof timeMs !== 'number') return `timeMs: expected a number, got ${JSON.stringify(timeMs)}`;
   if (!isRecord(values)) return `values: expected an object of numbers, got ${JSON.stringify(values)}`;
 
+  // Most lines hold finite numbers alone: what JSON made of them is the answer.
+  if (hasNumbersOnly(values)) return { kind, step, epoch, timeMs, values };
   const numbers: [string, number][] = [];
   for (const [name, value] of Object.entries(values)) {
     const number = typeof value === 'string' ? NON_FINITE.get(value) : value;
@@ -83,6 +85,13 @@ export function decodeMetric(line: string): MetricRecord | string {
   }
   // fromEntries and not assignment: a value may be called "__proto__".
   return { kind, step, epoch, timeMs, values: Object.fromEntries(numbers) };
+}
+
+function hasNumbersOnly(values: JsonRecord): values is Record<string, number> {
+  for (const name of Object.keys(values)) {
+    if (typeof values[name] !== 'number') return false;
+  }
+  return true;
 }
 
 /**

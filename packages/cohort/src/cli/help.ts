@@ -28,6 +28,8 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
   ],
   ["cohort runs list --method mcl --best 'accuracy>85%'", 'runs by what they came to'],
   ['cohort runs export demo-20261124 --format csv --output demo.csv', 'metrics for a spreadsheet'],
+  ['cohort dashboard --open', 'curves, comparisons and what the networks see, in the browser'],
+  ['cohort dashboard --export runs.html', 'the same as one file to give away'],
   ['cohort data fetch emoji', 'a colour benchmark of 70 classes, from the npm registry'],
   ['cohort import resnet18.pth', 'weights of PyTorch for networks.0.weights of a recipe'],
   ['cohort bench --only mcl --threads 1', 'how long MCL steps take here, on one thread'],

@@ -43,6 +43,7 @@ describe('cohort --help', () => {
       'cohort runs rename [options] <run> <name>',
       'cohort runs rm [options] <runs...>',
       'cohort runs export [options] <runs...>',
+      'cohort dashboard [options]',
       'cohort data list [options]',
       'cohort data check [options] <dataset> [path]',
       'cohort data fetch [options] <dataset>',

@@ -8,6 +8,7 @@ import type { CommonOptions } from './command.ts';
 import { shellCommand } from '../support/shellCommand.ts';
 import { runCommand, showFailure, withCommonOptions } from './command.ts';
 import { addCompareCommand } from './commands/compare.ts';
+import { addDashboardCommand } from './commands/dashboard.ts';
 import { addDataCommands } from './commands/data.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import type { CliEnvironment } from './environment.ts';
@@ -93,6 +94,7 @@ function buildProgram(
   addModelsCommand(program, environment, setExitCode);
   addMethodsCommand(program, environment, setExitCode);
   addRunsCommands(program, environment, setExitCode);
+  addDashboardCommand(program, environment, packageVersion(), setExitCode);
   addDataCommands(program, environment, setExitCode);
   addImportCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);

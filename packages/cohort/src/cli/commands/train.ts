@@ -1,4 +1,6 @@
 /** `cohort train`: from a recipe and overrides to a run folder, or on with a run that was stopped. */
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { shellCommand } from '../../support/shellCommand.ts';
 import { formatDuration, formatPercent } from '../../progress/progressText.ts';
@@ -18,6 +20,7 @@ interface RunOptions {
   /** Seconds. */
   readonly stopAfter?: number;
   readonly tensorboard?: string | true;
+  readonly dashboard?: true;
 }
 
 /** Adds the command. */
@@ -42,6 +45,7 @@ export function addTrainCommand(
       '--tensorboard [folder]',
       'also write event files for TensorBoard, into FOLDER/RUN (left out: the run folder)',
     )
+    .option('--dashboard', 'show the runs in the browser while it trains; the address is printed')
     .option('--save-recipe <file>', 'also write the recipe to a new file')
     .option('--resume <run>', 'go on with a run, by its folder or id, from its newest sound checkpoint')
     .option(
@@ -95,7 +99,7 @@ async function train(
     }
     if (allow.length > 0) throw new UsageError('--allow: expected together with --resume, came alone.');
     const resolved = await recipeOf(recipe, overrides, options, environment, call);
-    return environment.actions.trainRun(resolved, call);
+    return withDashboard(options, resolved.runs, call, () => environment.actions.trainRun(resolved, call));
   }
   // They would change or write the recipe of a new run.
   for (const [option, value] of [
@@ -109,7 +113,32 @@ async function train(
   const settings = [...(recipe === undefined ? [] : [recipe]), ...overrides];
   const { parseOverrides } = await import('../../recipes/overrides.ts');
   parseOverrides(settings);
-  return environment.actions.resumeRun(resume, { ...call, overrides: settings, allow });
+  const runs = existsSync(resume) ? dirname(resolve(resume)) : 'runs';
+  return withDashboard(options, runs, call, () =>
+    environment.actions.resumeRun(resume, { ...call, overrides: settings, allow }),
+  );
+}
+
+/** Runs a training with the dashboard beside it where that was asked for. */
+async function withDashboard(
+  { dashboard }: RunOptions,
+  runs: string,
+  { reporter }: TrainOptions,
+  training: () => Promise<TrainResult>,
+): Promise<TrainResult> {
+  if (dashboard !== true) return training();
+  const { startDashboardBeside } = await import('../dashboardBeside.ts');
+  const stop = startDashboardBeside({
+    runs,
+    onMessage: (text) => {
+      reporter.message(text);
+    },
+  });
+  try {
+    return await training();
+  } finally {
+    stop();
+  }
 }
 
 /** The option may come several times, and name several changes with commas between. */

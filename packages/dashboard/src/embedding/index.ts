@@ -1,0 +1,3 @@
+/** Embeddings in the plane. */
+export { alignTo } from './align.ts';
+export { principalComponents, type Components } from './principal.ts';
