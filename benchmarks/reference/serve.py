@@ -104,6 +104,9 @@ def main():
     spec = json.loads(sys.argv[1])
     torch.set_num_threads(spec["threads"])
     torch.manual_seed(0)
+    if spec.get("device", "cpu") != "cpu":
+        # Not yet run on a GPU. Every step ends by reading its values back, which waits for the device.
+        torch.set_default_device(spec["device"])
     try:
         work = create(spec)
     except ImportError as error:

@@ -14,6 +14,8 @@ const classes = 100;
 /** What all programs of one benchmark are started with. */
 export interface Stage {
   readonly threads: number;
+  /** What both sides compute on: cpu, cuda or cuda:N; the processor unless given. */
+  readonly device?: string | undefined;
   readonly pytorch: PyTorchSearch;
   readonly signal: AbortSignal;
   /** Temporary folder of the benchmark. */
@@ -32,14 +34,14 @@ const workerProgram = fileURLToPath(new URL('./worker.js', import.meta.url));
  */
 export function startProgram(
   { name, program, precision, work }: Pick<Contestant, 'name' | 'program' | 'precision' | 'work'>,
-  { threads, pytorch, signal, folder }: Stage,
+  { threads, device = 'cpu', pytorch, signal, folder }: Stage,
   paths: readonly string[] = [],
   variables: Readonly<Record<string, string>> = {},
 ): Program {
   const own = join(folder, name.replace(/\W+/g, '-'));
   mkdirSync(own, { recursive: true });
   const place = work.kind === 'photos' ? folder : own;
-  const spec: WorkSpec = { ...work, precision, classes, threads, folder: place, paths };
+  const spec: WorkSpec = { ...work, precision, classes, threads, device, folder: place, paths };
   const all = { OMP_NUM_THREADS: `${threads}`, ...variables };
   if (program === 'cohort') {
     const args = [workerProgram, JSON.stringify(spec)];

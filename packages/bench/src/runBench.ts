@@ -127,13 +127,13 @@ async function onStage<Result>(
   options: BenchOptions,
   body: (stage: Stage) => Promise<Result>,
 ): Promise<Result> {
-  const { signal, variables, comparesWithPyTorch, threads = availableParallelism() } = options;
+  const { signal, variables, comparesWithPyTorch, threads = availableParallelism(), device } = options;
   const pytorch: PyTorchSearch = comparesWithPyTorch
     ? findPyTorch(variables)
     : { absent: 'the comparison with PyTorch is switched off' };
   const folder = mkdtempSync(join(tmpdir(), 'cohort-bench-'));
   try {
-    return await body({ threads, pytorch, signal, folder });
+    return await body({ threads, device, pytorch, signal, folder });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -66,6 +66,8 @@ export type WorkSpec = Work & {
   readonly precision: Precision;
   readonly classes: number;
   readonly threads: number;
+  /** cpu, cuda or cuda:N. */
+  readonly device: string;
   /** Folder for files of this case, e.g. images. */
   readonly folder: string;
   /** Image files, of cases that read some. */

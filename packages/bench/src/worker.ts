@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { engineInfo, setThreads } from '@cohort-ml/torch';
+import { engineInfo, setThreads, useDevice } from '@cohort-ml/torch';
 import { profileSteps } from './profileSteps.ts';
 import type { RunningWork } from './work/running.ts';
 import { startWork } from './work/start.ts';
@@ -61,6 +61,7 @@ async function serve(work: RunningWork): Promise<void> {
 
 const spec = JSON.parse(process.argv[2] ?? '{}') as WorkSpec;
 setThreads(spec.threads);
+useDevice(spec.device);
 const work = await startWork(spec);
 const { version, threads, cpuCapability } = engineInfo();
 const { parameters, multiplyAdds } = work;

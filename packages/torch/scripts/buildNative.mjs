@@ -1,16 +1,17 @@
 /** Builds the native addon with make and then the operators' TypeScript types from its schemas; quiet when up to date. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findLibTorch } from './findLibTorch.mjs';
+import { findLibTorch, LibTorchNotFoundError } from './findLibTorch.mjs';
 import { generateOperatorTypes } from './generateOperators.mjs';
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
-const buildFolder = join(packageFolder, 'build');
-const addonPath = join(buildFolder, 'cohort_torch.node');
+const nativeFolder = join(packageFolder, 'native');
+const ownBuildFolder = join(packageFolder, 'build');
 const typesPath = join(packageFolder, 'src', 'generated', 'operators.ts');
 
 /** Paths with spaces reach the compiler whole: make passes the flags through a shell. */
@@ -67,35 +68,88 @@ function writeIfChanged(path, text) {
   return true;
 }
 
-function build() {
-  const torch = findLibTorch();
+/**
+ * The folder of the objects that know nothing of LibTorch, for this compiler and these flags; engines for several LibTorches
+ * share it.
+ */
+function kernelFolder() {
+  const compiler = process.env.CXX ?? 'c++';
+  const facts = ['--version', '-dumpmachine'].map(
+    (flag) => spawnSync(compiler, [flag], { encoding: 'utf8' }).stdout,
+  );
+  const text = [compiler, ...facts, process.env.CXXFLAGS ?? ''].join('\n');
+  const folder = join(
+    ownBuildFolder,
+    `kernels-${createHash('sha256').update(text).digest('hex').slice(0, 12)}`,
+  );
+  // The flags of the kernels stand in the Makefile: a change there is a change of what they are compiled with.
+  const makefile = readFileSync(join(nativeFolder, 'Makefile'), 'utf8');
+  writeIfChanged(
+    join(folder, 'compiler'),
+    `${text}\n${/^# Kernels share[\s\S]*?^FOLDERS/m.exec(makefile)?.[0] ?? makefile}`,
+  );
+  return folder;
+}
+
+/** LibTorch's headers say in a thousand lines what a compiler that is too old lacks; this says it in two. */
+function assertCompiler(torch, standard) {
+  const compiler = process.env.CXX ?? 'c++';
+  const { status } = spawnSync(compiler, [`-std=${standard}`, '-fsyntax-only', '-x', 'c++', '-'], {
+    input: 'int main() { return 0; }',
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  if (status === 0) return;
+  const came = spawnSync(compiler, ['--version'], { encoding: 'utf8' }).stdout?.split('\n')[0] ?? 'none';
+  throw new NativeBuildError(
+    [
+      `LibTorch ${torch.version} in ${torch.root} needs a compiler for ${standard.replace('c', 'C')}.`,
+      `Expected: a compiler that takes -std=${standard} (GCC 11 or clang 12 do), got: ${came}.`,
+      'Install a newer one and name it, e.g. CXX=g++-12 npm run setup, or use an older LibTorch (LIBTORCH).',
+    ].join('\n'),
+  );
+}
+
+/**
+ * Builds what is out of date.
+ *
+ * @param buildFolder where the addon for this LibTorch goes; the types of operators are made for the usual folder only
+ * @returns the path of the addon
+ */
+export function buildNative(environment = process.env, buildFolder = ownBuildFolder) {
+  const torch = findLibTorch(environment);
   const flags = flagsFor(torch);
-  writeIfChanged(join(buildFolder, 'flags'), JSON.stringify({ torch, flags }, null, 2));
+  // What the Makefile adds to the flags counts too; its rules may change without anything being compiled anew.
+  const own = readFileSync(join(nativeFolder, 'Makefile'), 'utf8').match(/^(CXXFLAGS|HOST_FLAGS) .*/gm);
+  writeIfChanged(join(buildFolder, 'flags'), JSON.stringify({ torch, flags, own }, null, 2));
   const onednn = onednnFlags(torch);
   writeIfChanged(join(buildFolder, 'onednn'), JSON.stringify(onednn));
-  // The Makefile's own relative ../build: make takes no absolute targets with spaces.
-  const make = (...extra) => ['-s', '-C', join(packageFolder, 'native'), ...extra];
-  const environment = { ...process.env, ...flags, ...onednn };
-  const upToDate = spawnSync('make', make('-q'), { env: environment }).status === 0;
+  const addonPath = join(buildFolder, 'cohort_torch.node');
+  // Relative to the Makefile: make takes no absolute targets with spaces.
+  const folders = [
+    `BUILD=${relative(nativeFolder, buildFolder)}`,
+    `KERNEL_BUILD=${relative(nativeFolder, kernelFolder())}`,
+  ];
+  const make = (...extra) => ['-s', '-C', nativeFolder, ...folders, ...extra];
+  const variables = { ...environment, ...flags, ...onednn };
+  const upToDate = spawnSync('make', make('-q'), { env: variables }).status === 0;
   if (!upToDate) {
     console.log(
       `building the native engine against LibTorch ${torch.version} (${torch.source}: ${torch.root})`,
     );
+    assertCompiler(torch, flags.LANGUAGE_STANDARD);
     const jobs = `-j${availableParallelism()}`;
     const result = spawnSync('make', make(jobs), {
-      env: environment,
+      env: variables,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     if (result.status !== 0) {
-      console.error(result.stdout + result.stderr);
-      console.error(
-        `The native engine did not build against LibTorch ${torch.version} in ${torch.root}; the compiler's words stand above.`,
+      throw new NativeBuildError(
+        `${result.stdout}${result.stderr}\nThe native engine did not build against LibTorch ${torch.version} in ${torch.root}; the compiler's output is above.`,
       );
-      process.exit(1);
     }
   }
-  if (!upToDate || !existsSync(typesPath)) {
+  if (buildFolder === ownBuildFolder && (!upToDate || !existsSync(typesPath))) {
     // A process of its own: a broken addon must not take the build script down without a word.
     const schemas = execFileSync(
       process.execPath,
@@ -104,6 +158,20 @@ function build() {
     );
     writeIfChanged(typesPath, generateOperatorTypes(schemas, torch.version));
   }
+  return addonPath;
 }
 
-build();
+/** The compiler refused; the message holds its words. */
+export class NativeBuildError extends Error {
+  name = 'NativeBuildError';
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  try {
+    buildNative();
+  } catch (error) {
+    if (!(error instanceof LibTorchNotFoundError || error instanceof NativeBuildError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}

@@ -1,8 +1,8 @@
 /** Encodes operator arguments into the buffer that the addon reads, and its results back into JavaScript values. */
 import { ArgumentError, DisposedTensorError } from './errors.ts';
-import { checked, native } from './native.ts';
+import { checked, native, whenOpened } from './native.ts';
 
-/** Kinds of value in the buffer; the same numbers stand in native/dispatch.cc. */
+/** Kinds of value in the buffer; the same numbers stand in native/binding/callBuffer.h. */
 const tags = {
   none: 0,
   integer: 1,
@@ -46,13 +46,16 @@ export interface KeywordArguments {
 export type OperatorResult = EngineValue | number | bigint | boolean | string | null | OperatorResult[];
 
 export let buffer = new Float64Array(1 << 15);
-checked('setBuffer', native.setBuffer(buffer));
+whenOpened(() => {
+  checked('setBuffer', native.setBuffer(buffer));
+});
 
 /** Makes room for at least `length` numbers; the contents are lost. */
 export function reserveBuffer(length: number): void {
   if (length <= buffer.length) return;
-  buffer = new Float64Array(Math.max(length, buffer.length * 2));
-  checked('setBuffer', native.setBuffer(buffer));
+  const larger = new Float64Array(Math.max(length, buffer.length * 2));
+  checked('setBuffer', native.setBuffer(larger));
+  buffer = larger;
 }
 
 const stringIds = new Map<string, number>();

@@ -318,9 +318,9 @@ describe('errors', () => {
 
 describe('all of ATen', () => {
   test('every operator is a function, and a method where it takes self first', () => {
-    expect(operatorEntries.size).toBeGreaterThan(1400);
+    expect(operatorEntries().size).toBeGreaterThan(1400);
     const functions: object = ops;
-    for (const [name, { isMethod }] of operatorEntries) {
+    for (const [name, { isMethod }] of operatorEntries()) {
       expect(Reflect.get(functions, name)).toBeTypeOf('function');
       if (isMethod) expect(name in Tensor.prototype, name).toBe(true);
     }

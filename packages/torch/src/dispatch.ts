@@ -8,7 +8,7 @@ import {
   type OperatorResult,
 } from './callBuffer.ts';
 import { ArgumentError } from './errors.ts';
-import { native, throwLastError } from './native.ts';
+import { native, openEngine, throwLastError, whenOpened } from './native.ts';
 
 let wrap: (handle: number) => EngineValue = () => {
   throw new ArgumentError('dispatch', 'tensor.ts was not loaded');
@@ -123,41 +123,61 @@ interface OperatorEntry {
   readonly isMethod: boolean;
 }
 
-/** ATen's operators and our own (native/batchNorm.cc) by camelCase name. */
-export const operatorEntries: ReadonlyMap<string, OperatorEntry> = new Map(
-  native
-    .listOperators()
-    .split('\n')
-    .map((line, id): [string, OperatorEntry] => {
-      const [qualified = '', kind] = line.split('\t');
-      const name = camelCase(qualified.replace(/^(aten|cohort)::/, ''));
-      return [name, { name, id, isMethod: kind === 'm' }];
-    })
-    .filter(([name]) => name !== '' && !name.includes('::')),
-);
+let entries: ReadonlyMap<string, OperatorEntry> | undefined;
 
-/** Defines every method operator on `prototype`, unless the class has a member of that name. */
-export function defineMethods(prototype: object): void {
-  for (const [name, { id, isMethod }] of operatorEntries) {
-    if (!isMethod || name in prototype) continue;
-    Object.defineProperty(prototype, name, {
-      configurable: true,
-      writable: true,
-      value(this: EngineValue, ...rest: OperatorArgument[]) {
-        return callOperator(name, id, this, rest);
-      },
-    });
-  }
+/** ATen's operators and our own by camelCase name. */
+export function operatorEntries(): ReadonlyMap<string, OperatorEntry> {
+  entries ??= new Map(
+    native
+      .listOperators()
+      .split('\n')
+      .map((line, id): [string, OperatorEntry] => {
+        const [qualified = '', kind] = line.split('\t');
+        const name = camelCase(qualified.replace(/^(aten|cohort)::/, ''));
+        return [name, { name, id, isMethod: kind === 'm' }];
+      })
+      .filter(([name]) => name !== '' && !name.includes('::')),
+  );
+  return entries;
 }
 
-/** An object with every operator as a function. */
-export function operatorFunctions(): Record<
-  string,
-  (...rest: OperatorArgument[]) => OperatorResult | undefined
-> {
-  const functions: Record<string, (...rest: OperatorArgument[]) => OperatorResult | undefined> = {};
-  for (const [name, { id }] of operatorEntries) {
-    functions[name] = (...rest) => callOperator(name, id, null, rest);
-  }
+/** Defines every method operator on `prototype` once the engine is open, unless the class has a member of that name. */
+export function defineMethods(prototype: object): void {
+  whenOpened(() => {
+    for (const [name, { id, isMethod }] of operatorEntries()) {
+      if (!isMethod || name in prototype) continue;
+      Object.defineProperty(prototype, name, {
+        configurable: true,
+        writable: true,
+        value(this: EngineValue, ...rest: OperatorArgument[]) {
+          return callOperator(name, id, this, rest);
+        },
+      });
+    }
+  });
+}
+
+type OperatorFunction = (...rest: OperatorArgument[]) => OperatorResult | undefined;
+
+/**
+ * An object with every operator as a function. Their names are known only when the engine is open, so until then the
+ * prototype watches for the first look at one; afterwards it is a plain object.
+ */
+export function operatorFunctions(): Record<string, OperatorFunction> {
+  const opened = (): Record<string, OperatorFunction> => {
+    openEngine();
+    return functions;
+  };
+  const watch = new Proxy(Object.prototype, {
+    get: (_, name): unknown => Reflect.get(typeof name === 'string' ? opened() : Object.prototype, name),
+    has: (_, name) => Reflect.has(typeof name === 'string' ? opened() : Object.prototype, name),
+  });
+  const functions = Object.create(watch) as Record<string, OperatorFunction>;
+  whenOpened(() => {
+    Object.setPrototypeOf(functions, Object.prototype);
+    for (const [name, { id }] of operatorEntries()) {
+      functions[name] = (...rest) => callOperator(name, id, null, rest);
+    }
+  });
   return functions;
 }

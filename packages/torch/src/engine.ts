@@ -1,4 +1,5 @@
 /** The engine as a whole: versions, threads and memory, for `cohort doctor`, benchmarks and tests. */
+import { arithmeticReport, type ArithmeticReport } from './engine/arithmetic.ts';
 import { ArgumentError } from './errors.ts';
 import { addonPath, checked, native } from './native.ts';
 
@@ -22,14 +23,19 @@ export interface EngineInfo {
   readonly convolution: string;
   /** Whether those kernels were compiled to share their work between threads. */
   readonly kernelThreads: boolean;
+  /** What was found when the engine compared its arithmetic with float64. */
+  readonly arithmetic: ArithmeticReport;
 }
+
+export { assertArithmetic, type ArithmeticReport } from './engine/arithmetic.ts';
+export { isEngineOpen, openEngine } from './native.ts';
 
 /** Reads what the engine is. */
 export function engineInfo(): EngineInfo {
   const info = checked('engineInfo', native.engineInfo());
   return {
     version: info.version,
-    addonPath,
+    addonPath: addonPath(),
     cpuCapability: /capability usage: (.*)/.exec(info.config)?.[1]?.trim() ?? 'unknown',
     threads: native.threads(),
     config: info.config,
@@ -39,6 +45,7 @@ export function engineInfo(): EngineInfo {
     kernels: info.kernels,
     convolution: info.convolution,
     kernelThreads: info.kernelThreads,
+    arithmetic: arithmeticReport(),
   };
 }
 

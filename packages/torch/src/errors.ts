@@ -43,3 +43,8 @@ export class OutOfMemoryError extends TorchError {
 export class EngineLoadError extends TorchError {
   override readonly name = 'EngineLoadError';
 }
+
+/** No way of computing something is right on this machine: the library's kernels are wrong, and so is all that could take their place. */
+export class ArithmeticFaultError extends TorchError {
+  override readonly name = 'ArithmeticFaultError';
+}

@@ -4,6 +4,7 @@ export type { OperatorArgument, OperatorResult } from './callBuffer.ts';
 export { observeOperators, type OperatorCall, type OperatorObserver } from './dispatch.ts';
 export type { DType, Layout, MemoryFormat, TypedArray, TypedArrayOf } from './dtype.ts';
 export * from './engine.ts';
+export * from './engine/devices.ts';
 export * from './errors.ts';
 export type { Operators, TensorOperators } from './generated/operators.ts';
 export * from './generator.ts';

@@ -1,10 +1,12 @@
-/** Loads the native addon and gives its functions their types; the only file that knows where the addon lies. */
+/** Opens the native addon at its first use and gives its functions their types; the only file that knows where it lies. */
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TypedArray } from './dtype.ts';
 import {
   ArgumentError,
+  ArithmeticFaultError,
   DisposedTensorError,
   EngineLoadError,
   OperatorError,
@@ -13,7 +15,7 @@ import {
 
 /** The addon's functions. Tensors are numbers (handles) here; lists travel in the call buffer. */
 export interface NativeAddon {
-  lastError(): { kind: 'argument' | 'disposed' | 'memory' | 'torch'; message: string };
+  lastError(): { kind: 'argument' | 'disposed' | 'memory' | 'arithmetic' | 'torch'; message: string };
   setBuffer(buffer: Float64Array): boolean | undefined;
   intern(text: string): number;
   internedString(id: number): string;
@@ -67,10 +69,22 @@ export interface NativeAddon {
   memory():
     { usedBytes: number; reservedBytes: number; peakUsedBytes: number; externalBytes: number } | undefined;
   trimMemory(): boolean;
+  verdicts(): string | undefined;
+  trustVerdicts(lines: string): boolean | undefined;
+  setDevice(name: string): boolean | undefined;
+  cudaDevices(): number | undefined;
+  cudaConfig(): string | undefined;
+  configureCuda(deterministic: boolean, tf32: boolean): boolean | undefined;
+  deviceMemory(): { usedBytes: number; reservedBytes: number; peakUsedBytes: number } | undefined;
+  synchronize(): boolean | undefined;
 }
 
-/** Path of the compiled addon, beside `src` and `dist`. */
-export const addonPath = fileURLToPath(new URL('../build/cohort_torch.node', import.meta.url));
+/** Path of the compiled addon: beside `src` and `dist`, or what COHORT_ADDON names (an engine built for another LibTorch). */
+export function addonPath(): string {
+  const chosen = process.env.COHORT_ADDON;
+  if (chosen !== undefined && chosen !== '') return resolve(chosen);
+  return fileURLToPath(new URL('../build/cohort_torch.node', import.meta.url));
+}
 
 /**
  * How often a waiting OpenMP thread looks before it sleeps. The default, 300,000 times or some milliseconds, is no faster
@@ -100,14 +114,15 @@ function load(): NativeAddon {
   const isChosen = ['GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'].some((name) => process.env[name] !== undefined);
   // Read by the OpenMP library when it is loaded, together with the addon.
   if (!isChosen) process.env.GOMP_SPINCOUNT = spinCount;
+  const path = addonPath();
   let addon: NativeAddon;
   try {
-    addon = createRequire(import.meta.url)(addonPath) as NativeAddon;
+    addon = createRequire(import.meta.url)(path) as NativeAddon;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new EngineLoadError(
       'load',
-      `the native engine could not be loaded from ${addonPath}: ${reason}. Run "npm run setup", which finds LibTorch and builds it.`,
+      `the native engine could not be loaded from ${path}: ${reason}. Run "npm run setup", which finds LibTorch and builds it.`,
       { cause: error },
     );
   }
@@ -117,8 +132,50 @@ function load(): NativeAddon {
   return addon;
 }
 
-/** The loaded addon. */
-export const native: NativeAddon = load();
+/** Stands in for the addon until it is opened: the first look at any of its functions opens it. */
+const unopened = new Proxy({} as NativeAddon, {
+  get: (_, name): unknown => Reflect.get(open(), name),
+});
+
+const preparations: (() => void)[] = [];
+
+/**
+ * The addon. Importing this package loads no native code; the first call of any of these functions does, and from then on
+ * they are the addon's own, without a layer between.
+ */
+export let native: NativeAddon = unopened;
+
+function open(): NativeAddon {
+  if (native !== unopened) return native;
+  native = load();
+  try {
+    for (const prepare of preparations) prepare();
+  } catch (error) {
+    native = unopened;
+    throw error;
+  }
+  return native;
+}
+
+/** Whether the addon has been opened in this thread. */
+export function isEngineOpen(): boolean {
+  return native !== unopened;
+}
+
+/** Runs `prepare` as soon as the addon is open: now, or right after it has been loaded, in the order of registration. */
+export function whenOpened(prepare: () => void): void {
+  preparations.push(prepare);
+  if (native !== unopened) prepare();
+}
+
+/**
+ * Loads LibTorch and this package's native code, which otherwise happens at the first tensor.
+ *
+ * @throws {EngineLoadError} when the addon is missing or was built for something else.
+ */
+export function openEngine(): void {
+  open();
+}
 
 /** Throws the typed error for what the addon reported last. `context` ends LibTorch's sentence: the argument shapes. */
 export function throwLastError(operation: string, context: () => string = () => ''): never {
@@ -131,8 +188,10 @@ export function throwLastError(operation: string, context: () => string = () => 
     case 'memory':
       throw new OutOfMemoryError(
         operation,
-        `${text}. Use a smaller batch or fewer networks, or release tensors with scope().`,
+        `${text}. Use a smaller batch or fewer networks, or release tensors with scope(); train.precision: bfloat16 halves the feature maps.`,
       );
+    case 'arithmetic':
+      throw new ArithmeticFaultError(operation, text.endsWith('.') ? text : `${text}.`);
     case 'argument':
       throw new ArgumentError(operation, text);
     case 'torch':

@@ -12,7 +12,7 @@ import {
 } from './dtype.ts';
 import { ArgumentError, DisposedTensorError } from './errors.ts';
 import type { Operators, TensorOperators } from './generated/operators.ts';
-import { checked, native } from './native.ts';
+import { checked, native, openEngine } from './native.ts';
 import { adopt, recogniseTensors, type Scope, type ScopedTensor } from './scope.ts';
 
 /** Frees tensors that nobody disposed of and nothing refers to any more. */
@@ -124,6 +124,8 @@ export class Tensor extends WithOperators implements ScopedTensor {
         "dtype 'bool' takes the bytes 0 and 1 only. Compare first: x.ne(0).",
       );
     }
+    // The first tensor of all opens the engine, which computes with the buffer itself.
+    openEngine();
     reserveBuffer(shape.length + 1);
     buffer[0] = shape.length;
     buffer.set(shape, 1);

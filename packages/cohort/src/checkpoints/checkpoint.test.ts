@@ -70,7 +70,7 @@ const info: CheckpointInfo = {
     code: { digest: '', version: '', gitCommit: null, isModified: null, libtorch: '' },
     data: { name: '', digest: '', images: { train: 1, validation: 0, test: 1 } },
     recipe: {},
-    machine: { threads: 1, cpu: '', cpuCapability: '' },
+    machine: { threads: 1, cpu: '', cpuCapability: '', device: 'cpu' },
   },
 };
 

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { engineInfo } from '@cohort-ml/torch';
+import { currentDevice, engineInfo } from '@cohort-ml/torch';
 import * as z from 'zod';
 import type { ImageDataset, ImagePixels } from '../data/index.ts';
 import { recipeSchema, type ResolvedRecipe } from '../recipes/index.ts';
@@ -33,7 +33,13 @@ export const provenanceSchema = z.object({
   }),
   recipe: z.json(),
   /** Another number adds up in another order, and another processor may run other kernels. */
-  machine: z.object({ threads: z.int(), cpu: z.string(), cpuCapability: z.string() }),
+  machine: z.object({
+    threads: z.int(),
+    cpu: z.string(),
+    cpuCapability: z.string(),
+    /** Absent in checkpoints from when there was the CPU alone. */
+    device: z.string().default('cpu'),
+  }),
 });
 
 /** Code, data, recipe and machine of a run. */
@@ -55,7 +61,7 @@ export function describeProvenance(recipe: ResolvedRecipe, dataset: ImageDataset
     },
     // As it comes back from the file, so that the two can be compared.
     recipe: z.json().parse(JSON.parse(JSON.stringify(recipe))),
-    machine: { threads, cpu: cpus()[0]?.model.trim() ?? 'unknown', cpuCapability },
+    machine: { threads, cpu: cpus()[0]?.model.trim() ?? 'unknown', cpuCapability, device: currentDevice() },
   };
 }
 
@@ -80,6 +86,9 @@ export function machineDifferences({ machine: before }: Provenance, { machine: n
   if (before.threads !== now.threads) {
     words.push(`it ran with ${before.threads} threads and goes on with ${now.threads} (engine.threads)`);
   }
+  if (before.device !== now.device) {
+    words.push(`it ran on ${before.device} and goes on with ${now.device} (train.device)`);
+  }
   if (before.cpuCapability !== now.cpuCapability || before.cpu !== now.cpu) {
     words.push(
       `it ran on ${before.cpu} (${before.cpuCapability}) and goes on with ${now.cpu} (${now.cpuCapability})`,
@@ -90,7 +99,7 @@ export function machineDifferences({ machine: before }: Provenance, { machine: n
 
 /** Settings that change where and when things are kept, and never what is computed. */
 const HARMLESS =
-  /^(runs|data\.(path|cache)|networks\.\d+\.weights|engine\.threads|train\.(checkpointEvery(Epochs|Seconds)|keep(Last|Best)Checkpoints))$/;
+  /^(runs|data\.(path|cache)|networks\.\d+\.weights|engine\.threads|train\.(device|checkpointEvery(Epochs|Seconds)|keep(Last|Best)Checkpoints))$/;
 
 /** A recipe with the defaults of settings that are newer than it: it was trained as if it had named them. */
 function withDefaults(recipe: unknown): unknown {

@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Threads of each program; one a core unless given. */
   readonly threads?: number;
+  /** What both sides compute on: cpu, cuda or cuda:N; the processor unless given. */
+  readonly device?: string;
   /** Folder for results; not written unless given. */
   readonly out?: string;
   /** Whether to compare with PyTorch where it is. */

@@ -36,10 +36,12 @@ export interface Failure {
  * that load the engine, and an error must be told even when the engine cannot be loaded.
  */
 const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
+  'ArithmeticFaultError',
   'BenchError',
   'CheckpointError',
   'CompareError',
   'DataError',
+  'DeviceError',
   'DivergenceError',
   'EngineLoadError',
   'ExportError',

@@ -4,6 +4,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setThreads, type EngineInfo } from '@cohort-ml/torch';
 import type { ResolvedRecipe } from '../recipes/index.ts';
+import type { DeviceDescription } from './device.ts';
 import type { Reporter } from '../progress/reporter.ts';
 
 /** Facts of this machine and this code. */
@@ -16,6 +17,8 @@ export interface MachineDescription {
   readonly threads: number;
   readonly cpuCapability: string;
   readonly memoryBytes: number;
+  /** `cpu`, or `cuda:` and the number of a card; then its name, driver and memory follow. */
+  readonly device: string;
   /** Commit of the code; null outside a git checkout. */
   readonly gitCommit: string | null;
 }
@@ -35,7 +38,7 @@ export function applyThreads(recipe: ResolvedRecipe, reporter: Pick<Reporter, 'w
 }
 
 /** Collects them. */
-export function describeMachine(engine: EngineInfo): MachineDescription {
+export function describeMachine(engine: EngineInfo, device: DeviceDescription): MachineDescription {
   return {
     node: process.version,
     libtorch: engine.version,
@@ -44,6 +47,7 @@ export function describeMachine(engine: EngineInfo): MachineDescription {
     threads: engine.threads,
     cpuCapability: engine.cpuCapability,
     memoryBytes: totalmem(),
+    ...device,
     gitCommit: gitCommit(),
   };
 }

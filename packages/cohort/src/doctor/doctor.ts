@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import type { EngineInfo } from '@cohort-ml/torch';
+import type { CudaDevice, EngineInfo } from '@cohort-ml/torch';
 import { listDatasets } from '../data/listDatasets.ts';
 import { mostAtOnce } from '../cohort/mostAtOnce.ts';
 
@@ -28,7 +28,7 @@ export async function diagnose(): Promise<Diagnosis> {
   const checks: DiagnosisCheck[] = [checkNode()];
   try {
     const torch = await import('@cohort-ml/torch');
-    checks.push(...checkEngine(torch.engineInfo()));
+    checks.push(...checkEngine(torch.engineInfo(), torch.cudaDevices()));
   } catch (error) {
     checks.push({
       name: 'LibTorch',
@@ -51,7 +51,7 @@ function checkNode(): DiagnosisCheck {
   };
 }
 
-function checkEngine(info: EngineInfo): DiagnosisCheck[] {
+function checkEngine(info: EngineInfo, devices: readonly CudaDevice[]): DiagnosisCheck[] {
   const libraries = loadedLibraries();
   const isScalar = ['DEFAULT', 'NO AVX'].includes(info.cpuCapability);
   const torchPath = libraries.find((path) => path.includes('libtorch_cpu.')) ?? 'path unknown on this system';
@@ -66,6 +66,7 @@ function checkEngine(info: EngineInfo): DiagnosisCheck[] {
     },
     checkKernels(info),
     checkConvolutions(info),
+    checkArithmetic(info),
     checkThreads(info.threads),
     checkNetworksAtOnce(info.threads),
     checkRepeatability(info.threads),
@@ -87,12 +88,30 @@ function checkEngine(info: EngineInfo): DiagnosisCheck[] {
           value: 'system',
           advice: 'Unset COHORT_ALLOCATOR to use the caching allocator.',
         },
-    {
-      name: 'CUDA',
-      status: 'ok',
-      value: info.cuda ? 'available' : 'not in this LibTorch; training runs on the CPU',
-    },
+    checkDevices(info, devices),
   ];
+}
+
+/** Graphics cards with driver and memory, or why none is used. */
+export function checkDevices(
+  { cuda }: Pick<EngineInfo, 'cuda'>,
+  devices: readonly CudaDevice[],
+): DiagnosisCheck {
+  const name = 'CUDA';
+  if (!cuda) return { name, status: 'ok', value: 'not in this LibTorch; training runs on the CPU' };
+  if (devices.length === 0) {
+    return {
+      name,
+      status: 'warn',
+      value: 'in this LibTorch, but no graphics card was found; training runs on the CPU',
+      advice: 'If there is one: check that nvidia-smi lists it, and that its driver suits this LibTorch.',
+    };
+  }
+  const described = devices.map(({ device, name: card, driver, memoryBytes }) => {
+    const memory = memoryBytes === null ? '' : `, ${Math.round(memoryBytes / 2 ** 30)} GiB`;
+    return `${device}: ${card}${memory}, driver ${driver}`;
+  });
+  return { name, status: 'ok', value: `${described.join('; ')} (train.device)` };
 }
 
 /** How a value can be set to another, or by what it was. */
@@ -160,6 +179,36 @@ function checkConvolutions({ convolution }: EngineInfo): DiagnosisCheck {
       ? 'own kernels after Winograd for 3x3 with stride 1 and channels in sixteens, else oneDNN'
       : 'oneDNN';
   return { name: 'convolutions', status: 'ok', value: `${how}${overriddenBy('COHORT_CONVOLUTION')}` };
+}
+
+/** Whether what was computed agrees with float64, and what is done where it does not. */
+export function checkArithmetic({
+  arithmetic,
+  version,
+}: Pick<EngineInfo, 'arithmetic' | 'version'>): DiagnosisCheck {
+  const name = 'arithmetic';
+  const { convolutions, detours, faults } = arithmetic;
+  if (faults.length > 0) {
+    return {
+      name,
+      status: 'fail',
+      value: `LibTorch ${version} computes wrongly here: ${faults.join('; ')}`,
+      advice: 'Training is refused. Use another LibTorch; docs/engine.md lists those that were tested.',
+    };
+  }
+  if (detours.length === 0) {
+    return { name, status: 'ok', value: `${convolutions} kinds of convolution agree with float64` };
+  }
+  const shown = detours
+    .slice(0, 3)
+    .map(({ what, error, route }) => `${what} (off by ${(error * 100).toPrecision(2)} %, taken: ${route})`);
+  const more = detours.length > shown.length ? `; and ${detours.length - shown.length} more` : '';
+  return {
+    name,
+    status: 'warn',
+    value: `${detours.length} of ${convolutions} kinds of convolution are wrong in LibTorch ${version} and computed another way: ${shown.join('; ')}${more}`,
+    advice: 'Results are right, but these convolutions are slower. Another LibTorch may not need it.',
+  };
 }
 
 function checkThreads(threads: number): DiagnosisCheck {

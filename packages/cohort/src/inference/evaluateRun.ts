@@ -60,12 +60,14 @@ export interface EvaluateOptions {
   readonly dataPath?: string;
   /** Leaves out images that the run was trained on. */
   readonly unseenOnly?: boolean;
+  /** What to compute on: auto, cpu, cuda or cuda:N; the run's own device unless given. */
+  readonly device?: string;
 }
 
 /** Loads a checkpoint of the run and measures every network and the ensemble. @throws typed errors of run, data and engine. */
 export async function evaluateRun(runPath: string, options: EvaluateOptions): Promise<EvaluateResult> {
   const { reporter, signal } = options;
-  const run = loadRun(runPath, reporter, options.checkpoint);
+  const run = loadRun(runPath, reporter, options.checkpoint, options.device);
   let images: EvaluationImages | null = null;
   try {
     images = await openEvaluationImages(run, { ...options, runPath });

@@ -7,6 +7,7 @@ import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { loadModules } from '../checkpoints/checkpoint.ts';
 import { chooseCheckpoint } from '../checkpoints/checkpointChoice.ts';
 import type { StoredCheckpointInfo } from '../checkpoints/checkpointInfo.ts';
+import { applyDeviceOfRun } from '../cohort/device.ts';
 import { applyThreads } from '../cohort/environment.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import {
@@ -35,16 +36,19 @@ export interface LoadedRun {
 
 /**
  * @param checkpointName of one; the newest sound one unless given, the best by validation accuracy for `best`
+ * @param device to compute on, in place of the recipe's
  * @throws {RunError} when the folder is no run or has no checkpoint; CheckpointError when it does not fit its recipe.
  */
 export function loadRun(
   path: string,
   reporter: Pick<Reporter, 'warning'>,
   checkpointName?: string,
+  device?: string,
 ): LoadedRun {
   const run = openRun(path);
   const recipe = parseRecipe(run.recipe, `${path}/recipe.yaml`);
   applyThreads(recipe, reporter);
+  applyDeviceOfRun(recipe, reporter, device);
   const { name, folder, info: checkpoint } = chooseCheckpoint(run, reporter, checkpointName);
   if (checkpoint.resize === undefined && recipe.data.dataset === 'folder') {
     reporter.warning(

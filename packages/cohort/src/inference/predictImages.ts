@@ -45,7 +45,7 @@ export async function* predictImages(
   options: PredictImagesOptions,
 ): AsyncGenerator<ImagePrediction, void, undefined> {
   const { signal, batch = 1, stdin } = options;
-  const run = loadRun(runPath, options.reporter, options.checkpoint);
+  const run = loadRun(runPath, options.reporter, options.checkpoint, options.device);
   const { channels, height, width, fit = 'fill', normalisation } = run.checkpoint;
   const normaliser = new BatchNormaliser(normalisation);
   const shape = { channels, height, width, fit };

@@ -25,6 +25,8 @@ export interface PredictOptions {
   readonly top: number;
   /** Name of the checkpoint, `last` or `best`; the newest sound one unless given. */
   readonly checkpoint?: string;
+  /** What to compute on: auto, cpu, cuda or cuda:N; the run's own device unless given. */
+  readonly device?: string;
 }
 
 /** More at once are not faster, and thousands would need more memory and open files than there are. */
@@ -42,7 +44,7 @@ export async function predictRun(
   imagePaths: readonly string[],
   options: PredictOptions,
 ): Promise<readonly Prediction[]> {
-  const run = loadRun(runPath, options.reporter, options.checkpoint);
+  const run = loadRun(runPath, options.reporter, options.checkpoint, options.device);
   const { channels, height, width, fit = 'fill', normalisation } = run.checkpoint;
   const normaliser = new BatchNormaliser(normalisation);
   try {

@@ -63,6 +63,8 @@ describe('a recipe that is right', () => {
         precision: 'float32',
         channelsLast: true,
         networksAtOnce: 'auto',
+        device: 'auto',
+        tf32: false,
         evaluateEveryEpochs: 1,
         checkpointEveryEpochs: 10,
         checkpointEverySeconds: 60,

@@ -112,7 +112,15 @@ export const trainSchema = z.strictObject({
   gradientClipping: gradientClippingSchema.nullable().default(null),
   weightAverage: weightAverageSchema.nullable().default(null),
   earlyStopping: earlyStoppingSchema.nullable().default(null),
+  /** What computes: cpu, cuda or cuda:N; auto takes the first graphics card, or the CPU where there is none. */
+  device: z
+    .string()
+    .regex(/^(auto|cpu|cuda(:\d{1,3})?)$/)
+    .describe('auto, cpu, cuda or cuda:N')
+    .default('auto'),
   precision: z.enum(['float32', 'bfloat16']).default('float32'),
+  /** On a graphics card, products and convolutions in float32 with 10 bits of mantissa: faster and less exact. */
+  tf32: z.boolean().default(false),
   channelsLast: z.boolean().default(true),
   /** Networks differentiated at the same time, each with its share of the threads; auto takes what leaves no core waiting. */
   networksAtOnce: z.union([z.literal('auto'), z.int().min(1)]).default('auto'),

@@ -229,6 +229,13 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
     return this;
   }
 
+  /** Moves every parameter and buffer to a device, e.g. `cuda:0`; the optimizer is made afterwards. */
+  toDevice(device: string): this {
+    this.#refuseFolded('toDevice');
+    this.#replaceData((tensor) => (tensor.device === device ? tensor : tensor.to({ device })));
+    return this;
+  }
+
   #replaceData(convert: (tensor: Tensor) => Tensor): void {
     noGrad(() => {
       scope(() => {

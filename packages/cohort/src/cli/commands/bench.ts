@@ -13,6 +13,7 @@ interface BenchCommandOptions extends CommonOptions {
   readonly only?: readonly string[];
   readonly rounds: number;
   readonly threads?: number;
+  readonly device?: string;
   readonly out?: string;
   readonly check?: true;
   readonly profile?: true;
@@ -31,6 +32,11 @@ export function addBenchCommand(
     .option('--only <names>', 'cases by name or by how names begin: mcl,losses-2x1', parseNames)
     .option('--rounds <count>', 'turns of each program, at most', parseCount, 6)
     .option('--threads <count>', 'threads of each program; left out: one a core', parseThreads)
+    .option(
+      '--device <name>',
+      'what both sides compute on: cpu, cuda or cuda:N (not yet run on a GPU)',
+      'cpu',
+    )
     .option('--out <folder>', 'write the results there, as JSON and as a Markdown table')
     .addOption(
       new Option('--check', 'compare what both sides compute from the same weights; no times').conflicts(
@@ -46,12 +52,13 @@ export function addBenchCommand(
           const rows = cases.map(({ name, title }) => [name, title]);
           return { text: listOf(rows), json: { cases: cases.map(({ name, title }) => ({ name, title })) } };
         }
-        const { only, rounds, threads, out, pytorch } = options;
+        const { only, rounds, threads, device, out, pytorch } = options;
         const { result, text, files, isGood } = await environment.actions.benchmark(taskOf(options), {
           ...call,
           variables: environment.variables,
           ...(only === undefined ? {} : { only }),
           ...(threads === undefined ? {} : { threads }),
+          ...(device === undefined ? {} : { device }),
           ...(out === undefined ? {} : { out }),
           rounds,
           comparesWithPyTorch: pytorch,

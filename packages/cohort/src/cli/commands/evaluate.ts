@@ -16,6 +16,7 @@ interface EvaluateFlags extends CommonOptions, RunsOptions {
   readonly csv?: string | true;
   readonly confusion: readonly string[];
   readonly network?: string;
+  readonly device?: string;
 }
 
 /** Adds the command. */
@@ -50,8 +51,9 @@ export function addEvaluateCommand(
       [],
     )
     .option('--network <name>', 'whose confusion matrix (left out: ensemble)')
+    .option('--device <name>', "what to compute on: auto, cpu, cuda or cuda:N; left out: the run's own")
     .action(async (run: string, options: EvaluateFlags) => {
-      const { split, checkpoint, data, unseen, csv, confusion, network = 'ensemble', runs } = options;
+      const { split, checkpoint, data, unseen, csv, confusion, network = 'ensemble', runs, device } = options;
       const exitCode = await runCommand(
         environment,
         options,
@@ -66,6 +68,7 @@ export function addEvaluateCommand(
             ...(split === undefined ? {} : { split }),
             ...(data === undefined ? {} : { dataPath: data }),
             ...(unseen === true ? { unseenOnly: true } : {}),
+            ...(device === undefined ? {} : { device }),
           });
           const written = await writeFiles(result, { csv, confusion, network });
           for (const file of written) call.reporter.message(`wrote ${file}`);

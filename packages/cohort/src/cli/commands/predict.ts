@@ -13,6 +13,7 @@ interface PredictFlags extends CommonOptions, RunsOptions {
   readonly checkpoint: string;
   readonly format?: PredictionFormat;
   readonly batch: number;
+  readonly device?: string;
 }
 
 /** Adds the command. */
@@ -45,6 +46,7 @@ export function addPredictCommand(
       'checkpoint to take: its name, last (the newest sound one) or best',
       'last',
     )
+    .option('--device <name>', "what to compute on: auto, cpu, cuda or cuda:N; left out: the run's own")
     .action(async (run: string, images: string[], options: PredictFlags) => {
       const { format } = options;
       const exitCode = await runCommand(

@@ -1,6 +1,6 @@
 /** The steps of one epoch: batch, loss, optimizer, the method's own part; each recorded, and a checkpoint when it is due. */
 import { setImmediate } from 'node:timers/promises';
-import { scope, seedDefaultGenerator, threads } from '@cohort-ml/torch';
+import { currentDevice, scope, seedDefaultGenerator, threads } from '@cohort-ml/torch';
 import type { BatchLoader } from '../../data/index.ts';
 import { hashKeys, RANDOM_PURPOSE } from '../../data/loading/random.ts';
 import type { LabelledImages, StepInput } from '../../methods/index.ts';
@@ -98,7 +98,9 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
   seedDefaultGenerator(hashKeys(RANDOM_PURPOSE.step, recipe.seed, clock.steps));
   const where = placeOf(epoch, clock.steps + 1);
   const wanted = recipe.train.networksAtOnce;
-  const atOnce = wanted === 'auto' ? networksAtOnce(cohort.networks, threads()) : wanted;
+  // A graphics card is kept busy by its own queue; threads would only wait for one another.
+  const mostThreads = currentDevice() === 'cpu' ? threads() : 1;
+  const atOnce = wanted === 'auto' ? networksAtOnce(cohort.networks, mostThreads) : wanted;
   return scope(() => {
     const batch = training.batch(epoch, number);
     const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };

@@ -1,5 +1,5 @@
 /** Everything that a training works with, built from its recipe: images, cohort, optimizers, schedule, loaders. */
-import { engineInfo, seedDefaultGenerator, type nn, type optim } from '@cohort-ml/torch';
+import { assertArithmetic, engineInfo, seedDefaultGenerator, type nn, type optim } from '@cohort-ml/torch';
 import {
   DataError,
   IMAGE_RESIZE,
@@ -19,6 +19,7 @@ import {
   loadRecipeData,
 } from '../../cohort/images.ts';
 import { GradientClipping } from '../loop/gradientClipping.ts';
+import { applyDevice } from '../../cohort/device.ts';
 import { applyThreads, describeMachine, type MachineDescription } from '../../cohort/environment.ts';
 import { createOptimizer, createSchedule } from '../loop/optimizer.ts';
 import { describeProvenance, type Provenance } from '../../checkpoints/provenance.ts';
@@ -75,6 +76,8 @@ export async function openSession(
 ): Promise<Session> {
   const startedAt = performance.now();
   const { reporter, stopAfterSeconds = Infinity } = options;
+  const device = applyDevice(recipe);
+  assertArithmetic();
   applyThreads(recipe, reporter);
   seedDefaultGenerator(recipe.seed);
   const loaded = await loadRecipeData(recipe, { signal: options.signal, reporter });
@@ -130,7 +133,7 @@ export async function openSession(
       resize: IMAGE_RESIZE,
     },
     provenance: describeProvenance(recipe, dataset),
-    machine: describeMachine(engineInfo()),
+    machine: describeMachine(engineInfo(), device),
     isTimeOver: () => performance.now() - startedAt >= stopAfterSeconds * 1000,
     dispose: () => {
       for (const [, module] of modules) module.dispose();

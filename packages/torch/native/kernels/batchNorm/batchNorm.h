@@ -1,0 +1,88 @@
+// Batch normalisation by our own loops, on tensors, for the operators that contain it.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include <vector>
+
+#include "kernels/batchNorm/batchNormKernels.h"
+#include "kernels/optionalTensor.h"
+
+namespace cohort {
+
+/// What is no tensor to differentiate by.
+struct BatchNormSettings {
+  OptionalTensor runningMean;
+  OptionalTensor runningVar;
+  bool training;
+  double momentum;
+  double epsilon;
+  /// Whether ReLU comes after it.
+  bool rectifies;
+};
+
+/// The type that parameters and statistics have beside such an input.
+at::ScalarType wideType(at::ScalarType type);
+
+/// Whether the elements lie in this process's memory as they are, in a type that the loops know.
+bool isPlain(const at::Tensor& tensor);
+inline bool isPlain(const OptionalTensor& tensor) { return !isGiven(tensor) || isPlain(*tensor); }
+
+/// How the loops see the input's feature maps.
+BatchNormMaps mapsOf(const at::Tensor& input);
+
+/// The elements of a vector of parameters or statistics, and a vector of such elements in the given type.
+std::vector<double> numbersOf(const at::Tensor& vector);
+at::Tensor vectorOf(const std::vector<double>& numbers, at::ScalarType type);
+
+/// The gradient with its elements in memory: callers may hand in ones that are known to be zero, or negated when read.
+at::Tensor plain(const at::Tensor& gradient);
+
+struct NormalisedBatch {
+  at::Tensor output;
+  /// Of every channel, in the wide type: mean, 1 / sqrt(variance + epsilon), and the latter times the weight.
+  at::Tensor mean;
+  at::Tensor scale;
+  at::Tensor slope;
+};
+
+/// Normalises, adds the residual if there is one, and rectifies; in training running statistics move on.
+NormalisedBatch normaliseBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                               const OptionalTensor& residual, const BatchNormSettings& settings);
+
+/// The rectified output once more, bit for bit, from what was kept of the first time.
+at::Tensor normaliseAgain(const at::Tensor& input, const at::Tensor& bias, const at::Tensor& mean, const at::Tensor& slope);
+
+/// What the gradients are taken from; `output` is undefined where nothing was rectified.
+struct BatchNormRecord {
+  at::Tensor input;
+  at::Tensor weight;
+  at::Tensor output;
+  at::Tensor mean;
+  at::Tensor scale;
+  bool training;
+};
+struct BatchNormNeeds {
+  bool input;
+  bool parameters;
+  bool residual;
+};
+
+/// The gradients by input, weight, bias and residual; undefined where they are not needed.
+torch::autograd::variable_list batchNormGradients(const at::Tensor& gradient, const BatchNormRecord& record,
+                                                  const BatchNormNeeds& needs);
+
+/// The same, recorded by autograd where it records, so that they can be differentiated once more.
+torch::autograd::variable_list recordedBatchNormGradients(const at::Tensor& gradient, const BatchNormRecord& record,
+                                                          const BatchNormNeeds& needs);
+
+/// Normalises, adds and rectifies, recorded by autograd; the tensors are plain and not empty.
+at::Tensor recordedBatchNorm(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                             const OptionalTensor& residual, const BatchNormSettings& settings);
+
+/// Refuses what ATen would refuse, and what it would let pass and turn into NaN.
+void checkBatchNorm(const at::Tensor& input, const OptionalTensor& residual, const OptionalTensor& weight,
+                    const OptionalTensor& bias, const BatchNormSettings& settings);
+
+}  // namespace cohort

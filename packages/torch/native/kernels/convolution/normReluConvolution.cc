@@ -1,0 +1,97 @@
+// Batch normalisation, ReLU and a convolution in one operator, for training: what lies between normalisation and convolution
+// is computed again on the way back instead of being kept, which saves a feature map for every such convolution.
+#include <ATen/ATen.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include "kernels/batchNorm/batchNorm.h"
+#include "kernels/convolution/convolution.h"
+
+namespace cohort {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+class NormReluConvolution : public torch::autograd::Function<NormReluConvolution> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight,
+                            const at::Tensor& bias, const at::Tensor& kernel, const BatchNormSettings& settings,
+                            const ConvolutionSettings& convolution) {
+    const NormalisedBatch batch = normaliseBatch(input, weight, bias, {}, settings);
+    context->save_for_backward({input, weight, bias, kernel, batch.mean, batch.scale, batch.slope});
+    context->saved_data["epsilon"] = settings.epsilon;
+    convolution.save(context->saved_data);
+    return convolve(batch.output, kernel, {}, convolution);
+  }
+
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &input = saved[0], &weight = saved[1], &bias = saved[2], &kernel = saved[3];
+    TORCH_CHECK(isPlain(input) && isPlain(weight) && isPlain(bias) && weight.sizes() == saved[4].sizes() &&
+                    bias.sizes() == weight.sizes() && input.dim() == 4 && input.size(1) == weight.size(0),
+                "the input or weight of this batch normalisation was given other data since: ", input.sizes(), " and ",
+                weight.sizes(), ". Run backward() first");
+    const auto convolution = ConvolutionSettings::load(context->saved_data);
+    const BatchNormNeeds needs{context->needs_input_grad(0),
+                               context->needs_input_grad(1) || context->needs_input_grad(2), false};
+    const bool isRecorded = at::GradMode::is_enabled();
+    const at::Tensor between =
+        isRecorded ? recordedBatchNorm(input, weight, bias, {},
+                                       {{}, {}, true, 0, context->saved_data["epsilon"].toDouble(), true})
+                   : normaliseAgain(input, bias, saved[4], saved[6]);
+    const variable_list inner = recordedConvolutionGradients(gradients[0], between, kernel, convolution,
+                                                             needs.input || needs.parameters, context->needs_input_grad(3));
+    variable_list results(6);
+    if (needs.input || needs.parameters) {
+      const BatchNormRecord record{input, weight, between, saved[4], saved[5], true};
+      const variable_list outer = recordedBatchNormGradients(inner[0], record, needs);
+      std::copy(outer.begin(), outer.begin() + 3, results.begin());
+    }
+    if (context->needs_input_grad(3)) results[3] = inner[1];
+    return results;
+  }
+};
+
+at::Tensor normReluConvolution(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                               const OptionalTensor& runningMean, const OptionalTensor& runningVar, double momentum,
+                               double epsilon, const at::Tensor& kernel, at::IntArrayRef stride, at::IntArrayRef padding,
+                               at::IntArrayRef dilation, int64_t groups) {
+  const BatchNormSettings settings{runningMean, runningVar, /*training=*/true, momentum, epsilon, /*rectifies=*/true};
+  const bool arePlain = isPlain(input) && isPlain(weight) && isPlain(bias) && isPlain(kernel) && isPlain(runningMean) &&
+                        isPlain(runningVar);
+  // Autocast would narrow the map between the two: then they are run one after the other.
+  const bool isNarrowed = input.scalar_type() != at::kBFloat16 &&
+                          !c10::impl::tls_is_dispatch_key_excluded(c10::DispatchKey::AutocastCPU);
+  const bool fits = input.scalar_type() == kernel.scalar_type() ||
+                    (input.scalar_type() == at::kBFloat16 && kernel.scalar_type() == at::kFloat);
+  if (arePlain && !isNarrowed && fits && input.dim() == 4 && kernel.dim() == 4 && input.numel() != 0 &&
+      batchNormKernels() != nullptr) {
+    checkBatchNorm(input, {}, weight, bias, settings);
+    return NormReluConvolution::apply(input, weight, bias, kernel, settings,
+                                      ConvolutionSettings{stride.vec(), padding.vec(), dilation.vec(), groups});
+  }
+  static const auto norm = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow("cohort::batch_norm_relu", "")
+                               .typed<at::Tensor(const at::Tensor&, const OptionalTensor&, const OptionalTensor&,
+                                                 const OptionalTensor&, const OptionalTensor&, bool, double, double)>();
+  static const auto convolve = c10::Dispatcher::singleton()
+                                   .findSchemaOrThrow("cohort::convolution2d", "")
+                                   .typed<at::Tensor(const at::Tensor&, const at::Tensor&, const OptionalTensor&,
+                                                     at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, int64_t)>();
+  return convolve.call(norm.call(input, weight, bias, runningMean, runningVar, true, momentum, epsilon), kernel, {}, stride,
+                       padding, dilation, groups);
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(cohort, library) {
+  library.def(
+      "norm_relu_convolution(Tensor input, Tensor weight, Tensor bias, Tensor? running_mean, Tensor? running_var, float "
+      "momentum, float eps, Tensor kernel, int[2] stride=1, int[2] padding=0, int[2] dilation=1, int groups=1) -> Tensor",
+      normReluConvolution);
+}
+
+}  // namespace cohort

@@ -1,0 +1,92 @@
+// Decides where Winograd's convolution applies, and hands tensors to its loops (winogradKernels.cc).
+#include "kernels/convolution/winograd.h"
+
+#include <ATen/Parallel.h>
+
+#include "kernels/optionalTensor.h"
+#include "kernels/convolution/winogradKernels.h"
+
+namespace cohort {
+namespace {
+
+constexpr auto kFormat = at::MemoryFormat::ChannelsLast;
+
+/// A tensor of float32 or bfloat16 numbers in memory, in whatever order.
+bool isSuitable(const at::Tensor& tensor) {
+  return tensor.device().is_cpu() && tensor.layout() == at::kStrided && tensor.has_storage() &&
+         (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16) && !tensor.is_neg() &&
+         !tensor._is_zerotensor();
+}
+
+/// Of a convolution that takes `input` to so many channels; for the gradient by its input, `input` is the given gradient.
+WinogradShape shapeOf(const at::Tensor& input, int64_t outChannels) {
+  return {input.size(0), input.size(1), outChannels, input.size(2), input.size(3), input.scalar_type() == at::kBFloat16,
+          at::in_parallel_region() ? 1 : at::get_num_threads()};
+}
+
+bool applies(const at::Tensor& input, const at::Tensor& weight, const ConvolutionSettings& settings) {
+  const std::vector<int64_t> ones{1, 1};
+  return winogradKernels() != nullptr && isSuitable(input) && isSuitable(weight) && input.dim() == 4 && weight.dim() == 4 &&
+         input.is_contiguous(kFormat) && weight.size(1) == input.size(1) && weight.size(2) == 3 && weight.size(3) == 3 &&
+         settings.groups == 1 && settings.stride == ones && settings.padding == ones && settings.dilation == ones;
+}
+
+/// Whether a tensor is like a result of this convolution, in whatever memory format.
+bool fits(const at::Tensor& tensor, const at::Tensor& input, const at::Tensor& weight) {
+  return isSuitable(tensor) && tensor.scalar_type() == input.scalar_type() &&
+         tensor.sizes() == at::IntArrayRef({input.size(0), weight.size(0), input.size(2), input.size(3)});
+}
+
+at::Tensor scratchFor(const WinogradShape& shape) {
+  return at::empty({winogradKernels()->scratchBytes(shape)}, at::TensorOptions().dtype(at::kByte));
+}
+
+at::Tensor convolved(const WinogradShape& shape, const at::Tensor& input, const at::Tensor& weight, bool isTurned,
+                     const WinogradFinish& finish) {
+  const at::Tensor output = at::empty({shape.batch, shape.outChannels, shape.height, shape.width},
+                                      input.options().requires_grad(false), kFormat);
+  const at::Tensor scratch = scratchFor(shape), kernel = weight.to(at::kFloat).contiguous(kFormat);
+  winogradKernels()->convolution(shape, input.data_ptr(), kernel.data_ptr<float>(), isTurned, finish, scratch.data_ptr(),
+                                 output.data_ptr());
+  return output;
+}
+
+}  // namespace
+
+at::Tensor winogradConvolution(const at::Tensor& input, const at::Tensor& weight, const ConvolutionFinish& finish,
+                               const ConvolutionSettings& settings) {
+  if (!applies(input, weight, settings)) return {};
+  const WinogradShape shape = shapeOf(input, weight.size(0));
+  const auto& [bias, residual, rectifies] = finish;
+  if (!winogradKernels()->supports(shape) ||
+      (isGiven(bias) && !(isSuitable(*bias) && bias->dim() == 1 && bias->numel() == shape.outChannels)) ||
+      (isGiven(residual) && !(fits(*residual, input, weight) && residual->is_contiguous(kFormat)))) {
+    return {};
+  }
+  const at::Tensor added = isGiven(bias) ? bias->to(at::kFloat).contiguous() : at::Tensor();
+  return convolved(shape, input, weight, false,
+                   {added.defined() ? added.data_ptr<float>() : nullptr,
+                    isGiven(residual) ? residual->data_ptr() : nullptr, rectifies});
+}
+
+at::Tensor winogradInputGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
+                                 const ConvolutionSettings& settings) {
+  if (!applies(input, weight, settings) || !fits(gradient, input, weight)) return {};
+  const WinogradShape shape = shapeOf(gradient, input.size(1));
+  if (!winogradKernels()->supports(shape)) return {};
+  return convolved(shape, gradient.contiguous(kFormat), weight, true, {nullptr, nullptr, false});
+}
+
+at::Tensor winogradWeightGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
+                                  const ConvolutionSettings& settings) {
+  if (!applies(input, weight, settings) || !fits(gradient, input, weight)) return {};
+  const WinogradShape shape = shapeOf(input, weight.size(0));
+  if (!winogradKernels()->supportsWeightGradient(shape)) return {};
+  const at::Tensor result = at::empty({3, 3, shape.inChannels, shape.outChannels}, at::TensorOptions().dtype(at::kFloat));
+  const at::Tensor scratch = scratchFor(shape), given = gradient.contiguous(kFormat);
+  winogradKernels()->weightGradient(shape, given.data_ptr(), input.data_ptr(), scratch.data_ptr(),
+                                    result.data_ptr<float>());
+  return result.permute({3, 2, 0, 1}).contiguous(weight.suggest_memory_format());
+}
+
+}  // namespace cohort

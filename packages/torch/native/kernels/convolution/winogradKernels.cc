@@ -1,0 +1,259 @@
+// Winograd's convolution F(2x2, 3x3) (Lavin and Gray, arXiv 1509.09308): a tile of 4x4 input pixels gives 2x2 output pixels
+// with 16 products for every pair of channels, where the definition takes 36. All constants are 1 and 1/2, so that rounding
+// errors in float32 are those of the definition. Input, products and results of a few tiles stay in the second-level cache.
+// The Makefile compiles this file for AVX2, AVX-512, AVX-512 BF16 and NEON, with fused multiply-add.
+#include "kernels/convolution/winogradKernels.h"
+
+#ifdef COHORT_OPENMP
+#include <omp.h>
+#endif
+
+#include "kernels/convolution/winogradProducts.h"
+#include "kernels/convolution/winogradTransforms.h"
+
+namespace cohort {
+namespace {
+
+/// Of one image: 6x6 pixels.
+constexpr int64_t kFewestTiles = 9;
+/// Channels come in vectors of this, whatever the processor.
+constexpr int64_t kChannels = 16;
+
+/// How the work is cut, by the shape alone.
+struct Plan {
+  explicit Plan(const WinogradShape& shape)
+      : tileRows((shape.height + 1) / 2),
+        tileColumns((shape.width + 1) / 2),
+        tiles(shape.batch * tileRows * tileColumns),
+        blocks((tiles + kBlockTiles - 1) / kBlockTiles),
+        chunks(least(blocks, 8)),
+        inStride(strideOf(shape.inChannels)),
+        outStride(strideOf(shape.outChannels)),
+        products(kPositions * shape.inChannels * shape.outChannels),
+        threads(most(1, least(shape.threads, blocks))),
+        zeros(most(shape.inChannels, shape.outChannels)) {}
+
+  /// Numbers that a thread works in.
+  int64_t threadNumbers() const { return kPositions * (inStride + outStride); }
+
+  /// Calls `each(first tile, tiles, place)` for every run of a block's tiles that stand beside each other in a row.
+  template <typename Each>
+  void forRuns(int64_t first, int64_t count, const Each& each) const {
+    for (int64_t done = 0; done < count;) {
+      const int64_t index = first + done, row = index / tileColumns, column = index % tileColumns;
+      const int64_t length = least(count - done, tileColumns - column);
+      each(Tile{row / tileRows, row % tileRows, column}, length, done);
+      done += length;
+    }
+  }
+
+  int64_t tileRows;
+  int64_t tileColumns;
+  int64_t tiles;
+  int64_t blocks;
+  /// Parts of a weight gradient that are summed apart.
+  int64_t chunks;
+  /// From one position to the next, of transformed input and of products.
+  int64_t inStride;
+  int64_t outStride;
+  int64_t products;
+  int64_t threads;
+  int64_t zeros;
+};
+
+/// Fewer tiles in an image do not repay the transformation of the weights, nor do weights that leave the cache. How many
+/// images there are does not matter: what a network says of an image must not depend on its batch.
+bool supports(const WinogradShape& shape) {
+#ifndef __AVX512BF16__
+  if (shape.isNarrow) return false;
+#endif
+  return shape.inChannels % kChannels == 0 && shape.outChannels % kChannels == 0 && shape.batch > 0 &&
+         ((shape.height + 1) / 2) * ((shape.width + 1) / 2) >= kFewestTiles &&
+         shape.inChannels * shape.outChannels <= 256 * 256;
+}
+
+bool supportsWeightGradient(const WinogradShape& shape) {
+  return supports(shape) && shape.inChannels * shape.outChannels <= 128 * 128;
+}
+
+int64_t scratchBytes(const WinogradShape& shape) {
+  const Plan plan(shape);
+  return 4 * (plan.zeros + plan.chunks * plan.products + plan.threads * plan.threadNumbers());
+}
+
+/// Zeros stand for the pixels around the maps and for the tiles after the last.
+inline void clear(float* numbers, int64_t count) {
+  for (int64_t i = 0; i < count; i += kWidth) store<kWidth>(numbers + i, V{});
+}
+
+inline int64_t threadNumber() {
+#ifdef COHORT_OPENMP
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
+template <int kIn, int kOut, typename E>
+void convolveBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const E* input, const E* zeros,
+                   const E* weights, const WinogradFinish& finish, E* transformed, float* products, E* output) {
+  const int64_t count = least(kBlockTiles, plan.tiles - first);
+  plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
+    transformInput<kIn>(shape, tile, length, input, zeros, place, Rows<E, kIn>{transformed, shape.inChannels});
+  });
+  multiplyTiles<kIn>(shape, count, transformed, weights, products);
+  plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
+    const float* from = products + place * shape.outChannels;
+    for (int64_t t = 0; t < length; ++t, ++tile.column, from += shape.outChannels) {
+      transformOutput<kOut>(shape, tile, from, finish, output);
+    }
+  });
+}
+
+template <typename E>
+void convolve(const WinogradShape& shape, const E* input, const float* weight, bool isTurned, const WinogradFinish& finish,
+              float* scratch, E* output) {
+  const Plan plan(shape);
+  auto* const weights = reinterpret_cast<E*>(scratch + plan.zeros);
+  const auto* const zeros = reinterpret_cast<const E*>(scratch);
+  float* const rest = scratch + plan.zeros + plan.products;
+  clear(scratch, plan.zeros);
+  const int threads = static_cast<int>(plan.threads);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  {
+    float* const mine = rest + threadNumber() * plan.threadNumbers();
+    clear(mine, kPositions * plan.inStride);
+#pragma omp for schedule(static)
+    for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights(shape, weight, isTurned, i, weights);
+#pragma omp for schedule(static)
+    for (int64_t block = 0; block < plan.blocks; ++block) {
+      withChannels(shape.inChannels, [&](auto in) {
+        withChannels(shape.outChannels, [&](auto out) {
+          convolveBlock<in(), out()>(shape, plan, block * kBlockTiles, input, zeros, weights, finish,
+                                     reinterpret_cast<E*>(mine), mine + kPositions * plan.inStride, output);
+        });
+      });
+    }
+  }
+}
+
+void convolution(const WinogradShape& shape, const void* input, const float* weight, bool isTurned,
+                 const WinogradFinish& finish, void* scratch, void* output) {
+  auto* const numbers = static_cast<float*>(scratch);
+#ifdef __AVX512BF16__
+  if (shape.isNarrow) {
+    return convolve(shape, static_cast<const BFloat16*>(input), weight, isTurned, finish, numbers,
+                    static_cast<BFloat16*>(output));
+  }
+#endif
+  convolve(shape, static_cast<const float*>(input), weight, isTurned, finish, numbers, static_cast<float*>(output));
+}
+
+/// The gradient of a vector of weights from the sums of all chunks.
+void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t numbers, float* result) {
+  V rows[3][4];
+  for (int x = 0; x < 4; ++x) {
+    V column[4] = {};
+    for (int y = 0; y < 4; ++y) {
+      for (int64_t chunk = 0; chunk < plan.chunks; ++chunk) {
+        column[y] += load<kWidth>(parts + chunk * plan.products + (4 * y + x) * numbers + at);
+      }
+    }
+    V gathered[3];
+    gatherKernel(column[0], column[1], column[2], column[3], gathered);
+    for (int y = 0; y < 3; ++y) rows[y][x] = gathered[y];
+  }
+  for (int y = 0; y < 3; ++y) {
+    V gathered[3];
+    gatherKernel(rows[y][0], rows[y][1], rows[y][2], rows[y][3], gathered);
+    for (int x = 0; x < 3; ++x) store<kWidth>(result + (3 * y + x) * numbers + at, gathered[x]);
+  }
+}
+
+/// Transforms input and gradient of some tiles.
+template <int kIn, int kOut, typename E, typename InputSink, typename GradientSink>
+void transformBlock(const WinogradShape& shape, const Plan& plan, int64_t first, int64_t count, const E* gradient,
+                    const E* input, const E* zeros, const InputSink& ofInput, const GradientSink& ofGradient) {
+  plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
+    transformInput<kIn>(shape, tile, length, input, zeros, place, ofInput);
+    for (int64_t t = 0; t < length; ++t, ++tile.column) {
+      transformGradient<kOut>(shape, tile, gradient, zeros, place + t, ofGradient);
+    }
+  });
+  ofInput.finish(count);
+  ofGradient.finish(count);
+}
+
+/// What a block of tiles gives to the sums of a chunk; `mine` is what a thread works in.
+template <int kIn, int kOut>
+void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const float* gradient, const float* input,
+              const float* zeros, float* mine, float* sums) {
+  const int64_t count = least(kBlockTiles, plan.tiles - first);
+  const Rows<float, kIn> ofInput{mine, shape.inChannels};
+  const Rows<float, kOut> ofGradient{mine + kPositions * plan.inStride, shape.outChannels};
+  transformBlock<kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
+  accumulateTiles(shape, count, ofInput.to, plan.inStride, ofGradient.to, plan.outStride, sums);
+}
+
+#ifdef __AVX512BF16__
+template <int kIn, int kOut>
+void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const BFloat16* gradient, const BFloat16* input,
+              const BFloat16* zeros, float* mine, float* sums) {
+  const int64_t count = least(kBlockTiles, plan.tiles - first);
+  // Pairs of tiles take half of a thread's numbers; even tiles wait in the other half.
+  float* const others = mine + kPositions * plan.inStride;
+  const Pairs<kIn> ofInput{reinterpret_cast<uint32_t*>(mine), mine + kPositions * plan.inStride / 2, shape.inChannels};
+  const Pairs<kOut> ofGradient{reinterpret_cast<uint32_t*>(others), others + kPositions * plan.outStride / 2,
+                               shape.outChannels};
+  transformBlock<kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
+  accumulateTiles(shape, (count + 1) / 2, ofInput.to, plan.inStride / 2, ofGradient.to, plan.outStride / 2, sums);
+}
+#endif
+
+template <typename E>
+void differentiate(const WinogradShape& shape, const E* gradient, const E* input, float* scratch, float* result) {
+  const Plan plan(shape);
+  const auto* const zeros = reinterpret_cast<const E*>(scratch);
+  float* const parts = scratch + plan.zeros;
+  float* const rest = parts + plan.chunks * plan.products;
+  clear(scratch, plan.zeros);
+  const int threads = static_cast<int>(least(plan.threads, plan.chunks));
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  {
+    float* const mine = rest + threadNumber() * plan.threadNumbers();
+#pragma omp for schedule(static)
+    for (int64_t chunk = 0; chunk < plan.chunks; ++chunk) {
+      float* const sums = parts + chunk * plan.products;
+      clear(sums, plan.products);
+      const int64_t lastBlock = (chunk + 1) * plan.blocks / plan.chunks;
+      for (int64_t block = chunk * plan.blocks / plan.chunks; block < lastBlock; ++block) {
+        withChannels(shape.inChannels, [&](auto in) {
+          withChannels(shape.outChannels, [&](auto out) {
+            addBlock<in(), out()>(shape, plan, block * kBlockTiles, gradient, input, zeros, mine, sums);
+          });
+        });
+      }
+    }
+    const int64_t numbers = shape.inChannels * shape.outChannels;
+#pragma omp for schedule(static)
+    for (int64_t at = 0; at < numbers; at += kWidth) gatherWeights(plan, parts, at, numbers, result);
+  }
+}
+
+void weightGradient(const WinogradShape& shape, const void* gradient, const void* input, void* scratch, float* result) {
+  auto* const numbers = static_cast<float*>(scratch);
+#ifdef __AVX512BF16__
+  if (shape.isNarrow) {
+    return differentiate(shape, static_cast<const BFloat16*>(gradient), static_cast<const BFloat16*>(input), numbers, result);
+  }
+#endif
+  differentiate(shape, static_cast<const float*>(gradient), static_cast<const float*>(input), numbers, result);
+}
+
+}  // namespace
+
+extern const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_CAPABILITY);
+const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_CAPABILITY) = {
+    COHORT_TEXT(COHORT_CAPABILITY), supports, supportsWeightGradient, scratchBytes, convolution, weightGradient};
+
+}  // namespace cohort
