@@ -3,6 +3,7 @@
  * every input on by dense concatenation, gated by attention; transitions halve resolution and channels.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture } from './architecture.ts';
 import { missingStage, noShortForm } from './errors.ts';
 import { GatedUnit, SmgModule } from './hcgnetModules.ts';
 import { convolution, NamedSequential, NormRelu } from './layers.ts';
@@ -114,3 +115,21 @@ export class HcgNet extends Network {
     return this.#finish.call(features);
   }
 }
+
+const paper = 'arXiv 1908.09699';
+
+/** The small and the large form. */
+export const hcgnets = [
+  defineArchitecture({
+    name: 'hcgnet-a1',
+    build: (options) => new HcgNet('A1', options),
+    paper,
+    imageSize: 32,
+  }),
+  defineArchitecture({
+    name: 'hcgnet-a2',
+    build: (options) => new HcgNet('A2', options),
+    paper,
+    imageSize: 32,
+  }),
+] as const;

@@ -3,6 +3,7 @@
  * of 64, 128, 256 and 512 channels (times 4 with bottlenecks); torchvision's state dict loads as it is.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture, type Architecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
@@ -72,3 +73,17 @@ export class ImagenetResNet extends Network {
     return this.bn1.call(this.conv1.call(images)).maxPool2d(3, 2, 1);
   }
 }
+
+function imagenetResnet<const Depth extends keyof typeof forms>(
+  depth: Depth,
+): Architecture<`imagenet-resnet${Depth}`> {
+  return defineArchitecture({
+    name: `imagenet-resnet${depth}`,
+    build: (options) => new ImagenetResNet(depth, options),
+    paper: 'arXiv 1512.03385',
+    imageSize: 224,
+  });
+}
+
+/** For images of about 224 by 224 pixels, by depth. */
+export const imagenetResnets = [imagenetResnet(18), imagenetResnet(34), imagenetResnet(50)] as const;

@@ -3,6 +3,7 @@
  * paper names no initialisation; He et al.'s normal distribution is used.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture, type Architecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, joinShuffled, NormRelu, ReluInPlace } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
@@ -109,3 +110,17 @@ export class ImagenetShuffleNetV2 extends Network {
     return this.conv5.call(features);
   }
 }
+
+function imagenetShufflenet<const Width extends ShuffleWidth>(
+  width: Width,
+): Architecture<`imagenet-shufflenetv2-${Width}`> {
+  return defineArchitecture({
+    name: `imagenet-shufflenetv2-${width}`,
+    build: (options) => new ImagenetShuffleNetV2(width, options),
+    paper: 'arXiv 1807.11164',
+    imageSize: 224,
+  });
+}
+
+/** For images of about 224 by 224 pixels, by width. */
+export const imagenetShufflenets = [imagenetShufflenet('0.5x'), imagenetShufflenet('1x')] as const;

@@ -3,6 +3,7 @@
  * of the three published stages. The paper names no initialisation; He et al.'s normal distribution is used.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture, type Architecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, joinShuffled, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
@@ -173,3 +174,15 @@ export class ShuffleNetV2 extends Network {
     return this.bn2.call(this.conv2.call(features));
   }
 }
+
+function shufflenet<const Width extends ShuffleWidth>(width: Width): Architecture<`shufflenetv2-${Width}`> {
+  return defineArchitecture({
+    name: `shufflenetv2-${width}`,
+    build: (options) => new ShuffleNetV2(width, options),
+    paper: 'arXiv 1807.11164',
+    imageSize: 32,
+  });
+}
+
+/** For images of about 32 by 32 pixels, by width. */
+export const shufflenets = [shufflenet('0.5x'), shufflenet('1x')] as const;

@@ -11,6 +11,7 @@
  * the other as constant.
  */
 import { nn, optim, type Generator, type Tensor } from '@cohort-ml/torch';
+import * as z from 'zod';
 import {
   classification,
   type Classification,
@@ -22,10 +23,40 @@ import {
 import { stageChannels, type NetworkOutput } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { convolution } from '../../models/layers.ts';
-import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import {
+  viewsOf,
+  type LossTerm,
+  type Method,
+  type MethodContext,
+  type StepInput,
+  type StepTerms,
+} from '../method.ts';
 import { lastMaps, logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
-import type { SettingsOf } from '../settings.ts';
+import { defineMethod } from '../definition.ts';
+import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
+import { notNegative, positive } from '../../support/numberSchemas.ts';
+
+/** Feature-map-level online adversarial knowledge distillation (arXiv 2002.01775). */
+const afdSettings = z.strictObject({
+  name: z.literal('afd'),
+  weights: z
+    .strictObject({
+      distillation: lossWeight.default(1),
+      /** Of fooling the discriminators, beside losses of the logits. */
+      adversarial: lossWeight.default(0.1),
+    })
+    .prefault({}),
+  ...softening(),
+  rampUpEpochs: rampUpEpochs(0),
+  /** How the discriminators are trained, by AdamW of their own. */
+  discriminator: z
+    .strictObject({ learningRate: positive.default(2e-5), weightDecay: notNegative.default(0.1) })
+    .prefault({}),
+});
+
+/** Resolved settings. */
+export type AfdSettings = z.output<typeof afdSettings>;
 
 /** A feature map `[B, C, H, W]` to a score `[B, 1]`: near 1 for real, near 0 for fake. */
 class Discriminator extends nn.Module {
@@ -108,10 +139,10 @@ export class AdversarialDistillation implements Method {
   readonly modules: { readonly transfers: Transfers; readonly discriminators: Discriminators };
   readonly optimizers: { readonly discriminators: optim.Optimizer };
   readonly #topology: Topology;
-  readonly #settings: SettingsOf<'afd'>;
+  readonly #settings: AfdSettings;
   readonly #classification: Classification;
 
-  constructor(context: MethodContext, settings: SettingsOf<'afd'>) {
+  constructor(context: MethodContext, settings: AfdSettings) {
     this.#classification = context.classification ?? classification;
     const { networks, generator } = context;
     this.#topology = context.topology ?? new Peers(networks);
@@ -123,18 +154,20 @@ export class AdversarialDistillation implements Method {
     this.optimizers = { discriminators: optimizer };
   }
 
-  terms(step: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
     const outputs = this.#topology.run(viewsOf(step), true);
     const logits = logitsOf(outputs);
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
-      distillation: {
-        value: mutualDistillation(logits, distillationTemperature),
-        weight: weights.distillation * growth,
+      losses: {
+        classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
+        distillation: {
+          value: mutualDistillation(logits, distillationTemperature),
+          weight: weights.distillation * growth,
+        },
+        ...this.#adversarialTerms(outputs, weights.adversarial * growth),
       },
-      ...this.#adversarialTerms(outputs, weights.adversarial * growth),
     };
   }
 
@@ -163,3 +196,16 @@ export class AdversarialDistillation implements Method {
     };
   }
 }
+
+/** The method, for the registry. */
+export const afd = defineMethod({
+  settings: afdSettings,
+  title: 'feature-map-level online adversarial knowledge distillation',
+  paper: 'Chung et al. 2020, arXiv 2002.01775',
+  equation: 'CE_i + mean_j KL(p_j || p_i) + a (1 - D_i(f_i))^2',
+  topologies: ['peers', 'branches', 'tree'],
+  minimumNetworks: 2,
+  training: 'discriminators with their own optimizer; transfer layers where widths differ',
+  deployed: 'every network',
+  create: (context, settings) => new AdversarialDistillation(context, settings),
+});

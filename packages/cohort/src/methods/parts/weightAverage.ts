@@ -111,23 +111,23 @@ function taught(
   }
   return {
     terms: (step) => {
-      const terms = inner.terms(step);
-      return { ...terms, averageTeacher: averageTeacherTerm(topology.take(), averages, step, teacher) };
+      const { losses, measured = {} } = inner.terms(step);
+      const averageTeacher = averageTeacherTerm(topology.take(), averages, step, teacher);
+      return { losses: { ...losses, averageTeacher }, measured };
     },
   };
 }
 
 /** Every hook that the averages leave as it is; what a method lacks stays absent. */
 function delegated(inner: Method): Omit<Method, 'terms' | 'modules' | 'deployed' | 'ensemble' | 'afterStep'> {
-  const { optimizers, leader, heldOut, contrastSpace, notice } = inner;
+  const { optimizers, state, leader, heldOut, contrastSpace, notice } = inner;
   return {
     ...(optimizers === undefined ? {} : { optimizers }),
     ...(leader === undefined ? {} : { leader }),
     ...(heldOut === undefined ? {} : { heldOut }),
     ...(contrastSpace === undefined ? {} : { contrastSpace }),
     ...(notice === undefined ? {} : { notice }),
-    ...(inner.state === undefined ? {} : { state: () => inner.state?.() ?? null }),
-    ...(inner.restore === undefined ? {} : { restore: (state) => inner.restore?.(state) }),
+    ...(state === undefined ? {} : { state }),
     ...(inner.beforeEpoch === undefined ? {} : { beforeEpoch: (epoch) => inner.beforeEpoch?.(epoch) }),
     ...(inner.wantsOtherBatch === undefined
       ? {}

@@ -10,7 +10,7 @@ import {
   type Tensor,
 } from '@cohort-ml/torch';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
-import type { LossTerm, Method, StepInput } from '../../methods/method.ts';
+import type { Method, StepInput, StepTerms } from '../../methods/method.ts';
 import type { GradientClipping } from './gradientClipping.ts';
 import type { SeparatedOutputs, Topology } from '../../topology/index.ts';
 
@@ -27,7 +27,7 @@ export interface StepTools {
   readonly networksAtOnce?: number;
 }
 
-/** Values of every loss term, before weighting, and `total`, the weighted sum. */
+/** Values of every loss term, before weighting, of what was measured, and `total`, the weighted sum. */
 export type TermValues = Record<string, number>;
 
 /**
@@ -40,15 +40,19 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
   const { method, optimizer, precision, networksAtOnce = 1 } = tools;
   // The scope ends before backward: only what the graph needs stays, and is freed on the way back.
   const { total, values, separated } = scope(() => {
-    const run = (): Record<string, LossTerm> =>
+    const run = (): StepTerms =>
       precision === 'bfloat16' ? autocast(() => method.terms(input)) : method.terms(input);
     const { terms, separated } = termsOf(run, networksAtOnce > 1 ? tools.topology : undefined);
     try {
       const values: TermValues = {};
       const weighted: Tensor[] = [];
-      for (const [name, { value, weight }] of Object.entries(terms)) {
+      for (const [name, { value, weight }] of Object.entries(terms.losses)) {
         values[name] = assertFinite(name, value.item(), where);
         if (weight !== 0) weighted.push(weight === 1 ? value : value.mul(weight));
+      }
+      for (const [name, measure] of Object.entries(terms.measured ?? {})) {
+        const value = typeof measure === 'number' ? measure : measure.item();
+        values[name] = assertFinite(name, value, where, 'measure');
       }
       return { total: ops.stack(weighted, 0).sum(), values, separated };
     } catch (error) {
@@ -84,9 +88,9 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
 
 /** The terms, and what is left to differentiate afterwards where the topology can tell the networks' parts. */
 function termsOf(
-  run: () => Record<string, LossTerm>,
+  run: () => StepTerms,
   topology: Topology | undefined,
-): { terms: Record<string, LossTerm>; separated: SeparatedOutputs | null } {
+): { terms: StepTerms; separated: SeparatedOutputs | null } {
   if (topology?.separately === undefined) return { terms: run(), separated: null };
   const { result: terms, separated } = topology.separately(run);
   return { terms, separated };
