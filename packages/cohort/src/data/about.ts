@@ -1,5 +1,5 @@
 /** What is known about a dataset before its files are there: size, licence, and how to get it; for `cohort data` and its messages. */
-import type { ImageShape } from './dataset.ts';
+import type { ImageShape } from './imageShape.ts';
 
 /** A file that a dataset's site offers. */
 export interface RemoteFile {

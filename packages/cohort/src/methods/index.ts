@@ -8,7 +8,6 @@ export {
   type VariantFacts,
 } from './definition.ts';
 export { MemoryBankError } from './mcl/memoryBank.ts';
-export { viewsOf } from './method.ts';
 export type {
   ContrastSpace,
   HeldOutWork,

@@ -2,7 +2,7 @@
 import type { Generator, nn, optim, Tensor } from '@cohort-ml/torch';
 import type { Classification, MixedLabels } from '../losses/index.ts';
 import type { Network, NetworkOutput } from '../models/network.ts';
-import type { Topology } from '../topology/topology.ts';
+import type { CohortBatch, Topology } from '../topology/topology.ts';
 
 /** What a method is built from. */
 export interface MethodContext {
@@ -22,21 +22,12 @@ export interface MethodContext {
   readonly batchSize?: number;
 }
 
-/** Images with their labels. */
-export interface LabelledImages {
-  /** float32 `[B, C, H, W]`. */
-  readonly images: Tensor;
-  /** The images as each network sees them, where every one has a view of its own; see {@link viewsOf}. */
-  readonly views?: readonly Tensor[];
+/** Images with their labels, as a topology runs networks on them. */
+export interface LabelledImages extends CohortBatch {
   /** int64 `[B]`. */
   readonly labels: Tensor;
   /** Second labels, where images were mixed. */
   readonly mix?: MixedLabels;
-}
-
-/** What a topology runs the networks on: one view each, or the images that all share. */
-export function viewsOf({ images, views }: LabelledImages): Tensor | readonly Tensor[] {
-  return views ?? images;
 }
 
 /** One training step as a method sees it. */

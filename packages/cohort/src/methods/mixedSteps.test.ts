@@ -3,7 +3,7 @@ import { Generator, noGrad, ops, Tensor, tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { createNetwork, type Network } from '../models/index.ts';
 import { goldenImages } from '../test/golden.ts';
-import { createMethod, methodNames, methodSettings, viewsOf, type StepInput } from './index.ts';
+import { createMethod, methodNames, methodSettings, type StepInput } from './index.ts';
 
 const classes = 4;
 const images = goldenImages(4, [6, 1, 16, 16]);
@@ -31,14 +31,6 @@ function termsOf(name: string, step: Omit<StepInput, 'epoch'>): Record<string, n
 function expectSame(left: Record<string, number>, right: Record<string, number>): void {
   for (const [term, value] of Object.entries(left)) expect(value, term).toBeCloseTo(right[term] ?? NaN, 4);
 }
-
-describe('viewsOf', () => {
-  it('gives one view a network, or the images that all share', () => {
-    const views = [images, otherImages];
-    expect(viewsOf({ images, views, labels })).toBe(views);
-    expect(viewsOf({ images, labels })).toBe(images);
-  });
-});
 
 describe.each(methodNames())('%s', (name) => {
   it('runs every network on its own view', () => {

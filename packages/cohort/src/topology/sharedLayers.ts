@@ -7,7 +7,7 @@ import { ModelError } from '../models/errors.ts';
 import type { Network, NetworkOutput, StageOutputs, Trunk } from '../models/network.ts';
 
 import { ascend, groupsBetweenSplits, mostSplits, whyFewerSplits } from './splits.ts';
-import { viewOf, type Topology } from './topology.ts';
+import { viewOf, type CohortBatch, type Topology } from './topology.ts';
 
 /** Makes of what a shared part gives what `ways` branches or networks go on with. */
 export type AtSplit = (trunk: Trunk, ways: number) => Trunk;
@@ -20,6 +20,7 @@ export type AtSplit = (trunk: Trunk, ways: number) => Trunk;
  * tensors into memory of their own.
  */
 export class Tree implements Topology {
+  readonly isSeparable = false;
   protected readonly networks: readonly [Network, ...Network[]];
   /** After how many stages beside the stem the cohort splits, ascending. */
   readonly splits: readonly [number, ...number[]];
@@ -56,15 +57,15 @@ export class Tree implements Topology {
     }
   }
 
-  run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
-    return scope(() => this.runFrom(this.trunks(images, keepStages), keepStages));
+  run(batch: CohortBatch, keepStages = false): NetworkOutput[] {
+    return scope(() => this.runFrom(this.trunks(batch, keepStages), keepStages));
   }
 
   runRefined(
-    images: Tensor | readonly Tensor[],
+    batch: CohortBatch,
     refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
   ): StageOutputs[] {
-    return refine(this.run(images, true));
+    return refine(this.run(batch, true));
   }
 
   parameters(): nn.Parameter[] {
@@ -81,9 +82,10 @@ export class Tree implements Topology {
   }
 
   /** What all share, of the images: one for all networks, or one a network where each has a view of its own. */
-  trunks(images: Tensor | readonly Tensor[], keepStages = false): Trunk[] {
+  trunks(batch: CohortBatch, keepStages = false): Trunk[] {
     const [first] = this.networks;
-    const views = 'shape' in images ? [images] : this.networks.map((_, index) => viewOf(images, index));
+    const views =
+      batch.views === undefined ? [batch.images] : this.networks.map((_, index) => viewOf(batch, index));
     return views.map((view) => first.trunk(view, this.splits[0], keepStages));
   }
 

@@ -1,4 +1,4 @@
-/** How a cohort parts as a tree of shared layers splits; plain numbers, so that recipes can be checked without the engine. */
+/** How a cohort parts as a tree of shared layers splits: arithmetic on numbers of networks, for recipes and topologies alike. */
 
 /** After how many splits two by two each of so many networks is alone. */
 export function mostSplits(networkCount: number): number {

@@ -23,14 +23,7 @@ import {
 import { stageChannels, type NetworkOutput } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { convolution } from '../../models/layers.ts';
-import {
-  viewsOf,
-  type LossTerm,
-  type Method,
-  type MethodContext,
-  type StepInput,
-  type StepTerms,
-} from '../method.ts';
+import type { LossTerm, Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { lastMaps, logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
 import { defineMethod } from '../definition.ts';
@@ -156,7 +149,7 @@ export class AdversarialDistillation implements Method {
 
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
-    const outputs = this.#topology.run(viewsOf(step), true);
+    const outputs = this.#topology.run(step, true);
     const logits = logitsOf(outputs);
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {

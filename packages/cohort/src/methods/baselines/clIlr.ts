@@ -19,7 +19,7 @@ import {
 } from '../../losses/index.ts';
 import type { NetworkOutput, Trunk } from '../../models/index.ts';
 import { Peers, Tree, type Topology } from '../../topology/index.ts';
-import { viewsOf, type Method, type MethodContext, type StepInput, type StepTerms } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import { defineMethod } from '../definition.ts';
 import { rampUpEpochs, softening } from '../parts/settings.ts';
@@ -67,8 +67,8 @@ export class CollaborativeLearning implements Method {
 
   #run(step: StepInput): NetworkOutput[] {
     const topology = this.#topology;
-    if (!(topology instanceof Tree) || !this.#settings.rescaleGradient) return topology.run(viewsOf(step));
-    return topology.runFrom(topology.trunks(viewsOf(step)), false, rescaled);
+    if (!(topology instanceof Tree) || !this.#settings.rescaleGradient) return topology.run(step);
+    return topology.runFrom(topology.trunks(step), false, rescaled);
   }
 }
 

@@ -12,7 +12,7 @@ import * as z from 'zod';
 import { classification, type Classification, crossStageDistillation, rampUp } from '../../losses/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { CohortBranches } from '../parts/refinement.ts';
-import { viewsOf, type Method, type MethodContext, type StepInput, type StepTerms } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { inFullPrecision } from '../parts/precision.ts';
 import { defineMethod } from '../definition.ts';
 import { lossWeight, rampUpEpochs, refinementDepth, softening } from '../parts/settings.ts';
@@ -55,7 +55,7 @@ export class DenseCrossLayerDistillation implements Method {
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
     const logits = this.#topology
-      .runRefined(viewsOf(step), (outputs) => this.modules.branches.call(outputs))
+      .runRefined(step, (outputs) => this.modules.branches.call(outputs))
       .map((output) => output.logits.map(inFullPrecision));
     const distillation = crossStageDistillation(logits, distillationTemperature);
     const growth = rampUp(step.epoch, rampUpEpochs);

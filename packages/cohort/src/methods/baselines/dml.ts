@@ -10,7 +10,7 @@
 import * as z from 'zod';
 import { classification, type Classification, mutualDistillation, rampUp } from '../../losses/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
-import { viewsOf, type Method, type MethodContext, type StepInput, type StepTerms } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import { defineMethod } from '../definition.ts';
 import { distillationWeight, rampUpEpochs, softening } from '../parts/settings.ts';
@@ -42,7 +42,7 @@ export class DeepMutualLearning implements Method {
 
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
-    const logits = logitsOf(this.#topology.run(viewsOf(step)));
+    const logits = logitsOf(this.#topology.run(step));
     return {
       losses: {
         classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },

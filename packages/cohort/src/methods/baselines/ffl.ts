@@ -14,7 +14,7 @@ import { classification, type Classification, pairedDistillation, rampUp } from 
 import { stageChannels, type NetworkOutput } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { convolution, depthwise3x3, NormRelu } from '../../models/layers.ts';
-import { viewsOf, type Method, type MethodContext, type StepInput, type StepTerms } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { lastMaps, logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
 import { defineMethod } from '../definition.ts';
@@ -82,7 +82,7 @@ export class FeatureFusionLearning implements Method {
 
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature: temperature, rampUpEpochs } = this.#settings;
-    const outputs = this.#topology.run(viewsOf(step), true);
+    const outputs = this.#topology.run(step, true);
     const logits = logitsOf(outputs);
     const fused = this.#fused(outputs);
     const growth = rampUp(step.epoch, rampUpEpochs);
@@ -106,7 +106,7 @@ export class FeatureFusionLearning implements Method {
   }
 
   ensemble(_outputs: readonly NetworkOutput[], images: Tensor): Tensor {
-    return this.#fused(this.#topology.run(images, true));
+    return this.#fused(this.#topology.run({ images }, true));
   }
 
   #fused(outputs: readonly NetworkOutput[]): Tensor {

@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { classification, type Classification } from '../../losses/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
-import { viewsOf, type Method, type MethodContext, type StepInput, type StepTerms } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { defineMethod } from '../definition.ts';
 
 /** Networks learn from the labels alone: what every other method is compared with. */
@@ -22,7 +22,7 @@ export class Independent implements Method {
   }
 
   terms(step: StepInput): StepTerms {
-    const logits = this.#topology.run(viewsOf(step)).map((output) => output.logits);
+    const logits = this.#topology.run(step).map((output) => output.logits);
     return {
       losses: { classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 } },
     };

@@ -26,15 +26,7 @@ import {
   weightedTarget,
 } from '../../losses/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
-import {
-  viewsOf,
-  type HeldOutWork,
-  type LabelledImages,
-  type Method,
-  type MethodContext,
-  type StepInput,
-  type StepTerms,
-} from '../method.ts';
+import type { HeldOutWork, LabelledImages, Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import { defineMethod } from '../definition.ts';
 import { distillationWeight, rampUpEpochs, softening } from '../parts/settings.ts';
@@ -107,7 +99,7 @@ export class CollaborativeDistillation implements Method {
     this.modules = { target };
     this.heldOut = {
       observe: ({ images, labels }) => {
-        target.products.add_(errorProducts(logitsOf(this.#topology.run(images)), labels));
+        target.products.add_(errorProducts(logitsOf(this.#topology.run({ images })), labels));
       },
       finish: () => {
         target.solve();
@@ -117,7 +109,7 @@ export class CollaborativeDistillation implements Method {
 
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
-    const logits = logitsOf(this.#topology.run(viewsOf(step)));
+    const logits = logitsOf(this.#topology.run(step));
     const target = this.#target(logits, step);
     return {
       losses: {

@@ -21,7 +21,7 @@ import {
 } from '../../losses/index.ts';
 import { ModelError, type NetworkOutput } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
-import { viewsOf, type Method, type MethodContext, type StepInput, type StepTerms } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { embeddingsOf, logitsOf } from '../parts/outputs.ts';
 import { defineMethod } from '../definition.ts';
 import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
@@ -102,7 +102,7 @@ export class DiversePeers implements Method {
 
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature: temperature, rampUpEpochs, detachTargets } = this.#settings;
-    const outputs = this.#topology.run(viewsOf(step));
+    const outputs = this.#topology.run(step);
     const logits = logitsOf(outputs);
     const peers = logits.slice(0, -1);
     const attention = this.modules.attention.call(embeddingsOf(outputs.slice(0, -1)));

@@ -18,7 +18,7 @@ import {
 } from '../../losses/index.ts';
 import { ModelError, trunkChannels, type NetworkOutput, type Trunk } from '../../models/index.ts';
 import { Branches, lastStage } from '../../topology/index.ts';
-import { viewsOf, type Method, type MethodContext, type StepInput, type StepTerms } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
 import { defineMethod } from '../definition.ts';
@@ -77,7 +77,7 @@ export class NativeEnsemble implements Method {
 
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
-    const trunks = this.#topology.trunks(viewsOf(step));
+    const trunks = this.#topology.trunks(step);
     const scores = this.#scores(trunks);
     const logits = logitsOf(this.#topology.runFrom(trunks));
     const teacher = gatedEnsemble(logits, scores);
@@ -100,7 +100,7 @@ export class NativeEnsemble implements Method {
   }
 
   ensemble(outputs: readonly NetworkOutput[], images: Tensor): Tensor {
-    return gatedEnsemble(logitsOf(outputs), this.#scores(this.#topology.trunks(images)));
+    return gatedEnsemble(logitsOf(outputs), this.#scores(this.#topology.trunks({ images })));
   }
 
   /** Of several views, the gate looks at the mean of their features. */

@@ -21,9 +21,9 @@ import {
   rampUp,
 } from '../../losses/index.ts';
 import type { Network, NetworkOutput } from '../../models/index.ts';
-import { Peers, type Topology } from '../../topology/index.ts';
+import { imagesOf, Peers, type Topology } from '../../topology/index.ts';
 import { AverageCounter, startAverages, updateAverages } from '../parts/average.ts';
-import { viewsOf, type Method, type MethodContext, type StepInput, type StepTerms } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { embeddingsOf, logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
 import { defineMethod } from '../definition.ts';
@@ -97,10 +97,10 @@ export class PeerCollaborativeLearning implements Method {
 
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature: temperature, rampUpEpochs } = this.#settings;
-    const outputs = this.#topology.run(viewsOf(step));
+    const outputs = this.#topology.run(step);
     const logits = logitsOf(outputs);
     const ensemble = inFullPrecision(this.modules.ensemble.call(embeddingsOf(outputs)));
-    const averages = noGrad(() => logitsOf(this.#averageTopology.run(viewsOf(step))));
+    const averages = noGrad(() => logitsOf(this.#averageTopology.run(imagesOf(step))));
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
       losses: {

@@ -23,14 +23,7 @@ import {
 } from '../../losses/index.ts';
 import { ModelError } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
-import {
-  viewsOf,
-  type LabelledImages,
-  type Method,
-  type MethodContext,
-  type StepInput,
-  type StepTerms,
-} from '../method.ts';
+import type { LabelledImages, Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import { defineMethod } from '../definition.ts';
 import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
@@ -79,7 +72,7 @@ export class SwitchableDistillation implements Method {
 
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs, teachers } = this.#settings;
-    const given = logitsOf(this.#topology.run(viewsOf(step)));
+    const given = logitsOf(this.#topology.run(step));
     const students = given.slice(teachers);
     const truth = this.#truth(step);
     const isPaused = given.slice(0, teachers).map((teacher) =>

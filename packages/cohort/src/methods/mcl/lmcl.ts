@@ -28,16 +28,15 @@ import { EmbeddingHeads } from '../parts/embeddingHead.ts';
 import { MatchingNetwork, uniformMatching } from './matching.ts';
 import { MatchingStatistics, matchingStateSchema } from './matchingStatistics.ts';
 import { MetaOptimisation, metaSettings, type MetaObjectives, type MetaStepValues } from './metaStep.ts';
-import {
-  viewsOf,
-  type ContrastSpace,
-  type LabelledImages,
-  type Method,
-  type MethodContext,
-  type SavedState,
-  type StepContext,
-  type StepInput,
-  type StepTerms,
+import type {
+  ContrastSpace,
+  LabelledImages,
+  Method,
+  MethodContext,
+  SavedState,
+  StepContext,
+  StepInput,
+  StepTerms,
 } from '../method.ts';
 import { inFullPrecision } from '../parts/precision.ts';
 import { defineMethod } from '../definition.ts';
@@ -194,7 +193,7 @@ export class LayerwiseMutualContrastiveLearning implements Method {
 
   /** Embeddings and logits of every stage of every network. */
   #stageOutputs(batch: LabelledImages): StageOutputs[] {
-    return this.#topology.runRefined(viewsOf(batch), (outputs) =>
+    return this.#topology.runRefined(batch, (outputs) =>
       this.modules.branches.call(outputs).map(({ embeddings, logits }) => ({
         embeddings: embeddings.map(inFullPrecision),
         logits: logits.map(inFullPrecision),

@@ -21,14 +21,7 @@ import { Peers, type Topology } from '../../topology/index.ts';
 import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from '../parts/embeddingHead.ts';
 import { memorySettings, type MemoryBanks } from './memoryBank.ts';
-import {
-  viewsOf,
-  type ContrastSpace,
-  type Method,
-  type MethodContext,
-  type StepInput,
-  type StepTerms,
-} from '../method.ts';
+import type { ContrastSpace, Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { inFullPrecision } from '../parts/precision.ts';
 import { RememberedContrast } from './rememberedContrast.ts';
 import { defineMethod } from '../definition.ts';
@@ -89,7 +82,7 @@ export class MutualContrastiveLearning implements Method {
   terms(step: StepInput): StepTerms {
     const { labels, mix, epoch } = step;
     const { weights, temperature, distillationTemperature, rampUpEpochs } = this.#settings;
-    const outputs = this.#topology.run(viewsOf(step));
+    const outputs = this.#topology.run(step);
     const logits = outputs.map((output) => inFullPrecision(output.logits));
     const contrast = autocast(() => {
       const embeddings = this.modules.heads.call(outputs.map((output) => inFullPrecision(output.embedding)));
