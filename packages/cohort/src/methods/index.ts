@@ -38,4 +38,5 @@ export {
   type MethodVariant,
 } from './registry.ts';
 export { LogitsRecorder } from './parts/averageTeacher.ts';
+export { embeddingsOf, logitsOf } from './parts/outputs.ts';
 export { withWeightAverages, type WeightAverageSettings } from './parts/weightAverage.ts';

@@ -8,6 +8,7 @@ import { missingStage, noShortForm } from './errors.ts';
 import { GatedUnit, SmgModule } from './hcgnetModules.ts';
 import { convolution, NamedSequential, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
+import { at, lastOf } from '../support/at.ts';
 
 /** Modules in each hybrid block. */
 const modulesPerBlock = 8;
@@ -30,7 +31,7 @@ interface StageWidths {
 }
 
 function stageWidths(rates: readonly number[]): StageWidths[] {
-  let inChannels = 2 * (rates[0] ?? 0);
+  let inChannels = 2 * at(rates, 0);
   return rates.map((growth, index) => {
     const blockChannels = inChannels + modulesPerBlock * growth;
     const outChannels = index === rates.length - 1 ? blockChannels : Math.floor(blockChannels / 2);
@@ -57,8 +58,8 @@ export class HcgNet extends Network {
     const { classes, channels, generator } = options;
     const widths = stageWidths(growthRates[form]);
     this.#widths = widths;
-    this.embeddingSize = widths.at(-1)?.outChannels ?? 0;
-    this.#stem = convolution(channels, widths[0]?.inChannels ?? 0, 3, generator);
+    this.embeddingSize = lastOf(widths, 'the widths of the stages').outChannels;
+    this.#stem = convolution(channels, at(widths, 0, 'the widths of the stages').inChannels, 3, generator);
     this.#stages = widths.map((_, index) => this.createStage(index, generator));
     this.#finish = this.createFinish();
     this.features = new NamedSequential([

@@ -8,6 +8,7 @@ import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
 import { BasicBlock, Bottleneck, residualStage, type ResidualBlock } from './residualBlocks.ts';
+import { at } from '../support/at.ts';
 
 const widths = [64, 128, 256, 512] as const;
 
@@ -60,7 +61,8 @@ export class ImagenetResNet extends Network {
     const width = widths[index];
     const blocks = this.#blocks[index];
     if (width === undefined || blocks === undefined) throw missingStage(index, widths.length);
-    const before = index === 0 ? widths[0] : (widths[index - 1] ?? 0) * this.#block.expansion;
+    const before =
+      index === 0 ? widths[0] : at(widths, index - 1, 'the widths of the stages') * this.#block.expansion;
     const stride = index === 0 ? 1 : 2;
     return residualStage(this.#block, before, width, form === 'short' ? 1 : blocks, stride, generator);
   }

@@ -8,6 +8,7 @@ import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, joinShuffled, NormRelu, ReluInPlace } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
 import { shuffleBlocks, shuffleStemWidth, shuffleWidths, type ShuffleWidth } from './shufflenetV2.ts';
+import { at } from '../support/at.ts';
 
 /** 1x1, depthwise 3x3 and 1x1 convolutions; the ReLU apart, since torchvision numbers it. */
 function transform(inChannels: number, outChannels: number, stride: number, generator: Generator): nn.Module {
@@ -45,7 +46,7 @@ class InvertedResidual extends nn.Module {
 
   override forward(input: Tensor): Tensor {
     if (this.branch1 !== null) return joinShuffled(this.branch1.call(input), this.branch2.call(input));
-    const half = (input.shape[1] ?? 0) / 2;
+    const half = at(input.shape, 1) / 2;
     return joinShuffled(input.narrow(1, 0, half), this.branch2.call(input.narrow(1, half, half)));
   }
 }

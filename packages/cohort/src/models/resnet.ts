@@ -8,6 +8,7 @@ import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
 import { BasicBlock, Bottleneck, residualStage, type ResidualBlock } from './residualBlocks.ts';
+import { at } from '../support/at.ts';
 
 const widths = [16, 32, 64] as const;
 
@@ -46,7 +47,8 @@ export class ResNet extends Network {
   override createStage(index: number, generator: Generator, form: StageForm = 'full'): nn.Module {
     const width = widths[index];
     if (width === undefined) throw missingStage(index, widths.length);
-    const before = index === 0 ? widths[0] : (widths[index - 1] ?? 0) * this.#block.expansion;
+    const before =
+      index === 0 ? widths[0] : at(widths, index - 1, 'the widths of the stages') * this.#block.expansion;
     const stride = index === 0 ? 1 : 2;
     const blocks = form === 'short' ? 1 : this.#blocksPerStage;
     return residualStage(this.#block, before, width, blocks, stride, generator);

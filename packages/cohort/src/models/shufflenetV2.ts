@@ -7,6 +7,7 @@ import { defineArchitecture, type Architecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, joinShuffled, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
+import { at } from '../support/at.ts';
 
 /** Channels of the stem, for every width. */
 export const shuffleStemWidth = 24;
@@ -52,7 +53,7 @@ class BasicUnit extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const half = (input.shape[1] ?? 0) / 2;
+    const half = at(input.shape, 1) / 2;
     const expanded = this.bn1.call(this.conv1.call(input.narrow(1, half, half)));
     const filtered = this.bn2.call(this.conv2.call(expanded));
     return joinShuffled(input.narrow(1, 0, half), this.bn3.call(this.conv3.call(filtered)));

@@ -1,5 +1,6 @@
 /** Networks' outputs as leaves, so that what came of them and the networks are differentiated one after the other. */
 import { keep, type IndependentGraph, type Tensor } from '@cohort-ml/torch';
+import { at } from '../support/at.ts';
 
 /** Outputs of networks that were cut off from what was computed of them. Holds tensors until it is disposed of. */
 export class SeparatedOutputs {
@@ -22,7 +23,7 @@ export class SeparatedOutputs {
   graphs(): IndependentGraph[] {
     return [...this.#pairs.values()].flatMap(({ outputs, leaves }) => {
       const used = outputs.flatMap((output, index) => {
-        const gradient = leaves[index]?.grad ?? null;
+        const gradient = at(leaves, index, 'the leaves').grad;
         return gradient === null ? [] : [{ output, gradient }];
       });
       if (used.length === 0) return [];

@@ -29,6 +29,7 @@ import { inFullPrecision } from '../parts/precision.ts';
 import { defineMethod } from '../definition.ts';
 import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
 import { notNegative, positive } from '../../support/numberSchemas.ts';
+import { at, lastOf } from '../../support/at.ts';
 
 /** Feature-map-level online adversarial knowledge distillation (arXiv 2002.01775). */
 const afdSettings = z.strictObject({
@@ -86,7 +87,9 @@ class Discriminators extends nn.Module<readonly Tensor[], Tensor[]> {
 
   /** Scores of a map a network. */
   override forward(maps: readonly Tensor[]): Tensor[] {
-    return maps.flatMap((map, index) => this.networks[index]?.call(map) ?? []).map(inFullPrecision);
+    return maps.map((map, index) =>
+      inFullPrecision(at(this.networks, index, 'the discriminators').call(map)),
+    );
   }
 
   /** The same with the discriminators as constants: gradients reach the maps alone. */
@@ -108,13 +111,13 @@ class Transfers extends nn.Module<readonly Tensor[], Tensor[]> {
   constructor(from: readonly number[], to: readonly number[], generator: Generator) {
     super();
     this.layers = from.map((channels, index) => {
-      const wanted = to[index] ?? channels;
+      const wanted = at(to, index, 'the channels');
       return wanted === channels ? new nn.Identity() : convolution(channels, wanted, 1, generator);
     });
   }
 
   override forward(maps: readonly Tensor[]): Tensor[] {
-    return maps.flatMap((map, index) => this.layers[index]?.call(map) ?? []);
+    return maps.map((map, index) => at(this.layers, index, 'the transfer layers').call(map));
   }
 }
 
@@ -140,7 +143,7 @@ export class AdversarialDistillation implements Method {
     const { networks, generator } = context;
     this.#topology = context.topology ?? new Peers(networks);
     this.#settings = settings;
-    const channels = networks.map((network) => stageChannels(network).at(-1) ?? 0);
+    const channels = networks.map((network) => lastOf(stageChannels(network), 'the stages'));
     const discriminators = new Discriminators(next(channels), generator);
     this.modules = { transfers: new Transfers(channels, next(channels), generator), discriminators };
     const optimizer = new optim.AdamW(discriminators.parameters(), settings.discriminator);
@@ -183,7 +186,7 @@ export class AdversarialDistillation implements Method {
       adversarial: { value: sum(judged.map(fooling)), weight },
       // The discriminators' own, which reaches nothing else.
       discrimination: {
-        value: sum(onReal.map((real, index) => discrimination(real, onFake[index] ?? real))),
+        value: sum(onReal.map((real, index) => discrimination(real, at(onFake, index, 'the scores')))),
         weight: 1,
       },
     };

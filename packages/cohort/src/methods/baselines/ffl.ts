@@ -19,6 +19,7 @@ import { lastMaps, logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
 import { defineMethod } from '../definition.ts';
 import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
+import { lastOf } from '../../support/at.ts';
 
 /** Feature fusion learning (arXiv 1904.09058). */
 const fflSettings = z.strictObject({
@@ -76,7 +77,7 @@ export class FeatureFusionLearning implements Method {
     const { networks, classes, generator } = context;
     this.#topology = context.topology ?? new Peers(networks);
     this.#settings = settings;
-    const channels = networks.map((network) => stageChannels(network).at(-1) ?? 0);
+    const channels = networks.map((network) => lastOf(stageChannels(network), 'the stages'));
     this.modules = { fusion: new FusionModule(channels, classes, generator) };
   }
 

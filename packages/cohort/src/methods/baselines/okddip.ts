@@ -25,6 +25,7 @@ import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { embeddingsOf, logitsOf } from '../parts/outputs.ts';
 import { defineMethod } from '../definition.ts';
 import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
+import { at } from '../../support/at.ts';
 
 /** Online knowledge distillation with diverse peers (arXiv 1912.00350). */
 const okddipSettings = z.strictObject({
@@ -69,7 +70,7 @@ class PeerAttention extends nn.Module<readonly Tensor[]> {
   override forward(embeddings: readonly Tensor[]): Tensor {
     const all = (projections: readonly nn.Linear[]): Tensor =>
       ops.stack(
-        embeddings.flatMap((each, peer) => projections[this.#projectionOf[peer] ?? 0]?.call(each) ?? []),
+        embeddings.map((each, peer) => at(projections, at(this.#projectionOf, peer, 'the peers')).call(each)),
         1,
       ); // [B, P, D]
     return peerAttention(all(this.queries), all(this.keys));

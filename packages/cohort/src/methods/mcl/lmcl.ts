@@ -41,6 +41,7 @@ import type {
 import { inFullPrecision } from '../parts/precision.ts';
 import { defineMethod } from '../definition.ts';
 import { contrastSettings, lossWeight, refinementDepth } from '../parts/settings.ts';
+import { at } from '../../support/at.ts';
 
 /** Layer-wise mutual contrastive learning (arXiv 2207.11518); defaults are the published settings. */
 const lmclSettings = z.strictObject({
@@ -171,10 +172,10 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     return {
       temperature: this.#settings.temperature,
       project: (embeddings) =>
-        embeddings.flatMap((embedding, network) => {
+        embeddings.map((embedding, network) => {
           const stages = this.#stagesPerNetwork.slice(0, network + 1).reduce((sum, count) => sum + count, 0);
-          const head = this.modules.heads.heads[stages - 1];
-          return head === undefined ? [] : [head.call(inFullPrecision(embedding))];
+          const head = at(this.modules.heads.heads, stages - 1, 'the heads of the stages');
+          return head.call(inFullPrecision(embedding));
         }),
     };
   }

@@ -4,6 +4,7 @@ import { keep, nn, ops, scope, Tensor, type Generator } from '@cohort-ml/torch';
 import * as z from 'zod';
 import { updateBank } from '../../losses/index.ts';
 import { normalised } from '../parts/embeddingHead.ts';
+import { at } from '../../support/at.ts';
 
 /** How an anchor is contrasted with remembered embeddings. */
 export const memorySettings = z.strictObject({
@@ -92,8 +93,7 @@ export class MemoryBanks extends nn.Module<never, never> {
     scope(() => {
       const rows = Tensor.fromTypedArray(indices).to('int64');
       for (const [network, bank] of this.banks.entries()) {
-        const latest = embeddings[network];
-        if (latest !== undefined) updateBank(bank, rows, latest, momentum);
+        updateBank(bank, rows, at(embeddings, network, 'the embeddings of the step'), momentum);
       }
     });
   }

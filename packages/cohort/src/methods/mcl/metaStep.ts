@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { notNegative, positive } from '../../support/numberSchemas.ts';
 import { hypergradient, type LookAhead } from './hypergradient.ts';
 import type { MatchingNetwork } from './matching.ts';
+import { at } from '../../support/at.ts';
 
 /** How the matching network is trained; defaults are the published settings. */
 export const metaSettings = z.strictObject({
@@ -87,7 +88,8 @@ export class MetaOptimisation {
       });
       const squares = gradients.reduce((sum, gradient) => sum + gradient.square().sum().item(), 0);
       if (Number.isFinite(squares) && Number.isFinite(outerLoss)) {
-        for (const [index, parameter] of metaParameters.entries()) parameter.grad = gradients[index] ?? null;
+        for (const [index, parameter] of metaParameters.entries())
+          parameter.grad = at(gradients, index, 'the hypergradients');
         this.optimizer.learningRate = rate;
         this.optimizer.step();
         this.optimizer.zeroGrad();

@@ -6,12 +6,13 @@
  * evaluation mode normalise with statistics that belong to their averaged weights. Where a method has an ensemble of its
  * own, its modules are averaged too, and the ensemble is computed with the averages of everything.
  */
-import { keep, nn, noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
+import { keep, nn, noGrad, scope, type Tensor } from '@cohort-ml/torch';
 import type { Network } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { AverageCounter, startAverages, updateAverages } from './average.ts';
 import { averageTeacherTerm, LogitsRecorder, type AverageTeacherSettings } from './averageTeacher.ts';
 import type { Method, MethodContext } from '../method.ts';
+import { at } from '../../support/at.ts';
 
 /** How weights are averaged. */
 export interface WeightAverageSettings {
@@ -179,7 +180,8 @@ function exchanged<Result>(pairs: readonly Averaged[], body: () => Result): Resu
       for (const { source, average } of pairs) source.setData(average.detach());
       return body();
     } finally {
-      for (const [index, { source }] of pairs.entries()) source.setData(originals[index] ?? ops.zeros([]));
+      for (const [index, { source }] of pairs.entries())
+        source.setData(at(originals, index, 'the tensors that were trained'));
     }
   });
 }
