@@ -36,7 +36,7 @@ afterAll(() => {
 function recipe(changes: object = {}): ResolvedRecipe {
   return resolveRecipe({
     name: 'extended',
-    data: { dataset: 'stripes', augmentation: { flip: false } },
+    data: { dataset: 'stripes' },
     networks: [{ model: 'plain-net' }, { model: 'plain-net' }],
     method: { name: 'consensus', weight: 0.5 },
     train: { epochs: 2, batchSize: 60, optimizer: { learningRate: 0.02 } },
