@@ -3,18 +3,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { methodSchemas, minimumNetworks } from '../packages/cohort/dist/methods/settings.js';
+import { methodFacts, methodNames } from '../packages/cohort/dist/methods/registry.js';
 import { killAndResume } from '../packages/cohort/dist/test/killing.js';
 
 const kills = 36;
 const program = fileURLToPath(new URL('../packages/cohort/dist/cli/main.js', import.meta.url));
 const wanted = process.argv.slice(2);
-const methods = Object.keys(methodSchemas).filter((name) => wanted.length === 0 || wanted.includes(name));
+const methods = methodNames().filter((name) => wanted.length === 0 || wanted.includes(name));
 
 for (const [index, name] of methods.entries()) {
   const folder = mkdtempSync(join(tmpdir(), 'cohort-kill-'));
   try {
-    const networks = Math.max(2, minimumNetworks[name]);
+    const networks = Math.max(2, methodFacts(name).minimumNetworks);
     const result = await killAndResume({
       ...{ program, folder, kills, networks },
       ...{ method: { name }, epochs: 8, seed: 1000 + index },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { architectureNames } from 'cohort-ml/internal';
+import { modelNames } from 'cohort-ml/internal';
 import { benchCases, estimatedBytes, selectCases } from './cases.ts';
 import { BenchError } from './errors.ts';
 import { imagesPerRepetition, operationsPerRepetition } from './work.ts';
@@ -13,7 +13,7 @@ describe('cases', () => {
         .map(({ precision }) => precision);
       expect(new Set(references).size, name).toBe(references.length);
       for (const { work } of contestants) {
-        if (work.kind === 'step') expect(architectureNames).toEqual(expect.arrayContaining([...work.models]));
+        if (work.kind === 'step') expect(modelNames()).toEqual(expect.arrayContaining([...work.models]));
       }
     }
   });

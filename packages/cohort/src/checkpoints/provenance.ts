@@ -103,7 +103,7 @@ const HARMLESS =
 
 /** A recipe with the defaults of settings that are newer than it: it was trained as if it had named them. */
 function withDefaults(recipe: unknown): unknown {
-  const parsed = recipeSchema.safeParse(recipe);
+  const parsed = recipeSchema().safeParse(recipe);
   return parsed.success ? JSON.parse(JSON.stringify(parsed.data)) : recipe;
 }
 

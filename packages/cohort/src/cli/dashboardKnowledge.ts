@@ -110,7 +110,7 @@ async function loadHeldOut(text: string): Promise<HeldOutImages> {
     await Promise.all([
       import('../recipes/index.ts'),
       import('../data/registry.ts'),
-      import('../models/names.ts'),
+      import('../models/registry.ts'),
       import('../data/loading/validation.ts'),
       import('../data/loading/subset.ts'),
     ]);

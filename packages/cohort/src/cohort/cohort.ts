@@ -11,9 +11,10 @@ import {
 import { createNetwork, type Network } from '../models/index.ts';
 import { Branches, lastStage, latestSplits, Peers, Tree, type Topology } from '../topology/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
-import { createClassification } from '../train/loop/classification.ts';
+import { createClassification } from './classification.ts';
 import { networkNames } from '../recipes/networkNames.ts';
 import { describePretrained, loadPretrained } from './pretrained.ts';
+import { at } from '../support/at.ts';
 
 export { networkNames };
 
@@ -123,11 +124,11 @@ function loadNetworks(
 ): void {
   const names = networkNames(recipe);
   for (const [index, { model, weights }] of recipe.networks.entries()) {
-    const network = networks[index];
-    if (weights === null || network === undefined) continue;
+    if (weights === null) continue;
+    const network = at(networks, index, 'the cohort');
     const ordinal = recipe.networks.slice(0, index).filter((other) => other.model === model).length;
     const loaded = loadPretrained(network, { ...input, path: weights, model, ordinal });
-    tell(describePretrained(names[index] ?? model, loaded));
+    tell(describePretrained(at(names, index), loaded));
   }
   const later = names.filter((_, index) => index > 0 && recipe.networks[index]?.weights != null);
   if (recipe.topology.name !== 'peers' && later.length > 0) {
@@ -140,19 +141,19 @@ function loadNetworks(
 /** Networks with the names of their files in a checkpoint. */
 export function networkFiles(recipe: ResolvedRecipe, networks: readonly Network[]): [string, nn.AnyModule][] {
   const names = networkNames(recipe);
-  return networks.map((network, index) => [`network-${names[index] ?? ''}`, network]);
+  return networks.map((network, index) => [`network-${at(names, index, 'the names')}`, network]);
 }
 
 /** Every module that is trained and saved, with the name of its file in a checkpoint. */
 export function cohortModules(recipe: ResolvedRecipe, cohort: Cohort): [string, nn.AnyModule][] {
   const { deployed } = cohort.method;
-  const trained = networkNames(recipe).map((name, index) => ({ name, network: cohort.networks[index] }));
   return [
     ...networkFiles(recipe, deployed ?? cohort.networks),
     // Needed to go on with the training; a network's own name stands for what is used.
-    ...(deployed === undefined ? [] : trained).flatMap(({ name, network }): [string, nn.AnyModule][] =>
-      network === undefined ? [] : [[`trained-${name}`, network]],
-    ),
+    ...(deployed === undefined ? [] : networkNames(recipe)).map((name, index): [string, nn.AnyModule] => [
+      `trained-${name}`,
+      at(cohort.networks, index, 'the cohort'),
+    ]),
     ...methodFiles(cohort.method),
   ];
 }

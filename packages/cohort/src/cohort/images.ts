@@ -12,8 +12,8 @@ import {
   type ImageSplit,
   type Normalisation,
 } from '../data/index.ts';
-import { heldOutImages } from '../methods/catalogue.ts';
-import { designSizeOf } from '../models/names.ts';
+import { heldOutImages } from '../methods/registry.ts';
+import { designSizeOf } from '../models/registry.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 
 /** Images of a recipe: the subsets that it asks for and what they are normalised with. */

@@ -3,8 +3,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { listRuns } from '@cohort-ml/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { methodVariants } from '../methods/catalogue.ts';
-import { methodSettings } from '../methods/settings.ts';
+import { methodSettings, methodVariants } from '../methods/registry.ts';
 import { resolveRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { applyOverrides, parseOverrides } from '../recipes/overrides.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../test/tinyRecipe.ts';
@@ -80,7 +79,7 @@ describe('a plan', () => {
   });
 
   it('knows the variants of the catalogue without a settings file', async () => {
-    const labels = Object.keys(methodVariants).filter((label) => label.startsWith('kdcl-'));
+    const labels = [...methodVariants().keys()].filter((label) => label.startsWith('kdcl-'));
     const { cells } = await plan(labels, { set: ['data.validationImages=8'] });
     const teachers = cells.filter(({ seed }) => seed === 1).map(({ recipe: { method } }) => method);
     expect(teachers.map((method) => (method.name === 'kdcl' ? method.teacher : null))).toEqual([
@@ -125,7 +124,7 @@ describe('a plan', () => {
       'method={ name: mcl, temperature: 0.2, weights: { logit: 1, softIcl: 0.5 } }',
     ]).method;
     const weights = new Map(
-      ablationVariants(own).map(({ label, method }) => [label, methodSettings.parse(method)] as const),
+      ablationVariants(own).map(({ label, method }) => [label, methodSettings().parse(method)] as const),
     );
     expect(weights.get('logits alone')).toMatchObject({
       weights: { vcl: 0, icl: 0, softVcl: 0, softIcl: 0, logit: 1 },

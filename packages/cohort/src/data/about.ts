@@ -1,5 +1,6 @@
 /** What is known about a dataset before its files are there: size, licence, and how to get it; for `cohort data` and its messages. */
-import type { ImageShape } from './dataset.ts';
+import type { PackageInstaller } from './emoji/packages.ts';
+import type { ImageShape } from './imageShape.ts';
 
 /** A file that a dataset's site offers. */
 export interface RemoteFile {
@@ -23,14 +24,25 @@ export interface Download {
   readonly unpack?: (member: string) => string | null;
 }
 
+/** What a dataset that is made here is given. */
+export interface MakeOptions {
+  readonly signal?: AbortSignal;
+  /** Something worth knowing, in a sentence. */
+  readonly onMessage?: (text: string) => void;
+  /** What is under way, in a few words. */
+  readonly onProgress?: (text: string) => void;
+  /** Installs packages of the npm registry; npm unless given. */
+  readonly installPackages?: PackageInstaller;
+}
+
 /** How `cohort data fetch` gets a dataset. */
 export type Origin =
   | ({ readonly kind: 'download' } & Download)
-  /** Made from packages of the npm registry. */
+  /** Made here, of what its own code fetches. */
   | {
-      readonly kind: 'emoji';
-      /** Width and height of a picture. */
-      readonly size: number;
+      readonly kind: 'made';
+      /** Fills an empty folder with the dataset's files. */
+      readonly make: (folder: string, options: MakeOptions) => Promise<void>;
       /** Digest that `cohort data fetch` comes to with the sharp that package-lock.json names. */
       readonly digest: string;
     }

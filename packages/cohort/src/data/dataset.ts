@@ -1,14 +1,10 @@
 /** The shape that every image dataset takes, so that loaders, samplers and training need to know only one. */
 import type { DatasetAbout } from './about.ts';
 import { DataError } from './errors.ts';
+import { imageBytes, type ImageShape } from './imageShape.ts';
 import type { ImagePixels } from './loading/pixelSource.ts';
 
-/** Height, width and channels of every image of a dataset. */
-export interface ImageShape {
-  readonly channels: number;
-  readonly height: number;
-  readonly width: number;
-}
+export { imageBytes, type ImageShape } from './imageShape.ts';
 
 /** What is known of the file that an image was read from. */
 export interface ImageFile {
@@ -97,11 +93,6 @@ export interface DatasetEntry<Pixels extends ImagePixels = Uint8Array> {
   /** True where `path` must be given, since it has no usual place. */
   readonly needsPath?: boolean;
   readonly load: (options: DatasetOptions) => Promise<ImageDataset<Pixels>>;
-}
-
-/** Bytes of one image of this shape. */
-export function imageBytes(shape: ImageShape): number {
-  return shape.channels * shape.height * shape.width;
 }
 
 /**

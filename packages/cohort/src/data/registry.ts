@@ -1,4 +1,4 @@
-/** The datasets by name: a new one is one file and one line in the list below. Imports no engine, so that recipe checks stay fast. */
+/** The datasets by name: a new one is its own file and one line in the list below, or registered by the program that brings it. */
 import type { DatasetEntry, DatasetOptions, ImageDataset } from './dataset.ts';
 import type { ImagePixels } from './loading/pixelSource.ts';
 import { DataError } from './errors.ts';
@@ -12,8 +12,9 @@ import { mnist } from './datasets/mnist.ts';
 import { stl10 } from './datasets/stl10.ts';
 import { tinyImagenet } from './datasets/tinyImagenet.ts';
 import { nearestName } from '../support/nearestName.ts';
+import { Registry } from '../support/registry.ts';
 
-const DATASETS: readonly DatasetEntry<ImagePixels>[] = [
+const datasets = new Registry<DatasetEntry<ImagePixels>>('dataset', [
   cifar10,
   cifar100,
   cifar100Coarse,
@@ -26,21 +27,35 @@ const DATASETS: readonly DatasetEntry<ImagePixels>[] = [
   mnist,
   stl10,
   tinyImagenet,
-];
+]);
+
+/**
+ * Adds a dataset, so that recipes can name it; call it before they are read. See docs/extending.md.
+ *
+ * @throws {RangeError} for a name that is taken
+ */
+export function registerDataset(entry: DatasetEntry<ImagePixels>): void {
+  datasets.add(entry);
+}
+
+/** All datasets in no particular order; the same list until one is registered. */
+export function datasetList(): readonly DatasetEntry<ImagePixels>[] {
+  return datasets.entries;
+}
 
 /** Names that {@link loadDataset} knows, sorted. */
 export function datasetNames(): string[] {
-  return DATASETS.map((entry) => entry.name).sort();
+  return datasets.names.sort();
 }
 
 /** Names of the datasets that have no usual place and need `data.path`. */
 export function datasetsThatNeedPath(): string[] {
-  return DATASETS.filter((entry) => entry.needsPath === true).map((entry) => entry.name);
+  return datasets.entries.filter((entry) => entry.needsPath === true).map((entry) => entry.name);
 }
 
 /** Every dataset, sorted by name. */
 export function datasetEntries(): DatasetEntry<ImagePixels>[] {
-  return [...DATASETS].sort((left, right) => (left.name < right.name ? -1 : 1));
+  return [...datasets.entries].sort((left, right) => (left.name < right.name ? -1 : 1));
 }
 
 /**
@@ -48,7 +63,7 @@ export function datasetEntries(): DatasetEntry<ImagePixels>[] {
  * @throws {@link DataError} `unknownDataset` listing the names and the nearest.
  */
 export function datasetEntry(name: string): DatasetEntry<ImagePixels> {
-  const entry = DATASETS.find((candidate) => candidate.name === name);
+  const entry = datasets.find(name);
   if (entry !== undefined) return entry;
   const nearest = nearestName(name, datasetNames());
   throw new DataError('unknownDataset', {

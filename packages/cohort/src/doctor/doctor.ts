@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { CudaDevice, EngineInfo } from '@cohort-ml/torch';
 import { listDatasets } from '../data/listDatasets.ts';
-import { mostAtOnce } from '../cohort/mostAtOnce.ts';
+import { mostAtOnce } from '../cohort/networksAtOnce.ts';
 
 /** One thing that the doctor looked at. */
 export interface DiagnosisCheck {

@@ -5,6 +5,7 @@
 import { ops, type Tensor } from '@cohort-ml/torch';
 import { softDivergence } from './distillation.ts';
 import { LossError } from './errors.ts';
+import { at } from '../support/at.ts';
 
 /** The four terms of mutual contrastive learning, each a scalar summed over networks or ordered pairs of networks. */
 export interface ContrastTerms {
@@ -37,7 +38,7 @@ export const excluded = -1e30;
  */
 export function similarities(embeddings: readonly Tensor[], temperature: number): Tensor {
   const networks = embeddings.length;
-  const batch = embeddings[0]?.shape[0] ?? 0;
+  const batch = at(at(embeddings, 0, 'the embeddings of the networks').shape, 0);
   const stacked = ops.cat(embeddings, 0); // [N B, D]
   return stacked
     .matmul(stacked.t())
@@ -63,7 +64,7 @@ export interface Positives {
  * @param dtype of the shares
  */
 export function positivesOf(labels: Tensor, dtype: Tensor['dtype']): Positives {
-  const self = ops.eye(labels.shape[0] ?? 0, { dtype: 'bool' });
+  const self = ops.eye(at(labels.shape, 0), { dtype: 'bool' });
   const positive = labels.unsqueeze(0).eq(labels.unsqueeze(1)).logicalAnd(self.logicalNot()).to(dtype); // [B, B]
   const count = positive.sum([1], true); // [B, 1]
   const anchors = count.gt(0).to(dtype).squeeze(1); // [B]
@@ -120,7 +121,7 @@ export function mutualContrast(
 ): ContrastTerms {
   assertCohort(embeddings, labels, options);
   const { temperature, distillationTemperature } = options;
-  const batch = labels.shape[0] ?? 0;
+  const batch = at(labels.shape, 0);
   const similarity = similarities(embeddings, temperature); // [N, N, B, B]
   const losses = contrastiveLoss(similarity, labels); // [N, N]
   const vcl = losses.trace();

@@ -1,5 +1,6 @@
 /** Distillation between distributions: the KL divergence that all soft terms share, and logits towards their ensemble. */
 import { ops, type Tensor } from '@cohort-ml/torch';
+import { at } from '../support/at.ts';
 
 /**
  * KL divergence of a constant target from what is predicted, one value a row: `sum_k p_target (ln p_target - ln p)`.
@@ -46,7 +47,7 @@ export function targetDistillation(
   targets: readonly Tensor[],
   temperature: number,
 ): Tensor {
-  const batch = logits[0]?.shape[0] ?? 0;
+  const batch = at(at(logits, 0, 'the logits of the networks').shape, 0);
   const soften = (scores: readonly Tensor[]): Tensor => ops.stack(scores, 0).div(temperature).logSoftmax(-1); // [N, B, classes]
   return softDivergence(soften(logits).unsqueeze(1), soften(targets), batch, temperature);
 }

@@ -1,5 +1,6 @@
 /** Targets of its own for every peer, by attention (OKDDip, Chen et al., arXiv 1912.00350, first level). */
 import { ops, type Tensor } from '@cohort-ml/torch';
+import { at } from '../support/at.ts';
 
 /**
  * How much each peer heeds each, itself among them: `softmax_b(query_a . key_b)`.
@@ -33,5 +34,5 @@ export function attendedDistillation(
     .exp()
     .mul(targets.sub(soften(all)))
     .sum()
-    .mul((temperature * temperature) / (all.shape[0] ?? 1));
+    .mul((temperature * temperature) / at(all.shape, 0));
 }

@@ -1,4 +1,5 @@
 /** KDCL-General's weights (Guo et al., CVPR 2020, section 3.2): the mixture with the smallest expected error. */
+import { at } from '../support/at.ts';
 
 /** Share of the mean variance that is added to the diagonal: networks that agree give a matrix without an inverse. */
 const ridge = 1e-4;
@@ -21,7 +22,7 @@ const tolerance = 1e-12;
  */
 export function ensembleWeights(products: readonly (readonly number[])[]): number[] {
   const count = products.length;
-  const mean = products.reduce((sum, row, index) => sum + (row[index] ?? 0), 0) / count;
+  const mean = products.reduce((sum, row, index) => sum + at(row, index), 0) / count;
   if (!(mean > 0) || !Number.isFinite(mean)) return Array<number>(count).fill(1 / count);
   // Scaled to a mean variance of 1, so that tolerances mean the same whatever the number of images.
   const matrix = products.map((row, index) =>
@@ -36,14 +37,14 @@ export function ensembleWeights(products: readonly (readonly number[])[]): numbe
     const blocking = firstBelowZero(weights, minimum, networks);
     if (blocking !== null) {
       const { network, share } = blocking;
-      weights = weights.map((value, index) => value + share * ((minimum[index] ?? 0) - value));
+      weights = weights.map((value, index) => value + share * (at(minimum, index) - value));
       weights[network] = 0;
       active.delete(network);
       continue;
     }
     weights = minimum;
     const slopes = slopesOf(matrix, weights);
-    const error = slopes.reduce((sum, slope, index) => sum + slope * (weights[index] ?? 0), 0);
+    const error = slopes.reduce((sum, slope, index) => sum + slope * at(weights, index), 0);
     // Only rounding keeps it from falling, and would let two sets of networks take turns for ever.
     if (!(error < best.error)) return best.weights;
     best = { error, weights };
@@ -55,10 +56,10 @@ export function ensembleWeights(products: readonly (readonly number[])[]): numbe
 
 /** Weights that sum to 1 and minimise the error among networks that are used, whatever their signs; 0 for the others. */
 function minimumOn(matrix: readonly (readonly number[])[], networks: readonly number[]): number[] {
-  const solution = solve(networks.map((row) => networks.map((column) => matrix[row]?.[column] ?? 0)));
+  const solution = solve(networks.map((row) => networks.map((column) => at(at(matrix, row), column))));
   const total = solution.reduce((sum, value) => sum + value, 0);
   const weights = Array<number>(matrix.length).fill(0);
-  for (const [index, network] of networks.entries()) weights[network] = (solution[index] ?? 0) / total;
+  for (const [index, network] of networks.entries()) weights[network] = at(solution, index) / total;
   return weights;
 }
 
@@ -70,7 +71,7 @@ function firstBelowZero(
 ): { network: number; share: number } | null {
   let first: { network: number; share: number } | null = null;
   for (const network of networks) {
-    const [from, to] = [weights[network] ?? 0, minimum[network] ?? 0];
+    const [from, to] = [at(weights, network), at(minimum, network)];
     if (to >= 0) continue;
     const share = from / (from - to);
     if (first === null || share < first.share) first = { network, share };
@@ -80,7 +81,7 @@ function firstBelowZero(
 
 /** Half the error's derivative in every weight. */
 function slopesOf(matrix: readonly (readonly number[])[], weights: readonly number[]): number[] {
-  return matrix.map((row) => row.reduce((sum, value, column) => sum + value * (weights[column] ?? 0), 0));
+  return matrix.map((row) => row.reduce((sum, value, column) => sum + value * at(weights, column), 0));
 }
 
 /** The network without weight that would lower the error most; null where none would: the minimum. */
@@ -100,14 +101,14 @@ function solve(matrix: readonly (readonly number[])[]): number[] {
   const rows = matrix.map((row) => [...row, 1]);
   const size = rows.length;
   for (const [pivot, pivotRow] of rows.entries()) {
-    const scale = pivotRow[pivot] ?? 1;
+    const scale = at(pivotRow, pivot);
     for (const [index, row] of rows.entries()) {
       if (index === pivot) continue;
-      const factor = (row[pivot] ?? 0) / scale;
+      const factor = at(row, pivot) / scale;
       for (let column = pivot; column <= size; column += 1) {
-        row[column] = (row[column] ?? 0) - factor * (pivotRow[column] ?? 0);
+        row[column] = at(row, column) - factor * at(pivotRow, column);
       }
     }
   }
-  return rows.map((row, index) => (row[size] ?? 0) / (row[index] ?? 1));
+  return rows.map((row, index) => at(row, size) / at(row, index));
 }

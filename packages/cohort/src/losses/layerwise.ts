@@ -12,6 +12,7 @@ import {
 } from './contrast.ts';
 import { rowDivergence } from './distillation.ts';
 import { LossError } from './errors.ts';
+import { at } from '../support/at.ts';
 
 /**
  * The published sums run over ordered pairs of networks, and each of them counts both of its directions; here a pair is
@@ -50,7 +51,7 @@ export function termsCounted(stagesPerNetwork: readonly number[]): number {
 export function weightsAcross(weights: Tensor, stagesPerNetwork: readonly number[]): Tensor {
   const { anchors, others } = pairStages(stagesPerNetwork);
   const count = stagesPerNetwork.reduce((sum, stages) => sum + stages, 0);
-  const places = anchors.map((anchor, pair) => anchor * count + (others[pair] ?? 0));
+  const places = anchors.map((anchor, pair) => anchor * count + at(others, pair, 'the pairs of stages'));
   return weights.flatten(1).indexSelect(1, tensor(places, 'int64')).t();
 }
 
@@ -77,7 +78,7 @@ export function layerwiseContrast(
   assertStages(embeddings, labels, weights);
   assertTemperatures('layerwiseContrast', options);
   const { temperature, distillationTemperature } = options;
-  const batch = labels.shape[0] ?? 0;
+  const batch = at(labels.shape, 0);
   const stages = embeddings.flat();
   const count = stages.length; // E
   const stagesPerNetwork = embeddings.map(({ length }) => length);

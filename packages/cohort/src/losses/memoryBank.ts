@@ -6,6 +6,7 @@ import { noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
 import { assertTemperatures, excluded, type ContrastOptions, type ContrastTerms } from './contrast.ts';
 import { softDivergence } from './distillation.ts';
 import { LossError } from './errors.ts';
+import { at } from '../support/at.ts';
 
 /** Which remembered images every anchor is compared with. */
 export interface ContrastSamples {
@@ -46,7 +47,7 @@ export function memoryContrast(
   const everyColumn = ops.stack(perBank, 0).permute([3, 0, 1, 2]).div(temperature); // [N, N, B, C]: network, bank
 
   const self = positives.narrow(1, 0, 1); // [B, 1]
-  const isExtra = positives.narrow(1, 1, (positives.shape[1] ?? 1) - 1).ne(self); // [B, P]
+  const isExtra = positives.narrow(1, 1, at(positives.shape, 1) - 1).ne(self); // [B, P]
   const isPositive = ops.cat([self.onesLike().to('bool'), isExtra, negatives.zerosLike().to('bool')], 1);
   const isLeftOut = columns.eq(self).logicalAnd(isPositive.logicalNot()); // [B, C]
   const similarity = everyColumn.maskedFill(isLeftOut, excluded);

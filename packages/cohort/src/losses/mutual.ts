@@ -2,6 +2,7 @@
 import { ops, type Tensor } from '@cohort-ml/torch';
 import { softDivergence, targetDistillation } from './distillation.ts';
 import { LossError } from './errors.ts';
+import { at } from '../support/at.ts';
 
 /**
  * Every network towards every other, averaged over the others and summed over networks: `sum_i 1 / (N - 1) sum_{j != i}
@@ -54,7 +55,7 @@ export function pairedDistillation(
       `${targets.length}`,
     );
   }
-  const batch = logits[0]?.shape[0] ?? 0;
+  const batch = at(at(logits, 0, 'the logits of the networks').shape, 0);
   const soften = (scores: readonly Tensor[]): Tensor => ops.stack(scores, 0).div(temperature).logSoftmax(-1); // [N, B, classes]
   return softDivergence(soften(logits), soften(targets), batch, temperature);
 }

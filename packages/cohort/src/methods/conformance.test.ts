@@ -6,17 +6,20 @@ import { Branches, Peers, Tree, type Topology } from '../topology/index.ts';
 import { goldenImages } from '../test/golden.ts';
 import { classificationWith } from '../losses/index.ts';
 import { trainStep } from '../train/loop/step.ts';
-import { methodCatalogue, methodFacts, type TopologyName } from './catalogue.ts';
+import type { TopologyName } from './definition.ts';
 import {
   createMethod,
+  methodFacts,
+  methodNames,
+  methodSettings,
   LogitsRecorder,
   withWeightAverages,
   type Method,
   type MethodContext,
+  type MethodFacts,
   type MethodSettings,
   type StepInput,
 } from './index.ts';
-import { methodSchemas, methodSettings } from './settings.ts';
 
 const classes = 4;
 const images = goldenImages(4, [8, 1, 8, 8]);
@@ -33,9 +36,15 @@ const variants: readonly object[] = [
   { name: 'mcl', memory: { negatives: 4, positives: 1 } },
 ];
 
-const cases = [...Object.keys(methodSchemas).map((name) => ({ name })), ...variants].flatMap((given) => {
-  const settings = methodSettings.parse(given);
-  return methodCatalogue[settings.name].topologies.map(
+function factsOf(name: string): MethodFacts {
+  const facts = methodFacts(name);
+  if (facts === undefined) throw new Error(`no method ${name}`);
+  return facts;
+}
+
+const cases = [...methodNames().map((name) => ({ name })), ...variants].flatMap((given) => {
+  const settings = methodSettings().parse(given);
+  return factsOf(settings.name).topologies.map(
     (topology) => [`${JSON.stringify(given)} on ${topology}`, settings, topology] as const,
   );
 });
@@ -65,7 +74,7 @@ interface BuildOptions {
 
 function build(settings: MethodSettings, topology: TopologyName, options: BuildOptions = {}): Built {
   const { learningRate = 0.05, classification, isTaught = false, isAveraged = isTaught } = options;
-  const count = Math.max(topology === 'tree' ? 3 : 2, methodCatalogue[settings.name].minimumNetworks);
+  const count = Math.max(topology === 'tree' ? 3 : 2, factsOf(settings.name).minimumNetworks);
   const freshNetworks = (): Network[] =>
     Array.from({ length: count }, (_, seed) =>
       createNetwork('resnet8', { classes, channels: 1, generator: new Generator(seed) }),
@@ -132,7 +141,7 @@ describe.each(cases)('%s', (_, settings, topology) => {
   it('computes every term in float32 under autocast', () => {
     const { method } = build(settings, topology);
     const dtypes = noGrad(() =>
-      scope(() => autocast(() => Object.values(method.terms(batch)).map(({ value }) => value.dtype))),
+      scope(() => autocast(() => Object.values(method.terms(batch).losses).map(({ value }) => value.dtype))),
     );
     expect(new Set(dtypes)).toEqual(new Set(['float32']));
   });
@@ -161,7 +170,7 @@ describe.each(cases)('%s, with what every method takes', (_, settings, topology)
       return noGrad(() =>
         scope(() =>
           Object.fromEntries(
-            Object.entries(method.terms(batch)).map(([name, { value }]) => [name, value.item()]),
+            Object.entries(method.terms(batch).losses).map(([name, { value }]) => [name, value.item()]),
           ),
         ),
       );
@@ -180,7 +189,7 @@ describe.each(cases)('%s, with what every method takes', (_, settings, topology)
   });
 
   it('keeps averages of the weights, or says that it has its own', () => {
-    if (methodCatalogue[settings.name].keepsAverages === true) {
+    if (factsOf(settings.name).keepsAverages === true) {
       expect(() => build(settings, topology, { isAveraged: true })).toThrow(/averages of its own/);
       return;
     }
@@ -220,7 +229,7 @@ describe.each(cases)('%s, with what every method takes', (_, settings, topology)
 });
 
 const taughtCases = cases.filter(([, { name }]) => {
-  const { keepsAverages, runsTrunks } = methodCatalogue[name];
+  const { keepsAverages, runsTrunks } = factsOf(name);
   return keepsAverages !== true && runsTrunks !== true;
 });
 
@@ -234,7 +243,7 @@ describe.each(taughtCases)('%s, taught by its averages', (_, settings, topology)
     const { averageTeacher } = noGrad(() =>
       scope(() =>
         Object.fromEntries(
-          Object.entries(built.method.terms(batch)).map(([name, { value, weight }]) => [
+          Object.entries(built.method.terms(batch).losses).map(([name, { value, weight }]) => [
             name,
             [value.item(), weight],
           ]),
@@ -266,9 +275,9 @@ describe.each(taughtCases)('%s, taught by its averages', (_, settings, topology)
   });
 });
 
-describe('the catalogue', () => {
-  it('knows every method and nothing else', () => {
-    expect(Object.keys(methodCatalogue)).toEqual(Object.keys(methodSchemas));
+describe('the registry', () => {
+  it('finds methods by their own names alone', () => {
+    expect(methodNames()).toContain('l-mcl');
     expect(methodFacts('constructor')).toBeUndefined();
     expect(methodFacts('one')?.topologies).toEqual(['branches']);
   });

@@ -1,19 +1,42 @@
 /** Methods: what a cohort can learn from. */
-export { heldOutImages, methodCatalogue, methodFacts, type MethodFacts } from './catalogue.ts';
+export {
+  defineMethod,
+  type MethodDefinition,
+  type MethodFacts,
+  type MethodParts,
+  type TopologyName,
+  type VariantFacts,
+} from './definition.ts';
 export { MemoryBankError } from './mcl/memoryBank.ts';
-export { viewsOf } from './method.ts';
 export type {
   ContrastSpace,
   HeldOutWork,
   JsonValue,
+  KeptForUse,
+  KeptInCheckpoints,
   LabelledImages,
   LossTerm,
   Method,
   MethodContext,
+  SavedState,
+  ShownToUsers,
   StepContext,
   StepInput,
+  StepTerms,
+  WorkAroundSteps,
 } from './method.ts';
-export { createMethod } from './registry.ts';
+export {
+  createMethod,
+  heldOutImages,
+  methodFacts,
+  methodNames,
+  methodSettings,
+  methodVariants,
+  registerMethod,
+  type MethodName,
+  type MethodSettings,
+  type MethodVariant,
+} from './registry.ts';
 export { LogitsRecorder } from './parts/averageTeacher.ts';
+export { embeddingsOf, logitsOf } from './parts/outputs.ts';
 export { withWeightAverages, type WeightAverageSettings } from './parts/weightAverage.ts';
-export type { MethodSettings } from './settings.ts';

@@ -2,7 +2,7 @@
 import type { Generator, nn, optim, Tensor } from '@cohort-ml/torch';
 import type { Classification, MixedLabels } from '../losses/index.ts';
 import type { Network, NetworkOutput } from '../models/network.ts';
-import type { Topology } from '../topology/topology.ts';
+import type { CohortBatch, Topology } from '../topology/topology.ts';
 
 /** What a method is built from. */
 export interface MethodContext {
@@ -22,21 +22,12 @@ export interface MethodContext {
   readonly batchSize?: number;
 }
 
-/** Images with their labels. */
-export interface LabelledImages {
-  /** float32 `[B, C, H, W]`. */
-  readonly images: Tensor;
-  /** The images as each network sees them, where every one has a view of its own; see {@link viewsOf}. */
-  readonly views?: readonly Tensor[];
+/** Images with their labels, as a topology runs networks on them. */
+export interface LabelledImages extends CohortBatch {
   /** int64 `[B]`. */
   readonly labels: Tensor;
   /** Second labels, where images were mixed. */
   readonly mix?: MixedLabels;
-}
-
-/** What a topology runs the networks on: one view each, or the images that all share. */
-export function viewsOf({ images, views }: LabelledImages): Tensor | readonly Tensor[] {
-  return views ?? images;
 }
 
 /** One training step as a method sees it. */
@@ -89,43 +80,29 @@ export interface HeldOutWork {
 /** What JSON holds; its numbers come back as they were, bit for bit. */
 export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
 
-/** A method at work on one cohort. */
-export interface Method {
-  /** Modules that exist only in training: their parameters are optimised and saved with the networks'. */
-  readonly modules: Readonly<Record<string, nn.AnyModule>>;
+/** What one step says: what is minimised, and apart from it what is only looked at. */
+export interface StepTerms {
+  /** Loss terms by name; the weighted sum is minimised. */
+  readonly losses: Readonly<Record<string, LossTerm>>;
+  /** Numbers by name that are recorded beside the losses and change nothing: tensors `[]`, or plain numbers. */
+  readonly measured?: Readonly<Record<string, Tensor | number>>;
+}
 
-  /**
-   * Optimizers of the method's own, by name, for parameters that do not follow the loss terms. The method steps them
-   * itself; the loop's optimizer leaves their parameters alone, and checkpoints hold their state.
-   */
-  readonly optimizers?: Readonly<Record<string, optim.Optimizer>>;
+/** What the next step depends on beside the tensors of `modules` and the state of `optimizers`; checkpoints hold it. */
+export interface SavedState {
+  /** Anything that JSON holds, e.g. sums that are reported at the end of an epoch. */
+  save(): JsonValue;
+  /** Puts back what `save` gave: before the first step of a run that is taken up again, and when a step is left out. */
+  restore(saved: JsonValue): void;
+}
 
-  /** The networks that are measured and kept for use, where they are others than those that are trained: their averages. */
+/** What is kept for use once training is over, where that is not simply every network. */
+export interface KeptForUse {
+  /** The networks that are measured and kept, where they are others than those that are trained: their averages. */
   readonly deployed?: readonly Network[];
 
   /** Place of the network that the method is about, where the others are there to teach it. */
   readonly leader?: number;
-
-  /** What a user should know before training starts, e.g. how much memory the method takes. */
-  readonly notice?: string | null;
-
-  /**
-   * What the next step depends on beside the tensors of `modules` and the state of `optimizers`, e.g. sums that are
-   * reported at the end of an epoch; anything that JSON holds. Checkpoints hold it.
-   */
-  state?(): JsonValue;
-
-  /** Puts back what `state` gave: before the first step of a run that is taken up again, and when a step is left out. */
-  restore?(state: JsonValue): void;
-
-  /** Runs the networks on a batch and names what they are to minimise; called inside a scope. */
-  terms(step: StepInput): Record<string, LossTerm>;
-
-  /** Called before every epoch, and not again for one that is gone on with in its middle. */
-  beforeEpoch?(epoch: number): void;
-
-  /** Work on images that are not trained on, done after every epoch but the last; left out by methods that need none. */
-  readonly heldOut?: HeldOutWork;
 
   /**
    * The method's own ensemble, where it is not the mean of the networks' probabilities: logits `[B, classes]`. Called in
@@ -135,6 +112,12 @@ export interface Method {
    * @param images `[B, C, H, W]` that they saw
    */
   ensemble?(outputs: readonly NetworkOutput[], images: Tensor): Tensor;
+}
+
+/** Work beside the loss: before epochs, between steps, on images that are not trained on. */
+export interface WorkAroundSteps {
+  /** Called before every epoch, and not again for one that is gone on with in its middle. */
+  beforeEpoch?(epoch: number): void;
 
   /** Whether `afterStep` will ask for another batch after the training step with this number, from 0. */
   wantsOtherBatch?(step: number): boolean;
@@ -145,12 +128,45 @@ export interface Method {
    */
   afterStep?(step: StepInput, context: StepContext): Readonly<Record<string, number>> | undefined;
 
-  /** What the method gathered over an epoch, for the record; called once at its end. */
-  epochMetrics?(): Readonly<Record<string, number>>;
+  /** Done after every epoch but the last, on images that are not trained on. */
+  readonly heldOut?: HeldOutWork;
+}
+
+/** What a checkpoint holds beside the modules, so that a run that is taken up again goes on bit for bit. */
+export interface KeptInCheckpoints {
+  /**
+   * Optimizers of the method's own, by name, for parameters that do not follow the loss terms. The method steps them
+   * itself; the loop's optimizer leaves their parameters alone, and checkpoints hold their state.
+   */
+  readonly optimizers?: Readonly<Record<string, optim.Optimizer>>;
+
+  /** Left out by methods whose next step depends on tensors alone. */
+  readonly state?: SavedState;
+}
+
+/** What a user sees of the method: notices, numbers of an epoch, warnings, the space of its embeddings. */
+export interface ShownToUsers {
+  /** What a user should know before training starts, e.g. how much memory the method takes. */
+  readonly notice?: string | null;
 
   /** The space in which the method contrasts embeddings; left out by a method that does not. */
   readonly contrastSpace?: ContrastSpace;
 
+  /** What the method gathered over an epoch, for the record; called once at its end. */
+  epochMetrics?(): Readonly<Record<string, number>>;
+
   /** Looks at an epoch's mean of every term and says in words what a user should know, e.g. that it has collapsed. */
   diagnose?(means: Readonly<Record<string, number>>, batchSize: number): string | undefined;
+}
+
+/**
+ * A method at work on one cohort. Only `modules` and `terms` are required; the optional members are grouped by what they
+ * are for in the interfaces that this one extends.
+ */
+export interface Method extends KeptForUse, WorkAroundSteps, KeptInCheckpoints, ShownToUsers {
+  /** Modules that exist only in training: their parameters are optimised and saved with the networks'. */
+  readonly modules: Readonly<Record<string, nn.AnyModule>>;
+
+  /** Runs the networks on a batch and names what they are to minimise; called inside a scope. */
+  terms(step: StepInput): StepTerms;
 }

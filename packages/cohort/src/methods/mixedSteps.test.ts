@@ -3,8 +3,7 @@ import { Generator, noGrad, ops, Tensor, tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { createNetwork, type Network } from '../models/index.ts';
 import { goldenImages } from '../test/golden.ts';
-import { createMethod, viewsOf, type StepInput } from './index.ts';
-import { methodSchemas, methodSettings } from './settings.ts';
+import { createMethod, methodNames, methodSettings, type StepInput } from './index.ts';
 
 const classes = 4;
 const images = goldenImages(4, [6, 1, 16, 16]);
@@ -16,12 +15,15 @@ const otherLabels = tensor([0, 0, 1, 1, 2, 2], 'int64');
 function termsOf(name: string, step: Omit<StepInput, 'epoch'>): Record<string, number> {
   const freshNetworks = (): Network[] =>
     [0, 1].map((seed) => createNetwork('resnet8', { classes, channels: 1, generator: new Generator(seed) }));
-  const settings = methodSettings.parse({ name });
+  const settings = methodSettings().parse({ name });
   const context = { networks: freshNetworks(), freshNetworks, classes, generator: new Generator(9) };
   const method = createMethod(settings, context);
   return noGrad(() =>
     Object.fromEntries(
-      Object.entries(method.terms({ ...step, epoch: 0 })).map(([term, { value }]) => [term, value.item()]),
+      Object.entries(method.terms({ ...step, epoch: 0 }).losses).map(([term, { value }]) => [
+        term,
+        value.item(),
+      ]),
     ),
   );
 }
@@ -30,15 +32,7 @@ function expectSame(left: Record<string, number>, right: Record<string, number>)
   for (const [term, value] of Object.entries(left)) expect(value, term).toBeCloseTo(right[term] ?? NaN, 4);
 }
 
-describe('viewsOf', () => {
-  it('gives one view a network, or the images that all share', () => {
-    const views = [images, otherImages];
-    expect(viewsOf({ images, views, labels })).toBe(views);
-    expect(viewsOf({ images, labels })).toBe(images);
-  });
-});
-
-describe.each(Object.keys(methodSchemas))('%s', (name) => {
+describe.each(methodNames())('%s', (name) => {
   it('runs every network on its own view', () => {
     const shared = termsOf(name, { images, labels });
     expectSame(termsOf(name, { images, views: [images, images], labels }), shared);

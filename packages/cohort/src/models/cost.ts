@@ -1,6 +1,7 @@
 /** What a network costs: its multiply-adds, counted from the shapes that one forward pass really has. */
 import { nn, noGrad, ops, scope, Tensor } from '@cohort-ml/torch';
 import type { Network } from './network.ts';
+import { at } from '../support/at.ts';
 
 /** Channels, height and width of an image. */
 export type InputShape = readonly [channels: number, height: number, width: number];
@@ -21,7 +22,7 @@ export function multiplyAdds(network: Network, shape: InputShape): number {
           (layer, output) => {
             const isCounted = layer instanceof nn.Conv2d || layer instanceof nn.Linear;
             if (!isCounted || !(output instanceof Tensor)) return;
-            const outChannels = layer.weight.shape[0] ?? 1;
+            const outChannels = at(layer.weight.shape, 0);
             total += (output.numel / outChannels) * layer.weight.numel;
           },
           () => {

@@ -3,6 +3,7 @@
  * `growth` channels, the plain form without bottlenecks or compression; 40 layers and growth 12 have 1.0 million weights.
  */
 import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture } from './architecture.ts';
 import { missingStage, noShortForm } from './errors.ts';
 import { convolution, NamedSequential, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
@@ -96,3 +97,11 @@ export class DenseNet extends Network {
     return this.#finish.call(features);
   }
 }
+
+/** 40 layers, growth 12. */
+export const densenet = defineArchitecture({
+  name: 'densenet-40-12',
+  build: (options) => new DenseNet(40, 12, options),
+  paper: 'arXiv 1608.06993',
+  imageSize: 32,
+});

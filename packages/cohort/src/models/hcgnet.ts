@@ -3,10 +3,12 @@
  * every input on by dense concatenation, gated by attention; transitions halve resolution and channels.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture } from './architecture.ts';
 import { missingStage, noShortForm } from './errors.ts';
 import { GatedUnit, SmgModule } from './hcgnetModules.ts';
 import { convolution, NamedSequential, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
+import { at, lastOf } from '../support/at.ts';
 
 /** Modules in each hybrid block. */
 const modulesPerBlock = 8;
@@ -29,7 +31,7 @@ interface StageWidths {
 }
 
 function stageWidths(rates: readonly number[]): StageWidths[] {
-  let inChannels = 2 * (rates[0] ?? 0);
+  let inChannels = 2 * at(rates, 0);
   return rates.map((growth, index) => {
     const blockChannels = inChannels + modulesPerBlock * growth;
     const outChannels = index === rates.length - 1 ? blockChannels : Math.floor(blockChannels / 2);
@@ -56,8 +58,8 @@ export class HcgNet extends Network {
     const { classes, channels, generator } = options;
     const widths = stageWidths(growthRates[form]);
     this.#widths = widths;
-    this.embeddingSize = widths.at(-1)?.outChannels ?? 0;
-    this.#stem = convolution(channels, widths[0]?.inChannels ?? 0, 3, generator);
+    this.embeddingSize = lastOf(widths, 'the widths of the stages').outChannels;
+    this.#stem = convolution(channels, at(widths, 0, 'the widths of the stages').inChannels, 3, generator);
     this.#stages = widths.map((_, index) => this.createStage(index, generator));
     this.#finish = this.createFinish();
     this.features = new NamedSequential([
@@ -114,3 +116,21 @@ export class HcgNet extends Network {
     return this.#finish.call(features);
   }
 }
+
+const paper = 'arXiv 1908.09699';
+
+/** The small and the large form. */
+export const hcgnets = [
+  defineArchitecture({
+    name: 'hcgnet-a1',
+    build: (options) => new HcgNet('A1', options),
+    paper,
+    imageSize: 32,
+  }),
+  defineArchitecture({
+    name: 'hcgnet-a2',
+    build: (options) => new HcgNet('A2', options),
+    paper,
+    imageSize: 32,
+  }),
+] as const;

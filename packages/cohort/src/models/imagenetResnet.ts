@@ -3,10 +3,12 @@
  * of 64, 128, 256 and 512 channels (times 4 with bottlenecks); torchvision's state dict loads as it is.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture, type Architecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
 import { BasicBlock, Bottleneck, residualStage, type ResidualBlock } from './residualBlocks.ts';
+import { at } from '../support/at.ts';
 
 const widths = [64, 128, 256, 512] as const;
 
@@ -59,7 +61,8 @@ export class ImagenetResNet extends Network {
     const width = widths[index];
     const blocks = this.#blocks[index];
     if (width === undefined || blocks === undefined) throw missingStage(index, widths.length);
-    const before = index === 0 ? widths[0] : (widths[index - 1] ?? 0) * this.#block.expansion;
+    const before =
+      index === 0 ? widths[0] : at(widths, index - 1, 'the widths of the stages') * this.#block.expansion;
     const stride = index === 0 ? 1 : 2;
     return residualStage(this.#block, before, width, form === 'short' ? 1 : blocks, stride, generator);
   }
@@ -72,3 +75,17 @@ export class ImagenetResNet extends Network {
     return this.bn1.call(this.conv1.call(images)).maxPool2d(3, 2, 1);
   }
 }
+
+function imagenetResnet<const Depth extends keyof typeof forms>(
+  depth: Depth,
+): Architecture<`imagenet-resnet${Depth}`> {
+  return defineArchitecture({
+    name: `imagenet-resnet${depth}`,
+    build: (options) => new ImagenetResNet(depth, options),
+    paper: 'arXiv 1512.03385',
+    imageSize: 224,
+  });
+}
+
+/** For images of about 224 by 224 pixels, by depth. */
+export const imagenetResnets = [imagenetResnet(18), imagenetResnet(34), imagenetResnet(50)] as const;

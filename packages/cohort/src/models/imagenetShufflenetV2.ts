@@ -3,10 +3,12 @@
  * paper names no initialisation; He et al.'s normal distribution is used.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture, type Architecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, joinShuffled, NormRelu, ReluInPlace } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
 import { shuffleBlocks, shuffleStemWidth, shuffleWidths, type ShuffleWidth } from './shufflenetV2.ts';
+import { at } from '../support/at.ts';
 
 /** 1x1, depthwise 3x3 and 1x1 convolutions; the ReLU apart, since torchvision numbers it. */
 function transform(inChannels: number, outChannels: number, stride: number, generator: Generator): nn.Module {
@@ -44,7 +46,7 @@ class InvertedResidual extends nn.Module {
 
   override forward(input: Tensor): Tensor {
     if (this.branch1 !== null) return joinShuffled(this.branch1.call(input), this.branch2.call(input));
-    const half = (input.shape[1] ?? 0) / 2;
+    const half = at(input.shape, 1) / 2;
     return joinShuffled(input.narrow(1, 0, half), this.branch2.call(input.narrow(1, half, half)));
   }
 }
@@ -109,3 +111,17 @@ export class ImagenetShuffleNetV2 extends Network {
     return this.conv5.call(features);
   }
 }
+
+function imagenetShufflenet<const Width extends ShuffleWidth>(
+  width: Width,
+): Architecture<`imagenet-shufflenetv2-${Width}`> {
+  return defineArchitecture({
+    name: `imagenet-shufflenetv2-${width}`,
+    build: (options) => new ImagenetShuffleNetV2(width, options),
+    paper: 'arXiv 1807.11164',
+    imageSize: 224,
+  });
+}
+
+/** For images of about 224 by 224 pixels, by width. */
+export const imagenetShufflenets = [imagenetShufflenet('0.5x'), imagenetShufflenet('1x')] as const;

@@ -3,6 +3,7 @@
  * the resolution, so that 32 by 32 pixels end as 4 by 4. Names are torchvision's.
  */
 import { nn, noGrad, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, NormRelu6 } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
@@ -153,3 +154,11 @@ export class MobileNetV2 extends Network {
     return property === 'top' ? 'classifier' : super.memberName(property);
   }
 }
+
+/** For images of about 32 by 32 pixels. */
+export const mobilenetV2 = defineArchitecture({
+  name: 'mobilenetv2',
+  build: (options) => new MobileNetV2(options),
+  paper: 'arXiv 1801.04381',
+  imageSize: 32,
+});

@@ -1,96 +1,71 @@
-/** Every architecture by name; a new one is one file, its name in names.ts and one line here. */
+/** Every architecture: a new one is its own file and one line in the list below, or registered by the program that brings it. */
 import { nearestName } from '../support/nearestName.ts';
-import { DenseNet } from './densenet.ts';
+import { Registry } from '../support/registry.ts';
+import type { Architecture } from './architecture.ts';
+import { densenet } from './densenet.ts';
 import { ModelError } from './errors.ts';
-import { HcgNet } from './hcgnet.ts';
-import { ImagenetMobileNetV2 } from './imagenetMobilenetV2.ts';
-import { ImagenetResNet } from './imagenetResnet.ts';
-import { ImagenetShuffleNetV2 } from './imagenetShufflenetV2.ts';
-import { MobileNetV2 } from './mobilenetV2.ts';
-import { architectureNames, type ModelName } from './names.ts';
+import { hcgnets } from './hcgnet.ts';
+import { imagenetMobilenetV2 } from './imagenetMobilenetV2.ts';
+import { imagenetResnets } from './imagenetResnet.ts';
+import { imagenetShufflenets } from './imagenetShufflenetV2.ts';
+import { mobilenetV2 } from './mobilenetV2.ts';
 import type { Network, NetworkOptions } from './network.ts';
-import { ResNet } from './resnet.ts';
-import { ShuffleNetV2 } from './shufflenetV2.ts';
-import { Vgg16 } from './vgg.ts';
-import { WideResNet } from './wrn.ts';
+import { resnets } from './resnet.ts';
+import { shufflenets } from './shufflenetV2.ts';
+import { vgg16 } from './vgg.ts';
+import { wideResnets } from './wrn.ts';
 
-/** How an architecture is built and where it comes from. */
-export interface Architecture {
-  readonly build: (options: NetworkOptions) => Network;
-  /** Where it was published. */
-  readonly paper: string;
-  /** Side in pixels of the square images that it was designed for; others do too. */
-  readonly imageSize: 32 | 224;
+/** In the order of listings: those for images of about 32 by 32 pixels first. */
+const builtIn = [
+  ...resnets,
+  ...wideResnets,
+  ...shufflenets,
+  ...hcgnets,
+  mobilenetV2,
+  vgg16,
+  densenet,
+  ...imagenetResnets,
+  ...imagenetShufflenets,
+  imagenetMobilenetV2,
+] as const;
+
+/** Name of a built-in architecture. */
+export type ModelName = (typeof builtIn)[number]['name'];
+
+const architectures = new Registry<Architecture>('architecture', builtIn);
+
+/**
+ * Adds an architecture, so that recipes can name it; call it before they are read. See docs/extending.md.
+ *
+ * @throws {RangeError} for a name that is taken
+ */
+export function registerArchitecture(architecture: Architecture): void {
+  architectures.add(architecture);
 }
 
-type Build = Architecture['build'];
-
-const small =
-  (paper: string) =>
-  (build: Build): Architecture => ({ build, paper, imageSize: 32 });
-const large =
-  (paper: string) =>
-  (build: Build): Architecture => ({ build, paper, imageSize: 224 });
-
-const papers = {
-  resnet: 'arXiv 1512.03385',
-  wrn: 'arXiv 1605.07146',
-  shufflenetV2: 'arXiv 1807.11164',
-  hcgnet: 'arXiv 1908.09699',
-  mobilenetV2: 'arXiv 1801.04381',
-  vgg: 'arXiv 1409.1556',
-  densenet: 'arXiv 1608.06993',
-} as const;
-
-const resnet = small(papers.resnet);
-const wrn = small(papers.wrn);
-const shufflenet = small(papers.shufflenetV2);
-const hcgnet = small(papers.hcgnet);
-const imagenetResnet = large(papers.resnet);
-const imagenetShufflenet = large(papers.shufflenetV2);
-
-const architectures: Record<ModelName, Architecture> = {
-  resnet8: resnet((options) => new ResNet(8, options)),
-  resnet14: resnet((options) => new ResNet(14, options)),
-  resnet20: resnet((options) => new ResNet(20, options)),
-  resnet32: resnet((options) => new ResNet(32, options)),
-  resnet44: resnet((options) => new ResNet(44, options)),
-  resnet56: resnet((options) => new ResNet(56, options)),
-  resnet110: resnet((options) => new ResNet(110, options)),
-  'wrn-16-2': wrn((options) => new WideResNet(16, 2, options)),
-  'wrn-40-2': wrn((options) => new WideResNet(40, 2, options)),
-  'wrn-28-4': wrn((options) => new WideResNet(28, 4, options)),
-  'shufflenetv2-0.5x': shufflenet((options) => new ShuffleNetV2('0.5x', options)),
-  'shufflenetv2-1x': shufflenet((options) => new ShuffleNetV2('1x', options)),
-  'hcgnet-a1': hcgnet((options) => new HcgNet('A1', options)),
-  'hcgnet-a2': hcgnet((options) => new HcgNet('A2', options)),
-  mobilenetv2: small(papers.mobilenetV2)((options) => new MobileNetV2(options)),
-  'vgg16-bn': small(papers.vgg)((options) => new Vgg16(options)),
-  'densenet-40-12': small(papers.densenet)((options) => new DenseNet(40, 12, options)),
-  'imagenet-resnet18': imagenetResnet((options) => new ImagenetResNet(18, options)),
-  'imagenet-resnet34': imagenetResnet((options) => new ImagenetResNet(34, options)),
-  'imagenet-resnet50': imagenetResnet((options) => new ImagenetResNet(50, options)),
-  'imagenet-shufflenetv2-0.5x': imagenetShufflenet((options) => new ImagenetShuffleNetV2('0.5x', options)),
-  'imagenet-shufflenetv2-1x': imagenetShufflenet((options) => new ImagenetShuffleNetV2('1x', options)),
-  'imagenet-mobilenetv2': large(papers.mobilenetV2)((options) => new ImagenetMobileNetV2(options)),
-};
+/** All architectures; the same list until one is registered. */
+export function architectureList(): readonly Architecture[] {
+  return architectures.entries;
+}
 
 /** Names of all architectures. */
-export function modelNames(): ModelName[] {
-  return [...architectureNames];
-}
-
-function isModelName(name: string): name is ModelName {
-  return Object.hasOwn(architectures, name);
+export function modelNames(): string[] {
+  return architectures.names;
 }
 
 /** An architecture by name. @throws {ModelError} for an unknown one, listing all. */
 export function findArchitecture(name: string): Architecture {
-  if (isModelName(name)) return architectures[name];
+  const architecture = architectures.find(name);
+  if (architecture !== undefined) return architecture;
   const nearest = nearestName(name, modelNames());
   throw new ModelError(
     `There is no model '${name}'.${nearest === null ? '' : ` Did you mean '${nearest}'?`} Known models: ${modelNames().join(', ')}.`,
   );
+}
+
+/** Side of the square images that architectures were designed for; of several, the largest. */
+export function designSizeOf(models: readonly string[]): 32 | 224 {
+  return models.some((model) => findArchitecture(model).imageSize === 224) ? 224 : 32;
 }
 
 /**

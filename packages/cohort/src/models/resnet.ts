@@ -3,10 +3,12 @@
  * stages of 16, 32 and 64 channels; depth 6n + 2 with basic blocks, 9n + 2 with bottlenecks (widths times 4).
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture, type Architecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
 import { BasicBlock, Bottleneck, residualStage, type ResidualBlock } from './residualBlocks.ts';
+import { at } from '../support/at.ts';
 
 const widths = [16, 32, 64] as const;
 
@@ -45,7 +47,8 @@ export class ResNet extends Network {
   override createStage(index: number, generator: Generator, form: StageForm = 'full'): nn.Module {
     const width = widths[index];
     if (width === undefined) throw missingStage(index, widths.length);
-    const before = index === 0 ? widths[0] : (widths[index - 1] ?? 0) * this.#block.expansion;
+    const before =
+      index === 0 ? widths[0] : at(widths, index - 1, 'the widths of the stages') * this.#block.expansion;
     const stride = index === 0 ? 1 : 2;
     const blocks = form === 'short' ? 1 : this.#blocksPerStage;
     return residualStage(this.#block, before, width, blocks, stride, generator);
@@ -59,3 +62,23 @@ export class ResNet extends Network {
     return this.bn1.call(this.conv1.call(images));
   }
 }
+
+function resnet<const Depth extends number>(depth: Depth): Architecture<`resnet${Depth}`> {
+  return defineArchitecture({
+    name: `resnet${depth}`,
+    build: (options) => new ResNet(depth, options),
+    paper: 'arXiv 1512.03385',
+    imageSize: 32,
+  });
+}
+
+/** For images of about 32 by 32 pixels, by depth. */
+export const resnets = [
+  resnet(8),
+  resnet(14),
+  resnet(20),
+  resnet(32),
+  resnet(44),
+  resnet(56),
+  resnet(110),
+] as const;

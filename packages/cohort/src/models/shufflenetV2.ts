@@ -3,9 +3,11 @@
  * of the three published stages. The paper names no initialisation; He et al.'s normal distribution is used.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture, type Architecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, depthwise3x3, joinShuffled, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
+import { at } from '../support/at.ts';
 
 /** Channels of the stem, for every width. */
 export const shuffleStemWidth = 24;
@@ -51,7 +53,7 @@ class BasicUnit extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const half = (input.shape[1] ?? 0) / 2;
+    const half = at(input.shape, 1) / 2;
     const expanded = this.bn1.call(this.conv1.call(input.narrow(1, half, half)));
     const filtered = this.bn2.call(this.conv2.call(expanded));
     return joinShuffled(input.narrow(1, 0, half), this.bn3.call(this.conv3.call(filtered)));
@@ -173,3 +175,15 @@ export class ShuffleNetV2 extends Network {
     return this.bn2.call(this.conv2.call(features));
   }
 }
+
+function shufflenet<const Width extends ShuffleWidth>(width: Width): Architecture<`shufflenetv2-${Width}`> {
+  return defineArchitecture({
+    name: `shufflenetv2-${width}`,
+    build: (options) => new ShuffleNetV2(width, options),
+    paper: 'arXiv 1807.11164',
+    imageSize: 32,
+  });
+}
+
+/** For images of about 32 by 32 pixels, by width. */
+export const shufflenets = [shufflenet('0.5x'), shufflenet('1x')] as const;

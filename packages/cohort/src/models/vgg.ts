@@ -4,6 +4,7 @@
  * last pooling, and one linear layer for the three of the paper.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
@@ -61,3 +62,11 @@ export class Vgg16 extends Network {
     return this.bn1.call(this.conv1.call(images));
   }
 }
+
+/** With batch normalisation. */
+export const vgg16 = defineArchitecture({
+  name: 'vgg16-bn',
+  build: (options) => new Vgg16(options),
+  paper: 'arXiv 1409.1556',
+  imageSize: 32,
+});

@@ -3,6 +3,7 @@
  * 16k, 32k and 64k channels, depth 6n + 4 and widening factor k; without dropout.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import { defineArchitecture, type Architecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
 import { convolution, NormRelu } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
@@ -122,3 +123,18 @@ export class WideResNet extends Network {
     return this.bn1.call(features);
   }
 }
+
+function wrn<const Depth extends number, const Widening extends number>(
+  depth: Depth,
+  widening: Widening,
+): Architecture<`wrn-${Depth}-${Widening}`> {
+  return defineArchitecture({
+    name: `wrn-${depth}-${widening}`,
+    build: (options) => new WideResNet(depth, widening, options),
+    paper: 'arXiv 1605.07146',
+    imageSize: 32,
+  });
+}
+
+/** By depth and widening factor. */
+export const wideResnets = [wrn(16, 2), wrn(40, 2), wrn(28, 4)] as const;

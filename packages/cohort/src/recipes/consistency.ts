@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { augmentationConflicts, augmentationSettings } from '../data/augment/settings.ts';
 import { datasetsThatNeedPath } from '../data/registry.ts';
-import { methodFacts, type TopologyName } from '../methods/catalogue.ts';
+import { methodFacts, type TopologyName } from '../methods/index.ts';
 import { ascend, mostSplits, whyFewerSplits } from '../topology/splits.ts';
 import type { PathSegment } from './describe.ts';
 import { valueAt } from './describe.ts';
@@ -95,7 +95,7 @@ function checkSplits(splits: unknown, networkCount: number): Inconsistency[] {
 }
 
 function checkPath(recipe: unknown): Inconsistency[] {
-  const { dataset, path } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  const { dataset, path } = soundParts(dataSchema(), valueAt(recipe, ['data']));
   if (dataset === undefined || path != null || !datasetsThatNeedPath().includes(dataset)) return [];
   const message = `expected the path of the images, since dataset ${dataset} has no usual place, came nothing`;
   return [{ path: ['data', 'path'], message }];
@@ -103,7 +103,7 @@ function checkPath(recipe: unknown): Inconsistency[] {
 
 function checkBatchSize(recipe: unknown): Inconsistency[] {
   const { batchSize } = soundParts(trainSchema, valueAt(recipe, ['train']));
-  const { trainImages } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  const { trainImages } = soundParts(dataSchema(), valueAt(recipe, ['data']));
   if (batchSize === undefined || trainImages == null || batchSize <= trainImages) return [];
   const message = `expected at most data.trainImages (${trainImages}), since a batch cannot hold more images than there are, came ${batchSize}`;
   return [{ path: ['train', 'batchSize'], message }];
@@ -111,7 +111,7 @@ function checkBatchSize(recipe: unknown): Inconsistency[] {
 
 function checkOuterBatch(recipe: unknown): Inconsistency[] {
   const { batchSize } = soundParts(trainSchema, valueAt(recipe, ['train']));
-  const { trainImages } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  const { trainImages } = soundParts(dataSchema(), valueAt(recipe, ['data']));
   const wantsOther = valueAt(recipe, ['method', 'meta', 'outerBatch']) === 'other';
   if (!wantsOther || batchSize === undefined || trainImages == null || 2 * batchSize <= trainImages)
     return [];
@@ -120,7 +120,7 @@ function checkOuterBatch(recipe: unknown): Inconsistency[] {
 }
 
 function checkValidationImages(recipe: unknown): Inconsistency[] {
-  const { validationImages } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  const { validationImages } = soundParts(dataSchema(), valueAt(recipe, ['data']));
   if (validationImages == null || validationImages < 1 || Number.isInteger(validationImages)) return [];
   const message = `expected a whole number of images, or a share below 1, came ${validationImages}`;
   return [{ path: ['data', 'validationImages'], message }];
@@ -128,7 +128,7 @@ function checkValidationImages(recipe: unknown): Inconsistency[] {
 
 function checkSampler(recipe: unknown): Inconsistency[] {
   const { batchSize } = soundParts(trainSchema, valueAt(recipe, ['train']));
-  const { sampler } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  const { sampler } = soundParts(dataSchema(), valueAt(recipe, ['data']));
   if (sampler?.name !== 'class-balanced' || batchSize === undefined || sampler.imagesPerClass <= batchSize) {
     return [];
   }
@@ -196,7 +196,7 @@ function checkWeightAverage(recipe: unknown): Inconsistency[] {
 
 function checkEarlyStopping(recipe: unknown): Inconsistency[] {
   const { earlyStopping } = soundParts(trainSchema, valueAt(recipe, ['train']));
-  const { dataset, validationImages } = soundParts(dataSchema, valueAt(recipe, ['data']));
+  const { dataset, validationImages } = soundParts(dataSchema(), valueAt(recipe, ['data']));
   if (earlyStopping == null || validationImages !== null || dataset === undefined) return [];
   // Folders may bring validation images of their own.
   if (datasetsThatNeedPath().includes(dataset)) return [];

@@ -1,5 +1,5 @@
 /** A method's own topology, for recipes that name none: a method made for a shared trunk gets one unasked. */
-import { methodFacts } from '../methods/catalogue.ts';
+import { methodFacts } from '../methods/registry.ts';
 import { valueAt } from './describe.ts';
 
 function isSection(value: unknown): value is Readonly<Record<string, unknown>> {

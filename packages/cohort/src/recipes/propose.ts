@@ -5,7 +5,7 @@ import { stringify } from 'yaml';
 import type { ImageSurvey } from '../data/folder/survey.ts';
 import { applyOverrides, parseOverrides } from './overrides.ts';
 import { parseRecipe } from './load.ts';
-import type { ModelName } from '../models/names.ts';
+import type { ModelName } from '../models/registry.ts';
 import type { RecipeInput, ResolvedRecipe } from './schema.ts';
 
 /** A recipe with the text to show and to save. */

@@ -1,9 +1,8 @@
 /** Tests of the schema: every default is spelled out, every wrong setting is told at once with its place. */
 import { describe, expect, it } from 'vitest';
 import { parse as parseYaml } from 'yaml';
-import { methodVariants } from '../methods/catalogue.ts';
-import { methodSchemas } from '../methods/settings.ts';
-import { architectureNames } from '../models/names.ts';
+import { methodNames, methodVariants } from '../methods/registry.ts';
+import { modelNames } from '../models/registry.ts';
 import { parseRecipe, stringifyRecipe } from './load.ts';
 import type { RecipeInput } from './schema.ts';
 import { errorOf, minimal, problemsOf } from './testing.ts';
@@ -130,13 +129,13 @@ describe('a recipe with wrong settings', () => {
       'train.optimizer.weightDecay: expected a number of at least 0 and at most 3.4e+38, came 1e+300',
     ]);
     expect(problemsOf({ ...minimal, networks: [{ model: 'resnet9' }, { model: 'resnet8' }] })).toEqual([
-      `networks.0.model: expected one of ${architectureNames.join(', ')}, came "resnet9"; did you mean resnet8?`,
+      `networks.0.model: expected one of ${modelNames().join(', ')}, came "resnet9"; did you mean resnet8?`,
     ]);
     expect(problemsOf({ ...minimal, method: { name: 'mlc' } })).toEqual([
-      `method.name: expected one of ${Object.keys(methodSchemas).join(', ')}, came "mlc"; did you mean mcl?`,
+      `method.name: expected one of ${methodNames().join(', ')}, came "mlc"; did you mean mcl?`,
     ]);
     expect(problemsOf({ ...minimal, method: { weights: {} } })).toEqual([
-      `method.name: expected one of ${Object.keys(methodSchemas).join(', ')}, came nothing`,
+      `method.name: expected one of ${methodNames().join(', ')}, came nothing`,
     ]);
     expect(problemsOf({ ...minimal, engine: null })).toEqual([
       'engine: expected a section with threads, came null (leave the line out for the defaults)',
@@ -171,11 +170,13 @@ describe('a recipe with wrong settings', () => {
   it('says how a recipe writes what comparisons know by a name of its own', () => {
     const messageOf = (name: string): string => problemsOf({ ...minimal, method: { name } }).join();
     expect(messageOf('mcl-logit')).toBe(
-      `method.name: expected one of ${Object.keys(methodSchemas).join(', ')}, came "mcl-logit"; mcl-logit is mcl with weights.logit=1, write method: { name: mcl, weights: { logit: 1 } }`,
+      `method.name: expected one of ${methodNames().join(', ')}, came "mcl-logit"; mcl-logit is mcl with weights.logit=1, write method: { name: mcl, weights: { logit: 1 } }`,
     );
-    for (const name of Object.keys(methodVariants)) {
+    for (const name of methodVariants().keys()) {
       const { method } = parseYaml(messageOf(name).replace(/^.*, write (?=method: )/, '')) as RecipeInput;
-      expect(resolveRecipe({ ...minimal, method }).method.name, name).toBe(methodVariants[name]?.method);
+      expect(resolveRecipe({ ...minimal, method }).method.name, name).toBe(
+        methodVariants().get(name)?.method,
+      );
     }
   });
 

@@ -1,10 +1,10 @@
 /** The recipe: one strict schema for a whole experiment, which also fills in and thereby spells out every default. */
 import * as z from 'zod';
 import { augmentationSettings } from '../data/augment/settings.ts';
-import { datasetNames } from '../data/registry.ts';
+import { datasetList, datasetNames } from '../data/registry.ts';
 import { samplerSettings } from '../data/samplers/settings.ts';
-import { methodSettings } from '../methods/settings.ts';
-import { architectureNames } from '../models/names.ts';
+import { methodDefinitions, methodSettings } from '../methods/registry.ts';
+import { architectureList, modelNames, type ModelName } from '../models/registry.ts';
 import { notNegative, positive } from '../support/numberSchemas.ts';
 import {
   classificationSchema,
@@ -56,9 +56,8 @@ const multiStepSchema = z.strictObject({
 
 const constantSchema = z.strictObject({ name: z.literal('constant') });
 
-/** Images: which, where, how many, and how they are varied in training. */
-export const dataSchema = z.strictObject({
-  dataset: z.enum(datasetNames()),
+/** Images: which, where, how many, and how they are varied in training; without `dataset`, whose names may grow. */
+const dataSettings = {
   /** Folder of the files, from the current folder; null means the dataset's usual places. */
   path: z.string().min(1).nullable().default(null),
   /** Height and width that images of any size are brought to; null: decided from the images and the networks. */
@@ -81,7 +80,7 @@ export const dataSchema = z.strictObject({
   augmentation: augmentationSettings.prefault({}),
   /** How training batches are put together. */
   sampler: withDefaultName('shuffled', samplerSettings).prefault({}),
-});
+};
 
 /** What is done about trouble in the middle of a training. */
 const guardsSchema = z.strictObject({
@@ -153,39 +152,66 @@ const topologySchema = z.discriminatedUnion('name', [
   }),
 ]);
 
-/** A student: its architecture, and what it starts from. */
-const networkSchema = z.strictObject({
-  model: z.enum(architectureNames),
+/** What a student starts from. */
+const networkSettings = {
   /** A file of weights (safetensors, .pt, .pth) or a run folder, from the current folder; null means fresh weights. */
   weights: z.string().min(1).nullable().default(null),
-});
+};
 
-/** A whole experiment. */
-export const recipeSchema = z.strictObject({
-  /** Begins the name of the run folder. */
-  name: z.string().min(1).max(100),
-  /** Seeds every source of randomness. */
-  seed: z.int().min(0).max(4_294_967_295).default(1),
-  data: dataSchema,
-  networks: z.array(networkSchema).min(1),
-  /** Whether networks share nothing, a trunk or a tree of first stages; left out, what the method was made for. */
-  topology: topologySchema.prefault({ name: 'peers' }),
-  method: methodSettings,
-  train: trainSchema,
-  engine: z
-    .strictObject({
-      /** Threads of LibTorch; null means one for each core. */
-      threads: z.int().min(1).max(1024).nullable().default(null),
-    })
-    .prefault({}),
-  /** Folder that run folders are made in, from the current folder. */
-  runs: z.string().min(1).default('runs'),
-});
+/** The section of images, for the datasets that are registered now. */
+function createDataSchema() {
+  return z.strictObject({ dataset: z.enum(datasetNames()), ...dataSettings });
+}
+
+/** A whole experiment, for the datasets, architectures and methods that are registered now. */
+function createRecipeSchema() {
+  // Types know the built-in architectures alone.
+  const models = modelNames() as ModelName[];
+  return z.strictObject({
+    /** Begins the name of the run folder. */
+    name: z.string().min(1).max(100),
+    /** Seeds every source of randomness. */
+    seed: z.int().min(0).max(4_294_967_295).default(1),
+    data: createDataSchema(),
+    networks: z.array(z.strictObject({ model: z.enum(models), ...networkSettings })).min(1),
+    /** Whether networks share nothing, a trunk or a tree of first stages; left out, what the method was made for. */
+    topology: topologySchema.prefault({ name: 'peers' }),
+    method: methodSettings(),
+    train: trainSchema,
+    engine: z
+      .strictObject({
+        /** Threads of LibTorch; null means one for each core. */
+        threads: z.int().min(1).max(1024).nullable().default(null),
+      })
+      .prefault({}),
+    /** Folder that run folders are made in, from the current folder. */
+    runs: z.string().min(1).default('runs'),
+  });
+}
+
+type RecipeSchema = ReturnType<typeof createRecipeSchema>;
+
+/** The last schema and the registered things that it was made for. */
+let latest: { readonly madeFor: readonly unknown[]; readonly schema: RecipeSchema } | null = null;
+
+/** The schema of a whole recipe; made anew after a dataset, an architecture or a method was registered. */
+export function recipeSchema(): RecipeSchema {
+  const registered = [datasetList(), architectureList(), methodDefinitions()];
+  if (latest?.madeFor.every((list, index) => list === registered[index]) !== true) {
+    latest = { madeFor: registered, schema: createRecipeSchema() };
+  }
+  return latest.schema;
+}
+
+/** The schema of the recipe's section of images. */
+export function dataSchema(): RecipeSchema['shape']['data'] {
+  return recipeSchema().shape.data;
+}
 
 /** A recipe after checking, with every default filled in. */
-export type ResolvedRecipe = z.output<typeof recipeSchema>;
+export type ResolvedRecipe = z.output<RecipeSchema>;
 /** What may be written in a recipe: as resolved, but defaults may be left out. */
-export type RecipeInput = z.input<typeof recipeSchema>;
+export type RecipeInput = z.input<RecipeSchema>;
 /** The resolved optimizer section. */
 export type OptimizerRecipe = ResolvedRecipe['train']['optimizer'];
 /** The resolved schedule section. */

@@ -1,7 +1,7 @@
 /** Checks a recipe's data against the schema and tells every problem at once, each with its place and the name meant. */
 import { stringify } from 'yaml';
 import * as z from 'zod';
-import { methodVariants } from '../methods/catalogue.ts';
+import { methodVariants } from '../methods/registry.ts';
 import { findInconsistencies } from './consistency.ts';
 import type { PathSegment } from './describe.ts';
 import {
@@ -51,7 +51,7 @@ export function resolveRecipe(
 ): ResolvedRecipe {
   const data = withMethodTopology(given);
   const overridden = origin.overriddenPaths ?? [];
-  const parsed = recipeSchema.safeParse(data);
+  const parsed = recipeSchema().safeParse(data);
   const complaints = parsed.success
     ? []
     : parsed.error.issues.flatMap((issue) => complaintsOf(issue, data, overridden));
@@ -116,7 +116,7 @@ function unknownKey(
 ): Complaint {
   const key = String(path.at(-1));
   const sectionPath = path.slice(0, -1);
-  const schema = schemaAt(recipeSchema, sectionPath, data);
+  const schema = schemaAt(recipeSchema(), sectionPath, data);
   const section = schema === undefined ? undefined : optionFor(schema, valueAt(data, sectionPath));
   const keys = section instanceof z.ZodObject ? Object.keys(section.shape) : [];
   const suggestion = nearestName(key, keys);
@@ -134,7 +134,7 @@ function unknownKey(
   if (suggestion !== null) {
     return { path, message: `unknown key, did you mean ${suggestion}? (${known})`, suggestion };
   }
-  const places = keyPaths(recipeSchema).filter(
+  const places = keyPaths(recipeSchema()).filter(
     (candidate) => candidate.at(-1) === key && formatPath(candidate) !== formatPath(path),
   );
   // Several sections may have such a key: one inside the section at hand is likelier meant.
@@ -156,7 +156,7 @@ function keyOfOthers(
 ): { sectionPath: readonly PathSegment[]; owners: string[]; name: string } | null {
   for (let depth = path.length - 1; depth >= 0; depth -= 1) {
     const sectionPath = path.slice(0, depth);
-    const schema = schemaAt(recipeSchema, sectionPath, data);
+    const schema = schemaAt(recipeSchema(), sectionPath, data);
     if (schema === undefined) continue;
     const options = [...unionOptions(schema)];
     const owners = options
@@ -182,7 +182,7 @@ function wrongValue(given: readonly PathSegment[], data: unknown): Complaint {
 }
 
 function wrongValueOf(path: readonly PathSegment[], data: unknown, value: unknown): Complaint {
-  const schema = schemaAt(recipeSchema, path, data);
+  const schema = schemaAt(recipeSchema(), path, data);
   const names = optionNames(path, data, schema);
   const expected = names.length > 0 ? describeOptions(names, schema) : schema && describeSchema(schema);
   const hint =
@@ -200,7 +200,7 @@ function wrongValueOf(path: readonly PathSegment[], data: unknown, value: unknow
 
 /** How a recipe writes what comparisons call by a name of its own, such as `mcl-logit`; null for other names. */
 function explainVariant(name: unknown): string | null {
-  const variant = Object.entries(methodVariants).find(([known]) => known === name)?.[1];
+  const variant = methodVariants().get(String(name));
   if (variant === undefined) return null;
   const settings = leavesOf(variant.settings).map(([path, value]) => `${formatPath(path)}=${String(value)}`);
   const section = stringify({ name: variant.method, ...variant.settings }, { collectionStyle: 'flow' });
@@ -225,7 +225,7 @@ function optionNames(
   const plain = schema === undefined ? undefined : unwrapSchema(schema);
   if (plain instanceof z.ZodEnum) return plain.options.map(String);
   if (path.at(-1) !== 'name') return [];
-  const parent = schemaAt(recipeSchema, path.slice(0, -1), data);
+  const parent = schemaAt(recipeSchema(), path.slice(0, -1), data);
   return parent === undefined ? [] : [...unionOptions(parent).keys()];
 }
 

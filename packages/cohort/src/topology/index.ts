@@ -1,4 +1,4 @@
 /** How a cohort shares the layers of its networks. */
-export type { SeparatedOutputs } from './separatedOutputs.ts';
+export { SeparatedOutputs } from './separatedOutputs.ts';
 export { Branches, lastStage, latestSplits, Tree } from './sharedLayers.ts';
-export { Peers, type Topology } from './topology.ts';
+export { imagesOf, Peers, type CohortBatch, type Topology } from './topology.ts';

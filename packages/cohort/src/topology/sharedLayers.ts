@@ -7,7 +7,8 @@ import { ModelError } from '../models/errors.ts';
 import type { Network, NetworkOutput, StageOutputs, Trunk } from '../models/network.ts';
 
 import { ascend, groupsBetweenSplits, mostSplits, whyFewerSplits } from './splits.ts';
-import { viewOf, type Topology } from './topology.ts';
+import { viewOf, type CohortBatch, type Topology } from './topology.ts';
+import { at } from '../support/at.ts';
 
 /** Makes of what a shared part gives what `ways` branches or networks go on with. */
 export type AtSplit = (trunk: Trunk, ways: number) => Trunk;
@@ -20,6 +21,7 @@ export type AtSplit = (trunk: Trunk, ways: number) => Trunk;
  * tensors into memory of their own.
  */
 export class Tree implements Topology {
+  readonly isSeparable = false;
   protected readonly networks: readonly [Network, ...Network[]];
   /** After how many stages beside the stem the cohort splits, ascending. */
   readonly splits: readonly [number, ...number[]];
@@ -50,21 +52,25 @@ export class Tree implements Topology {
     this.splits = [firstSplit, ...laterSplits];
     this.#levels = groupsBetweenSplits(networks.length, splits.length);
     for (const [level, groups] of this.#levels.entries()) {
-      for (const [owner = 0, ...rest] of groups) {
-        for (const index of rest) tieTrunk(networks[owner], networks[index], this.splits[level] ?? 0);
+      const sharedStages = at(this.splits, level, 'the splits');
+      for (const group of groups) {
+        const owner = at(networks, at(group, 0, 'a group'), 'the cohort');
+        for (const index of group.slice(1)) {
+          tieTrunk(owner, at(networks, index, 'the cohort'), sharedStages);
+        }
       }
     }
   }
 
-  run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
-    return scope(() => this.runFrom(this.trunks(images, keepStages), keepStages));
+  run(batch: CohortBatch, keepStages = false): NetworkOutput[] {
+    return scope(() => this.runFrom(this.trunks(batch, keepStages), keepStages));
   }
 
   runRefined(
-    images: Tensor | readonly Tensor[],
+    batch: CohortBatch,
     refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
   ): StageOutputs[] {
-    return refine(this.run(images, true));
+    return refine(this.run(batch, true));
   }
 
   parameters(): nn.Parameter[] {
@@ -81,9 +87,10 @@ export class Tree implements Topology {
   }
 
   /** What all share, of the images: one for all networks, or one a network where each has a view of its own. */
-  trunks(images: Tensor | readonly Tensor[], keepStages = false): Trunk[] {
+  trunks(batch: CohortBatch, keepStages = false): Trunk[] {
     const [first] = this.networks;
-    const views = 'shape' in images ? [images] : this.networks.map((_, index) => viewOf(images, index));
+    const views =
+      batch.views === undefined ? [batch.images] : this.networks.map((_, index) => viewOf(batch, index));
     return views.map((view) => first.trunk(view, this.splits[0], keepStages));
   }
 
@@ -117,10 +124,9 @@ export class Tree implements Topology {
     return parts
       .filter((part) => run.only === undefined || part.includes(run.only))
       .flatMap((part) => {
-        const network = this.networks[part[0] ?? 0];
-        if (network === undefined) return [];
+        const network = at(this.networks, at(part, 0, 'a group'), 'the cohort');
         if (part.length === 1) return [network.branch(onward, run.keepStages)];
-        const longer = network.extend(onward, this.splits[level + 1] ?? 0, run.keepStages);
+        const longer = network.extend(onward, at(this.splits, level + 1, 'the splits'), run.keepStages);
         return this.#grow(longer, level + 1, part, run);
       });
   }
@@ -131,7 +137,7 @@ export class Tree implements Topology {
       groups.some(([, ...rest]) => rest.includes(index)) ? [level] : [],
     );
     const deepest = levels.at(-1);
-    return deepest === undefined ? null : (this.splits[deepest] ?? 0);
+    return deepest === undefined ? null : at(this.splits, deepest, 'the splits');
   }
 }
 
@@ -182,8 +188,7 @@ function soundSharedStages(networks: readonly Network[], sharedStages: number): 
 }
 
 /** Lets the trunk's tensors of `network` share the memory of the owner's. */
-function tieTrunk(owner: Network | undefined, network: Network | undefined, sharedStages: number): void {
-  if (owner === undefined || network === undefined) return;
+function tieTrunk(owner: Network, network: Network, sharedStages: number): void {
   const [theirs, own] = [trunkTensors(owner, sharedStages), trunkTensors(network, sharedStages)];
   const layout = (tensors: readonly [string, Tensor][]): string =>
     tensors.map(([name, { shape }]) => `${name} [${shape.join()}]`).join();
@@ -195,8 +200,8 @@ function tieTrunk(owner: Network | undefined, network: Network | undefined, shar
   noGrad(() => {
     scope(() => {
       for (const [index, [, tensor]] of own.entries()) {
-        const target = theirs[index]?.[1];
-        if (target !== undefined) tensor.setData(target.detach());
+        const [, target] = at(theirs, index, 'the tensors of the trunk');
+        tensor.setData(target.detach());
       }
     });
   });

@@ -1,4 +1,5 @@
-/** How a cohort parts as a tree of shared layers splits; plain numbers, so that recipes can be checked without the engine. */
+/** How a cohort parts as a tree of shared layers splits: arithmetic on numbers of networks, for recipes and topologies alike. */
+import { lastOf } from '../support/at.ts';
 
 /** After how many splits two by two each of so many networks is alone. */
 export function mostSplits(networkCount: number): number {
@@ -22,7 +23,7 @@ export function ascend(splits: readonly number[]): boolean {
  */
 export function groupsBetweenSplits(networkCount: number, splits: number): number[][][] {
   const levels = [[Array.from({ length: networkCount }, (_, index) => index)]];
-  while (levels.length < splits) levels.push((levels.at(-1) ?? []).flatMap(halves));
+  while (levels.length < splits) levels.push(lastOf(levels, 'the levels').flatMap(halves));
   return levels;
 }
 

@@ -56,7 +56,7 @@ describe('Branches', () => {
       const branches = new Branches(cohort, stages);
       noGrad(() => {
         scope(() => {
-          for (const [index, output] of branches.run(images, true).entries()) {
+          for (const [index, output] of branches.run({ images }, true).entries()) {
             const alone = cohort[index]?.callWithStages(images);
             expectClose(output.logits, alone?.logits ?? []);
             expect(output.stages.map(({ shape }) => shape)).toEqual(alone?.stages.map(({ shape }) => shape));
@@ -82,7 +82,7 @@ describe('Branches', () => {
         scope(() =>
           ops
             .stack(
-              branches.run(images).map(({ logits }) => logits.square().mean()),
+              branches.run({ images }).map(({ logits }) => logits.square().mean()),
               0,
             )
             .sum(),
@@ -105,7 +105,7 @@ describe('Branches', () => {
     for (const network of cohort) network.eval();
     const other = images.neg();
     noGrad(() => {
-      const outputs = branches.run([images, other]);
+      const outputs = branches.run({ images, views: [images, other] });
       for (const [index, view] of [images, other].entries()) {
         expectClose(outputs[index]?.logits ?? images, cohort[index]?.call(view).logits.toNumbers() ?? []);
       }
@@ -126,7 +126,7 @@ describe('Branches', () => {
     const branches = new Branches(cohort, 1);
     const live = liveTensorCount();
     scope(() => {
-      const outputs = branches.run(images);
+      const outputs = branches.run({ images });
       expect(liveTensorCount()).toBe(live + 2 * outputs.length);
     });
     expect(liveTensorCount()).toBe(live);
@@ -141,7 +141,9 @@ describe('Branches', () => {
     expect(() => new Branches(mixed, 1)).toThrow(
       /one architecture, since they share layers, got ResNet and WideResNet/,
     );
-    expect(() => new Branches(cohort, 1).run([images])).toThrow(/expected one batch a network, got 1/);
+    expect(() => new Branches(cohort, 1).run({ images, views: [images] })).toThrow(
+      /expected one batch a network, got 1/,
+    );
   });
 });
 
@@ -175,12 +177,12 @@ describe('Tree', () => {
       const views = cohort.map((_, index) => images.mul(1 + index));
       noGrad(() => {
         scope(() => {
-          for (const given of [images, views]) {
+          for (const given of [{ images }, { images, views }]) {
             const outputs = tree.run(given, true);
             expect(outputs).toHaveLength(count);
             for (const [index, { logits, stages }] of outputs.entries()) {
               const alone = cohort[index]?.callWithStages(
-                views === given ? (views[index] ?? images) : images,
+                'views' in given ? (views[index] ?? images) : images,
               );
               expectClose(logits, alone?.logits ?? []);
               expect(stages.map(({ shape }) => shape)).toEqual(alone?.stages.map(({ shape }) => shape));
@@ -194,7 +196,7 @@ describe('Tree', () => {
   it('runs shared parts once, which their batch statistics count', () => {
     const { cohort, images } = networks('resnet8', 4, 16);
     const [first, , third] = cohort as [Network, Network, Network];
-    scope(() => new Tree(cohort, [1, 2]).run(images));
+    scope(() => new Tree(cohort, [1, 2]).run({ images }));
     const tracked = (network: Network, name: string): number | undefined =>
       network.stateDict().get(`${name}.num_batches_tracked`)?.item();
     expect([tracked(first, 'bn1'), tracked(first, 'layer2.0.bn1')]).toEqual([1, 1]);
@@ -219,7 +221,7 @@ describe('Tree', () => {
     const tree = new Tree(cohort, [1, 2]);
     const live = liveTensorCount();
     scope(() => {
-      const outputs = tree.run(images);
+      const outputs = tree.run({ images });
       expect(liveTensorCount()).toBe(live + 2 * outputs.length);
     });
     expect(liveTensorCount()).toBe(live);
@@ -248,11 +250,13 @@ describe('Peers', () => {
     const { cohort, images } = networks('resnet8', 2, 16);
     for (const network of cohort) network.eval();
     const other = goldenImages(2, [2, 1, 16, 16]);
-    const outputs = noGrad(() => new Peers(cohort).run([images, other]));
+    const outputs = noGrad(() => new Peers(cohort).run({ images, views: [images, other] }));
     for (const [index, view] of [images, other].entries()) {
       const alone = noGrad(() => cohort[index]?.call(view).logits.toNumbers());
       expect(outputs[index]?.logits.toNumbers()).toEqual(alone);
     }
-    expect(() => new Peers(cohort).run([images])).toThrow(/expected one batch a network, got 1/);
+    expect(() => new Peers(cohort).run({ images, views: [images] })).toThrow(
+      /expected one batch a network, got 1/,
+    );
   });
 });

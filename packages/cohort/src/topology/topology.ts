@@ -2,17 +2,36 @@
 import type { nn, Tensor } from '@cohort-ml/torch';
 import { ModelError } from '../models/errors.ts';
 import type { Network, NetworkOutput, StageOutputs } from '../models/network.ts';
+import type { SeparatedOutputs } from './separatedOutputs.ts';
 
-import { SeparatedOutputs } from './separatedOutputs.ts';
+/** What a cohort is run on. */
+export interface CohortBatch {
+  /** float32 `[B, C, H, W]`. */
+  readonly images: Tensor;
+  /** The images as each network sees them, where every one has a view of its own. */
+  readonly views?: readonly Tensor[];
+  /**
+   * Where given, a topology that is separable hands out the networks' outputs as leaves and notes here what they are of:
+   * after `backward` of what came of them, each network can be differentiated by itself, at the same time as the others.
+   */
+  readonly separated?: SeparatedOutputs;
+}
+
+/** The images of a batch and nothing else, for networks that are run beside those that are trained. */
+export function imagesOf({ images, views }: CohortBatch): CohortBatch {
+  return views === undefined ? { images } : { images, views };
+}
 
 /** Runs all networks of a cohort on one batch. */
 export interface Topology {
+  /** Whether networks share nothing, so that `separated` of a batch is heeded; elsewhere it changes nothing. */
+  readonly isSeparable: boolean;
+
   /**
-   * @param images `[B, C, H, W]`, or one such batch a network
    * @param keepStages whether to give the feature map of every stage
    * @returns one output a network, in the cohort's order
    */
-  run(images: Tensor | readonly Tensor[], keepStages?: boolean): NetworkOutput[];
+  run(batch: CohortBatch, keepStages?: boolean): NetworkOutput[];
 
   /**
    * Runs the networks and what refines their stages, which counts as a part of its network where these are differentiated
@@ -21,15 +40,9 @@ export interface Topology {
    * @param refine makes of every network's output, stages included, what its stages say; of each by itself
    */
   runRefined(
-    images: Tensor | readonly Tensor[],
+    batch: CohortBatch,
     refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
   ): StageOutputs[];
-
-  /**
-   * Runs `body` so that inside it outputs of the networks are leaves: after `backward` of what came of them, each network
-   * can be differentiated by itself, at the same time as the others. Absent where networks share layers.
-   */
-  separately?<Result>(body: () => Result): { readonly result: Result; readonly separated: SeparatedOutputs };
 
   /** Every parameter of the cohort once, whichever networks share it. */
   parameters(): nn.Parameter[];
@@ -40,40 +53,26 @@ export interface Topology {
 
 /** Nothing is shared. */
 export class Peers implements Topology {
-  #separated: SeparatedOutputs | null = null;
+  readonly isSeparable = true;
 
   constructor(private readonly networks: readonly Network[]) {}
 
-  run(images: Tensor | readonly Tensor[], keepStages = false): NetworkOutput[] {
-    return this.#runWhole(images, keepStages).map(({ logits, embedding, stages }, index) => ({
-      logits: this.#leaf(index, logits),
-      embedding: this.#leaf(index, embedding),
-      stages: stages.map((stage) => this.#leaf(index, stage)),
+  run(batch: CohortBatch, keepStages = false): NetworkOutput[] {
+    return this.#runWhole(batch, keepStages).map(({ logits, embedding, stages }, index) => ({
+      logits: leaf(batch, index, logits),
+      embedding: leaf(batch, index, embedding),
+      stages: stages.map((stage) => leaf(batch, index, stage)),
     }));
   }
 
   runRefined(
-    images: Tensor | readonly Tensor[],
+    batch: CohortBatch,
     refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
   ): StageOutputs[] {
-    return refine(this.#runWhole(images, true)).map(({ embeddings, logits }, index) => ({
-      embeddings: embeddings.map((embedding) => this.#leaf(index, embedding)),
-      logits: logits.map((each) => this.#leaf(index, each)),
+    return refine(this.#runWhole(batch, true)).map(({ embeddings, logits }, index) => ({
+      embeddings: embeddings.map((embedding) => leaf(batch, index, embedding)),
+      logits: logits.map((each) => leaf(batch, index, each)),
     }));
-  }
-
-  separately<Result>(body: () => Result): { result: Result; separated: SeparatedOutputs } {
-    const separated = new SeparatedOutputs(this.networks.length);
-    const before = this.#separated;
-    this.#separated = separated;
-    try {
-      return { result: body(), separated };
-    } catch (error) {
-      separated.dispose();
-      throw error;
-    } finally {
-      this.#separated = before;
-    }
   }
 
   parameters(): nn.Parameter[] {
@@ -84,25 +83,26 @@ export class Peers implements Topology {
     return new Peers(networks);
   }
 
-  #runWhole(images: Tensor | readonly Tensor[], keepStages: boolean): NetworkOutput[] {
+  #runWhole(batch: CohortBatch, keepStages: boolean): NetworkOutput[] {
     return this.networks.map((network, index) => {
-      const own = viewOf(images, index);
+      const own = viewOf(batch, index);
       return keepStages ? network.callWithStages(own) : network.call(own);
     });
   }
-
-  #leaf(network: number, tensor: Tensor): Tensor {
-    return this.#separated?.separate(network, tensor) ?? tensor;
-  }
 }
 
-/** The batch of one network: that which all share, or its own. */
-export function viewOf(images: Tensor | readonly Tensor[], network: number): Tensor {
-  if ('shape' in images) return images;
-  const own = images[network];
+/** The output itself, or a leaf in its place where the batch asks for these. */
+function leaf({ separated }: CohortBatch, network: number, output: Tensor): Tensor {
+  return separated?.separate(network, output) ?? output;
+}
+
+/** The images of one network: those that all share, or its own. */
+export function viewOf({ images, views }: CohortBatch, network: number): Tensor {
+  if (views === undefined) return images;
+  const own = views[network];
   if (own === undefined) {
     throw new ModelError(
-      `Topology: expected one batch a network, got ${images.length} and none for network ${network}.`,
+      `Topology: expected one batch a network, got ${views.length} and none for network ${network}.`,
     );
   }
   return own;

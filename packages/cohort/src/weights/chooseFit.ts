@@ -1,5 +1,4 @@
 /** Chooses the part of a file that is the network, and says in full what does not fit when none is. */
-import type { ModelName } from '../models/index.ts';
 import { WeightsError, type WeightsProblem } from './errors.ts';
 import { fitDictionary, isComplete, type Fit, type Target } from './fit.ts';
 import type { NameRule } from './names.ts';
@@ -120,7 +119,7 @@ function problemsOf({ missing, unexpected, misshapen, mistyped }: Fit): WeightsP
 
 function suggest({ dictionary }: Fit, model: string, { rules = [] }: FitOptions): string {
   const { fitting, alike } = suggestModels(dictionary, rules);
-  const others = (names: readonly ModelName[]): string[] => names.filter((name) => name !== model);
+  const others = (names: readonly string[]): string[] => names.filter((name) => name !== model);
   const [first] = others(fitting);
   if (first !== undefined) return `The file fits ${others(fitting).join(' and ')}: name that model.`;
   if (alike.length > 0) {

@@ -1,6 +1,6 @@
 /** Names the architecture that weights belong to, by comparing them with every one there is. */
 import { Generator } from '@cohort-ml/torch';
-import { createNetwork, modelNames, type ModelName } from '../models/index.ts';
+import { createNetwork, modelNames } from '../models/index.ts';
 import { fitDictionary, isComplete, targetOf, type Fit, type Target } from './fit.ts';
 import type { NameRule } from './names.ts';
 import type { TensorDictionary } from './weightsFile.ts';
@@ -8,18 +8,18 @@ import type { TensorDictionary } from './weightsFile.ts';
 /** What is known of weights whose model is not. */
 export interface Suggestion {
   /** Models that take the weights as they are, if their images have as many channels. */
-  readonly fitting: readonly ModelName[];
+  readonly fitting: readonly string[];
   /** Models of exactly these shapes under other names; only looked for when none fits. */
-  readonly alike: readonly ModelName[];
+  readonly alike: readonly string[];
 }
 
 /** Tensors that a file may have beside a network's: a classifier, a head. */
 const mostOthers = 8;
 
-let targets: readonly (readonly [ModelName, Target])[] | null = null;
+let targets: readonly (readonly [string, Target])[] | null = null;
 
 /** Names and shapes of every architecture; kept, since building all of them takes a second or two. */
-function allTargets(): readonly (readonly [ModelName, Target])[] {
+function allTargets(): readonly (readonly [string, Target])[] {
   targets ??= modelNames().map((name) => {
     const network = createNetwork(name, { classes: 10, channels: 3, generator: new Generator(0) });
     const target = targetOf(network);

@@ -1,7 +1,8 @@
-/** `cohort methods`: what a cohort can learn by, and the settings of each, from the catalogue and the schemas alone. */
+/** `cohort methods`: what a cohort can learn by, and the settings of each, from what their files say of them. */
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
-import { methodCatalogue, methodFacts, methodVariants } from '../../methods/catalogue.ts';
+import type { MethodDefinition, MethodFacts } from '../../methods/definition.ts';
+import type { MethodVariant } from '../../methods/registry.ts';
 import { nearestName } from '../../support/nearestName.ts';
 import type { SettingDescription } from '../../recipes/index.ts';
 import type { CommonOptions } from '../command.ts';
@@ -20,10 +21,12 @@ export function addMethodsCommand(
   withCommonOptions(methods.command('list', { isDefault: true }))
     .description('list the methods with topology, paper and loss')
     .action(async (options: CommonOptions) => {
-      const exitCode = await runCommand(environment, options, () => {
-        const methods = Object.entries(methodCatalogue).map(([name, facts]) => ({ name, ...facts }));
-        const variants = Object.entries(methodVariants).map(([name, facts]) => ({ name, ...facts }));
-        return Promise.resolve({ text: describeList(), json: { methods, variants } });
+      const exitCode = await runCommand(environment, options, async () => {
+        const { methodDefinitions, methodVariants } = await import('../../methods/registry.ts');
+        const [known, labelled] = [methodDefinitions(), methodVariants()];
+        const methods = known.map(({ name, facts }) => ({ name, ...facts }));
+        const variants = [...labelled].map(([name, facts]) => ({ name, ...facts }));
+        return { text: describeList(known, labelled), json: { methods, variants } };
       });
       setExitCode(exitCode);
     });
@@ -43,24 +46,23 @@ export function addMethodsCommand(
     });
 }
 
-type Facts = NonNullable<ReturnType<typeof methodFacts>>;
-
 interface FoundMethod {
-  readonly facts: Facts;
+  readonly facts: MethodFacts;
   /** What a recipe's method section says to get it. */
   readonly section: Readonly<Record<string, unknown>>;
   readonly settings: SettingDescription[];
 }
 
-/** Schemas are loaded for this command alone: `cohort --help` is not to wait for them. */
+/** Methods are loaded for this command alone: `cohort --help` is not to wait for them. */
 async function findMethod(name: string): Promise<FoundMethod> {
-  const { methodSchemas } = await import('../../methods/settings.ts');
+  const { methodFacts, methodNames, methodSchema, methodVariants } =
+    await import('../../methods/registry.ts');
   const { describeSettings, RecipeError } = await import('../../recipes/index.ts');
   const { valueAt } = await import('../../recipes/describe.ts');
-  const variant = Object.entries(methodVariants).find(([known]) => known === name)?.[1];
+  const variant = methodVariants().get(name);
   const method = variant?.method ?? name;
   const facts = methodFacts(method);
-  const schema = Object.entries(methodSchemas).find(([known]) => known === method)?.[1];
+  const schema = methodSchema(method);
   if (facts !== undefined && schema !== undefined) {
     const { title, equation } = variant ?? facts;
     const section = { name: method, ...variant?.settings };
@@ -70,7 +72,7 @@ async function findMethod(name: string): Promise<FoundMethod> {
     });
     return { facts: { ...facts, title, equation }, section, settings };
   }
-  const names = [...Object.keys(methodCatalogue), ...Object.keys(methodVariants)];
+  const names = [...methodNames(), ...methodVariants().keys()];
   const nearest = nearestName(name, names);
   const question = nearest === null ? '' : ` Did you mean ${nearest}?`;
   throw new RecipeError(
@@ -78,16 +80,18 @@ async function findMethod(name: string): Promise<FoundMethod> {
   );
 }
 
-function describeList(): string {
-  const entries = Object.entries(methodCatalogue);
-  const rows = entries.map(([name, { topologies, minimumNetworks }]) => [
+function describeList(
+  methods: readonly MethodDefinition[],
+  variants: ReadonlyMap<string, MethodVariant>,
+): string {
+  const rows = methods.map(({ name, facts: { topologies, minimumNetworks } }) => [
     name,
     topologies.join(', '),
     `${minimumNetworks}`,
   ]);
-  const details = entries.flatMap(([name, { title, paper, equation }]) => [
+  const details = methods.flatMap(({ name, facts: { title, paper, equation } }) => [
     `${name}: ${title} (${paper})\n    ${equation}`,
-    ...Object.entries(methodVariants)
+    ...[...variants]
       .filter(([, { method }]) => method === name)
       .map(([label, variant]) => `  ${label}: ${variant.title}\n    ${variant.equation}`),
   ]);
@@ -100,7 +104,7 @@ function describeList(): string {
 
 function describeMethod(
   name: string,
-  facts: Facts,
+  facts: MethodFacts,
   settings: readonly SettingDescription[],
   section: FoundMethod['section'],
 ): string {

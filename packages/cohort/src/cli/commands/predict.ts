@@ -66,7 +66,7 @@ async function predict(
   options: PredictFlags,
   { signal, reporter }: CallOptions,
 ): Promise<CommandOutcome> {
-  const { top, checkpoint, batch, runs, json, format } = options;
+  const { top, checkpoint, batch, runs, json, format, device } = options;
   if (json === true && format !== undefined) {
     throw new UsageError('--json and --format both say how results are written. Leave one of them out.');
   }
@@ -76,6 +76,7 @@ async function predict(
   let failed = 0;
   for await (const result of environment.actions.predictImages(run, images, {
     ...{ signal, reporter, top, checkpoint, batch, runs },
+    ...(device === undefined ? {} : { device }),
   })) {
     count += 1;
     if ('error' in result) {

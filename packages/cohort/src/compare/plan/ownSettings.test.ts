@@ -1,6 +1,6 @@
 /** A reader of a report learns which settings of a method are not its defaults. */
 import { describe, expect, it } from 'vitest';
-import { methodSettings } from '../../methods/settings.ts';
+import { methodSettings } from '../../methods/registry.ts';
 import { describeSettings } from './ownSettings.ts';
 
 describe('settings apart from the defaults', () => {
@@ -17,6 +17,6 @@ describe('settings apart from the defaults', () => {
       'mcl has memory={"positives":1,"negatives":8192,"bankMomentum":0.5}',
     ],
   ])('are told of %s: %j', (label, method, told) => {
-    expect(describeSettings(label, methodSettings.parse(method))).toBe(told);
+    expect(describeSettings(label, methodSettings().parse(method))).toBe(told);
   });
 });

@@ -1,6 +1,6 @@
 /** What a method of a comparison has set apart from its defaults, so that a reader knows what its row stands for. */
 import { isDeepStrictEqual } from 'node:util';
-import { methodSettings } from '../../methods/settings.ts';
+import { methodSettings } from '../../methods/registry.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 
 /** `mcl-logit is mcl with weights.logit=1`; null for a method by its own name with its defaults. */
@@ -13,7 +13,7 @@ export function describeSettings(label: string, method: ResolvedRecipe['method']
 
 /** Settings that are not the method's defaults, as `key=value`. */
 export function settingsApart(method: ResolvedRecipe['method']): string[] {
-  return apartFrom(methodSettings.parse({ name: method.name }), method, '');
+  return apartFrom(methodSettings().parse({ name: method.name }), method, '');
 }
 
 function apartFrom(defaults: object, own: object, prefix: string): string[] {

@@ -1,6 +1,6 @@
 /** The plan of a comparison: a cell for every method, seed and share of the training images, each a recipe of its own. */
 import { isDeepStrictEqual } from 'node:util';
-import { heldOutImages } from '../../methods/catalogue.ts';
+import { heldOutImages } from '../../methods/registry.ts';
 import { RecipeError, type ResolvedRecipe } from '../../recipes/index.ts';
 import { recipeDigest } from './digest.ts';
 import { CompareError } from '../errors.ts';

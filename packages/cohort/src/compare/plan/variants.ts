@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { parse } from 'yaml';
 import * as z from 'zod';
-import { methodCatalogue, methodVariants } from '../../methods/catalogue.ts';
+import { methodFacts, methodNames, methodVariants } from '../../methods/registry.ts';
 import { nearestName } from '../../support/nearestName.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import { CompareError } from '../errors.ts';
@@ -103,8 +103,8 @@ function variantOf(label: string, given: VariantSettings[string], own: ResolvedR
 
 /** What needs no settings file: a method by its name, or one of its variants. */
 function knownSection(label: string): MethodSection | null {
-  if (Object.hasOwn(methodCatalogue, label)) return { name: label };
-  const variant = Object.hasOwn(methodVariants, label) ? methodVariants[label] : undefined;
+  if (methodFacts(label) !== undefined) return { name: label };
+  const variant = methodVariants().get(label);
   return variant === undefined ? null : { ...variant.settings, name: variant.method };
 }
 
@@ -131,7 +131,7 @@ function contradicts(label: string, path: string, known: MethodSection | null): 
 }
 
 function namelessSection(label: string): CompareError {
-  const names = Object.keys(methodCatalogue);
+  const names = methodNames();
   const nearest = nearestName(label, names);
   return new CompareError(
     'reading the settings of methods',
@@ -142,7 +142,7 @@ function namelessSection(label: string): CompareError {
 }
 
 function unknownLabel(label: string): CompareError {
-  const names = [...Object.keys(methodCatalogue), ...Object.keys(methodVariants)];
+  const names = [...methodNames(), ...methodVariants().keys()];
   const nearest = nearestName(label, names);
   return new CompareError(
     'reading the methods to compare',

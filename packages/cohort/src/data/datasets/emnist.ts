@@ -27,6 +27,7 @@ function entry({ name, selection, classes, counts, firstLabel = 0 }: EmnistSelec
     firstLabel,
     // The files were written by MATLAB, column by column.
     transposed: true,
+    innerFolders: ['EMNIST/raw', 'EMNIST', 'emnist', 'emnist_source_files'],
     about: {
       title: `EMNIST ${selection}`,
       licence: 'public domain (NIST)',

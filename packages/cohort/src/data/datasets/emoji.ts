@@ -35,7 +35,12 @@ function entry({ name, size, newInTest, counts }: EmojiVariant): DatasetEntry {
     trainImages: counts[0],
     testImages: counts[1],
     folder: size === 32 ? 'emoji' : `emoji-${size}`,
-    origin: { kind: 'emoji', size, digest: DIGESTS[size] },
+    origin: {
+      kind: 'made',
+      make: async (folder, options) =>
+        (await import('../emoji/make.ts')).makeEmojiFolder(folder, size, options),
+      digest: DIGESTS[size],
+    },
   };
   const findFolder = async (options: DatasetOptions): Promise<string | null> => {
     for (const place of datasetPlaces(about.folder, options)) {

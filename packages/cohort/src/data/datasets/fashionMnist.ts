@@ -24,6 +24,7 @@ export const FASHION_MNIST_CLASSES: readonly string[] = [
 export const fashionMnist: DatasetEntry = idxDatasetEntry({
   name: 'fashion-mnist',
   classes: FASHION_MNIST_CLASSES,
+  innerFolders: ['FashionMNIST/raw', 'FashionMNIST', 'fashion-mnist', 'fashion'],
   about: {
     title: 'Fashion-MNIST',
     licence: 'MIT',

@@ -7,6 +7,7 @@ import { MNIST_SHAPE, mnistDownload } from './mnistFiles.ts';
 export const kmnist: DatasetEntry = idxDatasetEntry({
   name: 'kmnist',
   classes: ['o', 'ki', 'su', 'tsu', 'na', 'ha', 'ma', 'ya', 're', 'wo'],
+  innerFolders: ['KMNIST/raw', 'KMNIST', 'kmnist'],
   about: {
     title: 'Kuzushiji-MNIST',
     licence: 'CC BY-SA 4.0',

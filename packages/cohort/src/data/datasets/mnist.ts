@@ -7,6 +7,7 @@ import { MNIST_SHAPE, mnistDownload } from './mnistFiles.ts';
 export const mnist: DatasetEntry = idxDatasetEntry({
   name: 'mnist',
   classes: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
+  innerFolders: ['MNIST/raw', 'MNIST'],
   about: {
     title: 'MNIST handwritten digits',
     licence: 'CC BY-SA 3.0',

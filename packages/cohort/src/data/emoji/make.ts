@@ -3,23 +3,20 @@ import { createHash } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import type { MakeOptions } from '../about.ts';
 import { DataError, errorText } from '../errors.ts';
 import { makeWritableFolder } from '../fetch/files.ts';
 import type { Catalogue } from './catalogue.ts';
 import { CATALOGUE_FILE, HELD_OUT_STYLES, PICTURES_FILE } from './catalogue.ts';
 import type { IconSet } from './iconSets.ts';
 import { candidateNames, findPicture } from './iconSets.ts';
-import type { EmojiSources, PackageInstaller, PinnedPackage } from './packages.ts';
+import type { EmojiSources, PinnedPackage } from './packages.ts';
 import { EMOJI_PACKAGES, ICON_SETS, installWithNpm, readPackages } from './packages.ts';
 import type { SelectionRules } from './selection.ts';
 import { selectEmoji } from './selection.ts';
 
 /** What {@link makeEmojiFolder} is given. */
-export interface MakeOptions {
-  readonly signal?: AbortSignal;
-  readonly onMessage?: (text: string) => void;
-  readonly onProgress?: (text: string) => void;
-  readonly installPackages?: PackageInstaller;
+export interface EmojiOptions extends MakeOptions {
   /** The pinned ones unless given. */
   readonly iconSets?: readonly PinnedPackage[];
   /** Emoji-70's unless given. */
@@ -41,7 +38,7 @@ export interface Drawing {
 export async function makeEmojiFolder(
   folder: string,
   size: number,
-  options: MakeOptions = {},
+  options: EmojiOptions = {},
 ): Promise<void> {
   const { iconSets = ICON_SETS, installPackages = installWithNpm, signal, onMessage } = options;
   const packages = `${folder}-packages`;

@@ -85,9 +85,8 @@ export async function fetchDataset(name: string, options: FetchOptions = {}): Pr
     const made = join(job.workFolder, 'made');
     await rm(made, { recursive: true, force: true });
     makeWritableFolder(made);
-    if (about.origin.kind === 'emoji') {
-      const { makeEmojiFolder } = await import('../emoji/make.ts');
-      await makeEmojiFolder(made, about.origin.size, options);
+    if (about.origin.kind === 'made') {
+      await about.origin.make(made, options);
     } else {
       await makeFromDownload(job, about.origin, made);
     }
@@ -97,8 +96,8 @@ export async function fetchDataset(name: string, options: FetchOptions = {}): Pr
     await rm(job.workFolder, { recursive: true, force: true });
     return await result(job, 'fetched', files);
   } catch (error) {
-    // Of the emoji there is nothing to resume, and their packages are large.
-    if (about.origin.kind === 'emoji') await rm(job.workFolder, { recursive: true, force: true });
+    // Of what is made there is nothing to resume, and it may be large.
+    if (about.origin.kind === 'made') await rm(job.workFolder, { recursive: true, force: true });
     throw writeError(error, job.workFolder);
   } finally {
     giveBack();
@@ -108,7 +107,7 @@ export async function fetchDataset(name: string, options: FetchOptions = {}): Pr
 async function result(job: Job, status: FetchResult['status'], files: number): Promise<FetchResult> {
   const digest = await hashFile(join(job.folder, SUMS_FILE), 'sha256');
   const { origin } = job.about;
-  const isAsDocumented = origin.kind === 'emoji' ? origin.digest === digest : null;
+  const isAsDocumented = origin.kind === 'made' ? origin.digest === digest : null;
   return { name: job.name, folder: job.folder, status, files, digest, isAsDocumented };
 }
 

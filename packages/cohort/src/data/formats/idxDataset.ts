@@ -19,20 +19,14 @@ export interface IdxDatasetDescription {
   readonly prefixes?: Readonly<Record<'train' | 'test', string>>;
   /** The first class's label in the files; 0 unless given. */
   readonly firstLabel?: number;
+  /** Folders below the one that a user names in which torchvision, Kaggle and other tools keep the files. */
+  readonly innerFolders: readonly string[];
   /** True where pictures are stored column by column. */
   readonly transposed?: boolean;
 }
 
 const MNIST_PREFIXES = { train: 'train', test: 't10k' } as const;
 const FILE_ENDS = ['images-idx3-ubyte', 'labels-idx1-ubyte'] as const;
-
-/** Folders that torchvision and Kaggle put the files in, below the one that a user names. */
-const INNER_FOLDERS: Readonly<Record<string, readonly string[]>> = {
-  mnist: ['MNIST/raw', 'MNIST'],
-  'fashion-mnist': ['FashionMNIST/raw', 'FashionMNIST', 'fashion-mnist', 'fashion'],
-  kmnist: ['KMNIST/raw', 'KMNIST', 'kmnist'],
-  emnist: ['EMNIST/raw', 'EMNIST', 'emnist', 'emnist_source_files'],
-};
 
 /** A dataset of the MNIST family for the registry. */
 export function idxDatasetEntry(description: IdxDatasetDescription): DatasetEntry {
@@ -73,8 +67,8 @@ export async function loadIdxDataset(
 }
 
 /** Every place with the folders below it in which other tools keep the files. */
-function placesOf({ about }: IdxDatasetDescription, options: DatasetOptions): string[] {
-  const inner = ['', 'raw', 'gzip', ...(INNER_FOLDERS[about.folder] ?? [])];
+function placesOf({ about, innerFolders }: IdxDatasetDescription, options: DatasetOptions): string[] {
+  const inner = ['', 'raw', 'gzip', ...innerFolders];
   return datasetPlaces(about.folder, options, about.systemFolder).flatMap((place) =>
     inner.map((folder) => join(place, folder)),
   );

@@ -2,13 +2,9 @@
 import type { ImageShape, ImageSplit } from '../dataset.ts';
 import { imageBytes } from '../dataset.ts';
 import { DataError } from '../errors.ts';
-import type { ImagePixels } from './pixelSource.ts';
+import type { ImagePixels, Normalisation } from './pixelSource.ts';
 
-/** What is taken from and divided by, per channel, after pixels were scaled to 0 to 1 (divided by 255). */
-export interface Normalisation {
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
-}
+export type { Normalisation } from './pixelSource.ts';
 
 /**
  * Per-channel mean and (population) standard deviation over all pixels of a split. Take them from the training images in

@@ -1,6 +1,11 @@
 /** Where the pixels of a split come from when they are not one array in JavaScript's memory: the interface that batches are made by. */
 import type { Tensor } from '@cohort-ml/torch';
-import type { Normalisation } from './normalisation.ts';
+
+/** What is taken from and divided by, per channel, after pixels were scaled to 0 to 1 (divided by 255). */
+export interface Normalisation {
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
 
 /** What every source has. */
 interface SourceBase {

@@ -3,7 +3,7 @@
  * classes, and so that rare classes are seen as often as frequent ones.
  */
 import { RANDOM_PURPOSE, shuffleInPlace } from '../loading/random.ts';
-import type { SamplerInput } from './sampler.ts';
+import type { SamplerInput } from './input.ts';
 
 /** First keys of the two kinds of streams. */
 const STREAM = { classes: 1, images: 2 } as const;

@@ -1,3 +1,4 @@
 /** Samplers: which images make which batch. */
-export { countRepeats, epochOrder, type SamplerInput } from './sampler.ts';
+export type { SamplerInput } from './input.ts';
+export { countRepeats, epochOrder } from './sampler.ts';
 export { samplerSettings, type SamplerSettings } from './settings.ts';

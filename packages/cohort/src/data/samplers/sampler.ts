@@ -3,19 +3,9 @@
  * a run that is resumed at (epoch, batch number) goes on as if it had never stopped.
  */
 import { classBalancedOrder } from './classBalanced.ts';
+import type { SamplerInput } from './input.ts';
 import type { SamplerSettings } from './settings.ts';
 import { shuffledOrder } from './shuffled.ts';
-
-/** What an epoch's order is made from. */
-export interface SamplerInput {
-  /** Class of every image in the split, by index. */
-  readonly labels: ArrayLike<number>;
-  readonly batchSize: number;
-  /** Images in an epoch: the last batch has what the others leave. */
-  readonly imageCount: number;
-  readonly seed: number;
-  readonly epoch: number;
-}
 
 /** Positions of an epoch's images in the split, batch after batch, `[imageCount]`. */
 export function epochOrder(settings: SamplerSettings, input: SamplerInput): Int32Array {

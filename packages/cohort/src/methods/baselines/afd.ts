@@ -11,6 +11,7 @@
  * the other as constant.
  */
 import { nn, optim, type Generator, type Tensor } from '@cohort-ml/torch';
+import * as z from 'zod';
 import {
   classification,
   type Classification,
@@ -22,10 +23,34 @@ import {
 import { stageChannels, type NetworkOutput } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { convolution } from '../../models/layers.ts';
-import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import type { LossTerm, Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { lastMaps, logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
-import type { SettingsOf } from '../settings.ts';
+import { defineMethod } from '../definition.ts';
+import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
+import { notNegative, positive } from '../../support/numberSchemas.ts';
+import { at, lastOf } from '../../support/at.ts';
+
+/** Feature-map-level online adversarial knowledge distillation (arXiv 2002.01775). */
+const afdSettings = z.strictObject({
+  name: z.literal('afd'),
+  weights: z
+    .strictObject({
+      distillation: lossWeight.default(1),
+      /** Of fooling the discriminators, beside losses of the logits. */
+      adversarial: lossWeight.default(0.1),
+    })
+    .prefault({}),
+  ...softening(),
+  rampUpEpochs: rampUpEpochs(0),
+  /** How the discriminators are trained, by AdamW of their own. */
+  discriminator: z
+    .strictObject({ learningRate: positive.default(2e-5), weightDecay: notNegative.default(0.1) })
+    .prefault({}),
+});
+
+/** Resolved settings. */
+export type AfdSettings = z.output<typeof afdSettings>;
 
 /** A feature map `[B, C, H, W]` to a score `[B, 1]`: near 1 for real, near 0 for fake. */
 class Discriminator extends nn.Module {
@@ -62,7 +87,9 @@ class Discriminators extends nn.Module<readonly Tensor[], Tensor[]> {
 
   /** Scores of a map a network. */
   override forward(maps: readonly Tensor[]): Tensor[] {
-    return maps.flatMap((map, index) => this.networks[index]?.call(map) ?? []).map(inFullPrecision);
+    return maps.map((map, index) =>
+      inFullPrecision(at(this.networks, index, 'the discriminators').call(map)),
+    );
   }
 
   /** The same with the discriminators as constants: gradients reach the maps alone. */
@@ -84,13 +111,13 @@ class Transfers extends nn.Module<readonly Tensor[], Tensor[]> {
   constructor(from: readonly number[], to: readonly number[], generator: Generator) {
     super();
     this.layers = from.map((channels, index) => {
-      const wanted = to[index] ?? channels;
+      const wanted = at(to, index, 'the channels');
       return wanted === channels ? new nn.Identity() : convolution(channels, wanted, 1, generator);
     });
   }
 
   override forward(maps: readonly Tensor[]): Tensor[] {
-    return maps.flatMap((map, index) => this.layers[index]?.call(map) ?? []);
+    return maps.map((map, index) => at(this.layers, index, 'the transfer layers').call(map));
   }
 }
 
@@ -108,33 +135,35 @@ export class AdversarialDistillation implements Method {
   readonly modules: { readonly transfers: Transfers; readonly discriminators: Discriminators };
   readonly optimizers: { readonly discriminators: optim.Optimizer };
   readonly #topology: Topology;
-  readonly #settings: SettingsOf<'afd'>;
+  readonly #settings: AfdSettings;
   readonly #classification: Classification;
 
-  constructor(context: MethodContext, settings: SettingsOf<'afd'>) {
+  constructor(context: MethodContext, settings: AfdSettings) {
     this.#classification = context.classification ?? classification;
     const { networks, generator } = context;
     this.#topology = context.topology ?? new Peers(networks);
     this.#settings = settings;
-    const channels = networks.map((network) => stageChannels(network).at(-1) ?? 0);
+    const channels = networks.map((network) => lastOf(stageChannels(network), 'the stages'));
     const discriminators = new Discriminators(next(channels), generator);
     this.modules = { transfers: new Transfers(channels, next(channels), generator), discriminators };
     const optimizer = new optim.AdamW(discriminators.parameters(), settings.discriminator);
     this.optimizers = { discriminators: optimizer };
   }
 
-  terms(step: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
-    const outputs = this.#topology.run(viewsOf(step), true);
+    const outputs = this.#topology.run(step, true);
     const logits = logitsOf(outputs);
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
-      distillation: {
-        value: mutualDistillation(logits, distillationTemperature),
-        weight: weights.distillation * growth,
+      losses: {
+        classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
+        distillation: {
+          value: mutualDistillation(logits, distillationTemperature),
+          weight: weights.distillation * growth,
+        },
+        ...this.#adversarialTerms(outputs, weights.adversarial * growth),
       },
-      ...this.#adversarialTerms(outputs, weights.adversarial * growth),
     };
   }
 
@@ -157,9 +186,22 @@ export class AdversarialDistillation implements Method {
       adversarial: { value: sum(judged.map(fooling)), weight },
       // The discriminators' own, which reaches nothing else.
       discrimination: {
-        value: sum(onReal.map((real, index) => discrimination(real, onFake[index] ?? real))),
+        value: sum(onReal.map((real, index) => discrimination(real, at(onFake, index, 'the scores')))),
         weight: 1,
       },
     };
   }
 }
+
+/** The method, for the registry. */
+export const afd = defineMethod({
+  settings: afdSettings,
+  title: 'feature-map-level online adversarial knowledge distillation',
+  paper: 'Chung et al. 2020, arXiv 2002.01775',
+  equation: 'CE_i + mean_j KL(p_j || p_i) + a (1 - D_i(f_i))^2',
+  topologies: ['peers', 'branches', 'tree'],
+  minimumNetworks: 2,
+  training: 'discriminators with their own optimizer; transfer layers where widths differ',
+  deployed: 'every network',
+  create: (context, settings) => new AdversarialDistillation(context, settings),
+});

@@ -4,8 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createNetwork, ModelError, type Network } from '../../models/index.ts';
 import { Branches, Peers, Tree, type Topology } from '../../topology/index.ts';
 import { expectClose, goldenImages } from '../../test/golden.ts';
-import { createMethod, type Method, type StepInput } from '../index.ts';
-import { methodSettings } from '../settings.ts';
+import { createMethod, methodSettings, type Method, type StepInput } from '../index.ts';
 
 const classes = 4;
 const images = goldenImages(4, [8, 1, 8, 8]);
@@ -28,7 +27,7 @@ function make(
   const generator = new Generator(9);
   const freshNetworks = (): Network[] => fresh(count);
   const context = { networks, topology: topology(networks), freshNetworks, classes, generator };
-  return { networks, method: createMethod(methodSettings.parse(given), context) };
+  return { networks, method: createMethod(methodSettings().parse(given), context) };
 }
 
 const branches = (networks: readonly Network[]): Branches => new Branches(networks, 2);
@@ -38,7 +37,7 @@ function totalOf(method: Method, input: StepInput = step): Tensor {
   return scope(() =>
     ops
       .stack(
-        Object.values(method.terms(input)).map(({ value, weight }) => value.mul(weight)),
+        Object.values(method.terms(input).losses).map(({ value, weight }) => value.mul(weight)),
         0,
       )
       .sum(),
@@ -87,7 +86,7 @@ describe('cl-ilr', () => {
   });
 
   it('counts labels and the others by their shares', () => {
-    const terms = noGrad(() => make({ name: 'cl-ilr', labelShare: 0.25 }, peers).method.terms(step));
+    const terms = noGrad(() => make({ name: 'cl-ilr', labelShare: 0.25 }, peers).method.terms(step).losses);
     expect([terms.classification?.weight, terms.distillation?.weight]).toEqual([0.25, 0.75]);
   });
 });
@@ -122,7 +121,7 @@ describe('okddip', () => {
   it('teaches the leader, the last network, and nobody by it', () => {
     const { method, networks } = make({ name: 'okddip' }, peers, 3);
     expect(method.leader).toBe(2);
-    const { leader } = scope(() => method.terms(step));
+    const { leader } = scope(() => method.terms(step).losses);
     backward(leader?.value ?? images);
     expect(networks.map(({ classifier }) => classifier.weight.grad !== null)).toEqual([false, false, true]);
   });
@@ -182,14 +181,14 @@ describe.each([
 
   it('says what it misses where no averages can be made', () => {
     const context = { networks: fresh(2), classes, generator: new Generator(1) };
-    expect(() => createMethod(methodSettings.parse({ name: 'pcl' }), context)).toThrow(/freshNetworks/);
+    expect(() => createMethod(methodSettings().parse({ name: 'pcl' }), context)).toThrow(/freshNetworks/);
   });
 });
 
 describe('afd', () => {
   it('gives discriminators and networks each the gradient of their own term', () => {
     const { method, networks } = make({ name: 'afd' }, peers);
-    const { adversarial, discrimination } = scope(() => method.terms(step));
+    const { adversarial, discrimination } = scope(() => method.terms(step).losses);
     const discriminators = method.modules.discriminators?.parameters() ?? [];
     const reached = (parameters: readonly Tensor[]): boolean => parameters.some(({ grad }) => grad !== null);
     backward(discrimination?.value ?? images);
@@ -222,7 +221,7 @@ describe('afd', () => {
       epoch: 0,
     };
     for (const name of ['afd', 'ffl']) {
-      const terms = noGrad(() => createMethod(methodSettings.parse({ name }), context).terms(large));
+      const terms = noGrad(() => createMethod(methodSettings().parse({ name }), context).terms(large).losses);
       expect(Object.values(terms).every(({ value }) => Number.isFinite(value.item()))).toBe(true);
     }
   });
@@ -230,16 +229,16 @@ describe('afd', () => {
 
 describe('switokd', () => {
   /** Makes the classifier of one network sure of the labels, so that it is far ahead. */
-  const paused = (by: number): { share: number | undefined; hasGradient: boolean[] } => {
+  const paused = (by: number): { share: unknown; hasGradient: boolean[] } => {
     const { method, networks } = make({ name: 'switokd' }, peers);
     noGrad(() => networks[0]?.classifier.weight.mul_(by));
-    const terms = scope(() => method.terms(step));
+    const { losses, measured } = scope(() => method.terms(step));
     const total = scope(() =>
-      ops.stack(Object.values(terms).map(({ value, weight }) => value.mul(weight)), 0).sum(),
+      ops.stack(Object.values(losses).map(({ value, weight }) => value.mul(weight)), 0).sum(),
     ); // prettier-ignore
     backward(total);
     return {
-      share: terms.paused?.value.item(),
+      share: measured?.paused,
       hasGradient: networks.map(({ classifier }) => classifier.weight.grad !== null),
     };
   };
@@ -260,7 +259,7 @@ describe('switokd', () => {
 describe('dcm', () => {
   it('classifies at every stage, and weighs stages alike and apart by themselves', () => {
     const { method } = make({ name: 'dcm', weights: { sameStage: 0.5, crossStage: 2 } }, peers);
-    const terms = noGrad(() => method.terms(step));
+    const terms = noGrad(() => method.terms(step).losses);
     expect(terms.sameStage?.weight).toBe(0.5);
     expect(terms.crossStage?.weight).toBe(2);
     // Six classifiers that know nothing yet.

@@ -9,14 +9,35 @@
  * are pooled to the smallest.
  */
 import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
+import * as z from 'zod';
 import { classification, type Classification, pairedDistillation, rampUp } from '../../losses/index.ts';
 import { stageChannels, type NetworkOutput } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { convolution, depthwise3x3, NormRelu } from '../../models/layers.ts';
-import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { lastMaps, logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
-import type { SettingsOf } from '../settings.ts';
+import { defineMethod } from '../definition.ts';
+import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
+import { lastOf } from '../../support/at.ts';
+
+/** Feature fusion learning (arXiv 1904.09058). */
+const fflSettings = z.strictObject({
+  name: z.literal('ffl'),
+  weights: z
+    .strictObject({
+      /** Of the networks' distillation from the fused classifier. */
+      fused: lossWeight.default(1),
+      /** Of the fused classifier's, from the mean of the networks. */
+      ensemble: lossWeight.default(1),
+    })
+    .prefault({}),
+  ...softening(),
+  rampUpEpochs: rampUpEpochs(80),
+});
+
+/** Resolved settings. */
+export type FflSettings = z.output<typeof fflSettings>;
 
 /** Feature maps `[B, C_i, H, W]` of all networks to logits `[B, classes]`. */
 class FusionModule extends nn.Module<readonly Tensor[]> {
@@ -48,46 +69,62 @@ class FusionModule extends nn.Module<readonly Tensor[]> {
 export class FeatureFusionLearning implements Method {
   readonly modules: { readonly fusion: FusionModule };
   readonly #topology: Topology;
-  readonly #settings: SettingsOf<'ffl'>;
+  readonly #settings: FflSettings;
   readonly #classification: Classification;
 
-  constructor(context: MethodContext, settings: SettingsOf<'ffl'>) {
+  constructor(context: MethodContext, settings: FflSettings) {
     this.#classification = context.classification ?? classification;
     const { networks, classes, generator } = context;
     this.#topology = context.topology ?? new Peers(networks);
     this.#settings = settings;
-    const channels = networks.map((network) => stageChannels(network).at(-1) ?? 0);
+    const channels = networks.map((network) => lastOf(stageChannels(network), 'the stages'));
     this.modules = { fusion: new FusionModule(channels, classes, generator) };
   }
 
-  terms(step: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature: temperature, rampUpEpochs } = this.#settings;
-    const outputs = this.#topology.run(viewsOf(step), true);
+    const outputs = this.#topology.run(step, true);
     const logits = logitsOf(outputs);
     const fused = this.#fused(outputs);
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: this.#classification([...logits, fused], step.labels, step.mix), weight: 1 },
-      fused: {
-        value: pairedDistillation(
-          logits,
-          logits.map(() => fused),
-          temperature,
-        ),
-        weight: weights.fused * growth,
-      },
-      ensemble: {
-        value: pairedDistillation([fused], [ops.stack(logits, 0).mean([0])], temperature),
-        weight: weights.ensemble * growth,
+      losses: {
+        classification: { value: this.#classification([...logits, fused], step.labels, step.mix), weight: 1 },
+        fused: {
+          value: pairedDistillation(
+            logits,
+            logits.map(() => fused),
+            temperature,
+          ),
+          weight: weights.fused * growth,
+        },
+        ensemble: {
+          value: pairedDistillation([fused], [ops.stack(logits, 0).mean([0])], temperature),
+          weight: weights.ensemble * growth,
+        },
       },
     };
   }
 
   ensemble(_outputs: readonly NetworkOutput[], images: Tensor): Tensor {
-    return this.#fused(this.#topology.run(images, true));
+    return this.#fused(this.#topology.run({ images }, true));
   }
 
   #fused(outputs: readonly NetworkOutput[]): Tensor {
     return inFullPrecision(this.modules.fusion.call(lastMaps(outputs)));
   }
 }
+
+/** The method, for the registry. */
+export const ffl = defineMethod({
+  settings: fflSettings,
+  title: 'feature fusion learning',
+  paper: 'Kim et al. 2019, arXiv 1904.09058',
+  equation: 'CE_i + CE_f + KL(p_f || p_i) + KL(p(mean_i z_i) || p_f)',
+  topologies: ['branches', 'peers', 'tree'],
+  minimumNetworks: 2,
+  training: 'a fusion module with its classifier',
+  deployed: 'every network; the ensemble is the fused classifier',
+  hasEnsemble: true,
+  create: (context, settings) => new FeatureFusionLearning(context, settings),
+});

@@ -11,6 +11,7 @@
  * each image; a mixed image counts as its dominant label in all but classification.
  */
 import { keep, nn, ops, scope, tensor, type Tensor } from '@cohort-ml/torch';
+import * as z from 'zod';
 import {
   classification,
   type Classification,
@@ -25,17 +26,29 @@ import {
   weightedTarget,
 } from '../../losses/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
-import {
-  viewsOf,
-  type HeldOutWork,
-  type LabelledImages,
-  type LossTerm,
-  type Method,
-  type MethodContext,
-  type StepInput,
-} from '../method.ts';
+import type { HeldOutWork, LabelledImages, Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
-import type { SettingsOf } from '../settings.ts';
+import { defineMethod } from '../definition.ts';
+import { distillationWeight, rampUpEpochs, softening } from '../parts/settings.ts';
+import { positive } from '../../support/numberSchemas.ts';
+
+/** Collaborative learning (KDCL, CVPR 2020). */
+const kdclSettings = z.strictObject({
+  name: z.literal('kdcl'),
+  /** How the target is made; `general` solves for weights on held-out images before every epoch but the first. */
+  teacher: z.enum(['naive', 'linear', 'min-logit', 'general']).default('min-logit'),
+  weights: distillationWeight,
+  ...softening(),
+  rampUpEpochs: rampUpEpochs(0),
+  /**
+   * For `general`, where there are no validation images: how many training images are held out instead, or their share
+   * where below 1.
+   */
+  heldOutImages: positive.default(0.05),
+});
+
+/** Resolved settings. */
+export type KdclSettings = z.output<typeof kdclSettings>;
 
 /** Weights of the networks in the target of `general`; buffers, since they are solved for and not trained. */
 class TargetWeights extends nn.Module {
@@ -71,10 +84,10 @@ export class CollaborativeDistillation implements Method {
   readonly modules: { readonly target?: TargetWeights };
   readonly heldOut?: HeldOutWork;
   readonly #topology: Topology;
-  readonly #settings: SettingsOf<'kdcl'>;
+  readonly #settings: KdclSettings;
   readonly #classification: Classification;
 
-  constructor(context: MethodContext, settings: SettingsOf<'kdcl'>) {
+  constructor(context: MethodContext, settings: KdclSettings) {
     this.#classification = context.classification ?? classification;
     this.#topology = context.topology ?? new Peers(context.networks);
     this.#settings = settings;
@@ -86,7 +99,7 @@ export class CollaborativeDistillation implements Method {
     this.modules = { target };
     this.heldOut = {
       observe: ({ images, labels }) => {
-        target.products.add_(errorProducts(logitsOf(this.#topology.run(images)), labels));
+        target.products.add_(errorProducts(logitsOf(this.#topology.run({ images })), labels));
       },
       finish: () => {
         target.solve();
@@ -94,19 +107,21 @@ export class CollaborativeDistillation implements Method {
     };
   }
 
-  terms(step: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
-    const logits = logitsOf(this.#topology.run(viewsOf(step)));
+    const logits = logitsOf(this.#topology.run(step));
     const target = this.#target(logits, step);
     return {
-      classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
-      distillation: {
-        value: pairedDistillation(
-          logits,
-          logits.map(() => target),
-          distillationTemperature,
-        ),
-        weight: weights.distillation * rampUp(step.epoch, rampUpEpochs),
+      losses: {
+        classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
+        distillation: {
+          value: pairedDistillation(
+            logits,
+            logits.map(() => target),
+            distillationTemperature,
+          ),
+          weight: weights.distillation * rampUp(step.epoch, rampUpEpochs),
+        },
       },
     };
   }
@@ -132,3 +147,40 @@ export class CollaborativeDistillation implements Method {
     }
   }
 }
+
+/** The method, for the registry. */
+export const kdcl = defineMethod({
+  settings: kdclSettings,
+  title: 'knowledge distillation by collaborative learning',
+  paper: 'Guo et al., CVPR 2020',
+  equation: 'CE_i + KL(p_t || p_i), z_t of the best, of the least margins, or mixed',
+  topologies: ['peers', 'branches', 'tree'],
+  minimumNetworks: 2,
+  training: 'nothing (teacher general: a weight for each network)',
+  deployed: 'every network',
+  variants: {
+    'kdcl-naive': {
+      title: 'KDCL, target of the best network',
+      equation: 'CE_i + KL(p_t || p_i), z_t = z_b, b = argmin_k CE(z_k), for each image',
+      settings: { teacher: 'naive' },
+    },
+    'kdcl-linear': {
+      title: 'KDCL, target mixed for each image',
+      equation:
+        'CE_i + KL(p_t || p_i), z_t = sum_k a_k z_k, a = argmin CE(z_t) on the simplex, for each image',
+      settings: { teacher: 'linear' },
+    },
+    'kdcl-min-logit': {
+      title: 'KDCL, target of the least margins',
+      equation: "CE_i + KL(p_t || p_i), z_t,c = min_k (z_k,c - z_k,y), y the image's class",
+      settings: { teacher: 'min-logit' },
+    },
+    'kdcl-general': {
+      title: 'KDCL, target with weights solved on held-out images',
+      equation: 'CE_i + KL(p_t || p_i), z_t = sum_k w_k z_k, w once an epoch',
+      settings: { teacher: 'general' },
+    },
+  },
+  heldOutImages: ({ teacher, heldOutImages }) => (teacher === 'general' ? heldOutImages : null),
+  create: (context, settings) => new CollaborativeDistillation(context, settings),
+});

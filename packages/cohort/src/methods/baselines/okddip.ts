@@ -10,6 +10,7 @@
  * the leader's gradient on to the peers too; here it is stopped, so that peers do not follow the leader.
  */
 import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
+import * as z from 'zod';
 import {
   attendedDistillation,
   classification,
@@ -20,9 +21,33 @@ import {
 } from '../../losses/index.ts';
 import { ModelError, type NetworkOutput } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
-import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { embeddingsOf, logitsOf } from '../parts/outputs.ts';
-import type { SettingsOf } from '../settings.ts';
+import { defineMethod } from '../definition.ts';
+import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
+import { at } from '../../support/at.ts';
+
+/** Online knowledge distillation with diverse peers (arXiv 1912.00350). */
+const okddipSettings = z.strictObject({
+  name: z.literal('okddip'),
+  weights: z
+    .strictObject({
+      /** Of the peers' distillation from each other. */
+      distillation: lossWeight.default(1),
+      /** Of the leader's, from the peers' mean. */
+      leader: lossWeight.default(1),
+    })
+    .prefault({}),
+  ...softening(),
+  rampUpEpochs: rampUpEpochs(80),
+  /** Queries and keys are so many times narrower than embeddings. */
+  projectionFactor: z.int().min(1).max(4096).default(8),
+  /** Keeps gradients out of the targets: then queries and keys learn nothing and stay as they were drawn. */
+  detachTargets: z.boolean().default(false),
+});
+
+/** Resolved settings. */
+export type OkddipSettings = z.output<typeof okddipSettings>;
 
 /** Attention between embeddings: one query and one key projection for all peers of a width. */
 class PeerAttention extends nn.Module<readonly Tensor[]> {
@@ -45,7 +70,7 @@ class PeerAttention extends nn.Module<readonly Tensor[]> {
   override forward(embeddings: readonly Tensor[]): Tensor {
     const all = (projections: readonly nn.Linear[]): Tensor =>
       ops.stack(
-        embeddings.flatMap((each, peer) => projections[this.#projectionOf[peer] ?? 0]?.call(each) ?? []),
+        embeddings.map((each, peer) => at(projections, at(this.#projectionOf, peer, 'the peers')).call(each)),
         1,
       ); // [B, P, D]
     return peerAttention(all(this.queries), all(this.keys));
@@ -57,11 +82,11 @@ export class DiversePeers implements Method {
   readonly modules: { readonly attention: PeerAttention };
   readonly leader: number;
   readonly #topology: Topology;
-  readonly #settings: SettingsOf<'okddip'>;
+  readonly #settings: OkddipSettings;
   readonly #classification: Classification;
 
   /** @throws {ModelError} for a cohort without peers. */
-  constructor(context: MethodContext, settings: SettingsOf<'okddip'>) {
+  constructor(context: MethodContext, settings: OkddipSettings) {
     this.#classification = context.classification ?? classification;
     const { networks, generator } = context;
     if (networks.length < 2) {
@@ -76,22 +101,24 @@ export class DiversePeers implements Method {
     this.modules = { attention: new PeerAttention(widths, settings.projectionFactor, generator) };
   }
 
-  terms(step: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature: temperature, rampUpEpochs, detachTargets } = this.#settings;
-    const outputs = this.#topology.run(viewsOf(step));
+    const outputs = this.#topology.run(step);
     const logits = logitsOf(outputs);
     const peers = logits.slice(0, -1);
     const attention = this.modules.attention.call(embeddingsOf(outputs.slice(0, -1)));
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
-      distillation: {
-        value: attendedDistillation(peers, attention, temperature, detachTargets),
-        weight: weights.distillation * growth,
-      },
-      leader: {
-        value: pairedDistillation(logits.slice(-1), [ops.stack(peers, 0).mean([0])], temperature),
-        weight: weights.leader * growth,
+      losses: {
+        classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
+        distillation: {
+          value: attendedDistillation(peers, attention, temperature, detachTargets),
+          weight: weights.distillation * growth,
+        },
+        leader: {
+          value: pairedDistillation(logits.slice(-1), [ops.stack(peers, 0).mean([0])], temperature),
+          weight: weights.leader * growth,
+        },
       },
     };
   }
@@ -101,3 +128,18 @@ export class DiversePeers implements Method {
     return ops.stack(logitsOf(outputs).slice(0, -1), 0).mean([0]);
   }
 }
+
+/** The method, for the registry. */
+export const okddip = defineMethod({
+  settings: okddipSettings,
+  title: 'online knowledge distillation with diverse peers',
+  paper: 'Chen et al. 2020, arXiv 1912.00350',
+  equation: 'CE_i + KL(p(sum_j a_ij z_j) || p_i) + KL(p(mean_i z_i) || p_leader)',
+  topologies: ['branches', 'peers', 'tree'],
+  minimumNetworks: 3,
+  whyMinimum: 'has a leader that learns from two or more peers',
+  training: 'queries and keys, linear',
+  deployed: 'the last network, the leader; the ensemble is of the peers',
+  hasEnsemble: true,
+  create: (context, settings) => new DiversePeers(context, settings),
+});

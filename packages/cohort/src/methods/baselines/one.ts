@@ -8,6 +8,7 @@
  * the plain mean of the logits as ensemble.
  */
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
+import * as z from 'zod';
 import {
   classification,
   type Classification,
@@ -17,10 +18,22 @@ import {
 } from '../../losses/index.ts';
 import { ModelError, trunkChannels, type NetworkOutput, type Trunk } from '../../models/index.ts';
 import { Branches, lastStage } from '../../topology/index.ts';
-import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
-import type { SettingsOf } from '../settings.ts';
+import { defineMethod } from '../definition.ts';
+import { distillationWeight, rampUpEpochs, softening } from '../parts/settings.ts';
+
+/** On-the-fly native ensemble (arXiv 1806.04606). */
+const oneSettings = z.strictObject({
+  name: z.literal('one'),
+  weights: distillationWeight,
+  ...softening(),
+  rampUpEpochs: rampUpEpochs(80),
+});
+
+/** Resolved settings. */
+export type OneSettings = z.output<typeof oneSettings>;
 
 /** Pooled trunk features `[B, C]` to a score for each branch, `[B, N]`, before softmax. */
 export class Gate extends nn.Module {
@@ -42,11 +55,11 @@ export class Gate extends nn.Module {
 export class NativeEnsemble implements Method {
   readonly modules: { readonly gate: Gate };
   readonly #topology: Branches;
-  readonly #settings: SettingsOf<'one'>;
+  readonly #settings: OneSettings;
   readonly #classification: Classification;
 
   /** @throws {ModelError} for networks that share nothing: there is no trunk for the gate to look at. */
-  constructor(context: MethodContext, settings: SettingsOf<'one'>) {
+  constructor(context: MethodContext, settings: OneSettings) {
     this.#classification = context.classification ?? classification;
     const { networks, generator } = context;
     const topology = context.topology ?? new Branches(networks, lastStage(networks));
@@ -62,27 +75,32 @@ export class NativeEnsemble implements Method {
     this.modules = { gate: new Gate(channels, networks.length, generator) };
   }
 
-  terms(step: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
-    const trunks = this.#topology.trunks(viewsOf(step));
+    const trunks = this.#topology.trunks(step);
     const scores = this.#scores(trunks);
     const logits = logitsOf(this.#topology.runFrom(trunks));
     const teacher = gatedEnsemble(logits, scores);
     return {
-      classification: { value: this.#classification([...logits, teacher], step.labels, step.mix), weight: 1 },
-      distillation: {
-        value: pairedDistillation(
-          logits,
-          logits.map(() => teacher),
-          distillationTemperature,
-        ),
-        weight: weights.distillation * rampUp(step.epoch, rampUpEpochs),
+      losses: {
+        classification: {
+          value: this.#classification([...logits, teacher], step.labels, step.mix),
+          weight: 1,
+        },
+        distillation: {
+          value: pairedDistillation(
+            logits,
+            logits.map(() => teacher),
+            distillationTemperature,
+          ),
+          weight: weights.distillation * rampUp(step.epoch, rampUpEpochs),
+        },
       },
     };
   }
 
   ensemble(outputs: readonly NetworkOutput[], images: Tensor): Tensor {
-    return gatedEnsemble(logitsOf(outputs), this.#scores(this.#topology.trunks(images)));
+    return gatedEnsemble(logitsOf(outputs), this.#scores(this.#topology.trunks({ images })));
   }
 
   /** Of several views, the gate looks at the mean of their features. */
@@ -93,3 +111,18 @@ export class NativeEnsemble implements Method {
     return inFullPrecision(this.modules.gate.call(pooled));
   }
 }
+
+/** The method, for the registry. */
+export const one = defineMethod({
+  settings: oneSettings,
+  title: 'on-the-fly native ensemble',
+  paper: 'Lan et al. 2018, arXiv 1806.04606',
+  equation: 'CE_i + CE_e + KL(p_e || p_i), z_e = sum_i gate_i z_i',
+  topologies: ['branches'],
+  minimumNetworks: 2,
+  runsTrunks: true,
+  training: 'a gate: linear, batch norm, ReLU, softmax',
+  deployed: 'every network; the ensemble is the gated one',
+  hasEnsemble: true,
+  create: (context, settings) => new NativeEnsemble(context, settings),
+});

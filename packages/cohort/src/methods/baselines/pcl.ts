@@ -12,6 +12,7 @@
  * which that program does not have.
  */
 import { nn, noGrad, ops, type Generator, type Tensor } from '@cohort-ml/torch';
+import * as z from 'zod';
 import {
   classification,
   type Classification,
@@ -20,12 +21,33 @@ import {
   rampUp,
 } from '../../losses/index.ts';
 import type { Network, NetworkOutput } from '../../models/index.ts';
-import { Peers, type Topology } from '../../topology/index.ts';
+import { imagesOf, Peers, type Topology } from '../../topology/index.ts';
 import { AverageCounter, startAverages, updateAverages } from '../parts/average.ts';
-import { viewsOf, type LossTerm, type Method, type MethodContext, type StepInput } from '../method.ts';
+import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { embeddingsOf, logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
-import type { SettingsOf } from '../settings.ts';
+import { defineMethod } from '../definition.ts';
+import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
+
+/** Peer collaborative learning (arXiv 2006.04147). */
+const pclSettings = z.strictObject({
+  name: z.literal('pcl'),
+  weights: z
+    .strictObject({
+      /** Of the distillation from the ensemble of all peers' features. */
+      ensemble: lossWeight.default(1),
+      /** Of the distillation from the other peers' averages. */
+      meanTeachers: lossWeight.default(1),
+    })
+    .prefault({}),
+  ...softening(),
+  rampUpEpochs: rampUpEpochs(80),
+  /** Largest share of the old average that a step keeps; step t keeps min(1 - 1 / (t + 1), this). */
+  averageDecay: z.number().min(0).lt(1).default(0.999),
+});
+
+/** Resolved settings. */
+export type PclSettings = z.output<typeof pclSettings>;
 
 /** A linear classifier on the features of all peers: `[B, D_i]` each to `[B, classes]`. */
 class EnsembleClassifier extends nn.Module<readonly Tensor[]> {
@@ -52,11 +74,11 @@ export class PeerCollaborativeLearning implements Method {
   readonly deployed: readonly Network[];
   readonly #topology: Topology;
   readonly #averageTopology: Topology;
-  readonly #settings: SettingsOf<'pcl'>;
+  readonly #settings: PclSettings;
   readonly #classification: Classification;
 
   /** @throws {RangeError} where the context has no way to make networks for the averages. */
-  constructor(context: MethodContext, settings: SettingsOf<'pcl'>) {
+  constructor(context: MethodContext, settings: PclSettings) {
     this.#classification = context.classification ?? classification;
     const { networks, classes, generator, freshNetworks } = context;
     if (freshNetworks === undefined) {
@@ -73,29 +95,31 @@ export class PeerCollaborativeLearning implements Method {
     this.modules = { ensemble, averageEnsemble, averages: new AverageCounter() };
   }
 
-  terms(step: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature: temperature, rampUpEpochs } = this.#settings;
-    const outputs = this.#topology.run(viewsOf(step));
+    const outputs = this.#topology.run(step);
     const logits = logitsOf(outputs);
     const ensemble = inFullPrecision(this.modules.ensemble.call(embeddingsOf(outputs)));
-    const averages = noGrad(() => logitsOf(this.#averageTopology.run(viewsOf(step))));
+    const averages = noGrad(() => logitsOf(this.#averageTopology.run(imagesOf(step))));
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: {
-        value: this.#classification([...logits, ensemble], step.labels, step.mix),
-        weight: 1,
-      },
-      ensemble: {
-        value: pairedDistillation(
-          logits,
-          logits.map(() => ensemble),
-          temperature,
-        ),
-        weight: weights.ensemble * growth,
-      },
-      meanTeachers: {
-        value: meansOfDivergences(logits, averages, temperature),
-        weight: weights.meanTeachers * growth,
+      losses: {
+        classification: {
+          value: this.#classification([...logits, ensemble], step.labels, step.mix),
+          weight: 1,
+        },
+        ensemble: {
+          value: pairedDistillation(
+            logits,
+            logits.map(() => ensemble),
+            temperature,
+          ),
+          weight: weights.ensemble * growth,
+        },
+        meanTeachers: {
+          value: meansOfDivergences(logits, averages, temperature),
+          weight: weights.meanTeachers * growth,
+        },
       },
     };
   }
@@ -113,3 +137,18 @@ export class PeerCollaborativeLearning implements Method {
     return this.modules.averageEnsemble.call(embeddingsOf(outputs));
   }
 }
+
+/** The method, for the registry. */
+export const pcl = defineMethod({
+  settings: pclSettings,
+  title: 'peer collaborative learning',
+  paper: 'Wu and Gong 2021, arXiv 2006.04147',
+  equation: 'CE_i + CE_e + KL(p_e || p_i) + mean_j KL(average p_j || p_i)',
+  topologies: ['branches', 'peers', 'tree'],
+  minimumNetworks: 2,
+  training: "averages of the networks; a classifier on all peers' features, and its average",
+  deployed: "every network's average; the ensemble is the average classifier's",
+  keepsAverages: true,
+  hasEnsemble: true,
+  create: (context, settings) => new PeerCollaborativeLearning(context, settings),
+});

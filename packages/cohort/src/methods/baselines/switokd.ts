@@ -13,6 +13,7 @@
  * mixed image's label is its distribution.
  */
 import { ops, type Tensor } from '@cohort-ml/torch';
+import * as z from 'zod';
 import {
   classification,
   type Classification,
@@ -22,27 +23,41 @@ import {
 } from '../../losses/index.ts';
 import { ModelError } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
-import {
-  viewsOf,
-  type LabelledImages,
-  type LossTerm,
-  type Method,
-  type MethodContext,
-  type StepInput,
-} from '../method.ts';
+import type { LabelledImages, Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
-import type { SettingsOf } from '../settings.ts';
+import { defineMethod } from '../definition.ts';
+import { lossWeight, rampUpEpochs, softening } from '../parts/settings.ts';
+
+/** Switchable online knowledge distillation (arXiv 2209.04996). */
+const switokdSettings = z.strictObject({
+  name: z.literal('switokd'),
+  /** How many networks, the first ones, are teachers, which are paused; the others are students. */
+  teachers: z.int().min(1).default(1),
+  weights: z
+    .strictObject({
+      /** Of a student's distillation from the others (alpha). */
+      student: lossWeight.default(1),
+      /** Of a teacher's, while it is not paused (beta). */
+      teacher: lossWeight.default(1),
+    })
+    .prefault({}),
+  ...softening(1),
+  rampUpEpochs: rampUpEpochs(0),
+});
+
+/** Resolved settings. */
+export type SwitokdSettings = z.output<typeof switokdSettings>;
 
 /** Teachers that wait for students. */
 export class SwitchableDistillation implements Method {
   readonly modules = {};
   readonly #topology: Topology;
-  readonly #settings: SettingsOf<'switokd'>;
+  readonly #settings: SwitokdSettings;
   readonly #classes: number;
   readonly #classification: Classification;
 
   /** @throws {ModelError} where no network is left to be a student. */
-  constructor(context: MethodContext, settings: SettingsOf<'switokd'>) {
+  constructor(context: MethodContext, settings: SwitokdSettings) {
     this.#classification = context.classification ?? classification;
     const { networks, classes } = context;
     if (settings.teachers >= networks.length) {
@@ -55,9 +70,9 @@ export class SwitchableDistillation implements Method {
     this.#classes = classes;
   }
 
-  terms(step: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs, teachers } = this.#settings;
-    const given = logitsOf(this.#topology.run(viewsOf(step)));
+    const given = logitsOf(this.#topology.run(step));
     const students = given.slice(teachers);
     const truth = this.#truth(step);
     const isPaused = given.slice(0, teachers).map((teacher) =>
@@ -83,14 +98,12 @@ export class SwitchableDistillation implements Method {
     const places = logits.map((_, index) => index);
     const growth = rampUp(step.epoch, rampUpEpochs);
     return {
-      classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
-      student: { value: fromOthers(places.slice(teachers)), weight: weights.student * growth },
-      teacher: { value: fromOthers(places.slice(0, teachers)), weight: weights.teacher * growth },
-      // Not a loss: the share of teachers that wait.
-      paused: {
-        value: ops.full([], isPaused.filter(Boolean).length / teachers, { dtype: 'float32' }),
-        weight: 0,
+      losses: {
+        classification: { value: this.#classification(logits, step.labels, step.mix), weight: 1 },
+        student: { value: fromOthers(places.slice(teachers)), weight: weights.student * growth },
+        teacher: { value: fromOthers(places.slice(0, teachers)), weight: weights.teacher * growth },
       },
+      measured: { paused: isPaused.filter(Boolean).length / teachers },
     };
   }
 
@@ -102,3 +115,16 @@ export class SwitchableDistillation implements Method {
     return own.mul(share).add(mix.labels.oneHot(this.#classes).to('float32').mul(share.neg().add(1)));
   }
 }
+
+/** The method, for the registry. */
+export const switokd = defineMethod({
+  settings: switokdSettings,
+  title: 'switchable online knowledge distillation',
+  paper: 'Qian et al. 2022, arXiv 2209.04996',
+  equation: 'CE_i + KL(p_j || p_i), teachers only while |p_s - p_t| <= delta',
+  topologies: ['peers', 'branches', 'tree'],
+  minimumNetworks: 2,
+  training: 'nothing',
+  deployed: 'every network',
+  create: (context, settings) => new SwitchableDistillation(context, settings),
+});

@@ -1,6 +1,7 @@
 /** Aggregator (Yang et al., arXiv 2207.11518): attention over a network's stages that makes its strongest logits. */
 import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
 import type { StageOutputs } from '../../models/network.ts';
+import { at, lastOf } from '../../support/at.ts';
 
 /** A mean of the stages' logits with weights `softmax(fc2(relu(fc1(embeddings))))`, of its own for every sample. */
 export class Aggregator extends nn.Module<StageOutputs> {
@@ -11,7 +12,7 @@ export class Aggregator extends nn.Module<StageOutputs> {
   constructor(widths: readonly number[], generator: Generator) {
     super();
     const all = widths.reduce((sum, width) => sum + width, 0);
-    const hidden = widths.at(-1) ?? 0;
+    const hidden = lastOf(widths, 'the widths of a network');
     this.fc1 = new nn.Linear(all, hidden, generator);
     this.fc2 = new nn.Linear(hidden, widths.length, generator);
   }
@@ -35,6 +36,6 @@ export class Aggregators extends nn.Module<readonly StageOutputs[], Tensor[]> {
 
   /** Aggregated logits of every network, in the same order. */
   override forward(outputs: readonly StageOutputs[]): Tensor[] {
-    return outputs.flatMap((output, index) => this.networks[index]?.call(output) ?? []);
+    return outputs.map((output, index) => at(this.networks, index, 'the aggregators').call(output));
   }
 }

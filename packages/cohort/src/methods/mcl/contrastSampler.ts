@@ -6,6 +6,7 @@ import { hashSample } from '../../data/augment/draws.ts';
 import { RANDOM_PURPOSE } from '../../data/loading/random.ts';
 import type { ContrastSamples } from '../../losses/index.ts';
 import { MemoryBankError } from './memoryBank.ts';
+import { at } from '../../support/at.ts';
 
 /** How many images an anchor is compared with. */
 export interface SampleCounts {
@@ -50,7 +51,13 @@ export class ContrastSampler {
   }
 
   #label(image: number): number {
-    return this.#labels[image] ?? -1;
+    return at(this.#labels, image, 'the labels of the training images');
+  }
+
+  #rangeOf(image: number): { start: number; count: number } {
+    const range = this.#ranges.get(this.#label(image));
+    if (range !== undefined) return range;
+    throw new RangeError(`ContrastSampler: image ${image} is of a class that no training image has.`);
   }
 
   /**
@@ -65,18 +72,18 @@ export class ContrastSampler {
     const keys = { seed: this.#seed, epoch, indices, ...(repeats === undefined ? {} : { repeats }) };
     for (const [row, anchor] of indices.entries()) {
       const generator = xoroshiro128plus(hashSample(RANDOM_PURPOSE.contrast, keys, row) | 0);
-      const { start, count } = this.#ranges.get(this.#label(anchor)) ?? { start: 0, count: 1 };
-      const own = (this.#placeOf[anchor] ?? 0) - start;
+      const { start, count } = this.#rangeOf(anchor);
+      const own = at(this.#placeOf, anchor, 'the training images') - start;
       near[row * (1 + positives)] = anchor;
       for (let column = 1; column <= positives; column += 1) {
         // Drawn from the class without the anchor: places behind its own move up by one.
         const drawn = count === 1 ? 0 : uniformInt(generator, 0, count - 2);
         const place = count > 1 && drawn >= own ? drawn + 1 : drawn;
-        near[row * (1 + positives) + column] = this.#sorted[start + place] ?? anchor;
+        near[row * (1 + positives) + column] = at(this.#sorted, start + place, 'the training images');
       }
       for (let column = 0; column < negatives; column += 1) {
         const drawn = uniformInt(generator, 0, this.#sorted.length - count - 1);
-        far[row * negatives + column] = this.#sorted[drawn >= start ? drawn + count : drawn] ?? anchor;
+        far[row * negatives + column] = at(this.#sorted, drawn >= start ? drawn + count : drawn);
       }
     }
     return {

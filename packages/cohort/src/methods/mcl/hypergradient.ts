@@ -16,6 +16,7 @@ import {
   type nn,
   type Tensor,
 } from '@cohort-ml/torch';
+import { at } from '../../support/at.ts';
 
 /**
  * The SGD that look-ahead steps are taken with; momentum starts from zero. As in `optim.SGD` and PyTorch, a step leaves
@@ -84,9 +85,9 @@ function borrow(parameters: readonly nn.Parameter[], buffers: readonly Tensor[])
   });
   return () => {
     for (const [index, tensor] of [...parameters, ...buffers].entries()) {
-      const original = originals[index];
-      if (original !== undefined) tensor.setData(original);
-      original?.dispose();
+      const original = at(originals, index, 'the parameters and buffers that were borrowed');
+      tensor.setData(original);
+      original.dispose();
     }
   };
 }
@@ -114,8 +115,7 @@ function differentiate(lookAhead: LookAhead): Hypergradient {
   let velocityAdjoints = parameters.map((parameter) => ops.zerosLike(parameter.detach()));
   const gradients = metaParameters.map((parameter) => ops.zerosLike(parameter.detach()));
   for (let index = steps.length - 1; index >= 0; index -= 1) {
-    const [forward, step] = [taken[index], steps[index]];
-    if (forward === undefined || step === undefined) break;
+    const [forward, step] = [at(taken, index, 'the steps taken'), at(steps, index, 'the look-ahead steps')];
     for (const [place, parameter] of parameters.entries()) parameter.setData(at(forward.parameters, place));
     [adjoints, velocityAdjoints] = stepBack(
       lookAhead,
@@ -127,13 +127,6 @@ function differentiate(lookAhead: LookAhead): Hypergradient {
     );
   }
   return { gradients, stepLosses, outerLoss };
-}
-
-function at(tensors: readonly Tensor[], index: number): Tensor {
-  const tensor = tensors[index];
-  if (tensor === undefined)
-    throw new RangeError(`hypergradient: there is no tensor ${index} of ${tensors.length}`);
-  return tensor;
 }
 
 /**
@@ -153,7 +146,7 @@ function takeStep(
     const gradients = grad(loss, parameters, { allowUnused: true });
     const next = noGrad(() =>
       parameters.map((parameter, index) => {
-        const gradient = gradients[index] ?? null;
+        const gradient = at(gradients, index, 'the gradients');
         if (gradient === null) return at(velocities, index);
         const decayed = gradient.add(parameter, { alpha: sgd.weightDecay });
         const velocity = at(velocities, index).mul(sgd.momentum).add(decayed);
@@ -197,13 +190,13 @@ function stepBack(
     const asked = hasEarlier ? [...metaParameters, ...parameters] : metaParameters;
     const products = gradOfGrad(step(), parameters, ofGradient, asked);
     for (const [index, total] of gradients.entries()) {
-      const product = products[index] ?? null;
+      const product = at(products, index, 'the products');
       if (product !== null) total.add_(product);
     }
     const before = adjoints.map((value, index) => {
       if (isReached[index] !== true) return value;
       const decayed = value.add(at(ofGradient, index), { alpha: sgd.weightDecay });
-      const product = products[metaParameters.length + index] ?? null;
+      const product = hasEarlier ? at(products, metaParameters.length + index, 'the products') : null;
       return product === null ? decayed : decayed.add_(product);
     });
     const velocitiesBefore = ofVelocity.map((value, index) =>

@@ -7,6 +7,7 @@
  * next meta step anew in every epoch, and its meta backward leaves a factor out. docs/method.md has the whole list.
  */
 import { autocast, noGrad, type nn, type optim, type Tensor } from '@cohort-ml/torch';
+import * as z from 'zod';
 import {
   classification,
   type Classification,
@@ -26,20 +27,46 @@ import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from '../parts/embeddingHead.ts';
 import { MatchingNetwork, uniformMatching } from './matching.ts';
 import { MatchingStatistics, matchingStateSchema } from './matchingStatistics.ts';
-import { MetaOptimisation, type MetaObjectives, type MetaStepValues } from './metaStep.ts';
-import {
-  viewsOf,
-  type ContrastSpace,
-  type JsonValue,
-  type LabelledImages,
-  type LossTerm,
-  type Method,
-  type MethodContext,
-  type StepContext,
-  type StepInput,
+import { MetaOptimisation, metaSettings, type MetaObjectives, type MetaStepValues } from './metaStep.ts';
+import type {
+  ContrastSpace,
+  LabelledImages,
+  Method,
+  MethodContext,
+  SavedState,
+  StepContext,
+  StepInput,
+  StepTerms,
 } from '../method.ts';
 import { inFullPrecision } from '../parts/precision.ts';
-import type { LmclSettings } from '../settings.ts';
+import { defineMethod } from '../definition.ts';
+import { contrastSettings, lossWeight, refinementDepth } from '../parts/settings.ts';
+import { at } from '../../support/at.ts';
+
+/** Layer-wise mutual contrastive learning (arXiv 2207.11518); defaults are the published settings. */
+const lmclSettings = z.strictObject({
+  name: z.literal('l-mcl'),
+  /** Weights of the terms beside the cross-entropies of every stage and aggregate, which always count 1. */
+  weights: z
+    .strictObject({
+      vcl: lossWeight.default(0.1),
+      icl: lossWeight.default(0.1),
+      softVcl: lossWeight.default(1),
+      softIcl: lossWeight.default(1),
+      /** Of the logits' distillation from the aggregated logits. */
+      logit: lossWeight.default(1),
+    })
+    .prefault({}),
+  ...contrastSettings,
+  refinement: refinementDepth,
+  /** What weights pairs of stages: the matching network, or the same weight for all, for ablations; it then has no meta step. */
+  matching: z.enum(['learned', 'uniform']).default('learned'),
+  /** How the matching network is trained; null leaves its first weights as they are. Defaults are the published settings. */
+  meta: metaSettings.nullable().prefault({}),
+});
+
+/** Resolved settings. */
+export type LmclSettings = z.output<typeof lmclSettings>;
 
 /** Weights of the four contrastive terms at some epoch. */
 type ContrastWeights = Readonly<Record<keyof ContrastTerms, number>>;
@@ -85,15 +112,14 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     this.optimizers = this.#meta === null ? {} : { matching: this.#meta.optimizer };
   }
 
-  state(): JsonValue {
-    return { ...this.#statistics.state() };
-  }
+  readonly state: SavedState = {
+    save: () => ({ ...this.#statistics.state() }),
+    restore: (saved) => {
+      this.#statistics.restore(matchingStateSchema.parse(saved));
+    },
+  };
 
-  restore(state: JsonValue): void {
-    this.#statistics.restore(matchingStateSchema.parse(state));
-  }
-
-  terms(step: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): StepTerms {
     const { labels, mix, epoch } = step;
     const { weights, distillationTemperature } = this.#settings;
     const outputs = this.#stageOutputs(step);
@@ -110,17 +136,18 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     const ownLogits = outputs.flatMap(({ logits }) => logits.slice(-1));
     const contrastWeights = this.#contrastWeights(epoch);
     return {
-      classification: { value: this.#classification(everyLogits, labels, mix), weight: 1 },
-      vcl: { value: contrast.vcl, weight: contrastWeights.vcl },
-      icl: { value: contrast.icl, weight: contrastWeights.icl },
-      softVcl: { value: contrast.softVcl, weight: contrastWeights.softVcl },
-      softIcl: { value: contrast.softIcl, weight: contrastWeights.softIcl },
-      logit: {
-        value: targetDistillation(ownLogits, aggregated, distillationTemperature),
-        weight: weights.logit * rampUp(epoch, this.#settings.rampUpEpochs),
+      losses: {
+        classification: { value: this.#classification(everyLogits, labels, mix), weight: 1 },
+        vcl: { value: contrast.vcl, weight: contrastWeights.vcl },
+        icl: { value: contrast.icl, weight: contrastWeights.icl },
+        softVcl: { value: contrast.softVcl, weight: contrastWeights.softVcl },
+        softIcl: { value: contrast.softIcl, weight: contrastWeights.softIcl },
+        logit: {
+          value: targetDistillation(ownLogits, aggregated, distillationTemperature),
+          weight: weights.logit * rampUp(epoch, this.#settings.rampUpEpochs),
+        },
       },
-      // Not a loss: shown beside the terms, so that one sees what the matching network thinks.
-      matchWeight: { value: matchWeight, weight: 0 },
+      measured: { matchWeight },
     };
   }
 
@@ -145,10 +172,10 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     return {
       temperature: this.#settings.temperature,
       project: (embeddings) =>
-        embeddings.flatMap((embedding, network) => {
+        embeddings.map((embedding, network) => {
           const stages = this.#stagesPerNetwork.slice(0, network + 1).reduce((sum, count) => sum + count, 0);
-          const head = this.modules.heads.heads[stages - 1];
-          return head === undefined ? [] : [head.call(inFullPrecision(embedding))];
+          const head = at(this.modules.heads.heads, stages - 1, 'the heads of the stages');
+          return head.call(inFullPrecision(embedding));
         }),
     };
   }
@@ -167,7 +194,7 @@ export class LayerwiseMutualContrastiveLearning implements Method {
 
   /** Embeddings and logits of every stage of every network. */
   #stageOutputs(batch: LabelledImages): StageOutputs[] {
-    return this.#topology.runRefined(viewsOf(batch), (outputs) =>
+    return this.#topology.runRefined(batch, (outputs) =>
       this.modules.branches.call(outputs).map(({ embeddings, logits }) => ({
         embeddings: embeddings.map(inFullPrecision),
         logits: logits.map(inFullPrecision),
@@ -237,3 +264,16 @@ function byNetwork(items: readonly Tensor[], outputs: readonly StageOutputs[]): 
   let start = 0;
   return outputs.map(({ embeddings }) => items.slice(start, (start += embeddings.length)));
 }
+
+/** The method, for the registry. */
+export const lmcl = defineMethod({
+  settings: lmclSettings,
+  title: 'layer-wise mutual contrastive learning',
+  paper: 'Yang et al. 2023, arXiv 2207.11518',
+  equation: 'CE of all stages + weighted layer-wise MCL + KL(p_aggregate || p_i)',
+  topologies: ['peers', 'branches', 'tree'],
+  minimumNetworks: 2,
+  training: 'refinement branches, embedding heads, matching network, aggregators',
+  deployed: 'every network',
+  create: (context, settings) => new LayerwiseMutualContrastiveLearning(context, settings),
+});

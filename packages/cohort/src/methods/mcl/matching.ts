@@ -4,6 +4,7 @@
  */
 import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
 import { normalised } from '../parts/embeddingHead.ts';
+import { at } from '../../support/at.ts';
 
 /** Width of the space in which stages are compared. */
 const matchingSize = 128;
@@ -28,7 +29,9 @@ export class MatchingNetwork extends nn.Module<readonly Tensor[]> {
         `MatchingNetwork: expected ${this.layers.length} features, got ${features.length}.`,
       );
     }
-    const projected = features.map((feature, place) => this.layers[place]?.call(feature) ?? feature);
+    const projected = features.map((feature, place) =>
+      at(this.layers, place, 'the layers of the stages').call(feature),
+    );
     const directions = normalised(ops.stack(projected, 1)); // [B, E, 128]
     return directions.bmm(directions.transpose(1, 2)).sigmoid();
   }
@@ -46,5 +49,5 @@ const uniformWeight = 0.5;
  */
 export function uniformMatching(features: readonly Tensor[]): Tensor {
   const count = features.length;
-  return ops.full([features[0]?.shape[0] ?? 0, count, count], uniformWeight);
+  return ops.full([at(at(features, 0, 'the features').shape, 0), count, count], uniformWeight);
 }

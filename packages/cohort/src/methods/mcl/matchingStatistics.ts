@@ -1,6 +1,7 @@
 /** Mean and spread of the matching weight of every pair of stages over an epoch, so that one sees who learns from whom. */
 import { keep, noGrad, ops, scope, Tensor } from '@cohort-ml/torch';
 import * as z from 'zod';
+import { at } from '../../support/at.ts';
 
 /** The shape of what a checkpoint holds: sums over samples, as numbers. */
 export const matchingStateSchema = z.object({ sums: z.array(z.number()), samples: z.int().min(0) });
@@ -31,7 +32,7 @@ export class MatchingStatistics {
     );
     this.#sums?.dispose();
     this.#sums = sums;
-    this.#samples += weights.shape[0] ?? 0;
+    this.#samples += at(weights.shape, 0);
   }
 
   /** What was added so far, for a checkpoint; empty sums before the first step. */
@@ -64,8 +65,8 @@ export class MatchingStatistics {
     for (const [row, from] of places.entries()) {
       for (const [column, to] of places.entries()) {
         if (to.network <= from.network) continue;
-        const mean = (values[row * count + column] ?? 0) / this.#samples;
-        const square = (values[(count + row) * count + column] ?? 0) / this.#samples;
+        const mean = at(values, row * count + column, 'the sums of weights') / this.#samples;
+        const square = at(values, (count + row) * count + column, 'the sums of squares') / this.#samples;
         result[`matching/${from.name}-${to.name}/mean`] = mean;
         result[`matching/${from.name}-${to.name}/spread`] = Math.sqrt(Math.max(0, square - mean * mean));
       }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createNetwork } from '../../models/index.ts';
 import { goldenImages } from '../../test/golden.ts';
 import { createMethod, type Method } from '../index.ts';
-import { mclSettings, type MclSettings } from '../settings.ts';
+import { mcl, type MclSettings } from './mcl.ts';
 
 const classes = 4;
 
@@ -11,7 +11,7 @@ function cohort(models: readonly string[], settings: Partial<MclSettings> = {}):
   const networks = models.map((model, index) =>
     createNetwork(model, { classes, channels: 1, generator: new Generator(index) }),
   );
-  const complete = { ...mclSettings.parse({ name: 'mcl' }), ...settings };
+  const complete = { ...mcl.settings.parse({ name: 'mcl' }), ...settings };
   return createMethod(complete, { networks, classes, generator: new Generator(9) });
 }
 
@@ -21,7 +21,7 @@ const labels = tensor([0, 1, 2, 0, 1, 2], 'int64');
 function termsAt(method: Method, epoch: number): Record<string, { value: number; weight: number }> {
   return noGrad(() =>
     Object.fromEntries(
-      Object.entries(method.terms({ images, labels, epoch })).map(([name, { value, weight }]) => [
+      Object.entries(method.terms({ images, labels, epoch }).losses).map(([name, { value, weight }]) => [
         name,
         { value: value.item(), weight },
       ]),
@@ -70,7 +70,7 @@ describe('mcl', () => {
     const weights = { vcl: 0.1, icl: 0.1, softVcl: 1, softIcl: 1, logit: 1 };
     const method = cohort(['resnet8', 'resnet8'], { weights });
     const dtypes = autocast(() =>
-      Object.values(method.terms({ images, labels, epoch: 0 })).map(({ value }) => value.dtype),
+      Object.values(method.terms({ images, labels, epoch: 0 }).losses).map(({ value }) => value.dtype),
     );
     expect(new Set(dtypes)).toEqual(new Set(['float32']));
   });
@@ -97,7 +97,7 @@ describe('independent', () => {
       createNetwork('resnet8', { classes, channels: 1, generator: new Generator(seed) }),
     );
     const method = createMethod({ name: 'independent' }, { networks, classes, generator: new Generator(0) });
-    const terms = noGrad(() => method.terms({ images, labels, epoch: 0 }));
+    const terms = noGrad(() => method.terms({ images, labels, epoch: 0 }).losses);
     expect(Object.keys(terms)).toEqual(['classification']);
     const logits = noGrad(() => networks.map((network): Tensor => network.call(images).logits));
     const expected = logits.reduce((sum, scores) => sum + ops.crossEntropyLoss(scores, labels).item(), 0);

@@ -8,6 +8,7 @@
  * without a positive is a division by zero. docs/method.md has the whole list.
  */
 import { autocast } from '@cohort-ml/torch';
+import * as z from 'zod';
 import {
   classification,
   type Classification,
@@ -19,18 +20,39 @@ import {
 import { Peers, type Topology } from '../../topology/index.ts';
 import { describeCollapse } from './collapse.ts';
 import { EmbeddingHeads } from '../parts/embeddingHead.ts';
-import type { MemoryBanks } from './memoryBank.ts';
-import {
-  viewsOf,
-  type ContrastSpace,
-  type LossTerm,
-  type Method,
-  type MethodContext,
-  type StepInput,
-} from '../method.ts';
+import { memorySettings, type MemoryBanks } from './memoryBank.ts';
+import type { ContrastSpace, Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { inFullPrecision } from '../parts/precision.ts';
 import { RememberedContrast } from './rememberedContrast.ts';
-import type { MclSettings } from '../settings.ts';
+import { defineMethod } from '../definition.ts';
+import { contrastSettings, lossWeight } from '../parts/settings.ts';
+
+/**
+ * Final-layer mutual contrastive learning (arXiv 2104.12565); defaults are the weights and T of the published program, which
+ * has a temperature of 0.07, and one further positive in memory; the 0.1 here is what docs/results.md was measured with.
+ */
+const mclSettings = z.strictObject({
+  name: z.literal('mcl'),
+  /** Weights of the four contrastive terms beside the cross-entropy, which always counts 1. */
+  weights: z
+    .strictObject({
+      vcl: lossWeight.default(0.1),
+      icl: lossWeight.default(0.1),
+      softVcl: lossWeight.default(1),
+      softIcl: lossWeight.default(1),
+      /** Of the logits' distillation towards the ensemble; 0, the default, leaves it out. */
+      logit: lossWeight.default(0),
+    })
+    .prefault({}),
+  ...contrastSettings,
+  /** Which networks learn from the ensemble's logits; published are both of two networks, and the last of more. */
+  logitStudents: z.enum(['all', 'last']).default('all'),
+  /** Contrast with remembered embeddings, for many classes; null, the default, contrasts inside the batch. */
+  memory: memorySettings.nullable().default(null),
+});
+
+/** Resolved settings. */
+export type MclSettings = z.output<typeof mclSettings>;
 
 /** MCL with the batch as contrast samples, or remembered embeddings where `memory` is set. */
 export class MutualContrastiveLearning implements Method {
@@ -57,10 +79,10 @@ export class MutualContrastiveLearning implements Method {
     return this.#memory?.notice ?? null;
   }
 
-  terms(step: StepInput): Record<string, LossTerm> {
+  terms(step: StepInput): StepTerms {
     const { labels, mix, epoch } = step;
     const { weights, temperature, distillationTemperature, rampUpEpochs } = this.#settings;
-    const outputs = this.#topology.run(viewsOf(step));
+    const outputs = this.#topology.run(step);
     const logits = outputs.map((output) => inFullPrecision(output.logits));
     const contrast = autocast(() => {
       const embeddings = this.modules.heads.call(outputs.map((output) => inFullPrecision(output.embedding)));
@@ -71,19 +93,21 @@ export class MutualContrastiveLearning implements Method {
     }, false);
     const soft = rampUp(epoch, rampUpEpochs);
     return {
-      classification: { value: this.#classification(logits, labels, mix), weight: 1 },
-      vcl: { value: contrast.vcl, weight: weights.vcl },
-      icl: { value: contrast.icl, weight: weights.icl },
-      softVcl: { value: contrast.softVcl, weight: weights.softVcl * soft },
-      softIcl: { value: contrast.softIcl, weight: weights.softIcl * soft },
-      ...(weights.logit === 0
-        ? {}
-        : {
-            logit: {
-              value: logitDistillation(logits, distillationTemperature, this.#settings.logitStudents),
-              weight: weights.logit * soft,
-            },
-          }),
+      losses: {
+        classification: { value: this.#classification(logits, labels, mix), weight: 1 },
+        vcl: { value: contrast.vcl, weight: weights.vcl },
+        icl: { value: contrast.icl, weight: weights.icl },
+        softVcl: { value: contrast.softVcl, weight: weights.softVcl * soft },
+        softIcl: { value: contrast.softIcl, weight: weights.softIcl * soft },
+        ...(weights.logit === 0
+          ? {}
+          : {
+              logit: {
+                value: logitDistillation(logits, distillationTemperature, this.#settings.logitStudents),
+                weight: weights.logit * soft,
+              },
+            }),
+      },
     };
   }
 
@@ -104,3 +128,24 @@ export class MutualContrastiveLearning implements Method {
     return describeCollapse((means.vcl ?? 0) / this.#networkCount, candidates);
   }
 }
+
+/** The method, for the registry. */
+export const mcl = defineMethod({
+  settings: mclSettings,
+  title: 'mutual contrastive learning',
+  paper: 'Yang et al. 2022, arXiv 2104.12565',
+  equation:
+    'CE_i + VCL + ICL + soft VCL + soft ICL (equation 10); with weights.logit also KL(p(mean_j z_j) || p_i)',
+  topologies: ['peers', 'branches', 'tree'],
+  minimumNetworks: 2,
+  training: 'embedding heads; memory banks where asked for',
+  deployed: 'every network',
+  variants: {
+    'mcl-logit': {
+      title: 'mutual contrastive learning with logit distillation',
+      equation: 'CE_i + VCL + ICL + soft VCL + soft ICL + KL(p(mean_j z_j) || p_i)',
+      settings: { weights: { logit: 1 } },
+    },
+  },
+  create: (context, settings) => new MutualContrastiveLearning(context, settings),
+});

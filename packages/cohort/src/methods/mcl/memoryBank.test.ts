@@ -5,7 +5,7 @@ import { goldenImages } from '../../test/golden.ts';
 import { ContrastSampler } from './contrastSampler.ts';
 import { createMethod, type Method } from '../index.ts';
 import { assertBanksFit, bankBytes } from './memoryBank.ts';
-import { mclSettings } from '../settings.ts';
+import { mcl } from './mcl.ts';
 
 const trainingLabels = [0, 1, 2, 0, 1, 2, 0, 1, 2, 3];
 
@@ -86,7 +86,7 @@ describe('mcl with memory', () => {
     const networks = [0, 1].map((seed) =>
       createNetwork('resnet8', { classes: 4, channels: 1, generator: new Generator(seed) }),
     );
-    const settings = mclSettings.parse({
+    const settings = mcl.settings.parse({
       name: 'mcl',
       embeddingSize: 16,
       memory: { positives: 2, negatives: 6 },
@@ -120,7 +120,7 @@ describe('mcl with memory', () => {
     const live = liveTensorCount();
     noGrad(() => {
       scope(() => {
-        expect(method.terms(step).vcl?.value.item()).toBeGreaterThan(0);
+        expect(method.terms(step).losses.vcl?.value.item()).toBeGreaterThan(0);
         expect(bank.sub(before).abs().sum().item()).toBe(0);
         method.afterStep?.(step, { step: 0, learningRate: 0.1, otherBatch: () => step });
       });
@@ -133,6 +133,6 @@ describe('mcl with memory', () => {
   it('refuses to work without training labels, or without the positions of the samples', () => {
     expect(() => build()).toThrow(/expected the labels of the training images, got none/);
     const { images, labels, epoch } = step;
-    expect(() => build(trainingLabels).terms({ images, labels, epoch })).toThrow(/Pass indices/);
+    expect(() => build(trainingLabels).terms({ images, labels, epoch }).losses).toThrow(/Pass indices/);
   });
 });

@@ -1,8 +1,23 @@
 /** Memory banks: an embedding of every training image for every network, refreshed each time the image is seen. */
 import { freemem, totalmem } from 'node:os';
 import { keep, nn, ops, scope, Tensor, type Generator } from '@cohort-ml/torch';
+import * as z from 'zod';
 import { updateBank } from '../../losses/index.ts';
 import { normalised } from '../parts/embeddingHead.ts';
+import { at } from '../../support/at.ts';
+
+/** How an anchor is contrasted with remembered embeddings. */
+export const memorySettings = z.strictObject({
+  /** Images of the anchor's class beside itself. */
+  positives: z.int().min(1).max(1024).default(2),
+  /** Images of other classes. */
+  negatives: z.int().min(1).max(1_048_576).default(8192),
+  /** Share of the old embedding when an image is seen again. */
+  bankMomentum: z.number().min(0).lt(1).default(0.5),
+});
+
+/** Resolved settings of memory banks. */
+export type MemorySettings = z.output<typeof memorySettings>;
 
 /** Memory banks would not fit into memory, or lack what they need. */
 export class MemoryBankError extends Error {
@@ -78,8 +93,7 @@ export class MemoryBanks extends nn.Module<never, never> {
     scope(() => {
       const rows = Tensor.fromTypedArray(indices).to('int64');
       for (const [network, bank] of this.banks.entries()) {
-        const latest = embeddings[network];
-        if (latest !== undefined) updateBank(bank, rows, latest, momentum);
+        updateBank(bank, rows, at(embeddings, network, 'the embeddings of the step'), momentum);
       }
     });
   }

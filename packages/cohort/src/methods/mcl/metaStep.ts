@@ -3,9 +3,30 @@
  * SGD steps on the layer-wise MCL loss, one on the cross-entropy, then the hypergradient of the cross-entropy after them.
  */
 import { optim, scope, type Tensor } from '@cohort-ml/torch';
+import * as z from 'zod';
+import { notNegative, positive } from '../../support/numberSchemas.ts';
 import { hypergradient, type LookAhead } from './hypergradient.ts';
 import type { MatchingNetwork } from './matching.ts';
-import type { MetaSettings } from '../settings.ts';
+import { at } from '../../support/at.ts';
+
+/** How the matching network is trained; defaults are the published settings. */
+export const metaSettings = z.strictObject({
+  /** A meta step follows the first and then every so many training steps. */
+  intervalSteps: z.int().min(1).default(50),
+  /** Look-ahead steps on the layer-wise MCL loss, before the one on the cross-entropy. */
+  innerSteps: z.int().min(1).max(100).default(2),
+  /** Of look-ahead steps and matching network; null follows the training's schedule. */
+  learningRate: positive.nullable().default(null),
+  momentum: z.number().min(0).lt(1).default(0.9),
+  weightDecay: notNegative.default(0.0005),
+  /** Images of the cross-entropy: the training step's own, or others of the same epoch. */
+  outerBatch: z.enum(['same', 'other']).default('same'),
+  /** What networks compute in when they look ahead: as `train.precision` says, or always float32. */
+  precision: z.enum(['training', 'float32']).default('training'),
+});
+
+/** Resolved settings of the meta step. */
+export type MetaSettings = z.output<typeof metaSettings>;
 
 /** What a meta step looks ahead with; the losses are computed anew from the parameters as they then are. */
 export interface MetaObjectives extends Pick<LookAhead, 'parameters' | 'buffers'> {
@@ -67,7 +88,8 @@ export class MetaOptimisation {
       });
       const squares = gradients.reduce((sum, gradient) => sum + gradient.square().sum().item(), 0);
       if (Number.isFinite(squares) && Number.isFinite(outerLoss)) {
-        for (const [index, parameter] of metaParameters.entries()) parameter.grad = gradients[index] ?? null;
+        for (const [index, parameter] of metaParameters.entries())
+          parameter.grad = at(gradients, index, 'the hypergradients');
         this.optimizer.learningRate = rate;
         this.optimizer.step();
         this.optimizer.zeroGrad();

@@ -2,9 +2,8 @@
 import { keep, ops, scope, type Tensor } from '@cohort-ml/torch';
 import { memoryContrast, type ContrastOptions, type ContrastTerms } from '../../losses/index.ts';
 import { ContrastSampler } from './contrastSampler.ts';
-import { describeBanks, MemoryBankError, MemoryBanks } from './memoryBank.ts';
+import { describeBanks, MemoryBankError, MemoryBanks, type MemorySettings } from './memoryBank.ts';
 import type { MethodContext, StepInput } from '../method.ts';
-import type { MemorySettings } from '../settings.ts';
 
 /** Memory banks at work on one cohort. */
 export class RememberedContrast {

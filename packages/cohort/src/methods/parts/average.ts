@@ -1,5 +1,6 @@
 /** Exponential moving averages of modules (mean teachers, Tarvainen and Valpola, arXiv 1703.01780). */
 import { keep, nn, noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
+import { at } from '../../support/at.ts';
 
 /** Counts the updates of averages; a buffer, so that it is saved with them. */
 export class AverageCounter extends nn.Module {
@@ -25,8 +26,7 @@ export class AverageCounter extends nn.Module {
 /** Makes `averages` start as `sources` are, and takes them out of training. */
 export function startAverages(averages: readonly nn.AnyModule[], sources: readonly nn.AnyModule[]): void {
   for (const [index, average] of averages.entries()) {
-    const source = sources[index];
-    if (source !== undefined) average.loadStateDict(source.stateDict());
+    average.loadStateDict(at(sources, index, 'the modules to average').stateDict());
     for (const parameter of average.parameters()) parameter.requiresGrad = false;
   }
 }
@@ -36,8 +36,7 @@ export function updateAverages(averages: readonly Tensor[], sources: readonly Te
   noGrad(() => {
     scope(() => {
       for (const [index, average] of averages.entries()) {
-        const source = sources[index];
-        if (source !== undefined) average.lerp_(source.detach(), 1 - decay);
+        average.lerp_(at(sources, index, 'the tensors to average').detach(), 1 - decay);
       }
     });
   });

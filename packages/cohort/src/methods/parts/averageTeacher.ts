@@ -5,9 +5,9 @@
 import { noGrad, ops, type Tensor } from '@cohort-ml/torch';
 import { pairedDistillation, rampUp } from '../../losses/index.ts';
 import type { Network, NetworkOutput } from '../../models/index.ts';
-import type { Topology } from '../../topology/index.ts';
+import { imagesOf, type CohortBatch, type Topology } from '../../topology/index.ts';
 import type { StageOutputs } from '../../models/network.ts';
-import { viewsOf, type LossTerm, type StepInput } from '../method.ts';
+import type { LossTerm, StepInput } from '../method.ts';
 import { logitsOf } from './outputs.ts';
 import { inFullPrecision } from './precision.ts';
 
@@ -24,11 +24,11 @@ export interface AverageTeacherSettings {
 export class LogitsRecorder implements Topology {
   readonly #inner: Topology;
   #latest: readonly Tensor[] = [];
-  readonly separately?: NonNullable<Topology['separately']>;
+  readonly isSeparable: boolean;
 
   constructor(inner: Topology) {
     this.#inner = inner;
-    if (inner.separately !== undefined) this.separately = inner.separately.bind(inner);
+    this.isSeparable = inner.isSeparable;
   }
 
   /** Logits of the last run, one `[B, classes]` a network; forgets them. */
@@ -38,17 +38,17 @@ export class LogitsRecorder implements Topology {
     return latest;
   }
 
-  run(images: Tensor | readonly Tensor[], keepStages?: boolean): NetworkOutput[] {
-    const outputs = this.#inner.run(images, keepStages);
+  run(batch: CohortBatch, keepStages?: boolean): NetworkOutput[] {
+    const outputs = this.#inner.run(batch, keepStages);
     this.#latest = outputs.map(({ logits }) => logits);
     return outputs;
   }
 
   runRefined(
-    images: Tensor | readonly Tensor[],
+    batch: CohortBatch,
     refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
   ): StageOutputs[] {
-    const outputs = this.#inner.runRefined(images, refine);
+    const outputs = this.#inner.runRefined(batch, refine);
     // Those of the last stage are the network's own.
     this.#latest = outputs.flatMap(({ logits }) => logits.slice(-1));
     return outputs;
@@ -78,7 +78,7 @@ export function averageTeacherTerm(
   const modes = averages.networks.map((network) => network.training);
   try {
     for (const network of averages.networks) network.eval();
-    const target = noGrad(() => ops.stack(logitsOf(averages.topology.run(viewsOf(step))), 0).mean([0]));
+    const target = noGrad(() => ops.stack(logitsOf(averages.topology.run(imagesOf(step))), 0).mean([0]));
     const own = logits.map(inFullPrecision);
     return {
       value: pairedDistillation(

@@ -2,6 +2,7 @@
 import type { Tensor } from '@cohort-ml/torch';
 import type { NetworkOutput } from '../../models/index.ts';
 import { inFullPrecision } from './precision.ts';
+import { at } from '../../support/at.ts';
 
 /** Logits of every network in float32, `[B, classes]` each: losses need more than bfloat16's two digits. */
 export function logitsOf(outputs: readonly NetworkOutput[]): Tensor[] {
@@ -25,6 +26,8 @@ export function lastMaps(outputs: readonly NetworkOutput[]): Tensor[] {
     if (map === undefined) throw new RangeError('lastMaps: expected the feature maps of stages, got none');
     return map;
   });
-  const size = [2, 3].map((dimension) => Math.min(...maps.map(({ shape }) => shape[dimension] ?? 1)));
+  const size = [2, 3].map((dimension) =>
+    Math.min(...maps.map(({ shape }) => at(shape, dimension, 'the shape of a map'))),
+  );
   return maps.map((map) => (map.shape.slice(2).join() === size.join() ? map : map.adaptiveAvgPool2d(size)));
 }

@@ -33,7 +33,7 @@ function plainName(name: string): string {
 /** Rows of the golden file whose architecture there is. */
 const rows = Object.entries(readJson('models-lmcl.json') as Record<string, GoldenModel>)
   .map(([name, row]) => ({ name: plainName(name), row }))
-  .filter(({ name }) => (modelNames() as string[]).includes(name));
+  .filter(({ name }) => modelNames().includes(name));
 
 /**
  * State in the golden order: the network, the branches' convolutions, their classifiers. In wide ResNets the final

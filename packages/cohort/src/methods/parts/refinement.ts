@@ -5,6 +5,7 @@
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { ModelError } from '../../models/errors.ts';
 import type { Network, NetworkOutput, StageForm, StageOutputs } from '../../models/network.ts';
+import { at } from '../../support/at.ts';
 
 /** How deep branches are: as the network, with one block a stage, or whichever is usual for the network. */
 export type RefinementDepth = StageForm | 'auto';
@@ -34,8 +35,8 @@ export class RefinementBranch extends nn.Module<
     const later = network.stageModules.map((_, index) => index).slice(stage + 1);
     this.stages = new nn.Sequential(...later.map((index) => network.createStage(index, generator, form)));
     this.finish = network.createFinish?.(generator) ?? null;
-    const [classes = 0, width = 0] = network.classifier.weight.shape;
-    this.classifier = new nn.Linear(width, classes, generator);
+    const { shape } = network.classifier.weight; // [classes, width]
+    this.classifier = new nn.Linear(at(shape, 1), at(shape, 0), generator);
   }
 
   override forward(features: Tensor): { embedding: Tensor; logits: Tensor } {
@@ -70,10 +71,7 @@ export class RefinementBranches extends nn.Module<NetworkOutput, StageOutputs> {
         `RefinementBranches: expected the feature maps of ${this.branches.length + 1} stages, got ${stages.length}. Run the network with callWithStages.`,
       );
     }
-    const refined = this.branches.flatMap((branch, stage) => {
-      const features = stages[stage];
-      return features === undefined ? [] : [branch.call(features)];
-    });
+    const refined = this.branches.map((branch, stage) => branch.call(at(stages, stage, 'the stages')));
     return {
       embeddings: [...refined.map((branch) => branch.embedding), embedding],
       logits: [...refined.map((branch) => branch.logits), logits],
@@ -92,6 +90,8 @@ export class CohortBranches extends nn.Module<readonly NetworkOutput[], StageOut
 
   /** @param outputs of `callWithStages`, one a network */
   override forward(outputs: readonly NetworkOutput[]): StageOutputs[] {
-    return outputs.flatMap((output, index) => this.networks[index]?.call(output) ?? []);
+    return outputs.map((output, index) =>
+      at(this.networks, index, 'the branches of the cohort').call(output),
+    );
   }
 }

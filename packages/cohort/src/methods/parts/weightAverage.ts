@@ -6,12 +6,13 @@
  * evaluation mode normalise with statistics that belong to their averaged weights. Where a method has an ensemble of its
  * own, its modules are averaged too, and the ensemble is computed with the averages of everything.
  */
-import { keep, nn, noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
+import { keep, nn, noGrad, scope, type Tensor } from '@cohort-ml/torch';
 import type { Network } from '../../models/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
 import { AverageCounter, startAverages, updateAverages } from './average.ts';
 import { averageTeacherTerm, LogitsRecorder, type AverageTeacherSettings } from './averageTeacher.ts';
 import type { Method, MethodContext } from '../method.ts';
+import { at } from '../../support/at.ts';
 
 /** How weights are averaged. */
 export interface WeightAverageSettings {
@@ -111,23 +112,23 @@ function taught(
   }
   return {
     terms: (step) => {
-      const terms = inner.terms(step);
-      return { ...terms, averageTeacher: averageTeacherTerm(topology.take(), averages, step, teacher) };
+      const { losses, measured = {} } = inner.terms(step);
+      const averageTeacher = averageTeacherTerm(topology.take(), averages, step, teacher);
+      return { losses: { ...losses, averageTeacher }, measured };
     },
   };
 }
 
 /** Every hook that the averages leave as it is; what a method lacks stays absent. */
 function delegated(inner: Method): Omit<Method, 'terms' | 'modules' | 'deployed' | 'ensemble' | 'afterStep'> {
-  const { optimizers, leader, heldOut, contrastSpace, notice } = inner;
+  const { optimizers, state, leader, heldOut, contrastSpace, notice } = inner;
   return {
     ...(optimizers === undefined ? {} : { optimizers }),
     ...(leader === undefined ? {} : { leader }),
     ...(heldOut === undefined ? {} : { heldOut }),
     ...(contrastSpace === undefined ? {} : { contrastSpace }),
     ...(notice === undefined ? {} : { notice }),
-    ...(inner.state === undefined ? {} : { state: () => inner.state?.() ?? null }),
-    ...(inner.restore === undefined ? {} : { restore: (state) => inner.restore?.(state) }),
+    ...(state === undefined ? {} : { state }),
     ...(inner.beforeEpoch === undefined ? {} : { beforeEpoch: (epoch) => inner.beforeEpoch?.(epoch) }),
     ...(inner.wantsOtherBatch === undefined
       ? {}
@@ -179,7 +180,8 @@ function exchanged<Result>(pairs: readonly Averaged[], body: () => Result): Resu
       for (const { source, average } of pairs) source.setData(average.detach());
       return body();
     } finally {
-      for (const [index, { source }] of pairs.entries()) source.setData(originals[index] ?? ops.zeros([]));
+      for (const [index, { source }] of pairs.entries())
+        source.setData(at(originals, index, 'the tensors that were trained'));
     }
   });
 }

@@ -105,7 +105,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
     const batch = training.batch(epoch, number);
     const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };
     const buffers = guards.isSkipping ? new Buffers(cohortModules(recipe, cohort)) : null;
-    const state = guards.isSkipping ? cohort.method.state?.() : undefined;
+    const state = guards.isSkipping ? cohort.method.state?.save() : undefined;
     let result: TermValues;
     try {
       const { method, topology } = cohort;
@@ -118,7 +118,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
     } catch (error) {
       if (buffers === null || !(error instanceof NotFiniteError)) throw error;
       buffers.restore();
-      if (state !== undefined) cohort.method.restore?.(state);
+      if (state !== undefined) cohort.method.state?.restore(state);
       guards.skipped(error);
       return null;
     }

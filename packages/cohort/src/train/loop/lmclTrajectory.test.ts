@@ -1,7 +1,7 @@
 import { Generator, optim, Tensor, type nn } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { LayerwiseMutualContrastiveLearning } from '../../methods/mcl/lmcl.ts';
-import { lmclSettings } from '../../methods/settings.ts';
+import { lmcl } from '../../methods/mcl/lmcl.ts';
 import { createNetwork } from '../../models/index.ts';
 import { fillModule, fillTensors, readJson } from '../../test/golden.ts';
 import {
@@ -71,7 +71,7 @@ function run(rounding: Rounding): Readonly<Record<string, number>>[] {
   );
   const method = new LayerwiseMutualContrastiveLearning(
     { networks, classes, generator: new Generator(0) },
-    lmclSettings.parse({
+    lmcl.settings.parse({
       name: 'l-mcl',
       weights: { vcl: golden.alpha, icl: golden.beta, softVcl: golden.gamma, softIcl: golden.lam },
       temperature: golden.tau,

@@ -1,7 +1,7 @@
 import { optim, tensor } from '@cohort-ml/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { classification } from '../../losses/index.ts';
-import type { LossTerm, Method, StepContext, StepInput } from '../../methods/index.ts';
+import type { StepTerms, Method, StepContext, StepInput } from '../../methods/index.ts';
 import type { Network } from '../../models/index.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../../test/tinyRecipe.ts';
 import { Peers } from '../../topology/index.ts';
@@ -33,28 +33,32 @@ class Probe implements Method {
     readonly measureBreaksAt: readonly number[] = [],
   ) {}
 
-  state(): number {
-    return this.termsCalled;
-  }
-
-  restore(state: unknown): void {
-    this.termsCalled = Number(state);
-  }
+  readonly state = {
+    save: (): number => this.termsCalled,
+    restore: (saved: unknown): void => {
+      this.termsCalled = Number(saved);
+    },
+  };
 
   beforeEpoch(epoch: number): void {
     this.calls.push(`beforeEpoch ${epoch}`);
   }
 
-  terms({ images, labels, epoch }: StepInput): Record<string, LossTerm> {
+  terms({ images, labels, epoch }: StepInput): StepTerms {
     this.calls.push(`terms ${epoch}`);
     this.termsCalled += 1;
     const value = classification([this.network.call(images).logits], labels);
     const call = this.calls.filter((each) => each.startsWith('terms')).length;
     if (call < this.breaksAtCall || call >= this.breaksAtCall + this.breaksSteps) {
-      return { classification: { value, weight: 1 }, unused: { value: value.mul(2), weight: 0 } };
+      return {
+        losses: { classification: { value, weight: 1 }, unused: { value: value.mul(2), weight: 0 } },
+        measured: { looked: value.mul(3) },
+      };
     }
     this.weightsAtBreak = this.network.classifier.weight.toNumbers();
-    return { classification: { value, weight: 1 }, broken: { value: tensor(0).log(), weight: 1 } };
+    return {
+      losses: { classification: { value, weight: 1 }, broken: { value: tensor(0).log(), weight: 1 } },
+    };
   }
 
   afterStep({ epoch }: StepInput, { step, learningRate, otherBatch }: StepContext): Record<string, number> {
@@ -153,11 +157,17 @@ describe('trainCohort', () => {
     expect(reporter.epochs.map(({ accuracies }) => accuracies?.length)).toEqual([undefined, 2]);
   });
 
-  it('shows terms of weight zero without training on them', async () => {
+  it('shows terms of weight zero and what was only measured without training on them', async () => {
     const { outcome, reporter } = await run();
     await outcome;
-    const { classification: value = NaN, unused = NaN, total = NaN } = reporter.steps[0]?.terms ?? {};
+    const {
+      classification: value = NaN,
+      unused = NaN,
+      looked = NaN,
+      total = NaN,
+    } = reporter.steps[0]?.terms ?? {};
     expect(unused).toBeCloseTo(2 * value, 4);
+    expect(looked).toBeCloseTo(3 * value, 4);
     expect(total).toBeCloseTo(value, 5);
   });
 

@@ -1,6 +1,6 @@
 import { nn, ops, optim, tensor, type Tensor } from '@cohort-ml/torch';
 import { expect, it } from 'vitest';
-import type { LossTerm, Method } from '../../methods/index.ts';
+import type { LossTerm, Method, StepTerms } from '../../methods/index.ts';
 import { trainStep } from './step.ts';
 
 /** A method with a parameter that an optimizer of its own steps by the gradient of the common loss, as adversaries are. */
@@ -10,10 +10,10 @@ class Adversary implements Method {
   readonly own = new nn.Parameter(ops.zeros([1]));
   readonly optimizers = { own: new optim.SGD([this.own], { learningRate: 1 }) };
 
-  terms(): Record<string, LossTerm> {
+  terms(): StepTerms {
     const value = (of: Tensor): LossTerm => ({ value: of.sum(), weight: 1 });
     // The root of zero is finite, and its slope is not.
-    return { network: value(this.network), own: value(this.own.sqrt()) };
+    return { losses: { network: value(this.network), own: value(this.own.sqrt()) } };
   }
 }
 

@@ -10,9 +10,9 @@ import {
   type Tensor,
 } from '@cohort-ml/torch';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
-import type { LossTerm, Method, StepInput } from '../../methods/method.ts';
+import type { Method, StepInput } from '../../methods/method.ts';
 import type { GradientClipping } from './gradientClipping.ts';
-import type { SeparatedOutputs, Topology } from '../../topology/index.ts';
+import { SeparatedOutputs, type Topology } from '../../topology/index.ts';
 
 /** What a step is done with. */
 export interface StepTools {
@@ -27,7 +27,7 @@ export interface StepTools {
   readonly networksAtOnce?: number;
 }
 
-/** Values of every loss term, before weighting, and `total`, the weighted sum. */
+/** Values of every loss term, before weighting, of what was measured, and `total`, the weighted sum. */
 export type TermValues = Record<string, number>;
 
 /**
@@ -37,37 +37,8 @@ export type TermValues = Record<string, number>;
  * @throws {NotFiniteError} before any weight has changed.
  */
 export function trainStep(tools: StepTools, input: StepInput, where: string): TermValues {
-  const { method, optimizer, precision, networksAtOnce = 1 } = tools;
-  // The scope ends before backward: only what the graph needs stays, and is freed on the way back.
-  const { total, values, separated } = scope(() => {
-    const run = (): Record<string, LossTerm> =>
-      precision === 'bfloat16' ? autocast(() => method.terms(input)) : method.terms(input);
-    const { terms, separated } = termsOf(run, networksAtOnce > 1 ? tools.topology : undefined);
-    try {
-      const values: TermValues = {};
-      const weighted: Tensor[] = [];
-      for (const [name, { value, weight }] of Object.entries(terms)) {
-        values[name] = assertFinite(name, value.item(), where);
-        if (weight !== 0) weighted.push(weight === 1 ? value : value.mul(weight));
-      }
-      return { total: ops.stack(weighted, 0).sum(), values, separated };
-    } catch (error) {
-      separated?.dispose();
-      throw error;
-    }
-  });
-  try {
-    values.total = assertFinite('total', total.item(), where);
-    backward(total);
-    if (separated !== null) {
-      scope(() => {
-        backwardTogether(separated.graphs(), networksAtOnce);
-      });
-    }
-  } finally {
-    total.dispose();
-    separated?.dispose();
-  }
+  const { method, optimizer } = tools;
+  const values = differentiate(tools, input, where);
   // Those of the method's own are stepped in its hook, by gradients that may come from the same loss.
   const optimizers = [optimizer, ...Object.values(method.optimizers ?? {})];
   try {
@@ -82,14 +53,51 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
   return values;
 }
 
-/** The terms, and what is left to differentiate afterwards where the topology can tell the networks' parts. */
-function termsOf(
-  run: () => Record<string, LossTerm>,
-  topology: Topology | undefined,
-): { terms: Record<string, LossTerm>; separated: SeparatedOutputs | null } {
-  if (topology?.separately === undefined) return { terms: run(), separated: null };
-  const { result: terms, separated } = topology.separately(run);
-  return { terms, separated };
+/** Gradients of the weighted sum, network by network where several are differentiated at once; the values of all terms. */
+function differentiate(tools: StepTools, input: StepInput, where: string): TermValues {
+  const { topology, networksAtOnce = 1 } = tools;
+  const separated = networksAtOnce > 1 && topology?.isSeparable === true ? new SeparatedOutputs() : null;
+  try {
+    const { total, values } = sumOfTerms(tools, separated === null ? input : { ...input, separated }, where);
+    try {
+      values.total = assertFinite('total', total.item(), where);
+      backward(total);
+    } finally {
+      total.dispose();
+    }
+    if (separated !== null) {
+      scope(() => {
+        backwardTogether(separated.graphs(), networksAtOnce);
+      });
+    }
+    return values;
+  } finally {
+    separated?.dispose();
+  }
+}
+
+/** The weighted sum of the losses with its graph, and the values of all terms. */
+function sumOfTerms(
+  { method, precision }: StepTools,
+  input: StepInput,
+  where: string,
+): { total: Tensor; values: TermValues } {
+  // The scope ends before backward: only what the graph needs stays, and is freed on the way back.
+  return scope(() => {
+    const { losses, measured = {} } =
+      precision === 'bfloat16' ? autocast(() => method.terms(input)) : method.terms(input);
+    const values: TermValues = {};
+    const weighted: Tensor[] = [];
+    for (const [name, { value, weight }] of Object.entries(losses)) {
+      values[name] = assertFinite(name, value.item(), where);
+      if (weight !== 0) weighted.push(weight === 1 ? value : value.mul(weight));
+    }
+    for (const [name, measure] of Object.entries(measured)) {
+      const value = typeof measure === 'number' ? measure : measure.item();
+      values[name] = assertFinite(name, value, where, 'measure');
+    }
+    return { total: ops.stack(weighted, 0).sum(), values };
+  });
 }
 
 /**

@@ -51,7 +51,7 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
         ...{ diagnosis: rest.diagnosis, scores: rest.scores, guards: rest.guards },
         ...{ earlyStopping: rest.earlyStopping, isStoppedEarly: rest.isStoppedEarly },
         elapsedMs: elapsedMs(),
-        method: session.cohort.method.state?.() ?? null,
+        method: session.cohort.method.state?.save() ?? null,
         metricsBytes: restoredBytes ?? run.metricsBytes(),
         optimizerSteps: optimizerSteps(session.optimizers),
       },

@@ -21,7 +21,7 @@ export function restoreCheckpoint(
     for (const tensor of states.values()) tensor.dispose();
     if (state instanceof Uint8Array) cohort.generator.setState(state);
   }
-  if (info.training.method !== null) cohort.method.restore?.(info.training.method);
+  if (info.training.method !== null) cohort.method.state?.restore(info.training.method);
 }
 
 /** Where the training stood. */

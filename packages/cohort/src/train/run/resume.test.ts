@@ -5,7 +5,7 @@ import { acquireRunLock, openRun, type MetricRecord } from '@cohort-ml/runs';
 import { setThreads } from '@cohort-ml/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluateRun } from '../../inference/evaluateRun.ts';
-import { methodSchemas, minimumNetworks, type MethodName } from '../../methods/settings.ts';
+import { methodFacts, methodNames, type MethodName } from '../../methods/registry.ts';
 import type { RecipeInput, ResolvedRecipe } from '../../recipes/index.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../../test/tinyRecipe.ts';
 import { SilentReporter } from '../../progress/reporter.ts';
@@ -68,7 +68,7 @@ function withoutTimes({ kind, step, epoch, values }: MetricRecord): object {
 
 /** Every method by its defaults, on as few networks as it can be had with. */
 function recipeOf(method: MethodName): ResolvedRecipe {
-  const count = Math.max(2, minimumNetworks[method]);
+  const count = Math.max(2, methodFacts(method)?.minimumNetworks ?? NaN);
   return world.recipe({
     networks: Array.from({ length: count }, () => ({ model: 'resnet8' as const })),
     method: { name: method },
@@ -78,7 +78,7 @@ function recipeOf(method: MethodName): ResolvedRecipe {
 }
 
 describe('every method', () => {
-  it.each(Object.keys(methodSchemas) as MethodName[])(
+  it.each(methodNames() as MethodName[])(
     '%s: stopped in the middle of an epoch and gone on with',
     async (method) => {
       const recipe = recipeOf(method);

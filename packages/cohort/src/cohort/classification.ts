@@ -1,14 +1,15 @@
 /** The cross-entropy of a recipe: class weights by name or balance, and logit adjustment, for the images that are trained on. */
-import { DataError } from '../../data/index.ts';
+import { DataError } from '../data/index.ts';
 import {
   balancedWeights,
   classificationWith,
   priorOffsets,
   type Classification,
   type ClassificationOptions,
-} from '../../losses/index.ts';
-import { nearestName } from '../../support/nearestName.ts';
-import type { ResolvedRecipe } from '../../recipes/index.ts';
+} from '../losses/index.ts';
+import { nearestName } from '../support/nearestName.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+import { at } from '../support/at.ts';
 
 /** The recipe's section. */
 export type ClassificationSettings = ResolvedRecipe['train']['classification'];
@@ -61,7 +62,7 @@ export function classificationOptions(
 function countsOf({ classes, classNames, trainingLabels }: ClassificationInput, setting: string): number[] {
   const counts = Array<number>(classes).fill(0);
   for (const label of Array.from(trainingLabels)) {
-    counts[label] = (counts[label] ?? 0) + 1;
+    counts[label] = at(counts, label, 'the classes') + 1;
   }
   const empty = counts.flatMap((count, label) => (count > 0 ? [] : [classNames?.[label] ?? String(label)]));
   if (empty.length === 0) return counts;
