@@ -1,6 +1,7 @@
 /** Metric records as lines of JSON, numbers that JSON lacks included, and the reader that forgives a line cut off by a crash. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { describeFileError, messageOf, RunError } from './errors.ts';
+import { errorText } from '@cohort-ml/errors';
+import { describeFileError, RunError } from './errors.ts';
 import { corrupt, isRecord } from './schema.ts';
 
 /** Numbers measured at one moment of a run. */
@@ -61,7 +62,7 @@ export function decodeMetric(line: string): MetricRecord | string {
   try {
     parsed = JSON.parse(line);
   } catch (error) {
-    return `expected JSON, but ${messageOf(error)}`;
+    return `expected JSON, but ${errorText(error)}`;
   }
   if (!isRecord(parsed)) return 'expected a JSON object, got another value';
   const { kind, step, epoch, timeMs, values } = parsed;

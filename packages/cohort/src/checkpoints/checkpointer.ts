@@ -4,7 +4,7 @@ import { BackgroundFiles, RunError, type FileToWrite, type RunWriter } from '@co
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { accuracyOf, checkpointName } from './checkpointChoice.ts';
 import { infoFile, readCheckpointInfo, type CheckpointInfo } from './checkpointInfo.ts';
-import { freeBytesAt, inMebibytes, spareBytes } from '../train/run/roomForRun.ts';
+import { freeBytesAt, inMebibytes, spareBytes } from './freeSpace.ts';
 import { assertWeightsFinite, sizeOf, takeSnapshot, type TrainedParts } from './snapshot.ts';
 
 /** What a checkpointer works with. */

@@ -1,6 +1,10 @@
 /** Tests of the command line: help, wrong usage, training and failures, through injected streams and actions. */
+import { CohortError } from '@cohort-ml/errors';
+import { RunError } from '@cohort-ml/runs';
+import { ArgumentError, OutOfMemoryError, SafetensorsError } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import type { TrainResult } from '../train/run/run.ts';
+import { DataError } from '../data/errors.ts';
 import { describeFailure } from './failures.ts';
 import { lastLine, useCommandLine, type Outcome } from './testing.ts';
 
@@ -233,22 +237,28 @@ describe('failures', () => {
       },
     }));
 
+  const parts = { operation: 'reading a', expected: 'b', received: 'c', remedy: 'Do d.' };
   it.each([
-    'DataError',
-    'RunError',
-    'CheckpointError',
-    'NotFiniteError',
-    'SafetensorsError',
-    'EngineLoadError',
-    'MemoryBankError',
-    'OutOfMemoryError',
-  ])('%s is one message without a stack', async (name) => {
-    const { code, out, err } = await evaluate(named(name, 'reading a: expected b, got c. Do d.'));
-    expect({ code, out, err }).toEqual({
-      code: 1,
-      out: '',
-      err: 'error: reading a: expected b, got c. Do d.\n',
-    });
+    new DataError('missing', parts),
+    new CohortError(parts),
+    new SafetensorsError('dtype', { action: 'read', path: 'a', ...parts }),
+    new OutOfMemoryError('reading a', 'expected b, got c. Do d.'),
+    new RunError('missing', 'a', 'reading a: expected b, got c. Do d.'),
+  ])('%s is one message without a stack', async (error) => {
+    const { code, out, err } = await evaluate(error);
+    expect({ code, out, err }).toEqual({ code: 1, out: '', err: `error: ${error.message}\n` });
+    expect(error.message).toMatch(/expected b, got c\. Do d\.$/);
+  });
+
+  it('recognises errors by their class and not by their name', async () => {
+    const { err } = await evaluate(named('DataError', 'the same name'));
+    expect(err).toContain('the same name\nThis is a bug in Cohort');
+  });
+
+  it('an argument that only our own code can get wrong is a bug', async () => {
+    const { code, err } = await evaluate(new ArgumentError('conv2d', 'no overload takes a string'));
+    expect(code).toBe(1);
+    expect(err).toContain('conv2d: no overload takes a string\nThis is a bug in Cohort');
   });
 
   it('system errors say what to do', async () => {
@@ -258,7 +268,7 @@ describe('failures', () => {
     });
     expect(describeFailure(gone)).toMatchObject({
       exitCode: 1,
-      message: 'The current folder does not exist any more. Go to another one (cd) and start again.',
+      message: 'The current folder no longer exists. Change to another one (cd) and try again.',
     });
     const unbuilt = Object.assign(new Error("Cannot find module 'x'"), { code: 'ERR_MODULE_NOT_FOUND' });
     expect(describeFailure(unbuilt).message).toBe(
@@ -271,7 +281,7 @@ describe('failures', () => {
     });
     expect(await evaluate(full)).toMatchObject({
       code: 1,
-      err: 'error: ENOSPC: no space left on device, write. The disk is full: free some space and start again.\n',
+      err: 'error: ENOSPC: no space left on device, write. The disk is full: free some space and try again.\n',
     });
   });
 
@@ -279,9 +289,9 @@ describe('failures', () => {
     const { code, err } = await evaluate(new TypeError('x is not a function'));
     expect(code).toBe(1);
     expect(err).toMatch(
-      /^error: x is not a function\nThis is a bug in Cohort; please report it with what follows\.\n/,
+      /^error: x is not a function\nThis is a bug in Cohort; please report it with the text below\.\n/,
     );
     expect(err).toMatch(/TypeError: x is not a function\n {4}at /);
-    expect((await evaluate('text')).err).toContain('something that is not an error was thrown: text');
+    expect((await evaluate('text')).err).toContain('a value that is not an error was thrown: text');
   });
 });

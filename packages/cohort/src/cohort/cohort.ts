@@ -11,7 +11,7 @@ import {
 import { createNetwork, type Network } from '../models/index.ts';
 import { Branches, lastStage, latestSplits, Peers, Tree, type Topology } from '../topology/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
-import { createClassification } from '../train/loop/classification.ts';
+import { createClassification } from './classification.ts';
 import { networkNames } from '../recipes/networkNames.ts';
 import { describePretrained, loadPretrained } from './pretrained.ts';
 

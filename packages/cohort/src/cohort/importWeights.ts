@@ -1,8 +1,8 @@
 /** `cohort import`: weights of others become a safetensors file under our names, checked against an architecture. */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { errorText } from '@cohort-ml/errors';
 import { Generator, saveTensors } from '@cohort-ml/torch';
-import { errorText } from '../data/errors.ts';
 import { createNetwork, type Network } from '../models/index.ts';
 import { findArchitecture } from '../models/registry.ts';
 import {

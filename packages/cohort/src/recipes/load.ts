@@ -1,6 +1,7 @@
 /** From a recipe's name or path, with overrides, to the resolved recipe; and from that back to YAML for the run folder. */
 import { closeSync, existsSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorText } from '@cohort-ml/errors';
 import { stringify } from 'yaml';
 import { RecipeError } from './errors.ts';
 import { RECIPE_ENDINGS, recipeNames, recipesFolder } from './folder.ts';
@@ -88,7 +89,7 @@ function readRecipeFile(path: string): string {
     bytes = readWhole(path);
   } catch (error) {
     if (error instanceof RecipeError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     throw new RecipeError(
       `recipe ${path}: expected a file that can be read, came: ${reason}. Check its path and permissions.`,
       [],

@@ -1,4 +1,5 @@
 /** Overrides `key=value` from the command line: dotted paths into a recipe, values read as YAML. */
+import { errorText } from '@cohort-ml/errors';
 import { parseDocument } from 'yaml';
 import type { PathSegment } from './describe.ts';
 import { describeValue, formatPath } from './describe.ts';
@@ -53,7 +54,7 @@ function parseValue(text: string, path: string[], shown: string): Override | str
   try {
     value = document.toJS();
   } catch (thrown) {
-    return complain(thrown instanceof Error ? thrown.message : String(thrown));
+    return complain(errorText(thrown));
   }
   // YAML takes `#x` for a comment; on a command line nobody means one.
   const isComment = value === null && text.trim().startsWith('#');

@@ -1,4 +1,5 @@
 /** A recipe's YAML text as plain data, with the line of each setting and every syntax error with line and column. */
+import { errorText } from '@cohort-ml/errors';
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseAllDocuments } from 'yaml';
 import type { Document } from 'yaml';
 import type { PathSegment } from './describe.ts';
@@ -57,7 +58,7 @@ function toData(document: Document.Parsed, source: string): unknown {
     return document.toJS({ maxAliasCount: 100 }) as unknown;
   } catch (error) {
     // The only thing left that can fail: an alias without its anchor, or aliases that multiply without end.
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     throw new RecipeError(`${source}: not YAML that can be used: ${reason}`, [], { cause: error });
   }
 }

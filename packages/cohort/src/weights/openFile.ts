@@ -1,6 +1,6 @@
 /** A file that is read in pieces, each checked against its size first, so that a large checkpoint is not held twice. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { errorText } from '../data/errors.ts';
+import { errorText } from '@cohort-ml/errors';
 import { damagedFile, WeightsError } from './errors.ts';
 
 /** Node reads fewer than 2^31 bytes at once. */

@@ -110,7 +110,7 @@ async function writeFiles(
     typeof csv === 'string' ? [[csv, evaluationCsv(result)]] : [];
   const matrix = details?.confusions[place];
   if (matrix !== undefined && confusion.length > 0) {
-    const { confusionCsv, confusionSvg } = await import('../../inference/confusionFiles.ts');
+    const { confusionCsv, confusionSvg } = await import('../../evaluate/confusionFiles.ts');
     for (const path of confusion) {
       const isCsv = path.toLowerCase().endsWith('.csv');
       const title = `${network} on ${details?.source ?? ''}`;

@@ -1,6 +1,7 @@
 /** A whole comparison: its plan written down, its trainings run, its report made and written. */
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { errorText } from '@cohort-ml/errors';
 import { acquireRunLock, makeFolders, type RunReader } from '@cohort-ml/runs';
 import type { Reporter } from '../../progress/reporter.ts';
 import { hasBestScores } from '../report/bestScores.ts';
@@ -90,7 +91,7 @@ function measurer(
       return { kind: 'finished' };
     } catch (error) {
       if (signal.aborted) return { kind: 'interrupted' };
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorText(error);
       return { kind: 'failed', reason: `its best epoch cannot be measured: ${reason}` };
     }
   };

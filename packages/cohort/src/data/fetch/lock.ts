@@ -1,6 +1,7 @@
 /** Keeps two processes from fetching the same dataset into the same folder at the same time. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { DataError, errorCode } from '../errors.ts';
+import { errorCode } from '@cohort-ml/errors';
+import { DataError } from '../errors.ts';
 import { isRunning } from '../loading/processes.ts';
 import { writeError } from './files.ts';
 

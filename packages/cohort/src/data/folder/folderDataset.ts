@@ -5,15 +5,8 @@ import type { DatasetOptions, ImageDataset, ImageFit, ImageSplit } from '../data
 import { DataError } from '../errors.ts';
 import type { PixelSource } from '../loading/pixelSource.ts';
 import { datasetPlaces } from '../places.ts';
-import { TABLE_ENDING } from './entries.ts';
-import {
-  countOf,
-  firstNames,
-  type BrokenFile,
-  type FoundImage,
-  type ImageListing,
-  type SplitName,
-} from './listing.ts';
+import { TABLE_ENDING } from './tableEnding.ts';
+import { countOf, firstNames, type BrokenFile, type FoundImage, type ImageListing } from './listing.ts';
 import { listFolder } from './listFolder.ts';
 import { findImagenet, listImagenet } from './listImagenet.ts';
 import { listTable } from './listTable.ts';
@@ -26,6 +19,7 @@ import {
   type KnownImage,
 } from './report.ts';
 import { chooseTestImages } from './split.ts';
+import type { SplitName } from './splitNames.ts';
 import { decodeListing, type StoredSet } from './store.ts';
 import type { WalkOptions } from './walk.ts';
 

@@ -1,8 +1,8 @@
 /** Reads from a tree of folders which of them are splits and which are classes, or refuses where that would be a guess. */
 import { DataError } from '../errors.ts';
 import { fileNameHint } from './fileNameHint.ts';
-import { countOf, firstNames, naturalOrder, type SplitName } from './listing.ts';
-import { roleNamed, splitNamed, type NamedRole } from './splitNames.ts';
+import { countOf, firstNames, naturalOrder } from './listing.ts';
+import { roleNamed, splitNamed, type NamedRole, type SplitName } from './splitNames.ts';
 import type { ImageTree } from './walk.ts';
 
 /** Folders whose sub-folders are classes, and what was noticed on the way to them. */

@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { DataError, errorCode, errorText, isNothingThere } from '../errors.ts';
+import { errorCode, errorText, isNothingThere } from '@cohort-ml/errors';
+import { DataError } from '../errors.ts';
 import type { ArchiveMember } from './tar.ts';
 import { safeMemberName, tarMembers } from './tar.ts';
 

@@ -1,7 +1,8 @@
 /** Reads IDX files, the format of MNIST and its kin (big-endian magic, sizes, unsigned bytes), plain or gzip, trusting no header. */
 import { constants, gunzip, gunzipSync } from 'node:zlib';
 import { promisify } from 'node:util';
-import { DataError, errorCode, errorText } from '../errors.ts';
+import { errorCode, errorText } from '@cohort-ml/errors';
+import { DataError } from '../errors.ts';
 import { readDataFile } from '../loading/readFile.ts';
 
 /** An IDX file's content: its sizes and its bytes in row-major order. */

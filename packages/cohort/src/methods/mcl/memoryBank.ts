@@ -1,11 +1,12 @@
 /** Memory banks: an embedding of every training image for every network, refreshed each time the image is seen. */
+import { CohortError } from '@cohort-ml/errors';
 import { freemem, totalmem } from 'node:os';
 import { keep, nn, ops, scope, Tensor, type Generator } from '@cohort-ml/torch';
 import { updateBank } from '../../losses/index.ts';
 import { normalised } from '../parts/embeddingHead.ts';
 
 /** Memory banks would not fit into memory, or lack what they need. */
-export class MemoryBankError extends Error {
+export class MemoryBankError extends CohortError {
   override readonly name = 'MemoryBankError';
 }
 

@@ -1,4 +1,5 @@
 /** Watches over a training: steps and methods' own steps that are not finite, a loss that runs away, a loader that stands still. */
+import { CohortError } from '@cohort-ml/errors';
 import type { nn, Tensor } from '@cohort-ml/torch';
 import { noGrad } from '@cohort-ml/torch';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
@@ -13,7 +14,7 @@ export type GuardSettings = ResolvedRecipe['train']['guards'];
 export type GuardState = TrainingState['guards'];
 
 /** A training whose loss has run away was stopped. */
-export class DivergenceError extends Error {
+export class DivergenceError extends CohortError {
   override readonly name = 'DivergenceError';
 }
 

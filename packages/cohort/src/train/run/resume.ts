@@ -1,4 +1,5 @@
 /** Takes a run up again at its newest sound checkpoint, so that it ends as if it had never stopped. */
+import { CohortError } from '@cohort-ml/errors';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -36,7 +37,7 @@ export interface ResumeOptions extends TrainOptions {
 }
 
 /** A run cannot be taken up again as it is. */
-export class ResumeError extends Error {
+export class ResumeError extends CohortError {
   override readonly name = 'ResumeError';
 }
 

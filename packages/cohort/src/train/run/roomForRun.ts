@@ -1,24 +1,11 @@
 /** Says before any image is decoded that a run could not be kept: a folder that cannot be written, or a disk too small for one checkpoint. */
-import { existsSync, mkdtempSync, rmdirSync, statfsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describeFileError, RunError } from '@cohort-ml/runs';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
+import { freeBytesAt, inMebibytes, spareBytes } from '../../checkpoints/freeSpace.ts';
 import { cohortModules, createCohort } from '../../cohort/cohort.ts';
 import { createOptimizer } from '../loop/optimizer.ts';
-
-/** Room that must be left beside a checkpoint, for metrics and the log. */
-export const spareBytes = 1 << 20;
-
-/** Bytes that are free at a path; null where the system does not say. @throws {RunError} for a path that is not there */
-export function freeBytesAt(path: string): number | null {
-  try {
-    const { bavail, bsize, blocks } = statfsSync(path);
-    // Some network file systems know no size at all.
-    return blocks === 0 ? null : bavail * bsize;
-  } catch (error) {
-    throw describeFileError(error, 'look for free space', path);
-  }
-}
 
 /**
  * Checks the folder that a run is to be kept in. Makes nothing that stays.
@@ -42,11 +29,6 @@ export function assertRoomForRun(
     folder,
     `cannot keep a run in ${folder}: one of its checkpoints needs at least ${inMebibytes(needed)} and ${inMebibytes(free)} are free on the disk that holds ${present}: free some space there, or set runs to a folder on another disk`,
   );
-}
-
-/** Bytes with the number that people read first. */
-export function inMebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB (${bytes} bytes)`;
 }
 
 /**

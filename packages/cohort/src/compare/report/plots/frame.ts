@@ -1,7 +1,7 @@
 /** The frame that plots with two axes share: axes, grid, ticks, titles and a legend at the right. */
 import type { Scale } from './scale.ts';
 import { drawMark } from './marks.ts';
-import { colourOf, dashesOf, element, FAINT, INK, line, text, widthOfText } from './svg.ts';
+import { colourOf, dashesOf, element, FAINT, INK, line, text, widthOfText } from '../../../support/svg.ts';
 
 /** Size of a picture and of its inner rectangle, in pixels. */
 export const frame = {

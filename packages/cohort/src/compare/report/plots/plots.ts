@@ -6,7 +6,7 @@ import { drawFrame, drawLegend, drawLine, drawPoint, drawRemark, frame, sizeFor 
 import { drawMark } from './marks.ts';
 import { inPercent, INTERVALS } from './percent.ts';
 import { linearScale, ratioScale } from './scale.ts';
-import { picture } from './svg.ts';
+import { picture } from '../../../support/svg.ts';
 
 /** A picture's file name and its SVG. */
 export interface Plot {

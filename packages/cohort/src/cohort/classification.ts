@@ -1,14 +1,14 @@
 /** The cross-entropy of a recipe: class weights by name or balance, and logit adjustment, for the images that are trained on. */
-import { DataError } from '../../data/index.ts';
+import { DataError } from '../data/index.ts';
 import {
   balancedWeights,
   classificationWith,
   priorOffsets,
   type Classification,
   type ClassificationOptions,
-} from '../../losses/index.ts';
-import { nearestName } from '../../support/nearestName.ts';
-import type { ResolvedRecipe } from '../../recipes/index.ts';
+} from '../losses/index.ts';
+import { nearestName } from '../support/nearestName.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
 
 /** The recipe's section. */
 export type ClassificationSettings = ResolvedRecipe['train']['classification'];
