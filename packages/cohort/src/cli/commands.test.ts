@@ -278,8 +278,8 @@ describe('other commands', () => {
       ['a.pth', expect.objectContaining({ model: 'resnet8', classes: 5, rules, key: 'net', force: false })],
     ]);
     expect(out).toContain('read state_dict of a.pth (PyTorch checkpoint); 62 tensors renamed\n');
-    expect(out).toContain('left out, since resnet8 has no such parts: head.0.weight\n');
-    expect(out).toContain('passed over, and not run: torch.optim.lr_scheduler.OneCycleLR\n');
+    expect(out).toContain('ignored, because resnet8 has no such parts: head.0.weight\n');
+    expect(out).toContain('skipped, and not executed: torch.optim.lr_scheduler.OneCycleLR\n');
     expect(out).toContain("classifier: new, since the file's has 7 classes and this one 5\n");
     expect(out).toContain('networks.0.model=resnet8 networks.0.weights=b.safetensors');
     const json = await run(['import', 'a.pth', '--json'], () => ({ importWeights }));
@@ -346,7 +346,7 @@ describe('other commands', () => {
     for (const [words, message] of [
       [['--rounds', '0'], 'Expected a whole number of at least 1.'],
       [['--threads', '9999'], 'which is how many cores there are.'],
-      [['--only', 'mcl,'], 'Expected names with commas between them.'],
+      [['--only', 'mcl,'], 'Expected names separated by commas.'],
       [['--check', '--profile'], 'cannot be used with'],
     ] as const) {
       const wrong = await run(['bench', ...words]);

@@ -49,7 +49,7 @@ export async function recipeOf(
   const { recipe, text } = proposeRecipe(survey, overrides);
   call.reporter.message(text);
   if (options.saveRecipe !== undefined) await save(options.saveRecipe, text, call);
-  else call.reporter.message('(to keep this recipe: --save-recipe FILE.yaml)');
+  else call.reporter.message('(to save this recipe: --save-recipe FILE.yaml)');
   return recipe;
 }
 
@@ -105,7 +105,7 @@ async function save(path: string, text: string, { reporter }: CallOptions): Prom
     const isTaken = error instanceof Error && 'code' in error && error.code === 'EEXIST';
     const reason = errorText(error);
     throw new RecipeError(
-      `--save-recipe ${path}: expected a new file, came ${isTaken ? 'one that is there already. Choose another name, or delete it' : `${reason}. Choose another place`}.`,
+      `--save-recipe ${path}: expected a new file, got ${isTaken ? 'an existing one. Choose another name, or delete it' : `${reason}. Choose another place`}.`,
       [],
       { cause: error },
     );

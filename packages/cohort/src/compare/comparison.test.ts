@@ -151,7 +151,7 @@ describe('a plan', () => {
       {
         label: 'okddip',
         reason:
-          'networks: expected at least 3 networks, since method okddip has a leader that learns from two or more peers, came 2',
+          'networks: expected at least 3 networks, since method okddip has a leader that learns from two or more peers, got 2',
       },
     ]);
   });

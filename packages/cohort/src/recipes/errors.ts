@@ -45,7 +45,7 @@ export class OverrideSyntaxError extends RecipeError {
   override readonly name = 'OverrideSyntaxError';
 }
 
-/** `train.epochs (line 9): expected ..., came ...` */
+/** `train.epochs (line 9): expected ..., got ...` */
 export function describeProblem(problem: RecipeProblem): string {
   const place = describePlace(problem);
   if (problem.path === '') return place === '' ? problem.message : `${place}: ${problem.message}`;

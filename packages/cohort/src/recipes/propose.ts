@@ -36,7 +36,7 @@ function heading({ path, images, classes, shorterSide }: ImageSurvey): string {
   return [
     `# Proposed by cohort train for ${path}: ${images.toLocaleString('en-US')} images of ${classes.length} classes,`,
     `# half of them with ${shorterSide} pixels or more on the shorter side.`,
-    '# A mirrored picture is taken for the same thing: switch horizontalFlip off where it is not (text, digits, arrows).',
+    '# Mirrored images keep their label: turn horizontalFlip off where that is wrong (text, digits, arrows).',
     '',
   ].join('\n');
 }

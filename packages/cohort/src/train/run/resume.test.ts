@@ -256,7 +256,7 @@ describe('findRun', () => {
     expect(findRun(join(runs, first ?? ''), 'elsewhere')).toBe(join(runs, first ?? ''));
     expect(findRun(first ?? '', runs)).toBe(join(runs, first ?? ''));
     expect(() => findRun(`${first?.slice(0, -1) ?? ''}x`, runs)).toThrow(
-      `expected a run folder or the id of one in ${runs}, came neither. Did you mean ${join(runs, basename(first ?? ''))}?`,
+      `expected a run folder or the id of one in ${runs}, got neither. Did you mean ${join(runs, basename(first ?? ''))}?`,
     );
   });
 });

@@ -199,6 +199,6 @@ export function findRun(pathOrId: string, runs = 'runs'): string {
   const nearest = nearestName(pathOrId, names);
   const question = nearest === null ? '' : ` Did you mean ${join(runs, nearest)}?`;
   throw new ResumeError(
-    `--resume ${pathOrId}: expected a run folder or the id of one in ${runs}, came neither.${question} Check the path.`,
+    `--resume ${pathOrId}: expected a run folder or the id of one in ${runs}, got neither.${question} Check the path.`,
   );
 }

@@ -199,7 +199,7 @@ describe('the cross-entropy and the gradients of a recipe', () => {
     expect(weights('balanced')).toEqual({ name: 'balanced' });
     expect(weights([1, 2])).toEqual({ name: 'explicit', weights: [1, 2] });
     expect(() => weights('balance')).toThrow(
-      /classWeights: expected one of balanced, effective-number, explicit, came "balance"/,
+      /classWeights: expected one of balanced, effective-number, explicit, got "balance"/,
     );
   });
 
