@@ -39,7 +39,7 @@ describe('the command line of a comparison', () => {
       for (const command of ['compare', 'ablate']) {
         const { code, err } = await run([command, argument]);
         expect(code).not.toBe(0);
-        expect(err).toContain(`${what}. Add --report-only for its report`);
+        expect(err).toContain(`${what}. Add --report-only to rebuild its report`);
       }
     }
   });

@@ -68,7 +68,7 @@ function buildProgram(
 ): Command {
   const { stdout, stderr } = environment;
   const program = new Command('cohort')
-    .description('Train small vision networks that teach each other by mutual contrastive learning.')
+    .description('Train small networks that teach each other by mutual contrastive learning.')
     .version(packageVersion(), '--version', 'show the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand(false)

@@ -25,7 +25,7 @@ export interface ChildCohort {
 /** Compiles it, without checking types. */
 export function compileCohort(): ChildCohort {
   const root = mkdtempSync(join(tmpdir(), 'cohort-child-'));
-  for (const name of ['torch', 'runs', 'cohort']) compilePackage(name, root);
+  for (const name of ['errors', 'torch', 'runs', 'runtime', 'cohort']) compilePackage(name, root);
   symlinkSync(join(repository, 'packages/torch/build'), join(root, 'packages/torch/build'));
   const modules = join(root, 'node_modules');
   mkdirSync(join(modules, '@cohort-ml'), { recursive: true });
@@ -33,7 +33,7 @@ export function compileCohort(): ChildCohort {
     if (name.startsWith('.') || name === '@cohort-ml' || name === 'cohort-ml') continue;
     symlinkSync(join(repository, 'node_modules', name), join(modules, name));
   }
-  for (const name of ['torch', 'runs']) {
+  for (const name of ['errors', 'torch', 'runs', 'runtime']) {
     symlinkSync(join(root, 'packages', name), join(modules, '@cohort-ml', name));
   }
   return {

@@ -49,15 +49,12 @@ function candidateOf(run: RunReader): Candidate {
       return otherwise;
     }
   };
-  const epochs: MetricRecord[] = [];
-  let newest: MetricRecord | null = null;
+  const records: MetricRecord[] = [];
   readable(() => {
-    for (const record of run.metrics()) {
-      newest = record;
-      if (record.kind === 'epoch') epochs.push(record);
-    }
+    for (const record of run.metrics()) records.push(record);
   }, undefined);
-  const { step, epoch, timeMs } = newest ?? { step: 0, epoch: 0, timeMs: 0 };
+  const epochs = records.filter(({ kind }) => kind === 'epoch');
+  const { step, epoch, timeMs } = records.at(-1) ?? { step: 0, epoch: 0, timeMs: 0 };
   const { id, name, status, startedAt, endedAt, command, failure } = run.info;
   const entry: RunEntry = {
     folder: basename(run.path),

@@ -98,7 +98,7 @@ describe('runs list', () => {
 });
 
 describe('runs show', () => {
-  it('shows a page, and how to resume with a run whose process is gone', async () => {
+  it('shows a page, and how to resume a run whose process is gone', async () => {
     const writer = makeRun('demo', 1);
     const { code, out } = await run(['runs', 'show', 'demo', '--runs', root]);
     expect(code).toBe(0);
@@ -130,7 +130,7 @@ describe('runs rename', () => {
     writer.finish({});
     const before = JSON.parse(readFileSync(join(writer.path, 'run.json'), 'utf8')) as object;
     const { out } = await run(['runs', 'rename', 'demo', 'a better name', '--runs', root]);
-    expect(out).toBe(`${writer.info.id} is now called a better name now\n`);
+    expect(out).toBe(`${writer.info.id} is now called a better name\n`);
     expect(JSON.parse(readFileSync(join(writer.path, 'run.json'), 'utf8'))).toEqual({
       ...before,
       name: 'a better name',
@@ -209,11 +209,11 @@ describe('runs export', () => {
       'the file already exists',
     );
     expect(await run([...csv, '--output', file, '--force'])).toMatchObject({ code: 0 });
-    expect((await run([...csv, '--json'])).err).toContain('add --output FILE');
+    expect((await run([...csv, '--json'])).err).toContain('Add --output FILE');
 
     const board = join(root, 'board');
     const events = ['runs', 'export', 'demo', '--runs', root, '--format', 'tensorboard'];
-    expect((await run(events)).err).toContain('add --output FOLDER');
+    expect((await run(events)).err).toContain('Add --output FOLDER');
     expect((await run([...events, '--output', board])).out).toContain(`tensorboard --logdir '${board}'`);
     expect(readdirSync(join(board, writer.info.id))).toEqual(['events.out.tfevents.1772341567.cohort']);
   });
