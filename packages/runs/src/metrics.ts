@@ -69,8 +69,8 @@ export function decodeMetric(line: string): MetricRecord | string {
   if (kind !== 'step' && kind !== 'epoch') {
     return `kind: expected "step" or "epoch", got ${JSON.stringify(kind)}`;
   }
-  if (!isCount(step)) return `step: expected a whole number from 0, got ${JSON.stringify(step)}`;
-  if (!isCount(epoch)) return `epoch: expected a whole number from 0, got ${JSON.stringify(epoch)}`;
+  if (!isCount(step)) return `step: expected a whole number of at least 0, got ${JSON.stringify(step)}`;
+  if (!isCount(epoch)) return `epoch: expected a whole number of at least 0, got ${JSON.stringify(epoch)}`;
   if (typeof timeMs !== 'number') return `timeMs: expected a number, got ${JSON.stringify(timeMs)}`;
   if (!isRecord(values)) return `values: expected an object of numbers, got ${JSON.stringify(values)}`;
 

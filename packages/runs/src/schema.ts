@@ -102,7 +102,7 @@ export function checkRunInfo(record: JsonRecord, path: string): RunInfo {
   if (typeof schemaVersion !== 'number' || !Number.isInteger(schemaVersion) || schemaVersion < 1) {
     throw corrupt(
       path,
-      `schemaVersion: expected a whole number from 1, got ${JSON.stringify(schemaVersion)}`,
+      `schemaVersion: expected a whole number of at least 1, got ${JSON.stringify(schemaVersion)}`,
     );
   }
   if (schemaVersion > RUN_SCHEMA_VERSION) {

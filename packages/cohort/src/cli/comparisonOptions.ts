@@ -104,7 +104,11 @@ export async function runComparisonCommand(
     const { seeds, seedList, set, parallel, select, name } = options;
     const result = await environment.actions.compare(
       {
-        ...{ set, parallel, select, ...more, ...targets },
+        set,
+        parallel,
+        select,
+        ...more,
+        ...targets,
         ...(name === undefined ? {} : { name }),
         resolve: await resolverOf(argument, environment, call),
         seeds: seedList ?? Array.from({ length: seeds }, (_, index) => index + 1),

@@ -129,7 +129,10 @@ export function evaluationJson(result: Measured): object {
     };
   };
   return {
-    ...{ split, source, images, classes },
+    split,
+    source,
+    images,
+    classes,
     trainedImages,
     broken,
     unknownClasses,

@@ -146,7 +146,7 @@ function readClassNames(path: string): string[] {
   const wrong = (received: string, cause?: unknown): WeightsError =>
     new WeightsError('argument', {
       operation: `reading the class names in ${path}`,
-      expected: 'two or more different names, one a line or as a JSON list of text',
+      expected: 'two or more distinct names, one per line or as a JSON list of text',
       received,
       remedy: 'Check the path and the content of --class-names.',
       ...(cause === undefined ? {} : { cause }),

@@ -49,7 +49,10 @@ export async function compare(
   const given = settings === undefined ? {} : readVariantSettings(settings);
   const variants = methods === null ? ablationVariants(base.method) : variantsOf(methods, given, base.method);
   const plan = await planComparison({
-    ...{ resolve, variants, set, skipUnfit },
+    resolve,
+    variants,
+    set,
+    skipUnfit,
     seeds: request.seeds,
     fractions: request.fractions,
     ...(request.baseline === undefined ? {} : { baseline: request.baseline }),
@@ -61,7 +64,11 @@ export async function compare(
     },
   });
   return runComparison(plan, {
-    ...{ command, select, parallel, signal, reporter },
+    command,
+    select,
+    parallel,
+    signal,
+    reporter,
     ...(out === undefined ? {} : { out }),
     ...(archive === undefined ? {} : { archive }),
     runs: base.runs,

@@ -245,7 +245,7 @@ function checkHugePages(): DiagnosisCheck {
           status: 'warn',
           value: mode,
           advice:
-            'As root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (a step is then about a tenth faster).',
+            'As root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (steps are then about 10% faster).',
         }
       : { name: 'huge pages', status: 'ok', value: mode };
   } catch {

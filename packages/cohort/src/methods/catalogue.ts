@@ -200,7 +200,7 @@ export const methodVariants: Readonly<Record<string, MethodVariant>> = {
   'kdcl-general': {
     method: 'kdcl',
     title: 'KDCL, target with weights solved on held-out images',
-    equation: 'CE_i + KL(p_t || p_i), z_t = sum_k w_k z_k, w once an epoch',
+    equation: 'CE_i + KL(p_t || p_i), z_t = sum_k w_k z_k, w once per epoch',
     settings: { teacher: 'general' },
   },
 };

@@ -63,7 +63,11 @@ function setUp(
   const { variables = {}, quiet = false } = options;
   const { memory } = options;
   const reporter = new ConsoleReporter({
-    ...{ output, warnings, variables, quiet, now: () => clock.ms },
+    output,
+    warnings,
+    variables,
+    quiet,
+    now: () => clock.ms,
     ...(memory === undefined ? {} : { memoryBytes: () => memory }),
   });
   return { reporter, output, warnings, clock };

@@ -141,7 +141,7 @@ describe('Branches', () => {
     expect(() => new Branches(mixed, 1)).toThrow(
       /one architecture, since they share layers, got ResNet and WideResNet/,
     );
-    expect(() => new Branches(cohort, 1).run([images])).toThrow(/expected one batch a network, got 1/);
+    expect(() => new Branches(cohort, 1).run([images])).toThrow(/expected one batch per network, got 1/);
   });
 });
 
@@ -253,6 +253,6 @@ describe('Peers', () => {
       const alone = noGrad(() => cohort[index]?.call(view).logits.toNumbers());
       expect(outputs[index]?.logits.toNumbers()).toEqual(alone);
     }
-    expect(() => new Peers(cohort).run([images])).toThrow(/expected one batch a network, got 1/);
+    expect(() => new Peers(cohort).run([images])).toThrow(/expected one batch per network, got 1/);
   });
 });

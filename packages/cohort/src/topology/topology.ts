@@ -102,7 +102,7 @@ export function viewOf(images: Tensor | readonly Tensor[], network: number): Ten
   const own = images[network];
   if (own === undefined) {
     throw new ModelError(
-      `Topology: expected one batch a network, got ${images.length} and none for network ${network}.`,
+      `Topology: expected one batch per network, got ${images.length} and none for network ${network}.`,
     );
   }
   return own;

@@ -43,7 +43,7 @@ export class OpenFile {
     let done = 0;
     while (done < length) {
       const count = this.#readSome(bytes, done, position + done);
-      if (count === 0) throw unreadable(this.path, 'a file that was shortened meanwhile');
+      if (count === 0) throw unreadable(this.path, 'a file that became shorter while it was read');
       done += count;
     }
     return bytes;

@@ -100,7 +100,7 @@ export class ArrayFile {
   count(key: string): number {
     const value = this.info[key];
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-    throw corrupt(this.path, `${key}: expected a whole number from 0, got ${JSON.stringify(value)}`);
+    throw corrupt(this.path, `${key}: expected a whole number of at least 0, got ${JSON.stringify(value)}`);
   }
 }
 

@@ -11,7 +11,7 @@ import { Module, Parameter, tellObserver } from './module.ts';
 function assertWhole(operation: string, sizes: Record<string, number>, least: 0 | 1): void {
   for (const [name, size] of Object.entries(sizes)) {
     if (!Number.isInteger(size) || size < least) {
-      throw new ArgumentError(operation, `${name} must be a whole number from ${least}, got ${size}.`);
+      throw new ArgumentError(operation, `${name} must be a whole number of at least ${least}, got ${size}.`);
     }
   }
 }

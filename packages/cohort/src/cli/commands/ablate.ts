@@ -24,7 +24,9 @@ export function addAblateCommand(
           environment,
           { argv, command },
           {
-            ...{ methods: null, fractions: [1], skipUnfit: false },
+            methods: null,
+            fractions: [1],
+            skipUnfit: false,
           },
         ),
       );

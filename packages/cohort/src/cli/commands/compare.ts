@@ -53,7 +53,9 @@ export function addCompareCommand(
           environment,
           { argv, command },
           {
-            ...{ methods, fractions, skipUnfit: options.skipUnfit === true },
+            methods,
+            fractions,
+            skipUnfit: options.skipUnfit === true,
             ...(settings === undefined ? {} : { settings }),
             ...(baseline === undefined ? {} : { baseline }),
           },

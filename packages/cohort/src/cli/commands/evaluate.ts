@@ -58,7 +58,9 @@ export function addEvaluateCommand(
             );
           }
           const result = await environment.actions.evaluateRun(run, {
-            ...{ ...call, checkpoint, runs },
+            ...call,
+            checkpoint,
+            runs,
             ...(split === undefined ? {} : { split }),
             ...(data === undefined ? {} : { dataPath: data }),
             ...(unseen === true ? { unseenOnly: true } : {}),

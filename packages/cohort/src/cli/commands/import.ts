@@ -53,7 +53,12 @@ export function addImportCommand(
       const exitCode = await runCommand(environment, options, async () => {
         const { model, classes, classNames: classNamesPath, map: rules, key, output, force } = options;
         const result = await environment.actions.importWeights(path, {
-          ...{ model, classes, classNamesPath, rules, key, output },
+          model,
+          classes,
+          classNamesPath,
+          rules,
+          key,
+          output,
           force: force === true,
         });
         return { text: describeResult(result), json: result };

@@ -60,7 +60,12 @@ async function predict(
   let count = 0;
   let failed = 0;
   for await (const result of environment.actions.predictImages(run, images, {
-    ...{ signal, reporter, top, checkpoint, batch, runs },
+    signal,
+    reporter,
+    top,
+    checkpoint,
+    batch,
+    runs,
   })) {
     count += 1;
     if ('error' in result) {

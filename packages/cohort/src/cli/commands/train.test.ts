@@ -9,8 +9,12 @@ const { run } = useCommandLine();
 function resultOf(status: TrainResult['status']): TrainResult {
   const accuracies = { testAccuracy: 0.5 };
   return {
-    ...{ status, runFolder: 'runs/a b', seconds: 3, imagesPerSecond: 9 },
-    ...{ networks: [{ name: 'resnet8', ...accuracies }], ensemble: accuracies },
+    status,
+    runFolder: 'runs/a b',
+    seconds: 3,
+    imagesPerSecond: 9,
+    networks: [{ name: 'resnet8', ...accuracies }],
+    ensemble: accuracies,
   };
 }
 

@@ -59,7 +59,8 @@ export function addTrainCommand(
           const command = shellCommand(['cohort', ...argv]);
           const { stopAfter, tensorboard } = options;
           const given = {
-            ...{ ...call, command },
+            ...call,
+            command,
             ...(stopAfter === undefined ? {} : { stopAfterSeconds: stopAfter }),
             ...(tensorboard === undefined ? {} : { tensorboard }),
           };

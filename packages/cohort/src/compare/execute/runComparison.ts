@@ -44,7 +44,9 @@ export async function runComparison(plan: Plan, options: ComparisonOptions): Pro
     for (const { label, reason } of plan.leftOut) reporter.warning(`${label} is left out: ${reason}`);
     reporter.message(`${plan.cells.length} trainings in ${folder}`);
     const execution = await executePlan(plan.cells, cellStates(folder, plan.cells), {
-      ...{ parallel, signal, runCell: options.runCell },
+      parallel,
+      signal,
+      runCell: options.runCell,
       threads: options.threads ?? availableParallelism(),
       ...(select === 'best-validation' ? { afterCell: measurer(folder, plan, options) } : {}),
       onMessage: (text) => {

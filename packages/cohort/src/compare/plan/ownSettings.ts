@@ -1,5 +1,6 @@
 /** What a method of a comparison has set apart from its defaults, so that a reader knows what its row stands for. */
 import { isDeepStrictEqual } from 'node:util';
+import { isSection } from '../../support/section.ts';
 import { methodSettings } from '../../methods/settings.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 
@@ -26,8 +27,4 @@ function apartFrom(defaults: object, own: object, prefix: string): string[] {
       ? apartFrom(usual, value, `${path}.`)
       : [`${path}=${typeof value === 'string' ? value : JSON.stringify(value)}`];
   });
-}
-
-function isSection(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -146,7 +146,7 @@ function npmError(error: unknown): DataError {
   const reason = output.trim().split('\n').slice(0, 3).join(' ') || errorText(error);
   return new DataError('tool', {
     operation: 'installing the emoji packages with npm ci',
-    expected: 'npm to bring them',
+    expected: 'npm to download them',
     received: isMissing ? 'no npm on the PATH' : `"${reason}"`,
     remedy: isMissing
       ? 'Install npm (it comes with Node.js).'

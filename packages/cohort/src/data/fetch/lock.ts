@@ -36,7 +36,7 @@ export function takeLock(path: string, dataset: string): () => void {
 function busy(dataset: string, path: string, owner: number): DataError {
   return new DataError('busy', {
     operation: `fetching ${dataset}`,
-    expected: 'nobody else to be fetching it',
+    expected: 'no other process to be fetching it',
     received: `process ${owner}, which is`,
     remedy: `Wait for it; if there is no such process, remove ${path}.`,
     path,

@@ -200,7 +200,7 @@ function requireClasses(source: string, classes: readonly string[], broken: read
     remedy:
       classes.length === 0
         ? `Replace the broken files:\n${brokenList(broken)}`
-        : 'Sort the images into one folder a class, and give the folder around those.',
+        : 'Sort the images into one folder per class, and pass the folder that contains those.',
     path: source,
   });
 }
@@ -234,14 +234,14 @@ function checkSplits(
       operation,
       expected: 'a class with at least two different images, one of them for testing',
       received: `one image of each of ${classes.length} classes`,
-      remedy: 'Add images, or a test folder beside train.',
+      remedy: 'Add images, or a test folder next to train.',
       path: source,
     });
   }
   const untested = missingIn('test');
   if (untested.length > 0) {
     reporter?.warning(
-      `no test images, so that nothing will be known of these classes: ${firstNames(untested)}`,
+      `no test images, so accuracy will be unknown for these classes: ${firstNames(untested)}`,
     );
   }
 }

@@ -164,7 +164,7 @@ function splitLayout(found: {
       ...(flatTraining.length > 0
         ? [`ignored, since they have no class folders: ${flatTraining.map(labelled).join(', ')}`]
         : []),
-      ...(ignored.length > 0 ? [`ignored beside the splits: ${firstNames(ignored, 5)}`] : []),
+      ...(ignored.length > 0 ? [`ignored next to the splits: ${firstNames(ignored, 5)}`] : []),
       ...sorted.flatMap((each) => nestedWarnings(nestedCopies(filled(each.folder)))),
       ...genericWarnings(
         sorted.flatMap((each) => filled(each.folder)),
@@ -243,11 +243,11 @@ function classLayout(folder: ImageTree, source: string, hint: string): Layout {
     splits: [{ split: null, classes: classesOf(classes), loose: folder.images }],
     notices:
       aSplit.length > 0 && classes.length > 2
-        ? [`taken for a class like the others: ${aSplit.join(', ')}`]
+        ? [`treated as a class like the others: ${aSplit.join(', ')}`]
         : [],
     warnings: [
       ...(aSplit.length > 0 && classes.length <= 2
-        ? [`taken for a class, although it is named like a split: ${aSplit.join(', ')}`]
+        ? [`treated as a class, although named like a split: ${aSplit.join(', ')}`]
         : []),
       ...nestedWarnings(nested),
       ...(shared.length > 0 ? [sharedWarning(classes, shared)] : []),

@@ -206,7 +206,7 @@ export class FolderWalker {
         ...(this.#hidden > 0 ? [`ignored, hidden: ${countOf(this.#hidden, 'file')}`] : []),
         ...told(this.#others, 'ignored, no image', 'file'),
         ...(isMuch ? [] : unknown),
-        ...told(this.#byContent, 'taken for images by their content, whatever their names', 'file'),
+        ...told(this.#byContent, 'treated as images because of their content, despite their names', 'file'),
         ...told(this.#circles, 'not followed, leading in circles', 'link'),
       ],
       warnings: [

@@ -149,7 +149,7 @@ function archiveError(error: unknown, path: string): unknown {
     code === 'Z_BUF_ERROR' || /truncated|unexpected e(nd|of)|end of central directory/i.test(text);
   return new DataError(isTruncated ? 'truncated' : 'corrupt', {
     ...details,
-    expected: 'a whole, sound archive',
+    expected: 'a complete, intact archive',
     received: isTruncated ? `one that breaks off ("${text}")` : `"${text}"`,
     remedy: `The archive is ${isTruncated ? 'truncated' : 'corrupt'}: fetch it again.`,
   });

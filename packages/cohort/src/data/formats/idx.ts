@@ -164,7 +164,7 @@ function trailing(expectedBytes: number, received: string, path: string): DataEr
 function corrupt(error: unknown, path: string): DataError {
   return new DataError('corrupt', {
     operation: `reading IDX file ${path}`,
-    expected: 'sound gzip data',
+    expected: 'intact gzip data',
     received: `zlib's "${errorText(error)}"`,
     remedy: 'The file is corrupt: fetch it again.',
     path,

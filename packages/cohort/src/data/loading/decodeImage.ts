@@ -98,7 +98,7 @@ function decodeError(path: string, maximumPixels: number, error: unknown): DataE
   }
   return new DataError('decode', {
     operation,
-    expected: 'a whole JPEG, PNG, WebP, TIFF, GIF, AVIF, SVG, BMP or Netpbm image',
+    expected: 'a complete JPEG, PNG, WebP, TIFF, GIF, AVIF, SVG, BMP or Netpbm image',
     received: `a file that cannot be decoded (${reason})`,
     remedy: 'Open it in an image viewer to see whether it is damaged, and save it again as PNG or JPEG.',
     path,

@@ -173,7 +173,7 @@ describe('resumeRun', () => {
     rmSync(join(folder, 'checkpoints'), { recursive: true });
     const { reporter, signal } = stopper(Infinity);
     const ended = await resumeRun(folder, { command: '', reporter, signal });
-    expect(reporter.messages.join()).toContain('has no checkpoint yet: its training begins anew');
+    expect(reporter.messages.join()).toContain('has no checkpoint yet; training starts over');
     expect(openRun(folder).info.resumes).toMatchObject([{ checkpoint: null }]);
     expect(traceOf(ended)).toEqual(traceOf(whole));
   });

@@ -115,7 +115,7 @@ function assertUnchanged({ info }: Resumable, { provenance }: Session, options: 
       found[change].map((difference) => `  ${change}: ${difference}`),
     );
     throw new ResumeError(
-      `The run cannot go on as it was, since something has changed since its checkpoint:\n${lines.join('\n')}\nBring back what was, or go on all the same with ${refused.map((change) => `--allow ${change}`).join(' ')}.`,
+      `The run cannot resume, because these have changed since its checkpoint:\n${lines.join('\n')}\nRestore them, or continue anyway with ${refused.map((change) => `--allow ${change}`).join(' ')}.`,
     );
   }
   const told = CHANGES.flatMap((change) => found[change].map((difference) => `${change}: ${difference}`));
@@ -136,12 +136,15 @@ function reopen(
   const metrics = join(run.path, 'metrics.jsonl');
   const present = statSync(metrics, { throwIfNoEntry: false })?.size ?? 0;
   const writer = reopenRun(run.path, {
-    ...{ lock, checkpoint: chosen?.name ?? null, metricsBytes, command },
+    lock,
+    checkpoint: chosen?.name ?? null,
+    metricsBytes,
+    command,
     ...(overrides.length === 0 ? {} : { recipe: stringifyRecipe(withAbsolutePaths(recipe)) }),
   });
   removeHeldOutAfter(run.path, chosen?.info.step ?? -1);
   if (chosen === null) {
-    reporter.message(`${run.path} has no checkpoint yet: its training begins anew`);
+    reporter.message(`${run.path} has no checkpoint yet; training starts over`);
     return writer;
   }
   const { epoch, step, training } = chosen.info;

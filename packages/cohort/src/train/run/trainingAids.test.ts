@@ -43,7 +43,8 @@ function traceOf({ runFolder }: TrainResult): unknown {
   return {
     files: files.sort().map((name) => [name, readFileSync(join(folder, name)).toString('base64')]),
     metrics: Array.from(run.metrics(), ({ kind, step, values }) => ({
-      ...{ kind, step },
+      kind,
+      step,
       values: { ...values, imagesPerSecond: 0 },
     })),
     networks: run.summary?.networks,

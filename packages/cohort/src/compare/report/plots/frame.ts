@@ -60,7 +60,9 @@ export function drawLegend(labels: readonly string[]): string[] {
     const x = frame.right + 18;
     return [
       line(x, y - 4, x + 22, y - 4, {
-        ...{ stroke: colourOf(index), 'stroke-width': 2, 'stroke-dasharray': dashesOf(index) },
+        stroke: colourOf(index),
+        'stroke-width': 2,
+        'stroke-dasharray': dashesOf(index),
       }),
       drawMark(x + 11, y - 4, index, { size: 4 }),
       text(x + 30, y, label),
