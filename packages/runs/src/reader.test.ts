@@ -129,7 +129,7 @@ describe('checkpoints', () => {
     );
     rmSync(join(writer.path, 'lock.json'));
     expect(runErrorOf(() => run.checkpoint('last')).message).toContain(
-      'the run was killed before its first one: train it with cohort train --resume',
+      'the run was killed before its first one: pass this folder to cohort train --resume',
     );
     const failed = testRun(temporaryFolder());
     failed.fail(new Error('no data'));

@@ -9,7 +9,6 @@ export const changesSchema = z.record(z.string(), z.unknown());
 /** What is to be put in place of what, by dotted path. */
 export type Changes = z.output<typeof changesSchema>;
 
-
 /** What makes `to` of `from`; sections with other keys (those of another method) are replaced as a whole. */
 export function changesBetween(from: unknown, to: unknown): Changes {
   return Object.fromEntries(difference(from, to, ''));

@@ -291,7 +291,7 @@ describe('splits', () => {
   it('refuses one class, classes that are only tested, and nothing to test with', async () => {
     await placeClasses(folder.path, { a: 1 });
     expect((await dataErrorOf(load)).message).toContain(
-      "got one, 'a'. Sort the images into one folder a class",
+      "got one, 'a'. Sort the images into one folder per class",
     );
     await placeClasses(folder.path, { b: 1 });
     expect((await dataErrorOf(load)).message).toContain(

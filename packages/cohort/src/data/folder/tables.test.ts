@@ -134,7 +134,7 @@ describe('columns', () => {
       'filename,width,class,xmin,ymin\ncat/0.png,9,cat,1,2\ndog/0.png,9,dog,1,2\ndog/1.png,9,cat dog,1,2',
     );
     expect(notices).toContain('columns that are not used: width, xmin, ymin');
-    expect(warnings.join('\n')).toContain('the table gives boxes around objects');
+    expect(warnings.join('\n')).toContain('the table has bounding boxes');
     expect(warnings.join('\n')).toContain('some labels seem to combine several: cat dog.');
   });
 
@@ -142,7 +142,7 @@ describe('columns', () => {
     const { warnings } = await list(
       'path,label\ncat/0.png,1.25\ncat/1.png,3.5\ndog/0.png,2.75\ndog/1.png,3.5',
     );
-    expect(warnings.join('\n')).toContain('the labels look like measured numbers');
+    expect(warnings.join('\n')).toContain('the labels look like measurements');
   });
 
   it('warns of labels that differ for the computer alone', async () => {
