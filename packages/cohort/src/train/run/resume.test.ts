@@ -229,7 +229,7 @@ describe('resumeRun', () => {
     setThreads(2);
     await resumeRun(folder, { command: '', reporter, signal });
     setThreads(1);
-    expect(reporter.warnings.join()).toContain('it ran with 1 threads and goes on with 2 (engine.threads)');
+    expect(reporter.warnings.join()).toContain('it ran with 1 threads and continues with 2 (engine.threads)');
   });
 
   it('keeps the last checkpoints and the best by validation images', async () => {
