@@ -190,7 +190,7 @@ describe('resumeRun', () => {
     expect(traceOf({ runFolder: folder })).toEqual(traceOf(whole));
     const overrides = ['train.epochs=4'];
     await expect(resume(folder, { overrides })).rejects.toThrow(
-      /recipe: train\.epochs was 3 and is 4\n.*go on all the same with --allow recipe/,
+      /recipe: train\.epochs was 3 and is 4\n.*continue anyway with --allow recipe/,
     );
     expect(openRun(folder).info.status).toBe('finished');
     await resume(folder, { overrides, allow: ['recipe'] });
