@@ -25,12 +25,13 @@ const layers = [
 ];
 const folder = (name) => `^packages/cohort/src/${name}/`;
 const allowed = {
-  torch: [],
-  runs: [],
+  errors: [],
+  torch: ['errors'],
+  runs: ['errors'],
   runtime: [],
-  cohort: ['torch', 'runs', 'runtime', 'dashboard'],
-  dashboard: ['runs', 'runtime'],
-  bench: ['torch', 'runs', 'cohort', 'runtime'],
+  cohort: ['errors', 'torch', 'runs', 'runtime', 'dashboard'],
+  dashboard: ['errors', 'runs', 'runtime'],
+  bench: ['errors', 'torch', 'runs', 'cohort', 'runtime'],
 };
 
 module.exports = {

@@ -1,31 +1,69 @@
-/** Cohort: online knowledge distillation by mutual contrastive learning; everything public is exported here. */
-export * from './data/index.ts';
-export { evaluateCohort, type CohortScore, type Score } from './evaluate/accuracy.ts';
-export { diagnose, type Diagnosis, type DiagnosisCheck } from './doctor/doctor.ts';
-export { evaluateRun, type EvaluateResult, type Evaluation } from './inference/evaluateRun.ts';
-export { loadRun, type LoadedRun } from './inference/loadRun.ts';
+/** Cohort: online knowledge distillation by mutual contrastive learning; this is the public interface, group by group. */
+
+// Recipes: read one, or make one in code; every default is filled in and every problem reported.
 export {
-  predictRun,
-  type LabelProbability,
-  type Prediction,
-  type PredictOptions,
-} from './inference/predictRun.ts';
-export * from './export/index.ts';
-export * from './losses/index.ts';
-export * from './methods/index.ts';
-export * from './models/index.ts';
-export * from './topology/index.ts';
-export { PickleError, unpickle } from './weights/pickle/index.ts';
-export * from './recipes/index.ts';
-export type { Change } from './checkpoints/changes.ts';
-export { CheckpointError, type CheckpointInfo } from './checkpoints/checkpoint.ts';
-export { createCohort, type Cohort, type CohortInput } from './cohort/cohort.ts';
+  loadRecipe,
+  parseRecipe,
+  proposeRecipe,
+  recipeNames,
+  resolveRecipe,
+  stringifyRecipe,
+  type RecipeInput,
+  type ResolvedRecipe,
+} from './recipes/index.ts';
+
+// Train: a recipe to a run folder, or on from one.
+export { resumeRun, type ResumeOptions } from './train/run/resume.ts';
+export { trainRun, type TrainOptions, type TrainResult } from './train/run/run.ts';
+
+// Use a run: measure it, classify images, or take its networks.
+export { evaluateRun, type EvaluateResult } from './inference/evaluateRun.ts';
+export { loadRun, type LoadedRun } from './inference/loadRun.ts';
+export { predictRun, type Prediction, type PredictOptions } from './inference/predictRun.ts';
+
+// Take networks elsewhere: ONNX, transformers.js, PyTorch, a web page.
+export { exportRun, type ExportManifest, type ExportOptions, type ExportResult } from './export/index.ts';
+
+// Weights of other programs: safetensors and PyTorch checkpoints.
+export { importWeights, type ImportOptions, type ImportResult } from './cohort/importWeights.ts';
+export { openWeights, type WeightsFile } from './weights/index.ts';
+
+// Data: data sets by name, folders of images, and batches for networks.
+export { BatchLoader, type BatchLoaderOptions } from './data/loading/batches.ts';
+export { fetchDataset } from './data/fetch/fetchDataset.ts';
+export { loadDataset } from './data/registry.ts';
+export { surveyImages, type ImageSurvey } from './data/folder/survey.ts';
+export type { DatasetEntry, ImageDataset, ImageSplit } from './data/dataset.ts';
+
+// Networks and methods, for loops of your own.
+export { createNetwork, describeModels, modelNames, Network, type NetworkOutput } from './models/index.ts';
+export { createMethod, type Method, type MethodContext, type StepInput } from './methods/index.ts';
+
+// Your own methods, architectures and data sets: docs/extending.md.
+export { registerDataset } from './data/registry.ts';
+export { defineArchitecture, ModelError, registerArchitecture, type NetworkOptions } from './models/index.ts';
+export { defineMethod, logitsOf, registerMethod, type StepTerms } from './methods/index.ts';
+export { Peers } from './topology/index.ts';
+
+// Losses: pure functions of tensors.
+export {
+  classification,
+  layerwiseContrast,
+  mutualContrast,
+  rampUp,
+  softDivergence,
+  targetDistillation,
+  type ContrastTerms,
+} from './losses/index.ts';
+
+// Progress: what a training reports, to a console or to nowhere.
 export { ConsoleReporter } from './progress/consoleReporter.ts';
 export { SilentReporter, type Reporter } from './progress/reporter.ts';
-export { importWeights, type ImportOptions, type ImportResult } from './cohort/importWeights.ts';
-export { findRun, ResumeError, resumeRun, type ResumeOptions } from './train/run/resume.ts';
-export { trainRun, type TrainOptions, type TrainResult } from './train/run/run.ts';
-export { DivergenceError } from './train/loop/guards.ts';
-export { NotFiniteError } from './support/notFiniteError.ts';
-export { trainStep, type StepTools, type TermValues } from './train/loop/step.ts';
-export { openWeights, WeightsError, type WeightsFile } from './weights/index.ts';
+
+// The machine: what `cohort doctor` finds.
+export { diagnose, type Diagnosis } from './doctor/doctor.ts';
+
+// Errors: every one is a CohortError, whose message says what is wrong and what to do.
+export { CohortError } from '@cohort-ml/errors';
+export { DataError } from './data/errors.ts';
+export { RecipeError } from './recipes/errors.ts';

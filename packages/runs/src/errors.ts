@@ -1,5 +1,7 @@
 /** The typed error of this package and the translation of file system errors into it, so that every failure names its path and its remedy. */
 
+import { CohortError, errorCode, errorText } from '@cohort-ml/errors';
+
 /** What went wrong, for code that has to tell cases apart; the message is for people. */
 export type RunErrorKind =
   /** The folder or file is not there. */
@@ -27,8 +29,8 @@ export type RunErrorKind =
   /** Any other failure of the file system. */
   | 'io';
 
-/** An error of a run folder: the message says the operation, the path, what came and what to do. */
-export class RunError extends Error {
+/** An error of a run folder: the message says the operation, the path, the reason and what to do. */
+export class RunError extends CohortError {
   override readonly name = 'RunError';
   /** What went wrong. */
   readonly kind: RunErrorKind;
@@ -56,17 +58,11 @@ export function fileErrorCode(error: unknown): string | null {
   let current = error;
   for (let depth = 0; depth < CAUSES_SEARCHED && current instanceof Error; depth++) {
     // Node's own errors have a code too (ERR_INVALID_ARG_TYPE); those are bugs, not file errors.
-    if ('code' in current && typeof current.code === 'string' && /^E[A-Z0-9]+$/.test(current.code)) {
-      return current.code;
-    }
+    const code = errorCode(current);
+    if (code !== undefined && /^E[A-Z0-9]+$/.test(code)) return code;
     current = current.cause;
   }
   return null;
-}
-
-/** The message of anything that was thrown. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /**
@@ -122,7 +118,7 @@ export function describeFileError(
       );
     case null:
     default:
-      return build('io', `${path}: ${messageOf(error)}: check the path and the disk, then try again`);
+      return build('io', `${path}: ${errorText(error)}: check the path and the disk, then try again`);
   }
 }
 

@@ -37,7 +37,9 @@ describe('findRun', () => {
     testRun(root, { name: 'photos' });
     testRun(root, { name: 'photos' });
     expect(() => findRun('photos', root)).toThrow(/2 runs in .* begin like that: give more .*: photos-/);
-    expect(() => findRun('x', root)).toThrow(/no run in .* begins like that: give a path, or one of photos-/);
+    expect(() => findRun('x', root)).toThrow(
+      /no run in .* has a name that begins with this: give a path, or one of photos-/,
+    );
     expect(() => findRun('', root)).toThrow(/cannot find the run ""/);
   });
 

@@ -36,7 +36,7 @@ export function findRun(text: string, root: string): string {
         ? `${found.length} runs in ${root} begin like that: give more of the name: ${names}`
         : all.length === 0
           ? `there is no such folder, and no runs in ${root}: give the path of a run folder, or the folder that holds the runs with --runs`
-          : `there is no such folder, and no run in ${root} begins like that: give a path, or one of ${names}`),
+          : `there is no such folder, and no run in ${root} has a name that begins with this: give a path, or one of ${names}`),
   );
 }
 

@@ -38,6 +38,7 @@ export type { RunObserver } from './observer.ts';
 export {
   openStore,
   parseCondition,
+  queryFolders,
   StoreFeed,
   type ArtifactEntry,
   type CheckpointEntry,

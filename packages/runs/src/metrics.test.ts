@@ -37,9 +37,9 @@ describe('lines', () => {
   });
 
   test.each<[Partial<MetricRecord>, string]>([
-    [{ step: -1 }, 'step: expected a whole number from 0, got -1'],
-    [{ step: 1.5 }, 'step: expected a whole number from 0, got 1.5'],
-    [{ epoch: NaN }, 'epoch: expected a whole number from 0, got null'],
+    [{ step: -1 }, 'step: expected a whole number of at least 0, got -1'],
+    [{ step: 1.5 }, 'step: expected a whole number of at least 0, got 1.5'],
+    [{ epoch: NaN }, 'epoch: expected a whole number of at least 0, got null'],
     [{ timeMs: Infinity }, 'timeMs: expected a number, got null'],
   ])('%j is refused before it is written', (part, text) => {
     const error = runErrorOf(() => encodeMetric({ ...stepRecord(0), ...part }, '/p/metrics.jsonl'));

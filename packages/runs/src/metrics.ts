@@ -1,6 +1,7 @@
 /** Metric records as lines of JSON, numbers that JSON lacks included, and the reader that forgives a line cut off by a crash. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { describeFileError, messageOf, RunError } from './errors.ts';
+import { errorText } from '@cohort-ml/errors';
+import { describeFileError, RunError } from './errors.ts';
 import { corrupt, isRecord, type JsonRecord } from './schema.ts';
 
 /** Numbers measured at one moment of a run. */
@@ -61,15 +62,15 @@ export function decodeMetric(line: string): MetricRecord | string {
   try {
     parsed = JSON.parse(line);
   } catch (error) {
-    return `expected JSON, but ${messageOf(error)}`;
+    return `expected JSON, but ${errorText(error)}`;
   }
   if (!isRecord(parsed)) return 'expected a JSON object, got another value';
   const { kind, step, epoch, timeMs, values } = parsed;
   if (kind !== 'step' && kind !== 'epoch') {
     return `kind: expected "step" or "epoch", got ${JSON.stringify(kind)}`;
   }
-  if (!isCount(step)) return `step: expected a whole number from 0, got ${JSON.stringify(step)}`;
-  if (!isCount(epoch)) return `epoch: expected a whole number from 0, got ${JSON.stringify(epoch)}`;
+  if (!isCount(step)) return `step: expected a whole number of at least 0, got ${JSON.stringify(step)}`;
+  if (!isCount(epoch)) return `epoch: expected a whole number of at least 0, got ${JSON.stringify(epoch)}`;
   if (typeof timeMs !== 'number') return `timeMs: expected a number, got ${JSON.stringify(timeMs)}`;
   if (!isRecord(values)) return `values: expected an object of numbers, got ${JSON.stringify(values)}`;
 

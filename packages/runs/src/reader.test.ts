@@ -90,8 +90,8 @@ describe('openRun', () => {
   });
 
   test.each<[string, unknown, string]>([
-    ['schemaVersion', '1', 'schemaVersion: expected a whole number from 1, got "1"'],
-    ['schemaVersion', 0, 'schemaVersion: expected a whole number from 1, got 0'],
+    ['schemaVersion', '1', 'schemaVersion: expected a whole number of at least 1, got "1"'],
+    ['schemaVersion', 0, 'schemaVersion: expected a whole number of at least 1, got 0'],
     ['status', 'done', 'status: expected one of running, finished, failed, interrupted, got "done"'],
     ['id', undefined, 'id: expected a string, got undefined'],
     ['startedAt', 'yesterday', 'startedAt: expected an ISO 8601 time, got "yesterday"'],
@@ -129,12 +129,12 @@ describe('checkpoints', () => {
     );
     rmSync(join(writer.path, 'lock.json'));
     expect(runErrorOf(() => run.checkpoint('last')).message).toContain(
-      'the run was killed before its first one: train it with cohort train --resume',
+      'the run was killed before its first one: pass this folder to cohort train --resume',
     );
     const failed = testRun(temporaryFolder());
     failed.fail(new Error('no data'));
     expect(runErrorOf(() => openRun(failed.path).checkpoint('last')).message).toContain(
-      'the run failed before its first one: mend what its log.txt says, then train it with cohort train',
+      'the run failed before its first one: fix what its log.txt reports, then train it with cohort train',
     );
     for (const name of ['last', 'epoch-10']) writer.checkpointFolder(name, () => undefined);
     expect(run.checkpoints()).toEqual(['epoch-10', 'last']);

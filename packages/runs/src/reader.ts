@@ -64,12 +64,12 @@ const WITHOUT_CHECKPOINT: Readonly<Record<RunStatus | 'stopped', string>> = {
   running: 'the run has none yet, but is being trained: wait for its first one, and try again',
   stopped: `the run was killed before its first one: ${trainAnew()}`,
   finished: 'all of them were deleted: restore them from a copy, or train its recipe.yaml again',
-  failed: `the run failed before its first one: mend what its log.txt says, then ${trainAnew()}`,
+  failed: `the run failed before its first one: fix what its log.txt reports, then ${trainAnew()}`,
   interrupted: `the run was interrupted before its first one: ${trainAnew()}`,
 };
 
 function trainAnew(): string {
-  return 'train it with cohort train --resume and this folder, which then begins at the first step';
+  return 'pass this folder to cohort train --resume, which then starts from the first step';
 }
 
 /** One run folder, open for reading. */

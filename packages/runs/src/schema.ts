@@ -1,5 +1,6 @@
 /** The names and shapes of what a run folder holds, with the check of `run.json`: the one place that writer and reader share. */
-import { messageOf, RunError } from './errors.ts';
+import { errorText } from '@cohort-ml/errors';
+import { RunError } from './errors.ts';
 
 /** The version of the layout that this package writes; readers refuse a greater one. */
 export const RUN_SCHEMA_VERSION = 1;
@@ -69,7 +70,7 @@ export function parseJsonRecord(text: string, path: string): JsonRecord {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw corrupt(path, `expected JSON, but ${messageOf(error)}`, { cause: error });
+    throw corrupt(path, `expected JSON, but ${errorText(error)}`, { cause: error });
   }
   if (!isRecord(value)) throw corrupt(path, 'expected a JSON object, got another value');
   return value;
@@ -89,7 +90,7 @@ export function formatJsonRecord(value: object, path: string): string {
     throw new RunError(
       'invalid',
       path,
-      `cannot write ${path}: expected values that JSON can hold, but ${messageOf(error)}: convert them first`,
+      `cannot write ${path}: expected values that JSON can hold, but ${errorText(error)}: convert them first`,
       { cause: error },
     );
   }
@@ -101,7 +102,7 @@ export function checkRunInfo(record: JsonRecord, path: string): RunInfo {
   if (typeof schemaVersion !== 'number' || !Number.isInteger(schemaVersion) || schemaVersion < 1) {
     throw corrupt(
       path,
-      `schemaVersion: expected a whole number from 1, got ${JSON.stringify(schemaVersion)}`,
+      `schemaVersion: expected a whole number of at least 1, got ${JSON.stringify(schemaVersion)}`,
     );
   }
   if (schemaVersion > RUN_SCHEMA_VERSION) {

@@ -1,6 +1,7 @@
 /** Makes a run folder and records an execution in it, so that what has been written is whole whenever the process stops. */
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { errorText } from '@cohort-ml/errors';
 import {
   checkCheckpointName,
   listCheckpoints,
@@ -8,7 +9,7 @@ import {
   replaceCheckpoint,
   replaceCheckpointLater,
 } from './checkpoints.ts';
-import { describeFileError, fileErrorCode, messageOf, RunError } from './errors.ts';
+import { describeFileError, fileErrorCode, RunError } from './errors.ts';
 import { appendWhole, makeFolders, removeQuietly, replaceFile, syncTree } from './files.ts';
 import { acquireRunLock, type HeldRunLock } from './lock.ts';
 import { encodeMetric, type MetricRecord } from './metrics.ts';
@@ -301,7 +302,7 @@ export class RunWriter {
    * recorded (the disk may be full) is returned. A run that has ended stays as it ended.
    */
   fail(error: unknown): RunError | null {
-    return this.#endQuietly('failed', messageOf(error));
+    return this.#endQuietly('failed', errorText(error));
   }
 
   /** Ends the run as interrupted, to be taken up again; otherwise like `fail`. */

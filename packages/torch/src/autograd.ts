@@ -57,7 +57,7 @@ export function backwardTogether(graphs: readonly IndependentGraph[], concurrenc
   if (!Number.isInteger(concurrency) || concurrency < 1) {
     throw new ArgumentError(
       'backwardTogether',
-      `expected concurrency to be a whole number from 1, got ${concurrency}.`,
+      `expected concurrency to be a whole number of at least 1, got ${concurrency}.`,
     );
   }
   if (graphs.length === 0) return;

@@ -76,6 +76,6 @@ test('refuses lists that do not fit together', () => {
     }).toThrow('expected a gradient for every output, got 1 for 2');
     expect(() => {
       backwardTogether([], 0);
-    }).toThrow('expected concurrency to be a whole number from 1, got 0');
+    }).toThrow('expected concurrency to be a whole number of at least 1, got 0');
   });
 });

@@ -52,7 +52,7 @@ export function engineInfo(): EngineInfo {
 /** Sets how many threads one operator may use. */
 export function setThreads(count: number): void {
   if (!Number.isInteger(count) || count < 1)
-    throw new ArgumentError('setThreads', `expected a whole number from 1, got ${count}.`);
+    throw new ArgumentError('setThreads', `expected a whole number of at least 1, got ${count}.`);
   checked('setThreads', native.setThreads(count));
 }
 

@@ -1,30 +1,33 @@
-/** Typed errors of the engine: each says the operation, what was expected, what came and what to do. */
+/** Typed errors of the engine: each says the operation, what was expected and received, and what to do. */
+import { CohortError } from '@cohort-ml/errors';
 
 /** Base of every error that this package throws on purpose. */
-export class TorchError extends Error {
+export class TorchError extends CohortError {
   override readonly name: string = 'TorchError';
   /** The operation that failed, e.g. `conv2d`. */
-  readonly operation: string;
+  declare readonly operation: string;
 
   constructor(operation: string, message: string, options?: ErrorOptions) {
-    super(`${operation}: ${message}`, options);
-    this.operation = operation;
+    super(message, { ...options, operation });
   }
 }
 
 /** LibTorch refused the call: the message holds its own sentence and the shapes of the arguments. */
 export class OperatorError extends TorchError {
   override readonly name = 'OperatorError';
+  override readonly isProgrammingError = true;
 }
 
 /** The arguments fit no overload of the operator, or a value has the wrong type or range. */
 export class ArgumentError extends TorchError {
   override readonly name = 'ArgumentError';
+  override readonly isProgrammingError = true;
 }
 
 /** A tensor was used after it had been released. */
 export class DisposedTensorError extends TorchError {
   override readonly name = 'DisposedTensorError';
+  override readonly isProgrammingError = true;
 
   constructor(operation: string, which = 'this tensor') {
     super(

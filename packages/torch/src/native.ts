@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { errorText } from '@cohort-ml/errors';
 import type { TypedArray } from './dtype.ts';
 import {
   ArgumentError,
@@ -119,7 +120,7 @@ function load(): NativeAddon {
   try {
     addon = createRequire(import.meta.url)(path) as NativeAddon;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     throw new EngineLoadError(
       'load',
       `the native engine could not be loaded from ${path}: ${reason}. Run "npm run setup", which finds LibTorch and builds it.`,

@@ -26,7 +26,7 @@ export class Scope {
 
 let current: Scope | null = null;
 let isTensor: (value: object) => value is ScopedTensor & object = (value): value is never => {
-  throw new ArgumentError('scope', `tensor.ts was not loaded; came ${value.constructor.name}.`);
+  throw new ArgumentError('scope', `tensor.ts was not loaded; got ${value.constructor.name}.`);
 };
 
 /** Told once by `tensor.ts` how tensors are recognised, which keeps the imports one-way. */

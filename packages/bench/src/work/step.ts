@@ -33,7 +33,10 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
   );
   const { method: learned, topology, networks } = cohort;
   let tools: StepTools = {
-    ...{ method: learned, topology, optimizer, precision },
+    method: learned,
+    topology,
+    optimizer,
+    precision,
     networksAtOnce: networksAtOnce(networks, threads()),
   };
   const generator = new Generator(0);
@@ -58,7 +61,8 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
       saveTensors(path, [...namedTensors(cohort), ['images', images], ['labels', input.labels]]);
     },
     parts: {
-      ...{ method: learned, optimizer },
+      method: learned,
+      optimizer,
       takeNetworksInTurn: () => {
         tools = { ...tools, networksAtOnce: 1 };
       },

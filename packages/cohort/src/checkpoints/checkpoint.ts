@@ -36,7 +36,7 @@ function digest(path: string): string {
 }
 
 function missingFile(folder: string, file: string): string {
-  return `The checkpoint in ${folder} has no ${file}. It belongs to another recipe, or a file was deleted; use the recipe.yaml beside it.`;
+  return `The checkpoint in ${folder} has no ${file}. It belongs to another recipe, or a file was deleted; use the recipe.yaml of the run.`;
 }
 
 function changedFile(path: string): string {

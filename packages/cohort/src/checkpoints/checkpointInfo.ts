@@ -1,4 +1,5 @@
 /** What a checkpoint says beside its tensors: `checkpoint.json`, its versions and its check. */
+import { CohortError, errorText } from '@cohort-ml/errors';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,7 +8,7 @@ import * as z from 'zod';
 import { provenanceSchema } from './provenance.ts';
 
 /** A checkpoint is missing a part, is damaged, or belongs to something else. */
-export class CheckpointError extends Error {
+export class CheckpointError extends CohortError {
   override readonly name = 'CheckpointError';
 }
 
@@ -151,7 +152,7 @@ export function readCheckpointInfo(folder: string): StoredCheckpointInfo {
     value = JSON.parse(text);
   } catch (error) {
     throw new CheckpointError(
-      `The checkpoint in ${folder} cannot be read: ${error instanceof Error ? error.message : String(error)}. Restore the file from a copy, or train again.`,
+      `The checkpoint in ${folder} cannot be read: ${errorText(error)}. Restore the file from a copy, or train again.`,
     );
   }
   const parsed = infoSchema.safeParse(value);

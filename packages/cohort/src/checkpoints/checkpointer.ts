@@ -59,7 +59,7 @@ export class Checkpointer {
     await this.#writing;
     const warn = (error: unknown): void => {
       if (!(error instanceof RunError)) throw error;
-      this.#setup.warn(`${error.message}. Training goes on; the next checkpoint is tried in its turn.`);
+      this.#setup.warn(`${error.message}. Training continues and tries again at the next checkpoint.`);
     };
     try {
       const info = makeInfo();

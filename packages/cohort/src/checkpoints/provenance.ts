@@ -84,14 +84,14 @@ export function differences(
 export function machineDifferences({ machine: before }: Provenance, { machine: now }: Provenance): string[] {
   const words: string[] = [];
   if (before.threads !== now.threads) {
-    words.push(`it ran with ${before.threads} threads and goes on with ${now.threads} (engine.threads)`);
+    words.push(`it ran with ${before.threads} threads and continues with ${now.threads} (engine.threads)`);
   }
   if (before.device !== now.device) {
     words.push(`it ran on ${before.device} and goes on with ${now.device} (train.device)`);
   }
   if (before.cpuCapability !== now.cpuCapability || before.cpu !== now.cpu) {
     words.push(
-      `it ran on ${before.cpu} (${before.cpuCapability}) and goes on with ${now.cpu} (${now.cpuCapability})`,
+      `it ran on ${before.cpu} (${before.cpuCapability}) and continues with ${now.cpu} (${now.cpuCapability})`,
     );
   }
   return words;

@@ -1,4 +1,5 @@
 /** How the command line talks to the benchmark, a package of this repository that is not published. */
+import { errorCode } from '@cohort-ml/errors';
 import type { Reporter } from '../progress/reporter.ts';
 import { UsageError } from './failures.ts';
 
@@ -43,11 +44,11 @@ export interface BenchPackage {
 /** @throws {UsageError} outside of the repository, where there is no benchmark. */
 export async function loadBenchmark(): Promise<BenchPackage> {
   // The benchmark depends on this package, so its name must not be resolved when this package is compiled.
-  const name: string = '@cohort-ml/bench';
+  const name = ['@cohort-ml', 'bench'].join('/');
   try {
     return (await import(name)) as BenchPackage;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND')) throw error;
+    if (errorCode(error) !== 'ERR_MODULE_NOT_FOUND') throw error;
     throw new UsageError(
       'The benchmark is not part of the published package. Clone the repository and run npm run bench there.',
     );

@@ -25,8 +25,8 @@ export interface CommandOutcome {
 /** Adds the options of every command. */
 export function withCommonOptions(command: Command): Command {
   return command
-    .option('--json', 'make the last line of stdout one JSON object; progress and messages go to stderr')
-    .option('--quiet', 'show no progress and no messages; results, warnings and errors only');
+    .option('--json', 'print one JSON object as the last line of stdout; progress and messages go to stderr')
+    .option('--quiet', 'show only results, warnings and errors');
 }
 
 /** How a command's results and messages are kept apart. */
@@ -61,7 +61,7 @@ export async function runCommand(
       return;
     }
     stop.abort();
-    reporter.warning('stopping at the next step; what is done is kept. Ctrl-C again leaves at once.');
+    reporter.warning('stopping after this step and keeping what is done; press Ctrl-C again to quit at once');
   });
   try {
     const { text, json, exitCode } = await body({ signal: stop.signal, reporter });

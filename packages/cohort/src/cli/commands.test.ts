@@ -99,20 +99,21 @@ describe('other commands', () => {
   it('evaluate shows and writes what accuracy hides', async () => {
     const confusion = confusionOf([0, 0, 0, 1], [0, 0, 0, 0], ['cat', 'dog']);
     const details = {
-      ...{
-        source: 'new',
-        images: 4,
-        classes: ['cat', 'dog'],
-        broken: [],
-        trainedImages: 2,
-        unknownClasses: [],
-      },
+      source: 'new',
+      images: 4,
+      classes: ['cat', 'dog'],
+      broken: [],
+      trainedImages: 2,
+      unknownClasses: [],
       confusions: [confusion, confusion],
     };
     const score = { ...accuracy, accuracy: 0.75, images: 4 };
     const evaluateRun = () =>
       Promise.resolve({
-        ...{ split: 'all' as const, networks: [{ name: 'resnet8', ...score }], ensemble: score, details },
+        split: 'all' as const,
+        networks: [{ name: 'resnet8', ...score }],
+        ensemble: score,
+        details,
       });
     const { out } = await run(['evaluate', 'a'], () => ({ evaluateRun }));
     expect(out).toMatch(/^network +accuracy +balanced/m);
@@ -127,9 +128,14 @@ describe('other commands', () => {
     ]);
     const json = await run(['evaluate', 'a', '--json'], () => ({ evaluateRun }));
     expect(lastLine(json.out)).toMatchObject({
-      ...{ split: 'all', source: 'new', images: 4, trainedImages: 2 },
+      split: 'all',
+      source: 'new',
+      images: 4,
+      trainedImages: 2,
       ensemble: {
-        ...{ accuracy: 0.75, balancedAccuracy: 0.5, neverPredicted: ['dog'] },
+        accuracy: 0.75,
+        balancedAccuracy: 0.5,
+        neverPredicted: ['dog'],
         confusionMatrix: [
           [3, 0],
           [1, 0],
@@ -237,20 +243,20 @@ describe('other commands', () => {
   it('import says what it found and wrote, and passes every option on', async () => {
     const asked: unknown[] = [];
     const result = {
-      ...{
-        format: 'PyTorch checkpoint',
-        place: 'state_dict of a.pth',
-        renamed: 62,
-        ignored: ['head.0.weight'],
-      },
-      ...{
-        classifier: 'fresh' as const,
-        whyFresh: "the file's has 7 classes and this one 5",
-        classNames: null,
-        isReordered: false,
-        skipped: ['torch.optim.lr_scheduler.OneCycleLR'],
-      },
-      ...{ output: 'b.safetensors', model: 'resnet8', classes: 5, channels: 3, parameters: 78042 },
+      format: 'PyTorch checkpoint',
+      place: 'state_dict of a.pth',
+      renamed: 62,
+      ignored: ['head.0.weight'],
+      classifier: 'fresh' as const,
+      whyFresh: "the file's has 7 classes and this one 5",
+      classNames: null,
+      isReordered: false,
+      skipped: ['torch.optim.lr_scheduler.OneCycleLR'],
+      output: 'b.safetensors',
+      model: 'resnet8',
+      classes: 5,
+      channels: 3,
+      parameters: 78042,
     };
     const importWeights = (...given: unknown[]): Promise<typeof result> => {
       asked.push(given);
@@ -278,8 +284,8 @@ describe('other commands', () => {
       ['a.pth', expect.objectContaining({ model: 'resnet8', classes: 5, rules, key: 'net', force: false })],
     ]);
     expect(out).toContain('read state_dict of a.pth (PyTorch checkpoint); 62 tensors renamed\n');
-    expect(out).toContain('left out, since resnet8 has no such parts: head.0.weight\n');
-    expect(out).toContain('passed over, and not run: torch.optim.lr_scheduler.OneCycleLR\n');
+    expect(out).toContain('ignored, because resnet8 has no such parts: head.0.weight\n');
+    expect(out).toContain('skipped, and not executed: torch.optim.lr_scheduler.OneCycleLR\n');
     expect(out).toContain("classifier: new, since the file's has 7 classes and this one 5\n");
     expect(out).toContain('networks.0.model=resnet8 networks.0.weights=b.safetensors');
     const json = await run(['import', 'a.pth', '--json'], () => ({ importWeights }));
@@ -346,7 +352,7 @@ describe('other commands', () => {
     for (const [words, message] of [
       [['--rounds', '0'], 'Expected a whole number of at least 1.'],
       [['--threads', '9999'], 'which is how many cores there are.'],
-      [['--only', 'mcl,'], 'Expected names with commas between them.'],
+      [['--only', 'mcl,'], 'Expected names separated by commas.'],
       [['--check', '--profile'], 'cannot be used with'],
     ] as const) {
       const wrong = await run(['bench', ...words]);

@@ -13,7 +13,7 @@ describe('names of methods', () => {
   });
 
   it.each(['', ',', ' , '])('are refused where there are none: %j', (text) => {
-    expect(() => parseNames(text)).toThrow(/names with commas between, such as independent,dml,mcl/);
+    expect(() => parseNames(text)).toThrow(/names separated by commas, such as independent,dml,mcl/);
   });
 });
 
@@ -23,7 +23,7 @@ describe('shares of the training images', () => {
   });
 
   it.each(['50%', '0', '1.5', '0.5,0.5', ''])('are refused: %j', (text) => {
-    expect(() => parseFractions(text)).toThrow(/different shares above 0 and at most 1/);
+    expect(() => parseFractions(text)).toThrow(/distinct shares above 0 and at most 1/);
   });
 });
 
@@ -39,7 +39,7 @@ describe('the command line of a comparison', () => {
       for (const command of ['compare', 'ablate']) {
         const { code, err } = await run([command, argument]);
         expect(code).not.toBe(0);
-        expect(err).toContain(`${what}. Add --report-only for its report`);
+        expect(err).toContain(`${what}. Add --report-only to rebuild its report`);
       }
     }
   });
@@ -50,7 +50,7 @@ describe('the command line of a comparison', () => {
     ]);
     expect(code).not.toBe(0);
     expect(err).toMatch(
-      /making the report again: expected no options beside --baseline, --archive, --out, .* got --set, --methods\. Leave them out, or leave --report-only out to train/,
+      /rebuilding the report: expected no options besides --baseline, --archive, --out, .* got --set, --methods\. Omit them, or omit --report-only to train/,
     );
     const asked: unknown[] = [];
     await run(['compare', 'runs/demo', '--report-only', '--baseline', 'dml'], () => ({

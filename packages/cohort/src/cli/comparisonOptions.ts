@@ -31,27 +31,27 @@ export function withComparisonOptions(command: Command): Command {
   return withCommonOptions(command)
     .option('--seeds <n>', 'train with seeds 1 to N', parseCount, 3)
     .addOption(
-      new Option('--seed-list <seeds>', 'train with these seeds instead, with commas between')
+      new Option('--seed-list <seeds>', 'train with these seeds instead (comma-separated)')
         .argParser(parseSeeds)
         .conflicts('seeds'),
     )
-    .option('--set <key=value>', 'change a setting for all; may be given several times', collect, [])
-    .option('--parallel <n>', 'train so many at a time, each on its share of the threads', parseCount, 1)
+    .option('--set <key=value>', 'change a setting for all methods (repeatable)', collect, [])
+    .option('--parallel <n>', 'train this many at a time, sharing the threads', parseCount, 1)
     .addOption(
-      new Option('--select <epoch>', 'which epoch counts')
+      new Option('--select <epoch>', 'which epoch to report')
         .choices(['last', 'best-validation'])
         .default('last'),
     )
-    .option('--name <name>', 'name of the folder below the runs folder (left out: of the recipe)')
+    .option('--name <name>', 'folder name inside the runs folder (default: after the recipe)')
     .option(
       '--known <archive>',
-      'take the trainings of this archive as done, e.g. those of another machine; may be given several times',
+      'count the trainings of this archive as done, e.g. from another machine; repeatable',
       collect,
       [],
     )
-    .option('--archive <file>', 'write what the report is made from to one small JSON file, to be kept')
-    .option('--out <folder>', 'folder for the report (left out: report in the comparison folder)')
-    .option('--report-only', 'train nothing: make the report again, from a folder or an archive');
+    .option('--archive <file>', 'also write the data behind the report to one small JSON file')
+    .option('--out <folder>', 'folder for the report (default: report in the comparison folder)')
+    .option('--report-only', 'train nothing; rebuild the report from a folder or an archive');
 }
 
 /** Options that go with `--report-only`; the others would change what was trained. */
@@ -66,10 +66,10 @@ function assertReportOptions(command: Command): void {
   );
   if (others.length === 0) return;
   throw new CompareError(
-    'making the report again',
-    `no options beside ${REPORT_OPTIONS.slice(1).map(flagOf).join(', ')}, since --report-only takes what was trained as it is`,
+    'rebuilding the report',
+    `no options besides ${REPORT_OPTIONS.slice(1).map(flagOf).join(', ')}, since --report-only changes nothing that was trained`,
     others.map(({ long }) => long ?? '').join(', '),
-    'Leave them out, or leave --report-only out to train.',
+    'Omit them, or omit --report-only to train.',
   );
 }
 
@@ -83,10 +83,10 @@ function assertNoComparison(argument: string): void {
   const isFile = argument.endsWith('.json') && existsSync(argument);
   if (!isFolder && !isFile) return;
   throw new CompareError(
-    'reading what is to be compared',
+    'reading what to compare',
     'a recipe by name or path, or a folder of images',
     `${argument}, ${isFolder ? 'the folder of a comparison' : 'an archive or another JSON file'}`,
-    'Add --report-only for its report; to train more of it, repeat the command that it was made by.',
+    'Add --report-only to rebuild its report; to continue training, repeat the command that created it.',
   );
 }
 
@@ -111,7 +111,11 @@ export async function runComparisonCommand(
     const { seeds, seedList, set, parallel, select, name, known } = options;
     const result = await environment.actions.compare(
       {
-        ...{ set, parallel, select, ...more, ...targets },
+        set,
+        parallel,
+        select,
+        ...more,
+        ...targets,
         ...(name === undefined ? {} : { name }),
         known,
         resolve: await resolverOf(argument, environment, call),
@@ -127,10 +131,10 @@ export async function runComparisonCommand(
 async function outcomeOf({ status, folder, report, files }: ComparisonResult): Promise<CommandOutcome> {
   const { comparisonText } = await import('./comparisonText.ts');
   const ending =
-    status === 'interrupted' ? 'stopped; the same command goes on' : `report: ${files.join(', ')}`;
+    status === 'interrupted' ? 'stopped; run the same command to continue' : `report: ${files.join(', ')}`;
   const hasTrouble = report.failures.length > 0;
   return {
-    text: `${report.methods.length === 0 ? 'no training is finished' : comparisonText(report)}\n\n${ending}`,
+    text: `${report.methods.length === 0 ? 'no training has finished' : comparisonText(report)}\n\n${ending}`,
     json: { status, folder, files, report },
     exitCode:
       status === 'interrupted' ? EXIT_CODES.interrupted : hasTrouble ? EXIT_CODES.failure : EXIT_CODES.ok,
@@ -160,7 +164,7 @@ function collect(text: string, before: readonly string[]): readonly string[] {
 function parseCount(text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || count < 1 || count > 1000) {
-    throw new InvalidArgumentError('Expected a whole number from 1.');
+    throw new InvalidArgumentError('Expected a whole number of at least 1.');
   }
   return count;
 }
@@ -168,7 +172,7 @@ function parseCount(text: string): number {
 function parseSeeds(text: string): readonly number[] {
   const seeds = text.split(',').map((word) => (/^\d{1,10}$/.test(word.trim()) ? Number(word) : NaN));
   if (seeds.some(Number.isNaN) || new Set(seeds).size < seeds.length) {
-    throw new InvalidArgumentError('Expected different whole numbers with commas between, such as 1,2,5.');
+    throw new InvalidArgumentError('Expected distinct whole numbers separated by commas, such as 1,2,5.');
   }
   return seeds;
 }
@@ -178,7 +182,7 @@ export function parseFractions(text: string): readonly number[] {
   const fractions = text.split(',').map((word) => (word.trim() === '' ? NaN : Number(word)));
   if (fractions.some((share) => !(share > 0 && share <= 1)) || new Set(fractions).size < fractions.length) {
     throw new InvalidArgumentError(
-      'Expected different shares above 0 and at most 1 with commas between, such as 0.1,0.5,1.',
+      'Expected distinct shares above 0 and at most 1, separated by commas, such as 0.1,0.5,1.',
     );
   }
   return fractions.toSorted((left, right) => left - right);
@@ -191,5 +195,5 @@ export function parseNames(text: string): readonly string[] {
     .map((word) => word.trim())
     .filter((word) => word !== '');
   if (names.length > 0) return names;
-  throw new InvalidArgumentError('Expected names with commas between, such as independent,dml,mcl.');
+  throw new InvalidArgumentError('Expected names separated by commas, such as independent,dml,mcl.');
 }

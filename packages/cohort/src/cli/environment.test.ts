@@ -35,7 +35,7 @@ describe('outliveBrokenStreams', () => {
 
   it('says once that results are lost', async () => {
     expect(await writeToBroken('ENOSPC')).toEqual({
-      told: 'error: standard output cannot be written (ENOSPC: broken); what would follow there is lost.\n',
+      told: 'error: standard output cannot be written (ENOSPC: broken); the rest of the output is lost.\n',
       losses: 1,
     });
   });

@@ -93,7 +93,7 @@ export function outliveBrokenStreams(stdout: Writable, stderr: Writable, onLoss:
   stdout.once('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') return;
     stderr.write(
-      `error: standard output cannot be written (${error.message}); what would follow there is lost.\n`,
+      `error: standard output cannot be written (${error.message}); the rest of the output is lost.\n`,
     );
     onLoss();
   });

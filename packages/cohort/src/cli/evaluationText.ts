@@ -1,6 +1,6 @@
 /** An evaluation as tables for people, as CSV, and as JSON with everything in it. */
 import { mostFrequentMistakes, type Confusion } from '../evaluate/confusion.ts';
-import { csvText } from '../inference/csv.ts';
+import { csvText } from '../support/csv.ts';
 import { formatPercent } from '../progress/progressText.ts';
 import type { Measured } from './contracts.ts';
 import { formatTable } from './table.ts';
@@ -129,7 +129,10 @@ export function evaluationJson(result: Measured): object {
     };
   };
   return {
-    ...{ split, source, images, classes },
+    split,
+    source,
+    images,
+    classes,
     trainedImages,
     broken,
     unknownClasses,

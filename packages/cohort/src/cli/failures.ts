@@ -1,20 +1,23 @@
-/** Turns whatever was thrown into one clear message and an exit code: no stack for what a user can mend, all of it for a bug. */
+/** Turns whatever was thrown into one clear message and an exit code: no stack for what a user can fix, the whole stack for a bug. */
+
+import { CohortError } from '@cohort-ml/errors';
+import { OverrideSyntaxError, RecipeError } from '../recipes/errors.ts';
 
 /** Exit codes of `cohort`; `--help` lists them. */
 export const EXIT_CODES = {
   ok: 0,
-  /** Something that the message says how to mend, or a bug. */
+  /** Bad input or a bad machine, with the fix in the message, or a bug. */
   failure: 1,
-  /** The command was written wrongly. */
+  /** Wrong usage of the command line. */
   usage: 2,
-  /** Ctrl-C, by the custom of shells 128 + SIGINT. */
+  /** Ctrl-C: 128 + SIGINT, as shells do. */
   interrupted: 130,
-  /** Asked to end by the system, 128 + SIGTERM. */
+  /** Stopped by the system: 128 + SIGTERM. */
   terminated: 143,
 } as const;
 
-/** A command that was written wrongly in a way that only its arguments together show. */
-export class UsageError extends Error {
+/** Arguments that are each well-formed but do not go together. */
+export class UsageError extends CohortError {
   override readonly name = 'UsageError';
 }
 
@@ -31,60 +34,30 @@ export interface Failure {
   readonly problems?: readonly unknown[];
 }
 
-/**
- * Errors that are the answer to bad input or a bad machine rather than a bug, by name: their classes live behind imports
- * that load the engine, and an error must be told even when the engine cannot be loaded.
- */
-const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
-  'ArithmeticFaultError',
-  'BenchError',
-  'CheckpointError',
-  'CompareError',
-  'DataError',
-  'DeviceError',
-  'DivergenceError',
-  'EngineLoadError',
-  'ExportError',
-  'MemoryBankError',
-  'ModelError',
-  'NotFiniteError',
-  'OutOfMemoryError',
-  'PickleError',
-  'RecipeError',
-  'ResumeError',
-  'RunError',
-  'SafetensorsError',
-  'StateDictError',
-  'WeightsError',
-]);
-
 /** System errors that no code can avoid, with what to do. */
 const SYSTEM_ADVICE: ReadonlyMap<string, string> = new Map([
-  ['ENOSPC', 'The disk is full: free some space and start again.'],
-  ['EDQUOT', 'Your disk quota is used up: free some space and start again.'],
+  ['ENOSPC', 'The disk is full: free some space and try again.'],
+  ['EDQUOT', 'Your disk quota is used up: free some space and try again.'],
   ['EROFS', 'The disk is mounted read-only: write somewhere else, for example with runs=FOLDER.'],
   ['EACCES', 'Check the permissions of this path.'],
   ['EPERM', 'Check the permissions of this path.'],
   ['EMFILE', 'Too many files are open: raise the limit with ulimit -n.'],
-  ['ENOMEM', 'The memory is used up: close other programs or lower train.batchSize.'],
+  ['ENOMEM', 'Out of memory: close other programs or lower train.batchSize.'],
   ['EIO', 'The disk reports a fault.'],
 ]);
 
 /** What to show for anything thrown. */
 export function describeFailure(thrown: unknown): Failure {
   if (!(thrown instanceof Error)) {
-    return bug('Error', `something that is not an error was thrown: ${String(thrown)}`, undefined);
+    return bug('Error', `a value that is not an error was thrown: ${String(thrown)}`, undefined);
   }
-  if (thrown.name === 'OverrideSyntaxError' || thrown.name === 'UsageError') {
-    return { exitCode: EXIT_CODES.usage, kind: thrown.name, message: thrown.message };
-  }
-  if (EXPECTED_ERRORS.has(thrown.name)) {
+  if (thrown instanceof CohortError && !thrown.isProgrammingError) {
     const problems =
-      'problems' in thrown && Array.isArray(thrown.problems) ? { problems: thrown.problems } : {};
-    return { exitCode: EXIT_CODES.failure, kind: thrown.name, message: thrown.message, ...problems };
+      thrown instanceof RecipeError && thrown.problems.length > 0 ? { problems: thrown.problems } : {};
+    return { exitCode: exitCodeOf(thrown), kind: thrown.name, message: thrown.message, ...problems };
   }
   if ('syscall' in thrown && thrown.syscall === 'uv_cwd') {
-    const message = 'The current folder does not exist any more. Go to another one (cd) and start again.';
+    const message = 'The current folder no longer exists. Change to another one (cd) and try again.';
     return { exitCode: EXIT_CODES.failure, kind: thrown.name, message };
   }
   if ('code' in thrown && thrown.code === 'ERR_MODULE_NOT_FOUND') {
@@ -99,7 +72,12 @@ export function describeFailure(thrown: unknown): Failure {
   return bug(thrown.name, thrown.message, thrown.stack);
 }
 
+function exitCodeOf(error: CohortError): number {
+  const isUsage = error instanceof UsageError || error instanceof OverrideSyntaxError;
+  return isUsage ? EXIT_CODES.usage : EXIT_CODES.failure;
+}
+
 function bug(kind: string, reason: string, stack: string | undefined): Failure {
-  const message = `${reason}\nThis is a bug in Cohort; please report it with what follows.`;
+  const message = `${reason}\nThis is a bug in Cohort; please report it with the text below.`;
   return { exitCode: EXIT_CODES.failure, kind, message, stack: stack ?? '(no stack)' };
 }

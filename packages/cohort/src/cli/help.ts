@@ -1,110 +1,140 @@
-/** The text of `cohort --help`: complete, and made from the commands themselves so that it stays so. */
+/** The text of `cohort --help`: one screen, with the details of each command left to `cohort COMMAND --help`. */
 import type { Command, Help } from 'commander';
 import { recipeNames } from '../recipes/folder.ts';
 
+/** The commands of each group, with a line each. */
+const GROUPS: readonly (readonly [title: string, commands: readonly (readonly [string, string])[]])[] = [
+  [
+    'Train and use',
+    [
+      ['train', 'train a recipe, or one proposed for a folder of images'],
+      ['evaluate', "measure a run's networks on its images or on others"],
+      ['predict', "classify images with a run's networks"],
+      ['demo', 'train two networks alone and together on Fashion-MNIST'],
+    ],
+  ],
+  [
+    'Compare',
+    [
+      ['compare', 'train a recipe with several methods and report the differences'],
+      ['ablate', 'measure what each part of MCL and L-MCL contributes'],
+    ],
+  ],
+  [
+    'Manage',
+    [
+      ['runs', 'list, show, rename, delete and export runs'],
+      ['data', 'list, check and fetch datasets'],
+      ['import', 'convert PyTorch or safetensors weights'],
+    ],
+  ],
+  [
+    'Look up',
+    [
+      ['methods', 'the methods a cohort can learn with, and their settings'],
+      ['models', 'the architectures, with parameters and multiply-adds'],
+      ['doctor', 'check LibTorch, CPU, threads and memory'],
+      ['bench', 'time training steps, losses and data loading'],
+    ],
+  ],
+];
+
 const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
-  ['cohort demo', 'train a pair of networks alone and together, and compare'],
-  ['cohort train demo', 'a recipe of the recipes folder'],
-  [
-    'cohort train my.yaml train.epochs=20 networks.0.model=resnet20',
-    'a recipe of your own, two settings changed',
-  ],
-  [
-    'cohort train ./photos',
-    'a folder of images, one sub-folder a class: a recipe is proposed, shown and trained',
-  ],
-  ["cohort train my.yaml 'method={ name: independent }'", 'a whole section replaced'],
-  ["cohort train my.yaml 'method={ name: one }'", 'another method (cohort methods), with its own topology'],
-  ['cohort train --resume runs/demo-20261124-093000', 'go on with a run that was stopped or killed'],
-  [
-    'cohort compare demo --methods independent,dml,mcl --seeds 5 --parallel 2',
-    'methods with the same seeds: tables, intervals, plots; the same command goes on where it stopped',
-  ],
-  ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
-  ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
-  [
-    'cohort export runs/demo-20261124-093000 --precision float32,int8 --format transformers.js',
-    'a network for Node, the browser and ONNX Runtime, checked on test images',
-  ],
-  ["cohort runs list --method mcl --best 'accuracy>85%'", 'runs by what they came to'],
-  ['cohort runs export demo-20261124 --format csv --output demo.csv', 'metrics for a spreadsheet'],
-  ['cohort dashboard --open', 'curves, comparisons and what the networks see, in the browser'],
-  ['cohort dashboard --export runs.html', 'the same as one file to give away'],
-  ['cohort data fetch emoji', 'a colour benchmark of 70 classes, from the npm registry'],
-  ['cohort import resnet18.pth', 'weights of PyTorch for networks.0.weights of a recipe'],
-  ['cohort bench --only mcl --threads 1', 'how long MCL steps take here, on one thread'],
-  ['cohort doctor --json', 'for programs: one JSON object on the last line'],
+  ['cohort train ./photos', 'one sub-folder per class'],
+  ['cohort compare demo --seeds 3', 'is learning together better?'],
+  ['cohort train --resume runs/demo-20261124-093000', 'resume an interrupted run'],
 ];
 
-const EXIT_CODE_TEXT: readonly (readonly [code: string, meaning: string])[] = [
-  ['0', 'success'],
-  ['1', 'failure: one message on stderr says what was wrong and what to do'],
-  ['2', 'wrong usage of the command line'],
-  ['130', 'stopped by Ctrl-C (the first stops at the next step with a checkpoint, the second at once)'],
-  ['143', 'stopped by SIGTERM, in the same way'],
-];
-
-/** Usage, every command in full, recipes, examples, exit codes, environment. */
-export function fullHelp(program: Command, help: Help, recipesFolder: string): string {
-  const names = recipeNames(recipesFolder);
-  const listed = names.length === 0 ? 'none yet' : names.join(', ');
+/** The commands of a program that no group names are listed last, so that none is ever missing. */
+export function shortHelp(program: Command, help: Help): string {
+  const grouped = new Set(GROUPS.flatMap(([, commands]) => commands.map(([name]) => name)));
+  const others = help
+    .visibleCommands(program)
+    .filter((command) => !grouped.has(command.name()))
+    .map((command) => [command.name(), command.description()] as const);
+  const groups = others.length === 0 ? GROUPS : [...GROUPS, ['Other', others] as const];
   return [
-    `Usage: ${help.commandUsage(program)}`,
-    `\n${help.commandDescription(program)}`,
-    section('Options', termRows(program, help)),
-    ...program.commands.flatMap(leafCommands).map((command) => describeCommand(command, help)),
-    section('Recipes', [
-      `Recipes are YAML files; bare names are looked up in ${recipesFolder}`,
-      `(${listed}).`,
-      'Overrides are key=value: dotted paths, list indices from 0, YAML values.',
-      'The resolved recipe, with every default, is written into the run folder.',
-    ]),
-    section('Examples', twoLines(EXAMPLES)),
-    section(
-      'Exit codes',
-      EXIT_CODE_TEXT.map(([code, meaning]) => `${code.padEnd(4)} ${meaning}`),
-    ),
-    section('Environment', [
-      'COHORT_DATA     folder to look for datasets in (COHORT_DATA/NAME), before the cache',
-      'XDG_CACHE_HOME  folder of caches; datasets are fetched to XDG_CACHE_HOME/cohort (default ~/.cache/cohort)',
-      'LIBTORCH        folder of LibTorch to build with (npm run setup)',
-      'PYTHON          a Python with PyTorch, for cohort bench to compare with',
-      'NO_COLOR        no colours',
-      'CI              plain lines instead of a live line',
-    ]),
-    '',
-  ].join('\n');
+    `Usage: ${help.commandUsage(program)}\n\n${help.commandDescription(program)}`,
+    ...groups.map(([title, commands]) => section(title, commands)),
+    section('Examples', EXAMPLES),
+    'Options, examples and exit codes: cohort COMMAND --help\n',
+  ].join('\n\n');
 }
 
-/** `data` itself does nothing: `data list`, `data check` and `data fetch` do. */
-function leafCommands(command: Command): Command[] {
-  return command.commands.length === 0 ? [command] : command.commands.flatMap(leafCommands);
+/** What `cohort train --help` says after the options. */
+export function trainNotes(recipesFolder: string): string {
+  const names = recipeNames(recipesFolder);
+  return notes([
+    [
+      'Recipes',
+      [
+        `Bare names are looked up in ${recipesFolder}`,
+        `(${names.length === 0 ? 'none yet' : names.join(', ')}).`,
+        'Overrides are key=value: dotted paths, list indices from 0, YAML values.',
+        'The resolved recipe, with every default, is written to the run folder.',
+      ],
+    ],
+    [
+      'Examples',
+      [
+        'cohort train demo',
+        'cohort train my.yaml train.epochs=20 networks.0.model=resnet20',
+        "cohort train my.yaml 'method={ name: independent }'",
+        'cohort train ./photos --save-recipe photos.yaml',
+        'cohort train --resume runs/demo-20261124-093000',
+      ],
+    ],
+    COMMON_NOTES,
+    [
+      'Environment',
+      [
+        'COHORT_DATA     folder to look for datasets in (COHORT_DATA/NAME), before the cache',
+        'XDG_CACHE_HOME  folder for caches; datasets go to XDG_CACHE_HOME/cohort (default ~/.cache/cohort)',
+        'NO_COLOR        no colours',
+        'CI              plain lines instead of a live display',
+      ],
+    ],
+  ]);
 }
 
-function describeCommand(command: Command, help: Help): string {
-  const rows = termRows(command, help).map((row) => `  ${row}`);
-  const group = command.parent?.parent == null ? '' : `${command.parent.name()} `;
-  return section(`cohort ${group}${help.subcommandTerm(command)}`, [command.description(), ...rows]);
+/** What the help of every other command says after the options. */
+export function commandNotes(command: string): string {
+  const examples = COMMAND_EXAMPLES[command];
+  return notes([...(examples === undefined ? [] : [['Examples', examples] as const]), COMMON_NOTES]);
 }
 
-/** A line for each argument and option. */
-function termRows(command: Command, help: Help): string[] {
-  const terms: [term: string, description: string][] = [
-    ...help
-      .visibleArguments(command)
-      .map((item): [string, string] => [help.argumentTerm(item), help.argumentDescription(item)]),
-    ...help
-      .visibleOptions(command)
-      .map((item): [string, string] => [help.optionTerm(item), help.optionDescription(item)]),
-  ];
-  const width = Math.max(0, ...terms.map(([term]) => term.length));
-  return terms.map(([term, description]) => `${term.padEnd(width)}  ${description}`);
+const COMMAND_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  compare: ['cohort compare demo --methods independent,dml,mcl --seeds 5 --parallel 2'],
+  evaluate: [
+    'cohort evaluate demo-20261124-093000',
+    'cohort evaluate runs/mine --data ./photos --confusion c.svg',
+  ],
+  predict: ['cohort predict runs/demo-20261124-093000 shirt.png'],
+  list: ["cohort runs list --method mcl --best 'accuracy>85%'"],
+  export: ['cohort runs export demo-20261124 --format csv --output demo.csv'],
+  fetch: ['cohort data fetch emoji'],
+  import: ['cohort import resnet18.pth'],
+  bench: ['cohort bench --only mcl --threads 1'],
+};
+
+const COMMON_NOTES = [
+  'Exit codes',
+  [
+    '0    success',
+    '1    failure: a message on stderr says what is wrong and what to do',
+    '2    wrong usage of the command line',
+    '130  stopped by Ctrl-C (first press: after this step; second: at once)',
+    '143  stopped by SIGTERM, in the same way',
+  ],
+] as const;
+
+function notes(sections: readonly (readonly [title: string, lines: readonly string[]])[]): string {
+  return sections
+    .map(([title, lines]) => `\n${title}:\n${lines.map((line) => `  ${line}`).join('\n')}`)
+    .join('\n');
 }
 
-function twoLines(entries: readonly (readonly [string, string])[]): string[] {
-  return entries.flatMap(([command, meaning]) => [command, `    ${meaning}`]);
-}
-
-function section(title: string, lines: readonly string[]): string {
-  return [`\n${title}`, ...lines.map((line) => `  ${line}`)].join('\n');
+function section(title: string, rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(10, ...rows.map(([name]) => name.length));
+  return [`${title}:`, ...rows.map(([name, meaning]) => `  ${name.padEnd(width)}  ${meaning}`)].join('\n');
 }

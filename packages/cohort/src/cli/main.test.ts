@@ -1,6 +1,10 @@
 /** Tests of the command line: help, wrong usage, training and failures, through injected streams and actions. */
+import { CohortError } from '@cohort-ml/errors';
+import { RunError } from '@cohort-ml/runs';
+import { ArgumentError, OutOfMemoryError, SafetensorsError } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import type { TrainResult } from '../train/run/run.ts';
+import { DataError } from '../data/errors.ts';
 import { describeFailure } from './failures.ts';
 import { lastLine, useCommandLine, type Outcome } from './testing.ts';
 
@@ -23,56 +27,63 @@ function named(name: string, message: string): Error {
   return Object.assign(new Error(message), { name });
 }
 
+const COMMANDS = [
+  ...['train', 'evaluate', 'predict', 'demo', 'compare', 'ablate', 'runs', 'data', 'import'],
+  ...['methods', 'models', 'doctor', 'bench'],
+];
+
 describe('cohort --help', () => {
-  it('is complete: every command with its arguments and options, recipes, examples, exit codes', async () => {
+  it('is one screen: every command in a group, and three examples', async () => {
     const { code, out, err } = await run(['--help']);
-    expect(code).toBe(0);
-    expect(err).toBe('');
-    for (const usage of [
-      'cohort train [options] [recipe] [overrides...]',
-      'cohort export [options] <run>',
-      'cohort evaluate [options] <run>',
-      'cohort predict [options] <run> <images...>',
-      'cohort compare [options] <recipe>',
-      'cohort ablate [options] <recipe>',
-      'cohort models [options]',
-      'cohort methods list [options]',
-      'cohort methods show [options] <name>',
-      'cohort runs list [options]',
-      'cohort runs show [options] <run>',
-      'cohort runs rename [options] <run> <name>',
-      'cohort runs rm [options] <runs...>',
-      'cohort runs export [options] <runs...>',
-      'cohort dashboard [options]',
-      'cohort data list [options]',
-      'cohort data check [options] <dataset> [path]',
-      'cohort data fetch [options] <dataset>',
-      'cohort import [options] <file>',
-      'cohort doctor [options]',
-      'cohort bench [options]',
-      'cohort demo [options]',
-    ]) {
-      expect(out).toContain(usage);
-    }
-    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(21);
-    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(21);
-    expect(out).toMatch(/--top <count> .*\(default: 3\)/);
-    expect(out).toMatch(/^ +recipe +name of a recipe/m);
-    expect(out).toContain(`bare names are looked up in ${recipesFolder()}`);
-    expect(out).toContain('(small)');
-    expect(out).toContain('cohort train my.yaml train.epochs=20 networks.0.model=resnet20');
-    for (const exitCode of ['0 ', '1 ', '2 ', '130 ', '143 '])
-      expect(out).toMatch(new RegExp(`^ +${exitCode}`, 'm'));
-    expect(out).toMatch(/--version +show the version/);
-    expect(Math.max(...out.split('\n').map((line) => line.length))).toBeLessThanOrEqual(120);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const lines = out.trimEnd().split('\n');
+    expect(lines.length).toBeLessThanOrEqual(40);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+    for (const name of COMMANDS) expect(out).toMatch(new RegExp(`^ {2}${name} {2,}\\S`, 'm'));
+    expect(out.match(/^ {2}cohort /gm)).toHaveLength(3);
+    expect(out).not.toContain('Other:');
+    expect(out).toContain('cohort COMMAND --help');
   });
 
-  it('has a page for each command', async () => {
-    const { code, out } = await run(['predict', '--help']);
-    expect(code).toBe(0);
-    expect(out).toContain('Usage: cohort predict [options] <run> <images...>');
-    expect(out).toContain('--top <count>');
-    expect(await run(['predict', '-h'])).toEqual(await run(['predict', '--help']));
+  it.each([
+    ['train', '[options] [recipe] [overrides...]'],
+    ['evaluate', '[options] <run>'],
+    ['predict', '[options] <run> <images...>'],
+    ['compare', '[options] <recipe>'],
+    ['ablate', '[options] <recipe>'],
+    ['models', '[options]'],
+    ['methods list', '[options]'],
+    ['methods show', '[options] <name>'],
+    ['runs list', '[options]'],
+    ['runs show', '[options] <run>'],
+    ['runs rename', '[options] <run> <name>'],
+    ['runs rm', '[options] <runs...>'],
+    ['runs export', '[options] <runs...>'],
+    ['data list', '[options]'],
+    ['data check', '[options] <dataset> [path]'],
+    ['data fetch', '[options] <dataset>'],
+    ['import', '[options] <file>'],
+    ['doctor', '[options]'],
+    ['bench', '[options]'],
+    ['demo', '[options]'],
+  ])('cohort %s has a page with its arguments, options and exit codes', async (command, usage) => {
+    const { code, out, err } = await run([...command.split(' '), '--help']);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toContain(`Usage: cohort ${command} ${usage}`);
+    expect(out).toMatch(/--json +print one JSON object/);
+    expect(out).toMatch(/--quiet +show only results, warnings and errors/);
+    for (const exitCode of ['0 ', '1 ', '2 ', '130 ', '143 '])
+      expect(out).toMatch(new RegExp(`^ +${exitCode}`, 'm'));
+    expect(await run([...command.split(' '), '-h'])).toMatchObject({ out });
+  });
+
+  it("explains recipes and overrides on train's page", async () => {
+    const { out } = await run(['train', '--help']);
+    expect(out).toMatch(/^ +recipe +recipe name, YAML file, folder of images/m);
+    expect(out).toContain(`Bare names are looked up in ${recipesFolder()}`);
+    expect(out).toContain('(small)');
+    expect(out).toContain('cohort train my.yaml train.epochs=20 networks.0.model=resnet20');
+    expect((await run(['predict', '--help'])).out).toMatch(/--top <count> [^]*\(default: 3\)/);
   });
 
   it('shows the version', async () => {
@@ -106,7 +117,7 @@ describe('wrong usage', () => {
     const { code, out, err } = await run([]);
     expect(code).toBe(2);
     expect(out).toBe('');
-    expect(err).toContain('cohort train [options] [recipe]');
+    expect(err).toContain('Usage: cohort <command>');
   });
 
   it('is told as JSON too when JSON was asked for', async () => {
@@ -208,7 +219,7 @@ describe('cohort train', () => {
     }));
     expect(code).toBe(130);
     expect(err).toBe(
-      'warning: stopping at the next step; what is done is kept. Ctrl-C again leaves at once.\n',
+      'warning: stopping after this step and keeping what is done; press Ctrl-C again to quit at once\n',
     );
     // No table, where nothing was measured.
     expect(out).toMatch(/^stopped after/);
@@ -235,22 +246,28 @@ describe('failures', () => {
       },
     }));
 
+  const parts = { operation: 'reading a', expected: 'b', received: 'c', remedy: 'Do d.' };
   it.each([
-    'DataError',
-    'RunError',
-    'CheckpointError',
-    'NotFiniteError',
-    'SafetensorsError',
-    'EngineLoadError',
-    'MemoryBankError',
-    'OutOfMemoryError',
-  ])('%s is one message without a stack', async (name) => {
-    const { code, out, err } = await evaluate(named(name, 'reading a: expected b, got c. Do d.'));
-    expect({ code, out, err }).toEqual({
-      code: 1,
-      out: '',
-      err: 'error: reading a: expected b, got c. Do d.\n',
-    });
+    new DataError('missing', parts),
+    new CohortError(parts),
+    new SafetensorsError('dtype', { action: 'read', path: 'a', ...parts }),
+    new OutOfMemoryError('reading a', 'expected b, got c. Do d.'),
+    new RunError('missing', 'a', 'reading a: expected b, got c. Do d.'),
+  ])('%s is one message without a stack', async (error) => {
+    const { code, out, err } = await evaluate(error);
+    expect({ code, out, err }).toEqual({ code: 1, out: '', err: `error: ${error.message}\n` });
+    expect(error.message).toMatch(/expected b, got c\. Do d\.$/);
+  });
+
+  it('recognises errors by their class and not by their name', async () => {
+    const { err } = await evaluate(named('DataError', 'the same name'));
+    expect(err).toContain('the same name\nThis is a bug in Cohort');
+  });
+
+  it('an argument that only our own code can get wrong is a bug', async () => {
+    const { code, err } = await evaluate(new ArgumentError('conv2d', 'no overload takes a string'));
+    expect(code).toBe(1);
+    expect(err).toContain('conv2d: no overload takes a string\nThis is a bug in Cohort');
   });
 
   it('system errors say what to do', async () => {
@@ -260,7 +277,7 @@ describe('failures', () => {
     });
     expect(describeFailure(gone)).toMatchObject({
       exitCode: 1,
-      message: 'The current folder does not exist any more. Go to another one (cd) and start again.',
+      message: 'The current folder no longer exists. Change to another one (cd) and try again.',
     });
     const unbuilt = Object.assign(new Error("Cannot find module 'x'"), { code: 'ERR_MODULE_NOT_FOUND' });
     expect(describeFailure(unbuilt).message).toBe(
@@ -273,7 +290,7 @@ describe('failures', () => {
     });
     expect(await evaluate(full)).toMatchObject({
       code: 1,
-      err: 'error: ENOSPC: no space left on device, write. The disk is full: free some space and start again.\n',
+      err: 'error: ENOSPC: no space left on device, write. The disk is full: free some space and try again.\n',
     });
   });
 
@@ -281,9 +298,9 @@ describe('failures', () => {
     const { code, err } = await evaluate(new TypeError('x is not a function'));
     expect(code).toBe(1);
     expect(err).toMatch(
-      /^error: x is not a function\nThis is a bug in Cohort; please report it with what follows\.\n/,
+      /^error: x is not a function\nThis is a bug in Cohort; please report it with the text below\.\n/,
     );
     expect(err).toMatch(/TypeError: x is not a function\n {4}at /);
-    expect((await evaluate('text')).err).toContain('something that is not an error was thrown: text');
+    expect((await evaluate('text')).err).toContain('a value that is not an error was thrown: text');
   });
 });

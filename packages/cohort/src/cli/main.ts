@@ -16,7 +16,7 @@ import { processEnvironment } from './environment.ts';
 import { addEvaluateCommand } from './commands/evaluate.ts';
 import { addExportCommand } from './commands/export.ts';
 import { EXIT_CODES, describeFailure } from './failures.ts';
-import { fullHelp } from './help.ts';
+import { commandNotes, shortHelp, trainNotes } from './help.ts';
 import { addImportCommand } from './commands/import.ts';
 import { addMethodsCommand } from './commands/methods.ts';
 import { addModelsCommand } from './commands/models.ts';
@@ -70,7 +70,7 @@ function buildProgram(
 ): Command {
   const { stdout, stderr } = environment;
   const program = new Command('cohort')
-    .description('Train small vision networks that teach each other, by mutual contrastive learning.')
+    .description('Train small networks that teach each other by mutual contrastive learning.')
     .version(packageVersion(), '--version', 'show the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand(false)
@@ -84,7 +84,7 @@ function buildProgram(
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
-    .showHelpAfterError('Run cohort --help for every command, its arguments and options.');
+    .showHelpAfterError('Run cohort --help for the commands, and cohort COMMAND --help for details.');
   addTrainCommand(program, environment, argv, setExitCode);
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
@@ -101,10 +101,18 @@ function buildProgram(
   addBenchCommand(program, environment, setExitCode);
   addDemoCommand(program, environment, argv, setExitCode);
   // Set after the commands are made: each of them keeps commander's own page.
-  program.configureHelp({
-    formatHelp: (command, help) => fullHelp(command, help, environment.recipesFolder),
-  });
+  program.configureHelp({ formatHelp: shortHelp });
+  for (const command of program.commands.flatMap(leafCommands)) {
+    command.addHelpText('after', () =>
+      command.name() === 'train' ? trainNotes(environment.recipesFolder) : commandNotes(command.name()),
+    );
+  }
   return program;
+}
+
+/** `data` itself does nothing: `data list`, `data check` and `data fetch` do. */
+function leafCommands(command: Command): Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leafCommands);
 }
 
 function addDemoCommand(
@@ -114,7 +122,7 @@ function addDemoCommand(
   setExitCode: (code: number) => void,
 ): void {
   withCommonOptions(program.command('demo'))
-    .description('train a pair of networks alone and by MCL on Fashion-MNIST, and compare')
+    .description('train two networks alone and together on Fashion-MNIST, and compare')
     .action(async (options: CommonOptions) => {
       const exitCode = await runCommand(environment, options, async (call) => {
         const command = shellCommand(['cohort', ...argv]);

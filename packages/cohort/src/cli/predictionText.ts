@@ -1,6 +1,6 @@
 /** Predictions one by one, as lines for people, CSV or JSON Lines. */
 import type { LabelProbability } from '../evaluate/rank.ts';
-import { csvLine } from '../inference/csv.ts';
+import { csvLine } from '../support/csv.ts';
 import type { ImagePrediction } from '../inference/predictImages.ts';
 import { formatPercent } from '../progress/progressText.ts';
 

@@ -83,7 +83,7 @@ describe('cohort train FOLDER', () => {
     const again = await train(photos, '--save-recipe', file);
     expect(again.code).toBe(1);
     expect(again.trained).toEqual([]);
-    expect(again.err).toContain('expected a new file, came one that is there already. Choose another name');
+    expect(again.err).toContain('expected a new file, got an existing one. Choose another name');
     expect(readFileSync(file, 'utf8')).toBe(saved);
   });
 
@@ -94,7 +94,7 @@ describe('cohort train FOLDER', () => {
     writeFileSync(table, rows.join('\n'));
     const { out, trained } = await train(table);
     expect(trained[0]).toMatchObject({ name: 'pets', data: { dataset: 'folder', path: table } });
-    expect(out).toContain('(to keep this recipe: --save-recipe FILE.yaml)');
+    expect(out).toContain('(to save this recipe: --save-recipe FILE.yaml)');
   });
 
   it('prefers a recipe to a folder of its name, and saves the recipe with every default', async () => {
@@ -118,7 +118,7 @@ describe('cohort train FOLDER', () => {
       /^error: listing the images of .*empty: expected images .* got none\. Check data\.path\.\n$/,
     );
     expect((await train(join(folder.path, 'none.csv'))).err).toContain('expected an existing file, got none');
-    expect((await train(`${empty}/none.yaml`)).err).toContain('expected a YAML file');
+    expect((await train(`${empty}/none.yaml`)).err).toContain('no such recipe file');
   });
 
   it('says what else was given: nothing, an archive, a picture, weights', async () => {

@@ -1,5 +1,6 @@
 /** Finds out what `cohort train` was pointed at: a recipe, or a folder of images for which one is proposed. */
-import { TABLE_ENDING } from '../data/folder/entries.ts';
+import { errorText } from '@cohort-ml/errors';
+import { TABLE_ENDING } from '../data/folder/tableEnding.ts';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResolvedRecipe } from '../recipes/index.ts';
@@ -48,7 +49,7 @@ export async function recipeOf(
   const { recipe, text } = proposeRecipe(survey, overrides);
   call.reporter.message(text);
   if (options.saveRecipe !== undefined) await save(options.saveRecipe, text, call);
-  else call.reporter.message('(to keep this recipe: --save-recipe FILE.yaml)');
+  else call.reporter.message('(to save this recipe: --save-recipe FILE.yaml)');
   return recipe;
 }
 
@@ -102,9 +103,9 @@ async function save(path: string, text: string, { reporter }: CallOptions): Prom
   } catch (error) {
     const { RecipeError } = await import('../recipes/errors.ts');
     const isTaken = error instanceof Error && 'code' in error && error.code === 'EEXIST';
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     throw new RecipeError(
-      `--save-recipe ${path}: expected a new file, came ${isTaken ? 'one that is there already. Choose another name, or delete it' : `${reason}. Choose another place`}.`,
+      `--save-recipe ${path}: expected a new file, got ${isTaken ? 'an existing one. Choose another name, or delete it' : `${reason}. Choose another place`}.`,
       [],
       { cause: error },
     );

@@ -68,7 +68,7 @@ function countsOf({ classes, classNames, trainingLabels }: ClassificationInput, 
   if (empty.length === 0) return counts;
   throw new DataError('argument', {
     operation: `setting up ${setting}`,
-    expected: 'training images of every class, since what a class counts follows from their number',
+    expected: 'training images of every class, since class weights follow from their number',
     received: `none of ${listed(empty)}`,
     remedy: `Take more images, remove the class, or set ${setting} to null or to weights of your own.`,
   });

@@ -95,7 +95,8 @@ describe('trainRun with augmentation and samplers', () => {
         data: {
           ...world.recipe().data,
           // Two steps: what the draws of one leave behind shows in the next.
-          ...{ trainImages: 32, testImages: 10 },
+          trainImages: 32,
+          testImages: 10,
           augmentation: {
             resizedCrop: {},
             horizontalFlip: true,

@@ -1,8 +1,8 @@
 /** `cohort import`: weights of others become a safetensors file under our names, checked against an architecture. */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
+import { errorText } from '@cohort-ml/errors';
 import { Generator, saveTensors } from '@cohort-ml/torch';
-import { errorText } from '../data/errors.ts';
 import { createNetwork, type Network } from '../models/index.ts';
 import { findArchitecture } from '../models/registry.ts';
 import {
@@ -23,7 +23,7 @@ export interface ImportOptions {
   readonly model?: string | undefined;
   /** Classes of the network that comes out; left out: those of the file. */
   readonly classes?: number | undefined;
-  /** File with the names of the classes, one a line or a JSON list; says how many there are, too. */
+  /** File with the file of class names, one per line or a JSON list; says how many there are, too. */
   readonly classNamesPath?: string | undefined;
   readonly rules?: readonly NameRule[] | undefined;
   /** Keys that lead to the dictionary in the file. */
@@ -146,7 +146,7 @@ function readClassNames(path: string): string[] {
   const wrong = (received: string, cause?: unknown): WeightsError =>
     new WeightsError('argument', {
       operation: `reading the class names in ${path}`,
-      expected: 'two or more different names, one a line or as a JSON list of text',
+      expected: 'two or more distinct names, one per line or as a JSON list of text',
       received,
       remedy: 'Check the path and the content of --class-names.',
       ...(cause === undefined ? {} : { cause }),

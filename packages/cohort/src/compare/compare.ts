@@ -51,7 +51,10 @@ export async function compare(
   const given = settings === undefined ? {} : readVariantSettings(settings);
   const variants = methods === null ? ablationVariants(base.method) : variantsOf(methods, given, base.method);
   const plan = await planComparison({
-    ...{ resolve, variants, set, skipUnfit },
+    resolve,
+    variants,
+    set,
+    skipUnfit,
     seeds: request.seeds,
     fractions: request.fractions,
     ...(request.baseline === undefined ? {} : { baseline: request.baseline }),
@@ -63,7 +66,11 @@ export async function compare(
     },
   });
   return runComparison(plan, {
-    ...{ command, select, parallel, signal, reporter },
+    command,
+    select,
+    parallel,
+    signal,
+    reporter,
     ...(out === undefined ? {} : { out }),
     ...(archive === undefined ? {} : { archive }),
     ...(request.known === undefined ? {} : { known: request.known }),

@@ -42,7 +42,9 @@ function plan(
   return planComparison({
     resolve,
     variants: variantsOf(labels, settings, resolve([]).method),
-    ...{ seeds: [1, 2], fractions: [1], set: [] },
+    seeds: [1, 2],
+    fractions: [1],
+    set: [],
     countTrainingImages: () => Promise.resolve(64),
     ...more,
   });
@@ -136,7 +138,10 @@ describe('a plan', () => {
     expect(weights.get('all terms (MCL)')).toMatchObject({ weights: { softIcl: 0.5, logit: 0 } });
     expect(weights.get('all terms and logits')).toEqual(own);
     expect(weights.get('L-MCL, uniform matching')).toMatchObject({
-      ...{ name: 'l-mcl', matching: 'uniform', meta: null, temperature: 0.2 },
+      name: 'l-mcl',
+      matching: 'uniform',
+      meta: null,
+      temperature: 0.2,
       weights: { softIcl: 0.5 },
     });
     const plain = ablationVariants(resolve(['method={ name: mcl }']).method).map(({ label }) => label);
@@ -150,7 +155,7 @@ describe('a plan', () => {
       {
         label: 'okddip',
         reason:
-          'networks: expected at least 3 networks, since method okddip has a leader that learns from two or more peers, came 2',
+          'networks: expected at least 3 networks, since method okddip has a leader that learns from two or more peers, got 2',
       },
     ]);
   });
@@ -246,8 +251,14 @@ describe('a comparison', () => {
 
   function optionsFor(runCell: CellRunner, signal = new AbortController().signal): ComparisonOptions {
     return {
-      ...{ command: 'cohort compare tiny', select: 'last' as const, parallel: 1, threads: null, runCell },
-      ...{ runs: world.runs, signal, reporter },
+      command: 'cohort compare tiny',
+      select: 'last' as const,
+      parallel: 1,
+      threads: null,
+      runCell,
+      runs: world.runs,
+      signal,
+      reporter,
       measureBest: () => Promise.reject(new Error('not asked for')),
     };
   }
@@ -398,7 +409,10 @@ describe('a comparison', () => {
     expect(readFileSync(copy, 'utf8')).toBe(text);
     expect(text.match(/"embeddingSize"/g)).toHaveLength(1);
     expect(JSON.parse(text)).toMatchObject({
-      ...{ format: 'cohort-comparison', version: 1, seeds: [1, 2], failures: [] },
+      format: 'cohort-comparison',
+      version: 1,
+      seeds: [1, 2],
+      failures: [],
       cells: [{ label: 'independent', seed: 1 }, { changes: { seed: 2 } }, {}, {}, {}, { training: null }],
     });
   });

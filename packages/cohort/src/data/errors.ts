@@ -1,5 +1,7 @@
 /** The typed error of everything that reads, selects or decodes data: it says what was done, expected, found, and the fix. */
 
+import { CohortError } from '@cohort-ml/errors';
+
 /** What kind of trouble the data made; programs branch on this, people read the message. */
 export type DataErrorKind =
   | 'missing'
@@ -41,7 +43,7 @@ export interface DataErrorDetails {
 }
 
 /** Data that is missing, damaged, or does not fit what was asked of it. */
-export class DataError extends Error {
+export class DataError extends CohortError {
   override readonly name = 'DataError';
   readonly kind: DataErrorKind;
   readonly path: string | undefined;
@@ -50,29 +52,9 @@ export class DataError extends Error {
 
   constructor(kind: DataErrorKind, details: DataErrorDetails) {
     const { operation, expected, received, remedy, path, cause } = details;
-    super(
-      `${operation}: expected ${expected}, got ${received}. ${remedy}`,
-      cause === undefined ? {} : { cause },
-    );
+    super({ operation, expected, received, remedy }, { cause });
     this.kind = kind;
     this.path = path;
     this.reason = kind === 'tooLarge' ? `too large (expected ${expected})` : received;
   }
-}
-
-/** The code of a Node.js system or zlib error (`ENOENT`, `Z_BUF_ERROR`), or undefined for anything else. */
-export function errorCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
-}
-
-/** Whether a file error says that there is nothing at the path. */
-export function isNothingThere(error: unknown): boolean {
-  const code = errorCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
-/** The message of anything thrown. */
-export function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

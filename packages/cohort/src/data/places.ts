@@ -2,8 +2,8 @@
 import { access } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { isNothingThere } from '@cohort-ml/errors';
 import type { DatasetOptions } from './dataset.ts';
-import { isNothingThere } from './errors.ts';
 
 /** Environment variables by name. */
 export type Variables = Readonly<Record<string, string | undefined>>;

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
+import { errorText } from '@cohort-ml/errors';
 import type { CudaDevice, EngineInfo } from '@cohort-ml/torch';
 import { listDatasets } from '../data/listDatasets.ts';
 import { mostAtOnce } from '../cohort/networksAtOnce.ts';
@@ -33,7 +34,7 @@ export async function diagnose(): Promise<Diagnosis> {
     checks.push({
       name: 'LibTorch',
       status: 'fail',
-      value: error instanceof Error ? error.message : String(error),
+      value: errorText(error),
       advice: 'Run "npm run setup"; it finds LibTorch and builds the engine.',
     });
   }
@@ -293,7 +294,7 @@ function checkHugePages(): DiagnosisCheck {
           status: 'warn',
           value: mode,
           advice:
-            'As root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (a step is then about a tenth faster).',
+            'As root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled (steps are then about 10% faster).',
         }
       : { name: 'huge pages', status: 'ok', value: mode };
   } catch {

@@ -1,6 +1,6 @@
 /** Scores by class from counts by hand, and the warning where accuracy hides classes. */
 import { describe, expect, it } from 'vitest';
-import { confusionCsv, confusionSvg } from '../inference/confusionFiles.ts';
+import { confusionCsv, confusionSvg } from './confusionFiles.ts';
 import { confusionOf, mostFrequentMistakes, neverPredictedWarning } from './confusion.ts';
 
 const classes = ['cat', 'dog, wild', '<fox>', 'owl'];

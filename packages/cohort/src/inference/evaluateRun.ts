@@ -86,7 +86,11 @@ export async function evaluateRun(runPath: string, options: EvaluateOptions): Pr
     if (score.images === 0) throw nothingMeasured(images, options);
     const { classes } = run.checkpoint;
     const details: EvaluationDetails = {
-      ...{ source, images: score.images, classes, broken, unknownClasses },
+      source,
+      images: score.images,
+      classes,
+      broken,
+      unknownClasses,
       confusions: confusionsOf(predictions, classes),
       trainedImages: images.trainedCount(),
     };

@@ -1,5 +1,6 @@
 /** The images that a run is measured on: its own, other ones of the same kind, or any labelled images, brought to its size. */
 import { existsSync } from 'node:fs';
+import { errorText } from '@cohort-ml/errors';
 import { readTrainedImages, type TrainedImages } from '@cohort-ml/runs';
 import { DataError } from '../data/errors.ts';
 import {
@@ -124,7 +125,7 @@ function trainedImages({ runPath, reporter }: EvaluationRequest): TrainedImages 
   try {
     return readTrainedImages(runPath);
   } catch (error) {
-    reporter.warning(error instanceof Error ? error.message : String(error));
+    reporter.warning(errorText(error));
     return null;
   }
 }

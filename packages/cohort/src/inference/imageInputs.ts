@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
 import type { Readable } from 'node:stream';
+import { errorText } from '@cohort-ml/errors';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { naturalOrder } from '../data/folder/listing.ts';
 import { hasImageSignature, imageFilesIn } from './imageFiles.ts';
@@ -77,7 +78,7 @@ async function* fromFolder(path: string, signal?: AbortSignal): AsyncGenerator<I
     }
   } catch (error) {
     signal?.throwIfAborted();
-    yield { path, error: `cannot be listed (${error instanceof Error ? error.message : String(error)})` };
+    yield { path, error: `cannot be listed (${errorText(error)})` };
     return;
   }
   if (count === 0) yield { path, error: 'a folder without images' };

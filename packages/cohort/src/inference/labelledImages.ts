@@ -2,16 +2,10 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { DataError } from '../data/errors.ts';
-import { TABLE_ENDING } from '../data/folder/entries.ts';
+import { TABLE_ENDING } from '../data/folder/tableEnding.ts';
 import { listImages } from '../data/folder/folderDataset.ts';
-import {
-  completeListing,
-  countOf,
-  firstNames,
-  type ImageListing,
-  type SplitName,
-} from '../data/folder/listing.ts';
-import { splitNamed } from '../data/folder/splitNames.ts';
+import { completeListing, countOf, firstNames, type ImageListing } from '../data/folder/listing.ts';
+import { splitNamed, type SplitName } from '../data/folder/splitNames.ts';
 import { imageFilesIn } from './imageFiles.ts';
 import { matchClasses, type ClassMatch } from './classMatch.ts';
 

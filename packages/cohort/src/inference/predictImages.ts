@@ -1,14 +1,11 @@
 /** Classifies any number of images with a run's networks, one result after the other: what is broken costs only itself. */
 import { setImmediate } from 'node:timers/promises';
-import { scope, Tensor } from '@cohort-ml/torch';
-import { imageBytes } from '../data/dataset.ts';
 import { decodeImage, type DecodeOptions } from '../data/loading/decodeImage.ts';
 import { DataError } from '../data/errors.ts';
 import { BatchNormaliser } from '../data/loading/normaliseBatch.ts';
-import { classProbabilities } from '../evaluate/accuracy.ts';
 import { loadRun, type LoadedRun } from './loadRun.ts';
-import type { Prediction, PredictOptions } from './predictRun.ts';
-import { rank } from '../evaluate/rank.ts';
+import { predictPixels, type Prediction } from './predictPixels.ts';
+import type { PredictOptions } from './predictRun.ts';
 import { imageInputs, type ImageInput, type InputOptions } from './imageInputs.ts';
 import { withTemporaryFile } from './temporaryFile.ts';
 
@@ -121,32 +118,4 @@ function* predictAll(
       if (prediction !== undefined) yield prediction;
     }
   }
-}
-
-/** What is seen in images `[C, H, W]`. */
-export function predictPixels(
-  { checkpoint, networks, names, ensemble }: LoadedRun,
-  normaliser: BatchNormaliser,
-  images: readonly { readonly path: string; readonly pixels: Uint8Array }[],
-  top: number,
-): Prediction[] {
-  const { channels, height, width, classes } = checkpoint;
-  const size = imageBytes(checkpoint);
-  const all = new Uint8Array(images.length * size);
-  for (const [row, { pixels }] of images.entries()) all.set(pixels, row * size);
-  const probabilities = scope(() => {
-    const raw = Tensor.fromTypedArray(all, [images.length, channels, height, width]);
-    const normalised = normaliser.apply(raw).contiguous({ memoryFormat: 'channelsLast' });
-    return classProbabilities(networks, normalised, ensemble).map((each) => each.toNumbers());
-  });
-  return images.map(({ path }, row) => {
-    const ranked = probabilities.map((each) =>
-      rank(each.slice(row * classes.length, (row + 1) * classes.length), classes, top),
-    );
-    return {
-      path,
-      top: ranked.at(-1) ?? [],
-      perNetwork: names.map((name, network) => ({ name, top: ranked[network] ?? [] })),
-    };
-  });
 }

@@ -3,19 +3,11 @@ import { setImmediate } from 'node:timers/promises';
 import { BatchNormaliser, decodeImage } from '../data/index.ts';
 import { mapPool } from '../data/loading/pool.ts';
 import type { Reporter } from '../progress/reporter.ts';
-import { predictPixels } from './predictImages.ts';
+import { predictPixels, type Prediction } from './predictPixels.ts';
 import { loadRun } from './loadRun.ts';
-import type { LabelProbability } from '../evaluate/rank.ts';
 
 export type { LabelProbability } from '../evaluate/rank.ts';
-
-/** What a run's networks see in one image. */
-export interface Prediction {
-  readonly path: string;
-  /** Of the ensemble, the likeliest first. */
-  readonly top: readonly LabelProbability[];
-  readonly perNetwork: readonly { readonly name: string; readonly top: readonly LabelProbability[] }[];
-}
+export type { Prediction } from './predictPixels.ts';
 
 /** Settings of a prediction. */
 export interface PredictOptions {

@@ -32,6 +32,6 @@ export function assertSameData({ checkpoint }: Pick<LoadedRun, 'checkpoint'>, { 
     expected: first[0],
     received: first[1],
     remedy:
-      'The images have changed since the run was made: bring them back, or measure on the folder as it is with --data FOLDER.',
+      'The images have changed since the run was made: restore them, or measure on the current folder with --data FOLDER.',
   });
 }

@@ -1,8 +1,11 @@
 /** What losses throw for inputs that make no sense. */
 
+import { CohortError } from '@cohort-ml/errors';
+
 /** A loss was given something it is not defined for. */
-export class LossError extends Error {
+export class LossError extends CohortError {
   override readonly name = 'LossError';
+  override readonly isProgrammingError = true;
 
   constructor(operation: string, expected: string, got: string) {
     super(`${operation}: ${expected}, got ${got}.`);

@@ -111,7 +111,7 @@ function assertMemory(
     refuse('two or more networks are needed to teach each other', `${embeddings.length}`);
   }
   if (banks.length !== embeddings.length) {
-    refuse(`one bank a network is needed, ${embeddings.length}`, `${banks.length}`);
+    refuse(`expected one bank per network, ${embeddings.length}`, `${banks.length}`);
   }
   const [batch = 0, width = 0] = embeddings[0]?.shape ?? [];
   const oddEmbedding = embeddings.find(({ shape }) => shape.join() !== [batch, width].join());

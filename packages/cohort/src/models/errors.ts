@@ -1,7 +1,9 @@
 /** What is wrong when a network cannot be built or cannot take an image. */
 
+import { CohortError } from '@cohort-ml/errors';
+
 /** An architecture's name, its settings or the images given to it do not fit. */
-export class ModelError extends Error {
+export class ModelError extends CohortError {
   override readonly name = 'ModelError';
 }
 

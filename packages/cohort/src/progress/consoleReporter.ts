@@ -4,7 +4,6 @@ import {
   layOut,
   liveEpochGroups,
   liveStepGroups,
-  stepParts,
   type LiveDisplay,
   type PartGroups,
 } from './progressText.ts';
@@ -40,13 +39,13 @@ export function widthOf(stream: ConsoleStream, otherwise = 80): number {
   return columns > 0 ? columns : otherwise;
 }
 
-/** A terminal need not be told more often; each redraw costs a few dozen microseconds and flickers. */
+/** Redrawing more often would be wasted: each redraw costs a few dozen microseconds and flickers. */
 const REDRAW_MS = 100;
 const BAR_COLUMNS = 24;
 const NARROW_BAR_COLUMNS = 8;
 /** Less than this is a narrow terminal. */
 const NARROW_COLUMNS = 60;
-/** Inside a long epoch, a log shows a sign of life this often. */
+/** While data is fetched or decoded, a log shows a sign of life this often. */
 const SIGN_OF_LIFE_MS = 10_000;
 
 /** Reports to a console. Call {@link ConsoleReporter.close} at the end, so that the live line does not swallow what follows. */
@@ -103,15 +102,12 @@ export class ConsoleReporter implements Reporter {
 
   step(event: StepEvent): void {
     if (this.#options.quiet === true) return;
+    // A log has one line per epoch: metrics.jsonl has the steps.
+    if (!this.#isLive) return;
     const now = this.#options.now();
-    if (this.#isLive) {
-      if (now - this.#drawnAt < REDRAW_MS) return;
-      this.#draw(liveStepGroups(event, this.#display()));
-      this.#drawnAt = now;
-    } else if (now - this.#plainLineAt >= SIGN_OF_LIFE_MS) {
-      this.#writeLine(stepParts(event));
-      this.#plainLineAt = now;
-    }
+    if (now - this.#drawnAt < REDRAW_MS) return;
+    this.#draw(liveStepGroups(event, this.#display()));
+    this.#drawnAt = now;
   }
 
   epochEnd(event: EpochEndEvent): void {

@@ -117,17 +117,6 @@ function epochHead(event: EpochEndEvent): string[] {
   ];
 }
 
-/** The parts of a line about a step. */
-export function stepParts(event: StepEvent): string[] {
-  return [
-    `epoch ${event.epoch}/${event.epochs}`,
-    `step ${event.step}/${event.stepsPerEpoch}`,
-    formatSpeed(event.imagesPerSecond),
-    formatTimeLeft(event.secondsLeft),
-    ...formatTerms(event.terms),
-  ];
-}
-
 /** The parts of a line about an epoch that is done. */
 export function epochParts(event: EpochEndEvent, memoryBytes: number | null = null): string[] {
   return [

@@ -7,7 +7,7 @@ export function recipeAdvice(recipe: ResolvedRecipe): string[] {
   const advice: string[] = [];
   if (sampler.name === 'class-balanced' && sampler.imagesPerClass === 1 && contrastsInBatch(recipe)) {
     advice.push(
-      `data.sampler.imagesPerClass is 1, so that an image finds another of its class only where classes come round again in a batch: method ${recipe.method.name} contrasts inside the batch and learns from such pairs. Set it to 2 or more.`,
+      `data.sampler.imagesPerClass is 1, so few images in a batch share a class, and method ${recipe.method.name} learns from such pairs. Set it to 2 or more.`,
     );
   }
   return advice;

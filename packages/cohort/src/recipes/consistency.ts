@@ -51,7 +51,7 @@ function checkNetworks(recipe: unknown): Inconsistency[] {
   const { minimumNetworks: minimum = 1, whyMinimum = 'lets networks teach each other' } =
     methodFacts(method) ?? {};
   if (networks.length >= minimum) return [];
-  const message = `expected at least ${minimum} networks, since method ${method} ${whyMinimum}, came ${networks.length}`;
+  const message = `expected at least ${minimum} networks, since method ${method} ${whyMinimum}, got ${networks.length}`;
   return [{ path: ['networks'], message }];
 }
 
@@ -59,14 +59,14 @@ function checkTopology(recipe: unknown): Inconsistency[] {
   const topologies: readonly unknown[] = methodFacts(valueAt(recipe, ['method', 'name']))?.topologies ?? [];
   const name = valueAt(recipe, ['topology', 'name']);
   if (isTopology(name) && topologies.length > 0 && !topologies.includes(name)) {
-    const message = `expected ${topologies.join(', ')}, since method ${String(valueAt(recipe, ['method', 'name']))} is defined for a shared trunk, came ${name}; leave topology out for the method's own`;
+    const message = `expected ${topologies.join(', ')}, since method ${String(valueAt(recipe, ['method', 'name']))} is defined for a shared trunk, got ${name}; omit topology to use the method's own`;
     return [{ path: ['topology', 'name'], message }];
   }
   const networks = valueAt(recipe, ['networks']);
   if (!isTopology(name) || name === 'peers' || !Array.isArray(networks)) return [];
   const models = networks.map((_, index) => valueAt(recipe, ['networks', index, 'model']));
   if (networks.length < 2) {
-    const message = `expected at least 2 networks, since ${name === 'tree' ? 'those of a tree' : 'branches'} share a trunk, came ${networks.length}`;
+    const message = `expected at least 2 networks, since ${name === 'tree' ? 'those of a tree' : 'branches'} share a trunk, got ${networks.length}`;
     return [{ path: ['networks'], message }];
   }
   const odd = models.findIndex((model) => model !== models[0]);
@@ -76,7 +76,7 @@ function checkTopology(recipe: unknown): Inconsistency[] {
   const [reason, remedy] = hasPeers
     ? [`topology ${name} shares layers`, 'use topology peers for different models']
     : [`method ${method} is defined for a shared trunk`, 'use another method for different models'];
-  const message = `expected ${String(models[0])} as in networks.0, since ${reason}, came ${String(models[odd])}; ${remedy}`;
+  const message = `expected ${String(models[0])} as in networks.0, since ${reason}, got ${String(models[odd])}; ${remedy}`;
   return [{ path: ['networks', odd, 'model'], message }];
 }
 
@@ -89,15 +89,15 @@ function checkSplits(splits: unknown, networkCount: number): Inconsistency[] {
   const path = ['topology', 'splitAfterStages'];
   const given = splits.map(String).join(', ');
   const numbers = splits.filter((split) => typeof split === 'number');
-  if (!ascend(numbers)) return [{ path, message: `expected numbers of stages that ascend, came ${given}` }];
+  if (!ascend(numbers)) return [{ path, message: `expected ascending stage numbers, got ${given}` }];
   if (splits.length <= mostSplits(networkCount)) return [];
-  return [{ path, message: `${whyFewerSplits(networkCount)}, came ${given}` }];
+  return [{ path, message: `${whyFewerSplits(networkCount)}, got ${given}` }];
 }
 
 function checkPath(recipe: unknown): Inconsistency[] {
   const { dataset, path } = soundParts(dataSchema(), valueAt(recipe, ['data']));
   if (dataset === undefined || path != null || !datasetsThatNeedPath().includes(dataset)) return [];
-  const message = `expected the path of the images, since dataset ${dataset} has no usual place, came nothing`;
+  const message = `required for dataset ${dataset}; set data.path to the folder or table of images`;
   return [{ path: ['data', 'path'], message }];
 }
 
@@ -105,7 +105,7 @@ function checkBatchSize(recipe: unknown): Inconsistency[] {
   const { batchSize } = soundParts(trainSchema, valueAt(recipe, ['train']));
   const { trainImages } = soundParts(dataSchema(), valueAt(recipe, ['data']));
   if (batchSize === undefined || trainImages == null || batchSize <= trainImages) return [];
-  const message = `expected at most data.trainImages (${trainImages}), since a batch cannot hold more images than there are, came ${batchSize}`;
+  const message = `expected at most data.trainImages (${trainImages}), since a batch cannot hold more images than there are, got ${batchSize}`;
   return [{ path: ['train', 'batchSize'], message }];
 }
 
@@ -115,14 +115,14 @@ function checkOuterBatch(recipe: unknown): Inconsistency[] {
   const wantsOther = valueAt(recipe, ['method', 'meta', 'outerBatch']) === 'other';
   if (!wantsOther || batchSize === undefined || trainImages == null || 2 * batchSize <= trainImages)
     return [];
-  const message = `expected same where an epoch has one batch, since there are no other images (data.trainImages is ${trainImages} and train.batchSize ${batchSize}), came other`;
+  const message = `expected same where an epoch has one batch, since there are no other images (data.trainImages is ${trainImages} and train.batchSize ${batchSize}), got other`;
   return [{ path: ['method', 'meta', 'outerBatch'], message }];
 }
 
 function checkValidationImages(recipe: unknown): Inconsistency[] {
   const { validationImages } = soundParts(dataSchema(), valueAt(recipe, ['data']));
   if (validationImages == null || validationImages < 1 || Number.isInteger(validationImages)) return [];
-  const message = `expected a whole number of images, or a share below 1, came ${validationImages}`;
+  const message = `expected a whole number of images, or a share below 1, got ${validationImages}`;
   return [{ path: ['data', 'validationImages'], message }];
 }
 
@@ -132,7 +132,7 @@ function checkSampler(recipe: unknown): Inconsistency[] {
   if (sampler?.name !== 'class-balanced' || batchSize === undefined || sampler.imagesPerClass <= batchSize) {
     return [];
   }
-  const message = `expected at most train.batchSize (${batchSize}), came ${sampler.imagesPerClass}`;
+  const message = `expected at most train.batchSize (${batchSize}), got ${sampler.imagesPerClass}`;
   return [{ path: ['data', 'sampler', 'imagesPerClass'], message }];
 }
 
@@ -148,7 +148,7 @@ function checkAugmentation(recipe: unknown): Inconsistency[] {
   if (memory === undefined || memory === null) return conflicts;
   for (const name of ['mixup', 'cutmix'] as const) {
     if (augmentation[name] == null) continue;
-    const message = `expected null beside method.memory, since a memory bank remembers images that were not mixed, came a section; set one of the two to null`;
+    const message = `cannot be combined with method.memory, since a memory bank stores embeddings of unmixed images; set one of the two to null`;
     conflicts.push({ path: [...place, name], message });
   }
   return conflicts;
@@ -158,7 +158,7 @@ function checkOptimizer(recipe: unknown): Inconsistency[] {
   const { optimizer } = soundParts(trainSchema, valueAt(recipe, ['train']));
   if (optimizer?.name !== 'sgd' || !optimizer.nesterov || optimizer.momentum > 0) return [];
   const message =
-    'expected false where momentum is 0, since Nesterov looks ahead along the momentum, came true';
+    'expected false when momentum is 0, since Nesterov looks ahead along the momentum, got true';
   return [{ path: ['train', 'optimizer', 'nesterov'], message }];
 }
 
@@ -167,14 +167,14 @@ function checkSchedule(recipe: unknown): Inconsistency[] {
   if (epochs === undefined || schedule === undefined || schedule.name === 'constant') return [];
   const broken: Inconsistency[] = [];
   if (schedule.warmupEpochs >= epochs) {
-    const message = `expected fewer than train.epochs (${epochs}), came ${schedule.warmupEpochs}`;
+    const message = `expected fewer than train.epochs (${epochs}), got ${schedule.warmupEpochs}`;
     broken.push({ path: ['train', 'schedule', 'warmupEpochs'], message });
   }
   if (schedule.name === 'multi-step') {
     for (const [index, milestone] of schedule.milestones.entries()) {
       const previous = index === 0 ? 0 : (schedule.milestones[index - 1] ?? 0);
       if (milestone > previous && milestone < epochs) continue;
-      const message = `expected epochs that rise and stay below train.epochs (${epochs}), came ${milestone}${index === 0 ? '' : ` after ${previous}`}`;
+      const message = `expected ascending epochs below train.epochs (${epochs}), got ${milestone}${index === 0 ? '' : ` after ${previous}`}`;
       broken.push({ path: ['train', 'schedule', 'milestones', index], message });
     }
   }
@@ -186,11 +186,11 @@ function checkWeightAverage(recipe: unknown): Inconsistency[] {
   const { weightAverage } = soundParts(trainSchema, valueAt(recipe, ['train']));
   if (weightAverage == null) return [];
   if (weightAverage.teacher !== null && methodFacts(method)?.runsTrunks === true) {
-    const message = `expected null, since method ${String(method)} runs shared layers and networks apart, which leaves no logits for the term, came a section`;
+    const message = `expected null, since method ${String(method)} runs shared layers and networks separately, which leaves no logits for this term, got a section`;
     return [{ path: ['train', 'weightAverage', 'teacher'], message }];
   }
   if (methodFacts(method)?.keepsAverages !== true) return [];
-  const message = `expected null, since method ${String(method)} keeps averages of its own (method.averageDecay), came a section`;
+  const message = `expected null, since method ${String(method)} keeps averages of its own (method.averageDecay), got a section`;
   return [{ path: ['train', 'weightAverage'], message }];
 }
 
@@ -200,6 +200,6 @@ function checkEarlyStopping(recipe: unknown): Inconsistency[] {
   if (earlyStopping == null || validationImages !== null || dataset === undefined) return [];
   // Folders may bring validation images of their own.
   if (datasetsThatNeedPath().includes(dataset)) return [];
-  const message = `expected null without validation images, since test images must choose nothing, came a section; set data.validationImages, e.g. to 0.1`;
+  const message = `requires validation images, since test images must not influence training; set data.validationImages, e.g. to 0.1`;
   return [{ path: ['train', 'earlyStopping'], message }];
 }

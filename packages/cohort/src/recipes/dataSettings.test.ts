@@ -49,61 +49,61 @@ describe('data settings that are wrong', () => {
     [
       { erasing: { probability: 1.5 } },
       {},
-      'erasing.probability: expected a number of at least 0 and at most 1, came 1.5',
+      'erasing.probability: expected a number of at least 0 and at most 1, got 1.5',
     ],
     [
       { colourJitter: { probability: -0.1 } },
       {},
-      'colourJitter.probability: expected a number of at least 0 and at most 1, came -0.1',
+      'colourJitter.probability: expected a number of at least 0 and at most 1, got -0.1',
     ],
     [
       { randAugment: { magnitude: 31 } },
       {},
-      'randAugment.magnitude: expected a whole number of at least 0 and at most 30, came 31',
+      'randAugment.magnitude: expected a whole number of at least 0 and at most 30, got 31',
     ],
     [
       { randAugment: { operations: 0 } },
       {},
-      'randAugment.operations: expected a whole number of at least 1 and at most 14, came 0',
+      'randAugment.operations: expected a whole number of at least 1 and at most 14, got 0',
     ],
     [
       { colourJitter: { hue: 0.7 } },
       {},
-      'colourJitter.hue: expected a number of at least 0 and at most 0.5, came 0.7',
+      'colourJitter.hue: expected a number of at least 0 and at most 0.5, got 0.7',
     ],
-    [{ mixup: { alpha: 0 } }, {}, 'mixup.alpha: expected a number above 0 and at most 1000, came 0'],
-    [{ cutmix: { alpha: -1 } }, {}, 'cutmix.alpha: expected a number above 0 and at most 1000, came -1'],
+    [{ mixup: { alpha: 0 } }, {}, 'mixup.alpha: expected a number above 0 and at most 1000, got 0'],
+    [{ cutmix: { alpha: -1 } }, {}, 'cutmix.alpha: expected a number above 0 and at most 1000, got -1'],
     [
       { erasing: { scale: [0.1, 1.2] } },
       {},
-      'erasing.scale.1: expected a number above 0 and at most 1, came 1.2',
+      'erasing.scale.1: expected a number above 0 and at most 1, got 1.2',
     ],
     [
       { erasing: { scale: 0.1 } },
       {},
-      'erasing.scale: expected a list of 2: a number above 0 and at most 1, a number above 0 and at most 1, came 0.1',
+      'erasing.scale: expected a list of 2: a number above 0 and at most 1, a number above 0 and at most 1, got 0.1',
     ],
     [
       { resizedCrop: { ratio: [2, 1] } },
       {},
-      'resizedCrop.ratio: expected the smallest, then the largest, came 2, then 1',
+      'resizedCrop.ratio: expected the smaller value first, got 2, then 1',
     ],
     [
       { resizedCrop: {}, cropPadding: 2 },
       {},
-      'cropPadding: expected 0 beside resizedCrop, since an image is cropped in one way, came 2',
+      'cropPadding: expected 0 with resizedCrop, since an image is cropped in one way only, got 2',
     ],
     [
       { mixup: { probability: 0.8 }, cutmix: { probability: 0.4 } },
       {},
-      'cutmix.probability: expected at most 1 - mixup.probability (0.2), since an image is mixed in one way, came 0.4',
+      'cutmix.probability: expected at most 1 - mixup.probability (0.2), since an image is mixed in one way only, got 0.4',
     ],
     [
       { mixup: {} },
       { memory: {} },
-      'mixup: expected null beside method.memory, since a memory bank remembers images that were not mixed, came a section; set one of the two to null',
+      'mixup: cannot be combined with method.memory, since a memory bank stores embeddings of unmixed images; set one of the two to null',
     ],
-    [{ views: 'own' }, {}, 'views: expected one of shared, independent, came "own"'],
+    [{ views: 'own' }, {}, 'views: expected one of shared, independent, got "own"'],
     [
       { colorJitter: {} },
       {},
@@ -119,16 +119,16 @@ describe('data settings that are wrong', () => {
   it.each<[object, string]>([
     [
       { validationImages: 1.5 },
-      'validationImages: expected a whole number of images, or a share below 1, came 1.5',
+      'validationImages: expected a whole number of images, or a share below 1, got 1.5',
     ],
-    [{ validationImages: 0 }, 'validationImages: expected a number above 0, or null, came 0'],
+    [{ validationImages: 0 }, 'validationImages: expected a number above 0, or null, got 0'],
     [
       { sampler: { name: 'class-balanced', imagesPerClass: 65 } },
-      'sampler.imagesPerClass: expected at most train.batchSize (64), came 65',
+      'sampler.imagesPerClass: expected at most train.batchSize (64), got 65',
     ],
     [
       { sampler: { name: 'balanced' } },
-      'sampler.name: expected one of shuffled, class-balanced, came "balanced"',
+      'sampler.name: expected one of shuffled, class-balanced, got "balanced"',
     ],
     [
       { sampler: { imagesPerClass: 4 } },

@@ -113,7 +113,7 @@ function acceptsNull(schema: Schema): boolean {
 function describePlain(schema: Schema): string {
   if (schema instanceof z.ZodString && schema.description !== undefined) return schema.description;
   if (schema instanceof z.ZodNumber) return describeNumber(schema);
-  if (schema instanceof z.ZodString) return (schema.minLength ?? 0) > 0 ? 'text that is not empty' : 'text';
+  if (schema instanceof z.ZodString) return (schema.minLength ?? 0) > 0 ? 'non-empty text' : 'text';
   if (schema instanceof z.ZodBoolean) return 'true or false';
   if (schema instanceof z.ZodEnum) return `one of ${schema.options.join(', ')}`;
   if (schema instanceof z.ZodLiteral) return String(schema.value);

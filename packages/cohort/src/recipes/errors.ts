@@ -1,4 +1,6 @@
-/** What can be wrong with a recipe, told all at once: each problem with its place, what was expected and what came. */
+/** What can be wrong with a recipe, reported all at once: each problem with its place, what was expected and what was received. */
+
+import { CohortError } from '@cohort-ml/errors';
 
 /** One thing that is wrong with a recipe. */
 export interface RecipeProblem {
@@ -17,7 +19,7 @@ export interface RecipeProblem {
 }
 
 /** A recipe that cannot be used: not found, not readable, not YAML, or with settings that are wrong. */
-export class RecipeError extends Error {
+export class RecipeError extends CohortError {
   override readonly name: string = 'RecipeError';
   /** Every problem found; empty when the recipe could not be read at all. */
   readonly problems: readonly RecipeProblem[];
@@ -43,7 +45,7 @@ export class OverrideSyntaxError extends RecipeError {
   override readonly name = 'OverrideSyntaxError';
 }
 
-/** `train.epochs (line 9): expected ..., came ...` */
+/** `train.epochs (line 9): expected ..., got ...` */
 export function describeProblem(problem: RecipeProblem): string {
   const place = describePlace(problem);
   if (problem.path === '') return place === '' ? problem.message : `${place}: ${problem.message}`;

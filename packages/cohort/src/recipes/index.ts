@@ -10,6 +10,6 @@ export { proposeRecipe } from './propose.ts';
 export type { ProposedRecipe } from './propose.ts';
 export { recipeSchema } from './schema.ts';
 export type { OptimizerRecipe, RecipeInput, ResolvedRecipe, ScheduleRecipe } from './schema.ts';
-export { editDistance, nearestName } from '../support/nearestName.ts';
+export { nearestName } from '../support/nearestName.ts';
 export { resolveRecipe } from './validate.ts';
 export type { RecipeOrigin } from './validate.ts';

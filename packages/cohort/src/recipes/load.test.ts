@@ -61,10 +61,10 @@ describe('finding a recipe', () => {
 
   it('names the recipes there are, and the nearest', () => {
     expect(messageOf(() => loadRecipe('smal', [], options()))).toBe(
-      `recipe "smal": expected the name of a recipe or a path that ends in .yaml, came an unknown name. Did you mean small? The recipes in ${folder} are large, small.`,
+      `recipe "smal": no recipe has that name; a path must end in .yaml. Did you mean small? The recipes in ${folder} are large, small.`,
     );
     expect(messageOf(() => loadRecipe('nowhere/small.yaml', [], options()))).toMatch(
-      /^recipe nowhere\/small\.yaml: expected a YAML file, came no such file\. Did you mean small\?/,
+      /^recipe nowhere\/small\.yaml: no such recipe file\. Did you mean small\?/,
     );
     expect(messageOf(() => loadRecipe('', [], { recipesFolder: join(folder, 'none') }))).toContain(
       'There are no recipes in',
@@ -72,12 +72,14 @@ describe('finding a recipe', () => {
   });
 
   it('refuses what is not a text file of modest size', () => {
-    expect(messageOf(() => loadRecipe(join(folder, 'old.yaml')))).toContain('came a folder');
+    expect(messageOf(() => loadRecipe(join(folder, 'old.yaml')))).toContain('is a folder');
     writeFileSync(join(folder, 'bytes.yml'), Uint8Array.of(0x6e, 0xff, 0xfe, 0x00));
-    expect(messageOf(() => loadRecipe(join(folder, 'bytes.yml')))).toContain('expected YAML as UTF-8 text');
+    expect(messageOf(() => loadRecipe(join(folder, 'bytes.yml')))).toContain(
+      'not UTF-8 text. Save the file as UTF-8.',
+    );
     writeFileSync(join(folder, 'huge.yml'), ' '.repeat(1_000_001));
     expect(messageOf(() => loadRecipe(join(folder, 'huge.yml')))).toContain(
-      'came 1000001. Is this a recipe?',
+      'got 1000001. Check that this is a recipe.',
     );
   });
 });
@@ -93,10 +95,14 @@ describe('YAML', () => {
   });
 
   it('must be one document that is not empty', () => {
-    expect(parseMessage('# nothing\n')).toBe('r.yaml: expected the settings of a recipe, came an empty file');
-    expect(parseMessage('')).toBe('r.yaml: expected the settings of a recipe, came an empty file');
+    expect(parseMessage('# nothing\n')).toBe(
+      "r.yaml: the file is empty. Write a recipe's settings into it; docs/recipes.md lists them.",
+    );
+    expect(parseMessage('')).toBe(
+      "r.yaml: the file is empty. Write a recipe's settings into it; docs/recipes.md lists them.",
+    );
     expect(parseMessage('a: 1\n---\nb: 2\n')).toMatch(
-      /^r\.yaml: line 2, column \d: expected one recipe a file/,
+      /^r\.yaml: line 2, column \d: only one recipe per file is allowed/,
     );
   });
 
@@ -106,7 +112,7 @@ describe('YAML', () => {
       (_, level) => `l${level + 1}: &l${level + 1} [${`*l${level},`.repeat(9)}]`,
     );
     expect(parseMessage(['l0: &l0 [1]', ...levels].join('\n'))).toMatch(
-      /^r\.yaml: not YAML that can be used: Excessive alias/,
+      /^r\.yaml: not valid YAML: Excessive alias/,
     );
   });
 
@@ -118,7 +124,7 @@ describe('YAML', () => {
     const lines = parseMessage(yaml).split('\n');
     expect(lines[0]).toBe('r.yaml has 3 problems:');
     expect(lines[1]).toMatch(/^ {2}method\.weights\.vlc \(line 7\): unknown key, did you mean vcl\?/);
-    expect(lines[2]).toBe('  train.epochs (line 9): expected a whole number of at least 1, came "ten"');
+    expect(lines[2]).toBe('  train.epochs (line 9): expected a whole number of at least 1, got "ten"');
     expect(lines[3]).toMatch(/^ {2}train\.epoch \(line 10\): unknown key, did you mean epochs\?/);
     expect(parseMessage(text.replace('model: resnet8', 'model: vgg'))).toContain(
       'networks.1.model (line 4): expected one of',
@@ -175,11 +181,11 @@ describe('overrides', () => {
 
   it('must fit the lists and values that they go through', () => {
     expect(parseMessage(text, ['networks.7.model=resnet8'])).toBe(
-      'r.yaml: networks.7.model (from the command line): expected an index from 0 to 2 (2 adds an entry), since networks is a list, came "7"',
+      'r.yaml: networks.7.model (from the command line): expected an index from 0 to 2 (2 adds an entry), since networks is a list, got "7"',
     );
-    expect(parseMessage(text, ['networks.first.model=resnet8'])).toContain('came "first"');
+    expect(parseMessage(text, ['networks.first.model=resnet8'])).toContain('got "first"');
     expect(parseMessage(text, ['name.first=x'])).toContain(
-      'expected name to be a section or a list, came "small"',
+      'expected name to be a section or a list, got "small"',
     );
     expect(parseMessage(text, ['__proto__.polluted=1'])).toContain(
       '__proto__ (from the command line): unknown key',
@@ -201,9 +207,9 @@ describe('overrides', () => {
       parseRecipe(text, 'r.yaml', ['seed', '=3', 'a..b=2', 'seed=[1,', 'train.epochs=3']);
     expect(parse).toThrow(OverrideSyntaxError);
     expect(messageOf(parse).split('\n')).toEqual([
-      'override "seed": expected key=value (for example train.epochs=20), came no "="',
-      'override "=3": expected a dotted path such as train.epochs before the "=", came ""',
-      'override "a..b=2": expected a dotted path such as train.epochs before the "=", came "a..b"',
+      'override "seed": expected key=value (for example train.epochs=20), got no "="',
+      'override "=3": expected a dotted path such as train.epochs before the "=", got ""',
+      'override "a..b=2": expected a dotted path such as train.epochs before the "=", got "a..b"',
       expect.stringMatching(/^override "seed=\[1,": expected a YAML value after the "="/),
     ]);
   });

@@ -1,6 +1,7 @@
 /** From a recipe's name or path, with overrides, to the resolved recipe; and from that back to YAML for the run folder. */
 import { closeSync, existsSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorText } from '@cohort-ml/errors';
 import { stringify } from 'yaml';
 import { RecipeError } from './errors.ts';
 import { RECIPE_ENDINGS, recipeNames, recipesFolder } from './folder.ts';
@@ -60,16 +61,14 @@ function findRecipe(nameOrPath: string, folder: string): string {
   const isPath = /[/\\]/.test(nameOrPath) || RECIPE_ENDINGS.some((ending) => nameOrPath.endsWith(ending));
   if (isPath) {
     if (existsSync(nameOrPath)) return nameOrPath;
-    throw new RecipeError(
-      `recipe ${nameOrPath}: expected a YAML file, came no such file. ${listRecipes(nameOrPath, folder)}`,
-    );
+    throw new RecipeError(`recipe ${nameOrPath}: no such recipe file. ${listRecipes(nameOrPath, folder)}`);
   }
   for (const ending of RECIPE_ENDINGS) {
     const path = join(folder, `${nameOrPath}${ending}`);
     if (nameOrPath !== '' && existsSync(path)) return path;
   }
   throw new RecipeError(
-    `recipe ${JSON.stringify(nameOrPath)}: expected the name of a recipe or a path that ends in .yaml, came an unknown name. ${listRecipes(nameOrPath, folder)}`,
+    `recipe ${JSON.stringify(nameOrPath)}: no recipe has that name; a path must end in .yaml. ${listRecipes(nameOrPath, folder)}`,
   );
 }
 
@@ -88,25 +87,17 @@ function readRecipeFile(path: string): string {
     bytes = readWhole(path);
   } catch (error) {
     if (error instanceof RecipeError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RecipeError(
-      `recipe ${path}: expected a file that can be read, came: ${reason}. Check its path and permissions.`,
-      [],
-      {
-        cause: error,
-      },
-    );
+    const reason = errorText(error);
+    throw new RecipeError(`recipe ${path}: cannot be read: ${reason}. Check its path and permissions.`, [], {
+      cause: error,
+    });
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new RecipeError(
-      `recipe ${path}: expected YAML as UTF-8 text, came other bytes. Save the file as UTF-8.`,
-      [],
-      {
-        cause: error,
-      },
-    );
+    throw new RecipeError(`recipe ${path}: not UTF-8 text. Save the file as UTF-8.`, [], {
+      cause: error,
+    });
   }
 }
 
@@ -115,13 +106,11 @@ function readWhole(path: string): Buffer {
   try {
     const status = fstatSync(file);
     if (status.isDirectory()) {
-      throw new RecipeError(
-        `recipe ${path}: expected a YAML file, came a folder. Give the path of the file in it.`,
-      );
+      throw new RecipeError(`recipe ${path}: is a folder. Give the path of the YAML file in it.`);
     }
     if (status.size > MAXIMUM_BYTES) {
       throw new RecipeError(
-        `recipe ${path}: expected a YAML file of at most ${MAXIMUM_BYTES} bytes, came ${status.size}. Is this a recipe?`,
+        `recipe ${path}: expected at most ${MAXIMUM_BYTES} bytes, got ${status.size}. Check that this is a recipe.`,
       );
     }
     return readFileSync(file);

@@ -70,7 +70,7 @@ describe('method settings', () => {
       method: { name: 'l-mcl', meta: { outerBatch: 'other' } },
     };
     expect(problemsOf(recipe)).toEqual([
-      'method.meta.outerBatch: expected same where an epoch has one batch, since there are no other images (data.trainImages is 100 and train.batchSize 64), came other',
+      'method.meta.outerBatch: expected same where an epoch has one batch, since there are no other images (data.trainImages is 100 and train.batchSize 64), got other',
     ]);
   });
 });
@@ -109,27 +109,27 @@ describe('topology', () => {
     expect(
       problemsOf({ ...minimal, networks, method: { name: 'one' }, topology: { name: 'peers' } }),
     ).toEqual([
-      "topology.name: expected branches, since method one is defined for a shared trunk, came peers; leave topology out for the method's own",
+      "topology.name: expected branches, since method one is defined for a shared trunk, got peers; omit topology to use the method's own",
     ]);
     expect(problemsOf({ ...minimal, method: { name: 'one' } })[0]).toMatch(
       /^networks\.1\.model: expected resnet8 as in networks\.0, since method one is defined for a shared trunk/,
     );
     const tree = { name: 'tree' };
     expect(problemsOf({ ...minimal, networks, method: { name: 'one' }, topology: tree })[0]).toMatch(
-      /^topology\.name: expected branches, since method one is defined for a shared trunk, came tree/,
+      /^topology\.name: expected branches, since method one is defined for a shared trunk, got tree/,
     );
     expect(problemsOf({ ...minimal, networks, method: { name: 'okddip' } })).toEqual([
-      'networks: expected at least 3 networks, since method okddip has a leader that learns from two or more peers, came 2',
+      'networks: expected at least 3 networks, since method okddip has a leader that learns from two or more peers, got 2',
     ]);
   });
 
   it('refuses branches of different models, or of one network', () => {
     expect(problemsOf({ ...minimal, topology: branches })).toEqual([
-      'networks.1.model: expected resnet8 as in networks.0, since topology branches shares layers, came resnet20; use topology peers for different models',
+      'networks.1.model: expected resnet8 as in networks.0, since topology branches shares layers, got resnet20; use topology peers for different models',
     ]);
     const alone = { ...minimal, networks: [{ model: 'resnet8' }], method: { name: 'independent' } };
     expect(problemsOf({ ...alone, topology: branches })).toEqual([
-      'networks: expected at least 2 networks, since branches share a trunk, came 1',
+      'networks: expected at least 2 networks, since branches share a trunk, got 1',
     ]);
   });
 
@@ -141,18 +141,16 @@ describe('topology', () => {
     const four = Array.from({ length: 4 }, () => ({ model: 'resnet8' }));
     const topology = { name: 'tree', splitAfterStages: [1, 2] };
     expect(resolveRecipe({ ...minimal, networks: four, topology }).topology).toEqual(topology);
-    expect(of([2, 1])).toEqual([
-      'topology.splitAfterStages: expected numbers of stages that ascend, came 2, 1',
-    ]);
+    expect(of([2, 1])).toEqual(['topology.splitAfterStages: expected ascending stage numbers, got 2, 1']);
     expect(of([1, 2], 2)).toEqual([
-      'topology.splitAfterStages: expected at most one split, since groups halve at each and 2 networks stand alone after 1, came 1, 2',
+      'topology.splitAfterStages: expected at most one split, since groups halve at each and 2 networks stand alone after 1, got 1, 2',
     ]);
     expect(of(['1'])[0]).toMatch(/^topology\.splitAfterStages\.0: expected/);
   });
 
   it('refuses another name, and settings of the other topology', () => {
     expect(problemsOf({ ...minimal, topology: { name: 'branch' } })).toEqual([
-      'topology.name: expected one of peers, branches, tree, came "branch"; did you mean branches?',
+      'topology.name: expected one of peers, branches, tree, got "branch"; did you mean branches?',
     ]);
     expect(problemsOf({ ...minimal, topology: { name: 'peers', sharedStages: 1 } })[0]).toMatch(
       /^topology\.sharedStages: sharedStages belongs to branches, not to peers/,

@@ -1,10 +1,7 @@
 /** A method's own topology, for recipes that name none: a method made for a shared trunk gets one unasked. */
 import { methodFacts } from '../methods/registry.ts';
+import { isSection } from '../support/section.ts';
 import { valueAt } from './describe.ts';
-
-function isSection(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 function isMixed(recipe: unknown): boolean {
   const networks = valueAt(recipe, ['networks']);

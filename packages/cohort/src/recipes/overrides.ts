@@ -1,4 +1,5 @@
 /** Overrides `key=value` from the command line: dotted paths into a recipe, values read as YAML. */
+import { errorText } from '@cohort-ml/errors';
 import { parseDocument } from 'yaml';
 import type { PathSegment } from './describe.ts';
 import { describeValue, formatPath } from './describe.ts';
@@ -33,19 +34,19 @@ function parseOverride(text: string): Override | string {
   const equals = text.indexOf('=');
   const shown = JSON.stringify(text);
   if (equals < 0) {
-    return `override ${shown}: expected key=value (for example train.epochs=20), came no "="`;
+    return `override ${shown}: expected key=value (for example train.epochs=20), got no "="`;
   }
   const key = text.slice(0, equals).trim();
   const path = key.split('.');
   if (path.some((segment) => segment === '' || segment !== segment.trim())) {
-    return `override ${shown}: expected a dotted path such as train.epochs before the "=", came ${JSON.stringify(key)}`;
+    return `override ${shown}: expected a dotted path such as train.epochs before the "=", got ${JSON.stringify(key)}`;
   }
   return parseValue(text.slice(equals + 1), path, shown);
 }
 
 function parseValue(text: string, path: string[], shown: string): Override | string {
   const complain = (reason: string): string =>
-    `override ${shown}: expected a YAML value after the "=" (text with special characters goes in quotes): ${reason}`;
+    `override ${shown}: expected a YAML value after the "=" (quote text that has special characters): ${reason}`;
   const document = parseDocument(text, { prettyErrors: false, logLevel: 'silent' });
   const error = document.errors[0] ?? document.warnings[0];
   if (error !== undefined) return complain(error.message);
@@ -53,7 +54,7 @@ function parseValue(text: string, path: string[], shown: string): Override | str
   try {
     value = document.toJS();
   } catch (thrown) {
-    return complain(thrown instanceof Error ? thrown.message : String(thrown));
+    return complain(errorText(thrown));
   }
   // YAML takes `#x` for a comment; on a command line nobody means one.
   const isComment = value === null && text.trim().startsWith('#');
@@ -108,7 +109,7 @@ function setAt(container: unknown, path: readonly string[], depth: number, value
     const index = /^\d+$/.test(segment) ? Number(segment) : -1;
     if (index < 0 || index > entries.length) {
       return {
-        message: `expected an index from 0 to ${entries.length} (${entries.length} adds an entry), since ${here} is a list, came ${JSON.stringify(segment)}`,
+        message: `expected an index from 0 to ${entries.length} (${entries.length} adds an entry), since ${here} is a list, got ${JSON.stringify(segment)}`,
       };
     }
     const inner = setAt(entries[index], path, depth + 1, value);
@@ -117,7 +118,7 @@ function setAt(container: unknown, path: readonly string[], depth: number, value
   }
   const isSection = typeof container === 'object' && container !== null;
   if (!isSection && container != null) {
-    return { message: `expected ${here} to be a section or a list, came ${describeValue(container)}` };
+    return { message: `expected ${here} to be a section or a list, got ${describeValue(container)}` };
   }
   const section: Record<string, unknown> = { ...container };
   const inner = setAt(Object.hasOwn(section, segment) ? section[segment] : undefined, path, depth + 1, value);

@@ -1,5 +1,5 @@
 /** Proposes a recipe for a folder of images: networks by size and number of the images, a schedule by their number, MCL. */
-import { TABLE_ENDING } from '../data/folder/entries.ts';
+import { TABLE_ENDING } from '../data/folder/tableEnding.ts';
 import { basename, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import type { ImageSurvey } from '../data/folder/survey.ts';
@@ -36,7 +36,7 @@ function heading({ path, images, classes, shorterSide }: ImageSurvey): string {
   return [
     `# Proposed by cohort train for ${path}: ${images.toLocaleString('en-US')} images of ${classes.length} classes,`,
     `# half of them with ${shorterSide} pixels or more on the shorter side.`,
-    '# A mirrored picture is taken for the same thing: switch horizontalFlip off where it is not (text, digits, arrows).',
+    '# Mirrored images keep their label: turn horizontalFlip off where that is wrong (text, digits, arrows).',
     '',
   ].join('\n');
 }

@@ -121,34 +121,34 @@ describe('a recipe that is right', () => {
 });
 
 describe('a recipe with wrong settings', () => {
-  it('tells what was expected, what came, and what was probably meant', () => {
+  it('says what was expected, what was received and what was probably meant', () => {
     expect(problemsOf({ ...minimal, seed: -1 })).toEqual([
-      'seed: expected a whole number of at least 0 and at most 4294967295, came -1',
+      'seed: expected a whole number of at least 0 and at most 4294967295, got -1',
     ]);
     expect(problemsOf({ ...minimal, train: { epochs: 1, optimizer: { weightDecay: 1e300 } } })).toEqual([
-      'train.optimizer.weightDecay: expected a number of at least 0 and at most 3.4e+38, came 1e+300',
+      'train.optimizer.weightDecay: expected a number of at least 0 and at most 3.4e+38, got 1e+300',
     ]);
     expect(problemsOf({ ...minimal, networks: [{ model: 'resnet9' }, { model: 'resnet8' }] })).toEqual([
-      `networks.0.model: expected one of ${modelNames().join(', ')}, came "resnet9"; did you mean resnet8?`,
+      `networks.0.model: expected one of ${modelNames().join(', ')}, got "resnet9"; did you mean resnet8?`,
     ]);
     expect(problemsOf({ ...minimal, method: { name: 'mlc' } })).toEqual([
-      `method.name: expected one of ${methodNames().join(', ')}, came "mlc"; did you mean mcl?`,
+      `method.name: expected one of ${methodNames().join(', ')}, got "mlc"; did you mean mcl?`,
     ]);
     expect(problemsOf({ ...minimal, method: { weights: {} } })).toEqual([
-      `method.name: expected one of ${methodNames().join(', ')}, came nothing`,
+      `method.name: expected one of ${methodNames().join(', ')}, got nothing`,
     ]);
     expect(problemsOf({ ...minimal, engine: null })).toEqual([
-      'engine: expected a section with threads, came null (leave the line out for the defaults)',
+      'engine: expected a section with threads, got null (omit the line to use the defaults)',
     ]);
     expect(problemsOf({ ...minimal, networks: [] })).toEqual([
-      'networks: expected a list of one or more sections with model, weights, came an empty list',
+      'networks: expected a list of one or more sections with model, weights, got an empty list',
     ]);
     expect(problemsOf({ ...minimal, data: { dataset: 'fashion-mnist', path: 3 } })).toEqual([
-      'data.path: expected text that is not empty, or null, came 3',
+      'data.path: expected non-empty text, or null, got 3',
     ]);
     const augmentation = { horizontalFlip: 'yes' };
     expect(problemsOf({ ...minimal, data: { dataset: 'fashion-mnist', augmentation } })).toEqual([
-      'data.augmentation.horizontalFlip: expected true or false, came "yes"; did you mean true?',
+      'data.augmentation.horizontalFlip: expected true or false, got "yes"; did you mean true?',
     ]);
   });
 
@@ -163,14 +163,14 @@ describe('a recipe with wrong settings', () => {
     [undefined, 'nothing'],
   ])('says once what is wrong with %j epochs', (epochs, came) => {
     expect(problemsOf({ ...minimal, train: { epochs } })).toEqual([
-      `train.epochs: expected a whole number of at least 1, came ${came}`,
+      `train.epochs: expected a whole number of at least 1, got ${came}`,
     ]);
   });
 
   it('says how a recipe writes what comparisons know by a name of its own', () => {
     const messageOf = (name: string): string => problemsOf({ ...minimal, method: { name } }).join();
     expect(messageOf('mcl-logit')).toBe(
-      `method.name: expected one of ${methodNames().join(', ')}, came "mcl-logit"; mcl-logit is mcl with weights.logit=1, write method: { name: mcl, weights: { logit: 1 } }`,
+      `method.name: expected one of ${methodNames().join(', ')}, got "mcl-logit"; mcl-logit is mcl with weights.logit=1, write method: { name: mcl, weights: { logit: 1 } }`,
     );
     for (const name of methodVariants().keys()) {
       const { method } = parseYaml(messageOf(name).replace(/^.*, write (?=method: )/, '')) as RecipeInput;
@@ -220,7 +220,7 @@ describe('a recipe with wrong settings', () => {
 
   it.each([null, undefined, 3, 'text', [minimal]])('refuses %j as a whole', (data) => {
     expect(problemsOf(data)).toHaveLength(1);
-    expect(problemsOf(data)[0]).toMatch(/^: expected a section with name, seed, data, .*, came /);
+    expect(problemsOf(data)[0]).toMatch(/^: expected a section with name, seed, data, .*, got /);
   });
 
   it('holds settings against one another, also when others are wrong', () => {
@@ -237,12 +237,12 @@ describe('a recipe with wrong settings', () => {
     };
     expect(problemsOf(data)).toEqual([
       expect.stringMatching(/^seed: /),
-      'networks: expected at least 2 networks, since method mcl lets networks teach each other, came 1',
-      'train.batchSize: expected at most data.trainImages (32), since a batch cannot hold more images than there are, came 64',
-      'train.optimizer.nesterov: expected false where momentum is 0, since Nesterov looks ahead along the momentum, came true',
-      'train.schedule.warmupEpochs: expected fewer than train.epochs (10), came 10',
-      'train.schedule.milestones.1: expected epochs that rise and stay below train.epochs (10), came 2 after 3',
-      'train.schedule.milestones.2: expected epochs that rise and stay below train.epochs (10), came 20 after 2',
+      'networks: expected at least 2 networks, since method mcl lets networks teach each other, got 1',
+      'train.batchSize: expected at most data.trainImages (32), since a batch cannot hold more images than there are, got 64',
+      'train.optimizer.nesterov: expected false when momentum is 0, since Nesterov looks ahead along the momentum, got true',
+      'train.schedule.warmupEpochs: expected fewer than train.epochs (10), got 10',
+      'train.schedule.milestones.1: expected ascending epochs below train.epochs (10), got 2 after 3',
+      'train.schedule.milestones.2: expected ascending epochs below train.epochs (10), got 20 after 2',
     ]);
   });
 });

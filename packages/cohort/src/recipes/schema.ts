@@ -6,6 +6,7 @@ import { samplerSettings } from '../data/samplers/settings.ts';
 import { methodDefinitions, methodSettings } from '../methods/registry.ts';
 import { architectureList, modelNames, type ModelName } from '../models/registry.ts';
 import { notNegative, positive } from '../support/numberSchemas.ts';
+import { isSection } from '../support/section.ts';
 import {
   classificationSchema,
   earlyStoppingSchema,
@@ -15,10 +16,10 @@ import {
 
 /** Lets a section leave out its `name` and still set other keys: `optimizer: { learningRate: 0.05 }` is SGD. */
 function withDefaultName<Options extends z.ZodType>(name: string, schema: Options): z.ZodPreprocess<Options> {
-  return z.preprocess((section) => {
-    const isSection = typeof section === 'object' && section !== null && !Array.isArray(section);
-    return isSection && !Object.hasOwn(section, 'name') ? { name, ...section } : section;
-  }, schema);
+  return z.preprocess(
+    (section) => (isSection(section) && !Object.hasOwn(section, 'name') ? { name, ...section } : section),
+    schema,
+  );
 }
 
 const sgdSchema = z.strictObject({

@@ -186,15 +186,15 @@ function wrongValueOf(path: readonly PathSegment[], data: unknown, value: unknow
   const names = optionNames(path, data, schema);
   const expected = names.length > 0 ? describeOptions(names, schema) : schema && describeSchema(schema);
   const hint =
-    value === null && schema instanceof z.ZodPrefault ? ' (leave the line out for the defaults)' : '';
+    value === null && schema instanceof z.ZodPrefault ? ' (omit the line to use the defaults)' : '';
   const variant = formatPath(path) === 'method.name' ? explainVariant(value) : null;
   if (variant !== null) {
-    const message = `expected ${describeOptions(names, schema)}, came ${describeValue(value)}; ${variant}`;
+    const message = `expected ${describeOptions(names, schema)}, got ${describeValue(value)}; ${variant}`;
     return { path, message, suggestion: null };
   }
   const suggestion = typeof value === 'string' ? suggestValue(value, names, schema) : null;
   const question = suggestion === null ? '' : `; did you mean ${suggestion}?`;
-  const message = `expected ${expected ?? 'another value'}, came ${describeValue(value)}${hint}${question}`;
+  const message = `expected ${expected ?? 'another value'}, got ${describeValue(value)}${hint}${question}`;
   return { path, message, suggestion };
 }
 

@@ -1,4 +1,5 @@
 /** A recipe's YAML text as plain data, with the line of each setting and every syntax error with line and column. */
+import { errorText } from '@cohort-ml/errors';
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseAllDocuments } from 'yaml';
 import type { Document } from 'yaml';
 import type { PathSegment } from './describe.ts';
@@ -21,7 +22,9 @@ export function readYaml(text: string, source: string): YamlSource {
   const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false, logLevel: 'silent' });
   const [document] = documents;
   if (!Array.isArray(documents) || document === undefined) {
-    throw new RecipeError(`${source}: expected the settings of a recipe, came an empty file`);
+    throw new RecipeError(
+      `${source}: the file is empty. Write a recipe's settings into it; docs/recipes.md lists them.`,
+    );
   }
   const at = (offset: number): { line: number; column: number } => {
     const { line, col } = lineCounter.linePos(offset);
@@ -33,7 +36,12 @@ export function readYaml(text: string, source: string): YamlSource {
     .toSorted((left, right) => left.line - right.line || left.column - right.column);
   if (problems.length === 0 && documents.length > 1) {
     const place = at(documents[1]?.range[0] ?? 0);
-    problems.push(syntaxProblem('expected one recipe a file, came a second YAML document (---)', place));
+    problems.push(
+      syntaxProblem(
+        'only one recipe per file is allowed, and this begins a second YAML document (---)',
+        place,
+      ),
+    );
   }
   if (problems.length > 0) throw RecipeError.fromProblems(source, problems);
   return {
@@ -57,8 +65,8 @@ function toData(document: Document.Parsed, source: string): unknown {
     return document.toJS({ maxAliasCount: 100 }) as unknown;
   } catch (error) {
     // The only thing left that can fail: an alias without its anchor, or aliases that multiply without end.
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new RecipeError(`${source}: not YAML that can be used: ${reason}`, [], { cause: error });
+    const reason = errorText(error);
+    throw new RecipeError(`${source}: not valid YAML: ${reason}`, [], { cause: error });
   }
 }
 

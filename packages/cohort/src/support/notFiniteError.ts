@@ -1,7 +1,9 @@
 /** The error of a training whose numbers are no longer finite; the loop, its guards and the checkpoints throw it. */
 
+import { CohortError } from '@cohort-ml/errors';
+
 /** A loss term or a weight became infinite or not a number. */
-export class NotFiniteError extends Error {
+export class NotFiniteError extends CohortError {
   override readonly name = 'NotFiniteError';
   /** What became of which value and where. */
   readonly what: string;
@@ -13,9 +15,9 @@ export class NotFiniteError extends Error {
   constructor(what: string, lastGood?: string | null) {
     const kept =
       lastGood === null ? ' No checkpoint was written before.' : ` The last good checkpoint is ${lastGood}.`;
-    super(
-      `${what}. Lower train.optimizer.learningRate, lengthen train.schedule.warmupEpochs, or raise method.temperature where the method has it.${lastGood === undefined ? '' : kept}`,
-    );
+    const remedy =
+      'Lower train.optimizer.learningRate, lengthen train.schedule.warmupEpochs, or raise method.temperature if the method has it.';
+    super(what, { remedy: `${remedy}${lastGood === undefined ? '' : kept}` });
     this.what = what;
   }
 

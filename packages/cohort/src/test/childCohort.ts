@@ -16,7 +16,7 @@ import typescript from 'typescript';
 const repository = fileURLToPath(new URL('../../../../', import.meta.url));
 
 /** What the command line is made of. */
-const packages = ['torch', 'runs', 'runtime', 'cohort'];
+const packages = ['errors', 'torch', 'runs', 'runtime', 'cohort'];
 
 /** The command line as JavaScript in a temporary folder. */
 export interface ChildCohort {

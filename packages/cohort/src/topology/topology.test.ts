@@ -142,7 +142,7 @@ describe('Branches', () => {
       /one architecture, since they share layers, got ResNet and WideResNet/,
     );
     expect(() => new Branches(cohort, 1).run({ images, views: [images] })).toThrow(
-      /expected one batch a network, got 1/,
+      /expected one batch per network, got 1/,
     );
   });
 });
@@ -256,7 +256,7 @@ describe('Peers', () => {
       expect(outputs[index]?.logits.toNumbers()).toEqual(alone);
     }
     expect(() => new Peers(cohort).run({ images, views: [images] })).toThrow(
-      /expected one batch a network, got 1/,
+      /expected one batch per network, got 1/,
     );
   });
 });

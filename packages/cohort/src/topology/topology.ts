@@ -102,7 +102,7 @@ export function viewOf({ images, views }: CohortBatch, network: number): Tensor 
   const own = views[network];
   if (own === undefined) {
     throw new ModelError(
-      `Topology: expected one batch a network, got ${views.length} and none for network ${network}.`,
+      `Topology: expected one batch per network, got ${views.length} and none for network ${network}.`,
     );
   }
   return own;

@@ -1,5 +1,7 @@
 /** The typed error of reading weights from files and of fitting them to a network. */
 
+import { CohortError } from '@cohort-ml/errors';
+
 /** What kind of trouble a file of weights made; programs branch on this, people read the message. */
 export type WeightsErrorKind =
   /** No such file, or one that cannot be read. */
@@ -40,7 +42,7 @@ export interface WeightsProblem {
 }
 
 /** Weights that cannot be read, or do not fit what was asked of them. */
-export class WeightsError extends Error {
+export class WeightsError extends CohortError {
   override readonly name = 'WeightsError';
   readonly kind: WeightsErrorKind;
   /** Every tensor that does not fit; empty for other kinds than `mismatch`. */
@@ -48,10 +50,7 @@ export class WeightsError extends Error {
 
   constructor(kind: WeightsErrorKind, details: WeightsErrorDetails) {
     const { operation, expected, received, remedy, problems = [], cause } = details;
-    super(
-      `${operation}: expected ${expected}, got ${received}. ${remedy}`,
-      cause === undefined ? {} : { cause },
-    );
+    super({ operation, expected, received, remedy }, { cause });
     this.kind = kind;
     this.problems = problems;
   }

@@ -1,6 +1,6 @@
 /** A file that is read in pieces, each checked against its size first, so that a large checkpoint is not held twice. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { errorText } from '../data/errors.ts';
+import { errorText } from '@cohort-ml/errors';
 import { damagedFile, WeightsError } from './errors.ts';
 
 /** Node reads fewer than 2^31 bytes at once. */
@@ -43,7 +43,7 @@ export class OpenFile {
     let done = 0;
     while (done < length) {
       const count = this.#readSome(bytes, done, position + done);
-      if (count === 0) throw unreadable(this.path, 'a file that was shortened meanwhile');
+      if (count === 0) throw unreadable(this.path, 'a file that became shorter while it was read');
       done += count;
     }
     return bytes;

@@ -28,7 +28,11 @@ describe('JSON Lines', () => {
     const text = [...jsonLines([run('a'), run('b')], { kind: 'epoch', metrics: ['accuracy'] })];
     expect(text.map((line): unknown => JSON.parse(line))).toEqual(
       ['a', 'b'].map((name) => ({
-        ...{ run: `${name}-20260304-050607`, kind: 'epoch', step: 1, epoch: 1, timeMs: 12.5 },
+        run: `${name}-20260304-050607`,
+        kind: 'epoch',
+        step: 1,
+        epoch: 1,
+        timeMs: 12.5,
         values: { 'accuracy/x': 0.5 },
       })),
     );

@@ -1,6 +1,7 @@
 /** Arrays of numbers in one small file, in the safetensors format: any language reads it, and it is replaced whole. No engine. */
 import { readFileSync } from 'node:fs';
-import { describeFileError, fileErrorCode, messageOf, RunError } from '../errors.ts';
+import { errorText } from '@cohort-ml/errors';
+import { describeFileError, fileErrorCode, RunError } from '../errors.ts';
 import { writeFileAtomic } from '../files.ts';
 import { corrupt, isRecord, parseJsonRecord, type JsonRecord } from '../schema.ts';
 
@@ -99,7 +100,7 @@ export class ArrayFile {
   count(key: string): number {
     const value = this.info[key];
     if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-    throw corrupt(this.path, `${key}: expected a whole number from 0, got ${JSON.stringify(value)}`);
+    throw corrupt(this.path, `${key}: expected a whole number of at least 0, got ${JSON.stringify(value)}`);
   }
 }
 
@@ -146,7 +147,7 @@ function splitFile(bytes: Buffer, path: string): { header: JsonRecord; data: Buf
     const text = bytes.subarray(8, 8 + length).toString('utf8');
     return { header: parseJsonRecord(text, path), data: bytes.subarray(8 + length) };
   } catch (error) {
-    throw error instanceof RunError ? error : corrupt(path, messageOf(error), { cause: error });
+    throw error instanceof RunError ? error : corrupt(path, errorText(error), { cause: error });
   }
 }
 

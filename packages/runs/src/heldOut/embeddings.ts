@@ -80,7 +80,11 @@ export function readEmbeddings(runFolder: string, step: number): HeldOutEmbeddin
     throw corrupt(path, `labels: expected those of ${classes.length} classes`);
   }
   return {
-    ...{ split, classes, networks, rows, labels },
+    split,
+    classes,
+    networks,
+    rows,
+    labels,
     epoch: file.count('epoch'),
     step: file.count('step'),
     embeddings: networks.map((name) => {

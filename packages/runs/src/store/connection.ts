@@ -1,7 +1,8 @@
 /** The open database of a runs folder, through all that can befall it: it is made, brought up to date, and moved aside when it is damaged. */
 import { existsSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, RunError } from '../errors.ts';
+import { CohortError, errorText } from '@cohort-ml/errors';
+import { RunError } from '../errors.ts';
 import { removeQuietly } from '../files.ts';
 import { migrate, STORE_FILE } from './schema.ts';
 import { openSqlite, sqliteFailure, type Sqlite, type SqliteFailure } from './sqlite.ts';
@@ -15,12 +16,12 @@ export interface ConnectionOptions {
 }
 
 /** The database could not be used; the run folders hold everything all the same. */
-export class StoreUnavailableError extends Error {
+export class StoreUnavailableError extends CohortError {
   override readonly name = 'StoreUnavailableError';
   readonly failure: SqliteFailure;
 
   constructor(failure: SqliteFailure, path: string, options: ErrorOptions) {
-    super(`${path} ${WORDS[failure](messageOf(options.cause))}`, options);
+    super(`${path} ${WORDS[failure](errorText(options.cause))}`, options);
     this.failure = failure;
   }
 }
@@ -117,7 +118,7 @@ export class Connection {
       throw new StoreUnavailableError('unwritable', this.path, { cause: error });
     }
     this.#options.onProblem(
-      `the database of runs was damaged (${messageOf(cause)}); it is made again from the run folders, and the old one kept as ${aside}`,
+      `the database of runs was damaged (${errorText(cause)}); it is made again from the run folders, and the old one kept as ${aside}`,
     );
   }
 }

@@ -1,6 +1,7 @@
 /** Feeds a training's metrics into the store while it goes on, so rarely that no step waits for it, and does without when the store fails. */
 import { dirname } from 'node:path';
-import { messageOf, RunError } from '../errors.ts';
+import { errorText } from '@cohort-ml/errors';
+import { RunError } from '../errors.ts';
 import type { RunObserver } from '../observer.ts';
 import { StoreUnavailableError } from './connection.ts';
 import { openForFeeding, type RunStore } from './store.ts';
@@ -81,7 +82,7 @@ export class StoreFeed implements RunObserver {
     this.#close();
     this.#isOff = true;
     // A bug of the store must not end a training either; it comes to light in `cohort runs list`.
-    this.#tell(error instanceof RunError ? error.message.replace(/^cannot use /, '') : messageOf(error));
+    this.#tell(error instanceof RunError ? error.message.replace(/^cannot use /, '') : errorText(error));
   }
 
   #tell(reason: string): void {

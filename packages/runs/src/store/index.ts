@@ -12,3 +12,4 @@ export type {
   SeriesQuery,
 } from './queries.ts';
 export { openStore, type RunStore, type StoreOptions, type SyncReport } from './store.ts';
+export { queryFolders, type FolderQueryResult } from './folderQuery.ts';

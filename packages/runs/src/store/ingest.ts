@@ -1,7 +1,8 @@
 /** Brings a run folder into the tables: its files when they have changed, its metrics from where they were read to before. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { describeFileError, fileErrorCode, messageOf, RunError } from '../errors.ts';
+import { errorText } from '@cohort-ml/errors';
+import { describeFileError, fileErrorCode, RunError } from '../errors.ts';
 import { openRun, type RunReader } from '../reader.ts';
 import { FILES, type JsonRecord } from '../schema.ts';
 import { artifactEntries, checkpointEntries, folderStamp } from './folderFacts.ts';
@@ -86,7 +87,7 @@ function infoRow(run: RunReader, folder: string): Record<string, string | number
       return read();
     } catch (error) {
       if (!(error instanceof RunError)) throw error;
-      problems.push(messageOf(error));
+      problems.push(errorText(error));
       return otherwise;
     }
   };

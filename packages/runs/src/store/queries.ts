@@ -174,7 +174,7 @@ function sortKey(database: Sqlite, key: number, entry: RunEntry, sort: string): 
 }
 
 /** Text from A, numbers from the greatest, runs without a value at the end. */
-function compareKeys(a: string | number | null, b: string | number | null): number {
+export function compareKeys(a: string | number | null, b: string | number | null): number {
   if (a === null || b === null) return Number(a === null) - Number(b === null);
   if (typeof a === 'number' && typeof b === 'number') return b - a;
   return String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0;

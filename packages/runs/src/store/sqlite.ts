@@ -1,7 +1,7 @@
 /** SQLite as the store needs it: loaded only when a store is opened, and its many failures told apart by what can be done about them. */
 import { createRequire } from 'node:module';
+import { errorText } from '@cohort-ml/errors';
 import type Database from 'better-sqlite3';
-import { messageOf } from '../errors.ts';
 
 /** An open database. */
 export type Sqlite = Database.Database;
@@ -64,7 +64,7 @@ export function sqliteFailure(error: unknown): SqliteFailure | null {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const known = CODES.find(([beginning]) => code.startsWith(beginning));
   if (known !== undefined) return known[1];
-  const message = messageOf(error);
+  const message = errorText(error);
   // better-sqlite3 finds this out by itself, and `bindings` lists all places where it looked.
   if (message.startsWith('Cannot open database because the directory')) return 'unwritable';
   if (message.startsWith('Could not locate the bindings file')) return 'unavailable';

@@ -92,8 +92,14 @@ describe('what it shows', () => {
       ['up', Infinity, Infinity],
     ]);
     expect(store.metrics(writer.info.id)[0]).toEqual({
-      ...{ name: 'accuracy/a', kind: 'epoch', count: 2, minimum: 0.5, maximum: 0.7 },
-      ...{ last: 0.7, lastStep: 20, lastEpoch: 2 },
+      name: 'accuracy/a',
+      kind: 'epoch',
+      count: 2,
+      minimum: 0.5,
+      maximum: 0.7,
+      last: 0.7,
+      lastStep: 20,
+      lastEpoch: 2,
     });
     const points = store.series(writer.info.id, 'accuracy/a');
     expect(points.map(({ step, epoch, timeMs, value }) => [step, epoch, timeMs, value])).toEqual([

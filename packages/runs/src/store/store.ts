@@ -1,7 +1,8 @@
 /** The run store: an index of a folder of runs in SQLite, made from the run folders, which stay the truth, and always possible to make again. */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { describeFileError, fileErrorCode, messageOf, RunError } from '../errors.ts';
+import { errorText } from '@cohort-ml/errors';
+import { describeFileError, fileErrorCode, RunError } from '../errors.ts';
 import { FILES } from '../schema.ts';
 import { hasMetric } from './conditions.ts';
 import { Connection, openInMemory, StoreUnavailableError } from './connection.ts';
@@ -70,7 +71,7 @@ export function openStore(root: string, options: StoreOptions = {}): RunStore {
     return openWithFallback(folder, { timeoutMs, onProblem }, inMemory);
   } catch (error) {
     if (sqliteFailure(error) !== 'unavailable' && !isUnavailable(error)) throw error;
-    throw new RunError('store', folder, `cannot open the database of runs: ${messageOf(error)}`, {
+    throw new RunError('store', folder, `cannot open the database of runs: ${errorText(error)}`, {
       cause: error,
     });
   }

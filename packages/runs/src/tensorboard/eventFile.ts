@@ -1,7 +1,7 @@
 /** Event files of TensorBoard: written live beside a run, or made from one afterwards. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { messageOf } from '../errors.ts';
+import { errorText } from '@cohort-ml/errors';
 import { appendWhole, makeFolders, writeFileAtomic } from '../files.ts';
 import type { MetricRecord } from '../metrics.ts';
 import type { RunObserver } from '../observer.ts';
@@ -52,7 +52,7 @@ export class EventFileObserver implements RunObserver {
     } catch (error) {
       this.#isOff = true;
       onProblem(
-        `no more is written for TensorBoard: ${messageOf(error)}. Later: cohort runs export --format tensorboard`,
+        `no more is written for TensorBoard: ${errorText(error)}. Later: cohort runs export --format tensorboard`,
       );
     }
     this.#pending = [];

@@ -5,14 +5,8 @@
 import { noGrad } from '../autograd.ts';
 import { keep, scope } from '../scope.ts';
 import { ops, type Tensor } from '../tensor.ts';
-import type { BatchNorm2d, Conv2d } from './layers.ts';
+import type { FoldableConvolution } from './foldable.ts';
 import type { AnyModule } from './module.ts';
-
-/** A convolution and the normalisation that alone takes its output. */
-export interface FoldablePair {
-  readonly convolution: Conv2d;
-  readonly norm: BatchNorm2d;
-}
 
 /**
  * Folds every pair that the modules name in `foldable()`. The normalisation then runs the convolution, with an addition and
@@ -57,18 +51,18 @@ export interface FoldedRun {
 
 /** A convolution with the scale and shift of a normalisation in its weights. */
 export class FoldedConvolution {
-  readonly #convolution: Conv2d;
+  readonly #convolution: FoldableConvolution;
   readonly #weight: Tensor; // [O, I / groups, K, K]
   readonly #bias: Tensor; // [O]
 
-  private constructor(convolution: Conv2d, weight: Tensor, bias: Tensor) {
+  private constructor(convolution: FoldableConvolution, weight: Tensor, bias: Tensor) {
     this.#convolution = convolution;
     this.#weight = weight;
     this.#bias = bias;
   }
 
   /** Null where a weight or statistic is not finite: ReLU in one pass with the convolution would hide NaN as zero. */
-  static of(convolution: Conv2d, norm: NormParameters): FoldedConvolution | null {
+  static of(convolution: FoldableConvolution, norm: NormParameters): FoldedConvolution | null {
     const { weight, bias } = convolution;
     const { dtype } = weight;
     const folded = noGrad(() =>

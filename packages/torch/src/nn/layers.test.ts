@@ -71,13 +71,13 @@ describe('Conv2d', () => {
 
   test('refuses wrong settings and shapes', () => {
     expect(() => new nn.Conv2d(0, 1, 3, seeded())).toThrow(
-      'Conv2d: inChannels must be a whole number from 1, got 0',
+      'Conv2d: inChannels must be a whole number of at least 1, got 0',
     );
     expect(() => new nn.Conv2d(3, 4, 3, seeded(), { groups: 2 })).toThrow(
       'groups 2 must divide both 3 input and 4 output channels',
     );
     expect(() => new nn.Conv2d(3, 4, 3, seeded(), { padding: -1 })).toThrow(
-      /padding must be a whole number from 0/,
+      /padding must be a whole number of at least 0/,
     );
     expect(() => new nn.Conv2d(3, 4, 3, seeded(), { stride: 1.5 })).toThrow(ArgumentError);
     expect(() => new nn.Conv2d(3, 4, 3, seeded()).call(random([1, 2, 5, 5]))).toThrow(OperatorError);
@@ -165,7 +165,7 @@ describe('other layers', () => {
     expectClose(layer.call(x).toNumbers(), expected);
     expect(new nn.Linear(3, 2, seeded(), { bias: false }).bias).toBeNull();
     expect(() => new nn.Linear(3, -2, seeded())).toThrow(
-      /Linear: outFeatures must be a whole number from 1, got -2/,
+      /Linear: outFeatures must be a whole number of at least 1, got -2/,
     );
     expect(() => layer.call(tensor([[1, 2]]))).toThrow(/shapes cannot be multiplied/);
   });

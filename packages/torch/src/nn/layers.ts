@@ -3,14 +3,15 @@ import { ArgumentError } from '../errors.ts';
 import type { Generator } from '../generator.ts';
 import { keep } from '../scope.ts';
 import { ops, type Tensor } from '../tensor.ts';
-import { FoldedConvolution, type FoldablePair } from './folding.ts';
+import type { FoldableConvolution, FoldablePair } from './foldable.ts';
+import { FoldedConvolution } from './folding.ts';
 import { uniform } from './init.ts';
 import { Module, Parameter, tellObserver } from './module.ts';
 
 function assertWhole(operation: string, sizes: Record<string, number>, least: 0 | 1): void {
   for (const [name, size] of Object.entries(sizes)) {
     if (!Number.isInteger(size) || size < least) {
-      throw new ArgumentError(operation, `${name} must be a whole number from ${least}, got ${size}.`);
+      throw new ArgumentError(operation, `${name} must be a whole number of at least ${least}, got ${size}.`);
     }
   }
 }
@@ -178,7 +179,7 @@ class BatchNorm extends Module {
   }
 
   /** Takes a convolution's work over; false where it cannot: see `foldBatchNorm`, which calls this. */
-  fold(convolution: Conv2d): boolean {
+  fold(convolution: FoldableConvolution): boolean {
     if (this.training) {
       throw new ArgumentError(
         'foldBatchNorm',

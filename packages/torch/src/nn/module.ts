@@ -4,7 +4,7 @@ import type { MemoryFormat } from '../dtype.ts';
 import { TorchError } from '../errors.ts';
 import { keep, scope } from '../scope.ts';
 import { Tensor } from '../tensor.ts';
-import type { FoldablePair } from './folding.ts';
+import type { FoldablePair } from './foldable.ts';
 
 /** A tensor that an optimizer changes. Any other tensor that a module holds is a buffer: saved, but not trained. */
 export class Parameter extends Tensor {
@@ -44,6 +44,7 @@ export class StateDictError extends TorchError {
 /** A network whose batch normalisations are folded was asked for what would leave its folded weights behind. */
 export class FoldedModuleError extends TorchError {
   override readonly name = 'FoldedModuleError';
+  override readonly isProgrammingError = true;
 
   constructor(operation: string, module: AnyModule) {
     super(

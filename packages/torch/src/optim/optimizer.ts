@@ -38,7 +38,7 @@ export abstract class Optimizer {
     if (repeated >= 0) {
       throw new ArgumentError(
         operation,
-        `parameter ${repeated} (${String(parameters[repeated])}) was passed twice and would be changed twice a step. Pass each once: [...new Set(parameters)].`,
+        `parameter ${repeated} (${String(parameters[repeated])}) was passed twice and would be changed twice per step. Pass each once: [...new Set(parameters)].`,
       );
     }
     requireFinite(operation, { learningRate });

@@ -133,6 +133,6 @@ function withoutPrototype(metadata: ReadonlyMap<string, string>): Record<string,
   return record;
 }
 
-function refuse(kind: SafetensorsErrorKind, expected: string, found: string, cause?: unknown): never {
-  throw new SafetensorsError(kind, { action: 'read', expected, found, remedy: damagedRemedy, cause });
+function refuse(kind: SafetensorsErrorKind, expected: string, received: string, cause?: unknown): never {
+  throw new SafetensorsError(kind, { action: 'read', expected, received, remedy: damagedRemedy, cause });
 }

@@ -102,9 +102,9 @@ describe('bad tensors', () => {
         ['a', good],
         ['a', good],
       ],
-      ['"a" twice', 'rename'],
+      ['"a" twice', 'Rename'],
     ],
-    ['the reserved name', 'name', [['__metadata__', good]], ['reserved "__metadata__"', 'rename']],
+    ['the reserved name', 'name', [['__metadata__', good]], ['reserved "__metadata__"', 'Rename']],
     ['half a surrogate pair', 'name', [['a\ud800', good]], ['valid Unicode', 'a\\ud800']],
     ['an unknown dtype', 'dtype', [['a', from('{"dtype":"C64","shape":[1]}')]], ['one of BOOL', '"C64"']],
     ['an inherited dtype', 'dtype', [['a', from('{"dtype":"constructor","shape":[1]}')]], ['"constructor"']],
@@ -117,18 +117,17 @@ describe('bad tensors', () => {
       'too few bytes',
       'size-mismatch',
       [['a', tensor('F32', [2], 1, 2, 3, 4)]],
-      ['8 bytes for', 'found 4 bytes'],
+      ['8 bytes for', 'got 4 bytes'],
     ],
-    ['too many bytes', 'size-mismatch', [['a', tensor('I16', [0], 1)]], ['0 bytes for', 'found 1 bytes']],
+    ['too many bytes', 'size-mismatch', [['a', tensor('I16', [0], 1)]], ['0 bytes for', 'got 1 bytes']],
   ])('%s', (_, kind, tensors, texts) => {
     const encoding = (): unknown => encodeSafetensors(tensors);
     expect(encoding).toThrow(expect.objectContaining({ name: 'SafetensorsError', kind }));
-    for (const text of ['cannot write safetensors bytes: expected ', ...texts])
-      expect(encoding).toThrow(text);
+    for (const text of ['writing safetensors bytes: expected ', ...texts]) expect(encoding).toThrow(text);
   });
 
   test.each([
-    ['{"epoch":3}', 'found a value of type number; turn the value into text'],
+    ['{"epoch":3}', 'got a value of type number. Turn the value into text'],
     ['{"k":"\\ud800"}', 'expected valid Unicode as metadata "k"'],
     ['{"\\ud800":"v"}', 'expected valid Unicode as metadata "\\ud800"'],
   ])('metadata %s', (json, text) => {

@@ -73,7 +73,7 @@ function inFileOrder(tensors: Iterable<readonly [string, TensorBytes]>): (readon
   const byName = new Map<string, TensorBytes>();
   for (const [name, tensor] of tensors) {
     if (byName.has(name)) {
-      refuse('duplicate-name', 'every name once', `${quoted(name)} twice`, 'rename one of the tensors');
+      refuse('duplicate-name', 'every name once', `${quoted(name)} twice`, 'Rename one of the tensors.');
     }
     checkName(name);
     checkTensor(name, tensor);
@@ -86,7 +86,7 @@ function inFileOrder(tensors: Iterable<readonly [string, TensorBytes]>): (readon
 }
 
 function checkName(name: string): void {
-  const rename = 'rename the tensor';
+  const rename = 'Rename the tensor.';
   if (name === metadataName) {
     refuse('name', `a tensor's name other than the reserved ${quoted(metadataName)}`, 'that name', rename);
   }
@@ -98,11 +98,11 @@ function checkTensor(name: string, { dtype, shape, data }: TensorBytes): void {
   // The type says so already, but what comes from plain JavaScript must not become a file that nobody can read.
   if (!isSafetensorsDtype(dtype)) {
     const rule = `one of ${knownDtypes} as dtype of ${tensor}`;
-    refuse('dtype', rule, quoted(String(dtype)), 'convert the tensor to one of these');
+    refuse('dtype', rule, quoted(String(dtype)), 'Convert the tensor to one of these.');
   }
   if (shape.length > maximumDimensions || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
     const rule = `at most ${maximumDimensions} non-negative whole numbers, each below 2^53, as shape of ${tensor}`;
-    refuse('shape', rule, quoted(`[${shape.join(', ')}]`), 'give the shape that the data have');
+    refuse('shape', rule, quoted(`[${shape.join(', ')}]`), 'Give the shape that the data have.');
   }
   const described = describeTensor(name, dtype, shape);
   const size = tensorByteLength(dtype, shape);
@@ -111,18 +111,18 @@ function checkTensor(name: string, { dtype, shape, data }: TensorBytes): void {
       'shape-overflow',
       'a tensor of fewer than 2^53 bytes',
       described,
-      'give the shape that the data have',
+      'Give the shape that the data have.',
     );
   }
   if (data.byteLength !== size) {
-    const remedy = 'give all elements of the tensor, contiguous and in row-major order';
+    const remedy = 'Give all elements of the tensor, contiguous and in row-major order.';
     refuse('size-mismatch', `${size} bytes for ${described}`, `${data.byteLength} bytes`, remedy);
   }
 }
 
 function metadataMember(key: string, text: unknown): string {
   if (typeof text !== 'string') {
-    const remedy = 'turn the value into text, for example with JSON.stringify';
+    const remedy = 'Turn the value into text, for example with JSON.stringify.';
     return refuse(
       'metadata',
       `a string as metadata ${quoted(key)}`,
@@ -131,7 +131,7 @@ function metadataMember(key: string, text: unknown): string {
     );
   }
   if (!isWellFormed(key) || !isWellFormed(text)) {
-    const remedy = 'remove the halves of surrogate pairs that stand alone';
+    const remedy = 'Remove the halves of surrogate pairs that stand alone.';
     refuse('metadata', `valid Unicode as metadata ${quoted(key)}`, quoted(text), remedy);
   }
   return `${JSON.stringify(key)}:${JSON.stringify(text)}`;
@@ -141,7 +141,7 @@ function headerBytes(json: string): Uint8Array {
   const text = new TextEncoder().encode(json);
   const length = Math.ceil(text.byteLength / headerLengthBytes) * headerLengthBytes;
   if (length > maximumHeaderBytes) {
-    const remedy = 'save fewer tensors in one file, or keep long metadata elsewhere';
+    const remedy = 'Save fewer tensors in one file, or keep long metadata elsewhere.';
     refuse('header-too-large', `a header of at most ${maximumHeaderBytes} bytes`, `${length} bytes`, remedy);
   }
   const bytes = new Uint8Array(headerLengthBytes + length).fill(0x20);
@@ -155,6 +155,6 @@ function compareAsUtf8(first: string, second: string): number {
   return Buffer.compare(Buffer.from(first), Buffer.from(second));
 }
 
-function refuse(kind: SafetensorsErrorKind, expected: string, found: string, remedy: string): never {
-  throw new SafetensorsError(kind, { action: 'write', expected, found, remedy });
+function refuse(kind: SafetensorsErrorKind, expected: string, received: string, remedy: string): never {
+  throw new SafetensorsError(kind, { action: 'write', expected, received, remedy });
 }

@@ -1,5 +1,7 @@
 /** The one error that reading and writing safetensors throws, with a kind for every way in which a file can be bad. */
 
+import { CohortError } from '@cohort-ml/errors';
+
 /** What is wrong, for code that has to tell the cases apart. */
 export type SafetensorsErrorKind =
   /** Fewer bytes than the header's length takes. */
@@ -45,15 +47,16 @@ export type SafetensorsErrorKind =
 export interface SafetensorsProblem {
   readonly action: 'read' | 'write';
   readonly expected: string;
-  readonly found: string;
+  readonly received: string;
+  /** What to do, as a full sentence. */
   readonly remedy: string;
   /** The file concerned; left out where the bytes came from memory. */
   readonly path?: string;
   readonly cause?: unknown;
 }
 
-/** Says why safetensors could not be read or written: what was expected, what was found and what to do. */
-export class SafetensorsError extends Error {
+/** Says why safetensors could not be read or written: what was expected and received, and what to do. */
+export class SafetensorsError extends CohortError {
   override readonly name = 'SafetensorsError';
   readonly kind: SafetensorsErrorKind;
   /** The file concerned, where there is one. */
@@ -61,11 +64,10 @@ export class SafetensorsError extends Error {
   readonly #problem: SafetensorsProblem;
 
   constructor(kind: SafetensorsErrorKind, problem: SafetensorsProblem) {
+    const { action, expected, received, remedy, cause } = problem;
     const where = problem.path === undefined ? 'bytes' : `file ${quoted(problem.path, 1000)}`;
-    super(
-      `cannot ${problem.action} safetensors ${where}: expected ${problem.expected}, found ${problem.found}; ${problem.remedy}`,
-      problem.cause === undefined ? undefined : { cause: problem.cause },
-    );
+    const operation = `${action === 'read' ? 'reading' : 'writing'} safetensors ${where}`;
+    super({ operation, expected, received, remedy }, { cause });
     this.kind = kind;
     if (problem.path !== undefined) this.path = problem.path;
     this.#problem = problem;
@@ -79,7 +81,7 @@ export class SafetensorsError extends Error {
 
 /** What to do about a file that cannot have been written like that on purpose. */
 export const damagedRemedy =
-  'the file is damaged or is not a safetensors file: fetch it again, or save it again with a safetensors library';
+  'The file is damaged or is not a safetensors file: fetch it again, or save it again with a safetensors library.';
 
 /** Text from a file, shortened and with everything escaped that could disturb a terminal. */
 export function quoted(text: string, limit = 80): string {

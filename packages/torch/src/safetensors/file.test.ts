@@ -65,7 +65,7 @@ describe('readSafetensorsFile', () => {
   });
 
   test.each([
-    ['file-too-short', new Uint8Array(5), 'found 5'],
+    ['file-too-short', new Uint8Array(5), 'got 5'],
     ['header-past-end', new Uint8Array([9, 0, 0, 0, 0, 0, 0, 0, 123, 125]), 'within the 2 bytes'],
     ['header-too-large', new Uint8Array(8).fill(255), '18446744073709551615'],
     ['hole', new Uint8Array([...encodeSafetensors([['a', flags]]), 0]), '1 bytes of no tensor after it'],
@@ -74,7 +74,7 @@ describe('readSafetensorsFile', () => {
     fs.writeFileSync(file, bytes);
     const reading = (): unknown => readSafetensorsFile(file);
     expect(reading).toThrow(expect.objectContaining({ name: 'SafetensorsError', kind, path: file }));
-    expect(reading).toThrow(`cannot read safetensors file "${file}": expected `);
+    expect(reading).toThrow(`reading safetensors file "${file}": expected `);
     expect(reading).toThrow(text);
   });
 
@@ -109,7 +109,7 @@ describe('readSafetensorsFile', () => {
     const reading = (): unknown => readSafetensorsFile(pathOf());
     expect(reading).toThrow(expect.objectContaining({ kind: 'read-failed', path: pathOf() }));
     expect(reading).toThrow(text);
-    expect(reading).toThrow('check that the path is right');
+    expect(reading).toThrow('Check that the path is right');
   });
 
   test.skipIf(process.platform === 'win32')('does not wait at a named pipe', () => {
@@ -162,8 +162,8 @@ describe('writeSafetensorsFile', () => {
       writeSafetensorsFile(file, [['weights', weights]]);
     };
     expect(writing).toThrow(failure);
-    expect(writing).toThrow(`cannot write safetensors file "${file}"`);
-    expect(writing).toThrow('no space left on device, write; what was there before is unchanged');
+    expect(writing).toThrow(`writing safetensors file "${file}"`);
+    expect(writing).toThrow('no space left on device, write. What was there before is unchanged');
     expect(readSafetensorsFile(file).tensors.get('flags')).toEqual(flags);
     expect(fs.readdirSync(folder)).toEqual(['model.safetensors']);
   });

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { errorText } from '@cohort-ml/errors';
 import { checkHeader, readHeaderLength, type CheckedHeader } from './decode.ts';
 import { encodeParts, type EncodedParts } from './encode.ts';
 import { SafetensorsError } from './errors.ts';
@@ -43,8 +44,8 @@ export function readSafetensorsFile(
     throw new SafetensorsError('read-failed', {
       action: 'read',
       expected: 'a file that can be read',
-      found: describe(error),
-      remedy: 'check that the path is right, that you may read the file and that it fits in memory',
+      received: errorText(error),
+      remedy: 'Check that the path is right, that you may read the file and that it fits in memory.',
       path: filePath,
       cause: error,
     });
@@ -108,9 +109,9 @@ export function writeSafetensorsFile(
     throw new SafetensorsError('write-failed', {
       action: 'write',
       expected: 'to write the file and put it in place',
-      found: describe(error),
+      received: errorText(error),
       remedy:
-        'what was there before is unchanged: make room, or choose a folder that exists and that you may write to',
+        'What was there before is unchanged: make room, or choose a folder that exists and that you may write to.',
       path: filePath,
       cause: error,
     });
@@ -168,8 +169,4 @@ function flushFolder(folder: string): void {
   } catch {
     // Windows cannot open a folder, and some network file systems cannot flush one.
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

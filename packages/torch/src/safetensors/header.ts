@@ -128,7 +128,7 @@ class HeaderParser {
       'dtype',
       rule,
       quoted(name),
-      'convert the tensor to one of these dtypes and save it again',
+      'Convert the tensor to one of these dtypes and save it again.',
     );
   }
 
@@ -140,7 +140,7 @@ class HeaderParser {
     do {
       const key = this.#string('header-json', 'a name in double quotes');
       if (keys.has(key)) {
-        const remedy = 'readers disagree on which of them counts: save the file again with every name once';
+        const remedy = 'Readers disagree on which of them counts: save the file again with every name once.';
         this.#refuse('duplicate-name', 'every name once', `${quoted(key)} twice`, remedy);
       }
       keys.add(key);
@@ -216,8 +216,8 @@ class HeaderParser {
     return this.#refuse(kind, rule, `${excerpt} at character ${position} of the header`);
   }
 
-  #refuse(kind: SafetensorsErrorKind, expected: string, found: string, remedy = damagedRemedy): never {
-    throw new SafetensorsError(kind, { action: 'read', expected, found, remedy });
+  #refuse(kind: SafetensorsErrorKind, expected: string, received: string, remedy = damagedRemedy): never {
+    throw new SafetensorsError(kind, { action: 'read', expected, received, remedy });
   }
 }
 

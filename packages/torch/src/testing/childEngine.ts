@@ -1,6 +1,7 @@
 /** Compiles the engine's sources afresh, for tests that need a process or a thread of their own to break things in. */
 import { execFile } from 'node:child_process';
 import {
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -15,6 +16,7 @@ import { fileURLToPath } from 'node:url';
 import typescript from 'typescript';
 
 const sourceFolder = fileURLToPath(new URL('..', import.meta.url));
+const errorsFolder = fileURLToPath(new URL('../../../errors/src', import.meta.url));
 const buildFolder = fileURLToPath(new URL('../../build', import.meta.url));
 
 /** How a program ended and what it wrote. */
@@ -32,21 +34,10 @@ export class ChildEngine {
 
   /** @param options.withAddon false leaves the native addon out, as before the first build */
   constructor(options: { readonly withAddon?: boolean } = {}) {
-    for (const path of readdirSync(sourceFolder, { recursive: true, encoding: 'utf8' })) {
-      if (!path.endsWith('.ts') || path.endsWith('.test.ts') || path.startsWith('generated')) continue;
-      const { outputText } = typescript.transpileModule(readFileSync(join(sourceFolder, path), 'utf8'), {
-        fileName: path,
-        compilerOptions: {
-          target: typescript.ScriptTarget.ES2022,
-          module: typescript.ModuleKind.ESNext,
-          verbatimModuleSyntax: true,
-          rewriteRelativeImportExtensions: true,
-        },
-      });
-      const target = join(this.#folder, 'src', path.replace(/\.ts$/, '.js'));
-      mkdirSync(dirname(target), { recursive: true });
-      writeFileSync(target, outputText);
-    }
+    compile(sourceFolder, join(this.#folder, 'src'));
+    const errors = join(this.#folder, 'node_modules/@cohort-ml/errors');
+    compile(errorsFolder, join(errors, 'dist'));
+    copyFileSync(join(errorsFolder, '../package.json'), join(errors, 'package.json'));
     writeFileSync(join(this.#folder, 'package.json'), '{"type":"module"}');
     if (options.withAddon ?? true) symlinkSync(buildFolder, join(this.#folder, 'build'));
   }
@@ -81,5 +72,23 @@ export class ChildEngine {
 
   dispose(): void {
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function compile(source: string, target: string): void {
+  for (const path of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
+    if (!path.endsWith('.ts') || path.endsWith('.test.ts') || path.startsWith('generated')) continue;
+    const { outputText } = typescript.transpileModule(readFileSync(join(source, path), 'utf8'), {
+      fileName: path,
+      compilerOptions: {
+        target: typescript.ScriptTarget.ES2022,
+        module: typescript.ModuleKind.ESNext,
+        verbatimModuleSyntax: true,
+        rewriteRelativeImportExtensions: true,
+      },
+    });
+    const output = join(target, path.replace(/\.ts$/, '.js'));
+    mkdirSync(dirname(output), { recursive: true });
+    writeFileSync(output, outputText);
   }
 }

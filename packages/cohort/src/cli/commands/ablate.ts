@@ -11,12 +11,10 @@ export function addAblateCommand(
   setExitCode: (code: number) => void,
 ): void {
   withComparisonOptions(program.command('ablate'))
-    .description(
-      'train a recipe with parts of MCL and L-MCL left out or alone, and report what each is worth',
-    )
+    .description('train with parts of MCL and L-MCL removed or alone, and report what each contributes')
     .argument(
       '<recipe>',
-      'recipe by name or path, or folder of images; with --report-only a comparison folder or archive',
+      'recipe name or path, or a folder of images; with --report-only, a comparison folder or archive',
     )
     .action(async (recipe: string, options: ComparisonOptions, command: Command) => {
       setExitCode(
@@ -26,7 +24,9 @@ export function addAblateCommand(
           environment,
           { argv, command },
           {
-            ...{ methods: null, fractions: [1], skipUnfit: false },
+            methods: null,
+            fractions: [1],
+            skipUnfit: false,
           },
         ),
       );

@@ -27,24 +27,21 @@ export function addBenchCommand(
   setExitCode: (code: number) => void,
 ): void {
   withCommonOptions(program.command('bench'))
-    .description('measure steps, losses, evaluation and data, in turn with PyTorch where that is installed')
+    .description('time steps, losses, evaluation and data loading, alternating with PyTorch if installed')
     .option('--list', 'list the cases and measure nothing')
-    .option('--only <names>', 'cases by name or by how names begin: mcl,losses-2x1', parseNames)
-    .option('--rounds <count>', 'turns of each program, at most', parseCount, 6)
-    .option('--threads <count>', 'threads of each program; left out: one a core', parseThreads)
-    .option(
-      '--device <name>',
-      'what both sides compute on: cpu, cuda or cuda:N (not yet run on a GPU)',
-      'cpu',
-    )
-    .option('--out <folder>', 'write the results there, as JSON and as a Markdown table')
+    .option('--only <names>', 'cases by name or prefix: mcl,losses-2x1', parseNames)
+    .option('--rounds <count>', 'maximum number of rounds per program', parseCount, 6)
+    .option('--threads <count>', 'threads per program (default: one per core)', parseThreads)
+    .option('--device <name>', 'device of both sides: cpu, cuda or cuda:N (not yet run on a GPU)', 'cpu')
+    .option('--out <folder>', 'write results to this folder, as JSON and Markdown')
     .addOption(
-      new Option('--check', 'compare what both sides compute from the same weights; no times').conflicts(
-        'profile',
-      ),
+      new Option(
+        '--check',
+        'compare what both sides compute from the same weights, without timing',
+      ).conflicts('profile'),
     )
     .option('--profile', "show where our training steps' time goes, by part and operator")
-    .option('--no-pytorch', 'measure Cohort alone')
+    .option('--no-pytorch', 'measure only Cohort')
     .action(async (options: BenchCommandOptions) => {
       const exitCode = await runCommand(environment, options, async (call) => {
         if (options.list === true) {
@@ -91,7 +88,7 @@ function listOf(rows: readonly (readonly string[])[]): string {
 
 function parseNames(text: string): string[] {
   const names = text.split(',').map((name) => name.trim());
-  if (names.includes('')) throw new InvalidArgumentError('Expected names with commas between them.');
+  if (names.includes('')) throw new InvalidArgumentError('Expected names separated by commas.');
   return names;
 }
 

@@ -25,24 +25,22 @@ export function addCompareCommand(
   setExitCode: (code: number) => void,
 ): void {
   withComparisonOptions(program.command('compare'))
-    .description(
-      'train a recipe by several methods with the same seeds and budget, and report differences with intervals',
-    )
+    .description('train a recipe with several methods, same seeds and budget, and report the differences')
     .argument(
       '<recipe>',
-      'recipe by name or path, or folder of images; with --report-only a comparison folder or archive',
+      'recipe name or path, or a folder of images; with --report-only, a comparison folder or archive',
     )
-    .option('--methods <names>', 'methods (cohort methods), or names of --settings', parseNames, [
+    .option('--methods <names>', 'methods (see cohort methods), or names from --settings', parseNames, [
       'independent',
       'dml',
       'mcl',
     ])
-    .option('--settings <file>', 'YAML with a section of settings for each method (docs/results.md)')
-    .option('--baseline <name>', 'what differences are to (left out: independent, or else the first)')
-    .option('--skip-unfit', "leave methods that are not made for the recipe's networks out, and say so")
+    .option('--settings <file>', 'YAML file with settings for each method (docs/results.md)')
+    .option('--baseline <name>', 'method to compare against (default: independent if listed, else the first)')
+    .option('--skip-unfit', "skip methods that do not support the recipe's networks, with a message")
     .option(
       '--fractions <shares>',
-      'shares of the training images, stratified, such as 0.1,0.25,0.5,1',
+      'fractions of the training images to train on, stratified: 0.1,0.25,0.5,1',
       parseFractions,
       [1],
     )
@@ -55,7 +53,9 @@ export function addCompareCommand(
           environment,
           { argv, command },
           {
-            ...{ methods, fractions, skipUnfit: options.skipUnfit === true },
+            methods,
+            fractions,
+            skipUnfit: options.skipUnfit === true,
             ...(settings === undefined ? {} : { settings }),
             ...(baseline === undefined ? {} : { baseline }),
           },

@@ -112,7 +112,7 @@ describe('cohort data check', () => {
         'square      4     2',
         'all         7     3',
         'images 3x32x32; of the training pixels, mean 0.5000 0.4000 0.3000, standard deviation 0.1000 0.2000 0.3000',
-        'shapes is sound: /data/shapes',
+        'shapes is intact: /data/shapes',
         '',
       ].join('\n'),
     );
@@ -156,7 +156,7 @@ describe('cohort data check', () => {
     const { out } = await run(['data', 'check', './photos', '--follow-links'], { checkDataset });
     expect(seen).toEqual([['folder', './photos', { followLinks: true }]]);
     expect(out).toContain('class   train  validation  test\nround       3           0     1\n');
-    expect(out).toContain('note: ignored, hidden: 2 files\nshapes is sound: /data/shapes\n');
+    expect(out).toContain('note: ignored, hidden: 2 files\nshapes is intact: /data/shapes\n');
   });
 
   it('exits with 1 when something differs', async () => {
@@ -202,8 +202,8 @@ describe('cohort data fetch', () => {
     const fetchDataset = () =>
       Promise.resolve({ ...fetched, status: 'verified', isAsDocumented: false } satisfies FetchResult);
     const { out } = await run(['data', 'fetch', 'shapes'], { fetchDataset });
-    expect(out).toContain('shapes was there already and is unchanged: /cache/shapes (3 files)');
-    expect(out).toContain('abc; documented is another, which other versions of sharp explain');
+    expect(out).toContain('shapes is already there, unchanged: /cache/shapes (3 files)');
+    expect(out).toContain('abc; the documentation lists another, which a different sharp version explains');
   });
 });
 

@@ -24,7 +24,7 @@ export function addDataCommands(
 ): void {
   const data = program.command('data').description('list, check and fetch datasets').helpCommand(false);
   withCommonOptions(data.command('list'))
-    .description('list the datasets: classes, images, size, licence, and where their files are')
+    .description('list datasets: classes, images, size, licence, and where their files are')
     .action(async (options: CommonOptions) => {
       const exitCode = await runCommand(environment, options, async () => {
         const datasets = await environment.actions.listDatasets();
@@ -33,10 +33,10 @@ export function addDataCommands(
       setExitCode(exitCode);
     });
   withCommonOptions(data.command('check'))
-    .description('load a dataset, verify shapes, labels and counts, and show the images of every class')
-    .argument('<dataset>', 'name of a dataset (cohort data list), or folder or CSV of images')
-    .argument('[path]', 'folder or archive of its files; left out: its usual places')
-    .option('--follow-links', 'follow links that lead out of the folder of images')
+    .description('load a dataset and verify its shapes, labels and counts')
+    .argument('<dataset>', 'dataset name (see cohort data list), or a folder or CSV of images')
+    .argument('[path]', 'folder or archive with its files (default: the usual places)')
+    .option('--follow-links', 'follow links that lead outside the folder of images')
     .action(async (name: string, path: string | undefined, options: CommonOptions & LinkOptions) => {
       const exitCode = await runCommand(environment, options, async () => {
         const { followLinks = false } = options;
@@ -52,8 +52,8 @@ export function addDataCommands(
       setExitCode(exitCode);
     });
   withCommonOptions(data.command('fetch'))
-    .description('download a dataset into the cache, checked and unpacked; resumes where it was stopped')
-    .argument('<dataset>', 'name of a dataset (cohort data list)')
+    .description('download, verify and unpack a dataset into the cache; resumes if interrupted')
+    .argument('<dataset>', 'dataset name (see cohort data list)')
     .action(async (name: string, options: CommonOptions) => {
       const exitCode = await runCommand(environment, options, async (call) => {
         const result = await environment.actions.fetchDataset(name, call);
@@ -106,15 +106,15 @@ function describeCheck(check: DatasetCheck): string {
     `images ${shape.channels}x${shape.height}x${shape.width}; of the training pixels, mean ${numbers(normalisation.mean)}, standard deviation ${numbers(normalisation.std)}`,
     ...notes.map((note) => `note: ${note}`),
     ...problems.map((problem) => `problem: ${problem}`),
-    `${name} ${problems.length === 0 ? 'is sound' : isPublished ? 'is not as published' : 'has problems'}${path === null ? '' : `: ${path}`}`,
+    `${name} ${problems.length === 0 ? 'is intact' : isPublished ? 'is not as published' : 'has problems'}${path === null ? '' : `: ${path}`}`,
   ].join('\n');
 }
 
 function describeFetch({ name, folder, status, files, digest, isAsDocumented }: FetchResult): string {
-  const told = status === 'verified' ? 'was there already and is unchanged' : 'is there';
+  const told = status === 'verified' ? 'is already there, unchanged' : 'is there';
   const compared = {
     true: ', as documented',
-    false: '; documented is another, which other versions of sharp explain',
+    false: '; the documentation lists another, which a different sharp version explains',
     null: '',
   }[`${isAsDocumented}`];
   return [

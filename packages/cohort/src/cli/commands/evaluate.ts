@@ -26,32 +26,28 @@ export function addEvaluateCommand(
   setExitCode: (code: number) => void,
 ): void {
   withRunsFolder(withCommonOptions(program.command('evaluate')))
-    .description('measure the networks of a run, and their ensemble, on its images or on others')
-    .argument('<run>', 'name of a run folder, the beginning of one, or a path')
+    .description("measure a run's networks and their ensemble on its images or on others")
+    .argument('<run>', 'run folder: its name, a unique prefix, or a path')
     .addOption(
-      new Option('--split <name>', 'which images; else test, or all of --data').choices([
+      new Option('--split <name>', 'which images (default: test, or all of --data)').choices([
         'test',
         'validation',
         'train',
         'all',
       ]),
     )
-    .option(
-      '--checkpoint <name>',
-      'checkpoint to take: its name, last (the newest sound one) or best',
-      'last',
-    )
-    .option('--data <source>', 'other images of any size: a folder, a table, or the name of a dataset')
-    .option('--unseen', 'leave out images that the run was trained on')
-    .option('--csv [file]', 'scores by network and class as CSV, to a file or to stdout')
+    .option('--checkpoint <name>', 'checkpoint to use: its name, last (newest intact one) or best', 'last')
+    .option('--data <source>', 'other images of any size: a folder, a table, or a dataset name')
+    .option('--unseen', 'exclude images that the run was trained on')
+    .option('--csv [file]', 'write scores per network and class as CSV, to a file or stdout')
     .option(
       '--confusion <file>',
-      'write the confusion matrix as .csv or .svg; may be repeated',
+      'write the confusion matrix as .csv or .svg (repeatable)',
       addConfusionFile,
       [],
     )
-    .option('--network <name>', 'whose confusion matrix (left out: ensemble)')
-    .option('--device <name>', "what to compute on: auto, cpu, cuda or cuda:N; left out: the run's own")
+    .option('--network <name>', 'network for the confusion matrix (default: the ensemble)')
+    .option('--device <name>', "device: auto, cpu, cuda or cuda:N (default: the run's own)")
     .action(async (run: string, options: EvaluateFlags) => {
       const { split, checkpoint, data, unseen, csv, confusion, network = 'ensemble', runs, device } = options;
       const exitCode = await runCommand(
@@ -64,7 +60,9 @@ export function addEvaluateCommand(
             );
           }
           const result = await environment.actions.evaluateRun(run, {
-            ...{ ...call, checkpoint, runs },
+            ...call,
+            checkpoint,
+            runs,
             ...(split === undefined ? {} : { split }),
             ...(data === undefined ? {} : { dataPath: data }),
             ...(unseen === true ? { unseenOnly: true } : {}),
@@ -113,7 +111,7 @@ async function writeFiles(
     typeof csv === 'string' ? [[csv, evaluationCsv(result)]] : [];
   const matrix = details?.confusions[place];
   if (matrix !== undefined && confusion.length > 0) {
-    const { confusionCsv, confusionSvg } = await import('../../inference/confusionFiles.ts');
+    const { confusionCsv, confusionSvg } = await import('../../evaluate/confusionFiles.ts');
     for (const path of confusion) {
       const isCsv = path.toLowerCase().endsWith('.csv');
       const title = `${network} on ${details?.source ?? ''}`;

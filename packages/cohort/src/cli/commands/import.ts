@@ -30,30 +30,35 @@ export function addImportCommand(
 ): void {
   withCommonOptions(program.command('import'))
     .description(
-      'turn weights of PyTorch (.pt, .pth, .pth.tar) or safetensors into a file that a recipe can start from',
+      'convert PyTorch (.pt, .pth, .pth.tar) or safetensors weights so that recipes can start from them',
     )
-    .argument('<file>', 'path of a file of weights, or of a run folder; nothing in it is executed')
-    .option('--model <name>', 'architecture that the weights are for; left out: the one that they fit')
+    .argument('<file>', 'weights file or run folder; code in it is never executed')
+    .option('--model <name>', 'architecture of the weights (default: the one that fits)')
     .option(
       '--classes <count>',
-      'classes of the network; another number than the file has gives a new classifier',
+      'number of classes; if it differs from the file, the classifier is new',
       parseClasses,
     )
-    .option('--class-names <file>', 'names of the classes, one a line or a JSON list')
+    .option('--class-names <file>', 'file of class names, one per line or a JSON list')
     .option(
       '--map <old=new>',
-      'rename a tensor, or the beginning of names up to a dot; may be repeated',
+      'rename a tensor or a name prefix that ends at a dot (repeatable)',
       addRule,
       [],
     )
-    .option('--key <keys>', 'which dictionary of the file, as keys joined by dots: model.state_dict')
-    .option('--output <file>', 'safetensors file to write; left out: named as the source, in this folder')
-    .option('--force', 'replace the output if it is there')
+    .option('--key <keys>', 'which dictionary in the file, as dotted keys: model.state_dict')
+    .option('--output <file>', 'safetensors file to write (default: named after the source, in this folder)')
+    .option('--force', 'overwrite an existing output file')
     .action(async (path: string, options: ImportCommandOptions) => {
       const exitCode = await runCommand(environment, options, async () => {
         const { model, classes, classNames: classNamesPath, map: rules, key, output, force } = options;
         const result = await environment.actions.importWeights(path, {
-          ...{ model, classes, classNamesPath, rules, key, output },
+          model,
+          classes,
+          classNamesPath,
+          rules,
+          key,
+          output,
           force: force === true,
         });
         return { text: describeResult(result), json: result };
@@ -70,7 +75,7 @@ function parseClasses(text: string): number {
 
 function addRule(text: string, before: readonly Rule[]): Rule[] {
   const at = text.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError('Expected old=new; new may be empty to take a prefix off.');
+  if (at < 1) throw new InvalidArgumentError('Expected old=new; leave new empty to remove a prefix.');
   return [...before, { from: text.slice(0, at), to: text.slice(at + 1) }];
 }
 
@@ -80,11 +85,11 @@ function describeResult(result: ImportResult): string {
   const count = parameters.toLocaleString('en-US');
   return [
     `read ${place} (${format})${renamed === 0 ? '' : `; ${renamed} tensors renamed`}`,
-    ...(ignored.length === 0 ? [] : [`left out, since ${model} has no such parts: ${ignored.join(', ')}`]),
+    ...(ignored.length === 0 ? [] : [`ignored, because ${model} has no such parts: ${ignored.join(', ')}`]),
     ...(skipped.length === 0
       ? []
       : [
-          `passed over, and not run: ${skipped.length > 8 ? `${skipped.slice(0, 8).join(', ')}, …` : skipped.join(', ')}`,
+          `skipped, and not executed: ${skipped.length > 8 ? `${skipped.slice(0, 8).join(', ')}, …` : skipped.join(', ')}`,
         ]),
     whyFresh === null
       ? `classifier: kept${isReordered ? ', its rows put into the order of the class names' : ''}`

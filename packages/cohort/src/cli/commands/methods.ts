@@ -16,7 +16,7 @@ export function addMethodsCommand(
   environment: CliEnvironment,
   setExitCode: (code: number) => void,
 ): void {
-  const methods = program.command('methods').description('the methods that a cohort can learn by');
+  const methods = program.command('methods').description('the methods a cohort can learn with');
   methods.helpCommand(false);
   withCommonOptions(methods.command('list', { isDefault: true }))
     .description('list the methods with topology, paper and loss')
@@ -31,8 +31,8 @@ export function addMethodsCommand(
       setExitCode(exitCode);
     });
   withCommonOptions(methods.command('show'))
-    .description('show a method: paper, loss, what is trained and kept, and its settings with defaults')
-    .argument('<name>', 'name of a method (cohort methods)')
+    .description('show a method: paper, loss, what it trains and keeps, and its settings with defaults')
+    .argument('<name>', 'method name (see cohort methods)')
     .action(async (name: string, options: CommonOptions) => {
       const exitCode = await runCommand(environment, options, async () => {
         const { facts, settings, section } = await findMethod(name);
@@ -76,7 +76,7 @@ async function findMethod(name: string): Promise<FoundMethod> {
   const nearest = nearestName(name, names);
   const question = nearest === null ? '' : ` Did you mean ${nearest}?`;
   throw new RecipeError(
-    `method ${JSON.stringify(name)}: expected the name of a method, came an unknown name.${question} The methods are ${names.join(', ')}.`,
+    `method ${JSON.stringify(name)}: no such method.${question} The methods are ${names.join(', ')}.`,
   );
 }
 
@@ -98,7 +98,7 @@ function describeList(
   const table = formatTable(['method', 'topology, default first', 'networks from'], rows);
   const legend = 'CE cross-entropy, KL softened by T and times T^2, p probabilities, z logits.';
   const how =
-    'What is indented cohort compare takes by that name; how a recipe writes it, and all settings: cohort methods show NAME.';
+    "Indented names are variants for cohort compare; cohort methods show NAME prints a method's settings and how to write them.";
   return `${table}\n\n${details.join('\n')}\n\n${legend}\n${how}`;
 }
 
@@ -116,7 +116,7 @@ function describeMethod(
     `loss      ${equation}`,
     `topology  ${topologies.join(', ')}${topologies.length > 1 ? ' (the first unless the recipe names one)' : ''}`,
     `networks  ${minimumNetworks} or more`,
-    `training  beside the networks: ${training}`,
+    `training  besides the networks: ${training}`,
     `kept      ${deployed}`,
   ];
   if (settings.length === 0) return [...lines, '', 'It has no settings.'].join('\n');

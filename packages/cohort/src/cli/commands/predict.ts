@@ -23,30 +23,17 @@ export function addPredictCommand(
   setExitCode: (code: number) => void,
 ): void {
   withRunsFolder(withCommonOptions(program.command('predict')))
-    .description('classify images with the networks of a run; exits with 1 where some could not be read')
-    .argument('<run>', 'name of a run folder, the beginning of one, or a path')
+    .description("classify images with a run's networks (exit code 1 if any could not be read)")
+    .argument('<run>', 'run folder: its name, a unique prefix, or a path')
     .argument(
       '<images...>',
-      "image files, folders, patterns ('**/*.jpg'), or - for an image or paths on standard input",
+      "image files, folders, patterns ('**/*.jpg'), or - to read an image or paths from stdin",
     )
-    .option('--top <count>', 'how many classes to name for each image', parseCount, 3)
-    .addOption(
-      new Option('--format <format>', 'how each result is written; left out: table').choices(
-        PREDICTION_FORMATS,
-      ),
-    )
-    .option(
-      '--batch <count>',
-      'images that go through the networks together: faster; last digits may change',
-      parseCount,
-      1,
-    )
-    .option(
-      '--checkpoint <name>',
-      'checkpoint to take: its name, last (the newest sound one) or best',
-      'last',
-    )
-    .option('--device <name>', "what to compute on: auto, cpu, cuda or cuda:N; left out: the run's own")
+    .option('--top <count>', 'number of classes to list per image', parseCount, 3)
+    .addOption(new Option('--format <format>', 'output format (default: table)').choices(PREDICTION_FORMATS))
+    .option('--batch <count>', 'images to run at once: faster, but last digits may differ', parseCount, 1)
+    .option('--checkpoint <name>', 'checkpoint to use: its name, last (newest intact one) or best', 'last')
+    .option('--device <name>', "device: auto, cpu, cuda or cuda:N (default: the run's own)")
     .action(async (run: string, images: string[], options: PredictFlags) => {
       const { format } = options;
       const exitCode = await runCommand(
@@ -68,14 +55,19 @@ async function predict(
 ): Promise<CommandOutcome> {
   const { top, checkpoint, batch, runs, json, format, device } = options;
   if (json === true && format !== undefined) {
-    throw new UsageError('--json and --format both say how results are written. Leave one of them out.');
+    throw new UsageError('--json and --format cannot be combined. Omit one of them.');
   }
   const writer = predictionWriter(format ?? 'table', top);
   const kept: ImagePrediction[] = [];
   let count = 0;
   let failed = 0;
   for await (const result of environment.actions.predictImages(run, images, {
-    ...{ signal, reporter, top, checkpoint, batch, runs },
+    signal,
+    reporter,
+    top,
+    checkpoint,
+    batch,
+    runs,
     ...(device === undefined ? {} : { device }),
   })) {
     count += 1;

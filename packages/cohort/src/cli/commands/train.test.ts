@@ -9,8 +9,12 @@ const { run } = useCommandLine();
 function resultOf(status: TrainResult['status']): TrainResult {
   const accuracies = { testAccuracy: 0.5 };
   return {
-    ...{ status, runFolder: 'runs/a b', seconds: 3, imagesPerSecond: 9 },
-    ...{ networks: [{ name: 'resnet8', ...accuracies }], ensemble: accuracies },
+    status,
+    runFolder: 'runs/a b',
+    seconds: 3,
+    imagesPerSecond: 9,
+    networks: [{ name: 'resnet8', ...accuracies }],
+    ensemble: accuracies,
   };
 }
 
@@ -46,10 +50,10 @@ describe('--resume', () => {
   });
 
   it.each([
-    [['train'], 'expected a recipe, or --resume with a run, came neither'],
-    [['train', 'small', '--allow', 'code'], '--allow: expected together with --resume'],
-    [['train', '--resume', 'a', '--strict'], '--strict: expected for a new run, came with --resume'],
-    [['train', '--resume', 'a', '--save-recipe', 'b'], '--save-recipe: expected for a new run'],
+    [['train'], 'cohort train needs a recipe, or --resume with a run'],
+    [['train', 'small', '--allow', 'code'], '--allow requires --resume'],
+    [['train', '--resume', 'a', '--strict'], '--strict is for new runs and cannot be combined with --resume'],
+    [['train', '--resume', 'a', '--save-recipe', 'b'], '--save-recipe is for new runs'],
     [['train', '--resume', 'a', 'demo'], 'override "demo": expected key=value'],
     [['train', '--resume', 'a', '--allow', 'all'], 'Expected one of code, data, recipe'],
     [['train', 'small', '--stop-after', '5 minutes'], 'Expected a time such as 90s, 50m or 2h'],
@@ -77,7 +81,7 @@ describe('a training that ends early', () => {
     }));
     expect(code).toBe(0);
     expect(given?.stopAfterSeconds).toBe(seconds);
-    expect(out).toContain("to go on: cohort train --resume 'runs/a b'");
+    expect(out).toContain("to resume: cohort train --resume 'runs/a b'");
   });
 
   it.each([
@@ -93,6 +97,6 @@ describe('a training that ends early', () => {
     }));
     expect(code).toBe(expected);
     expect(exits).toEqual([expected]);
-    expect(out).toContain('to go on: cohort train --resume');
+    expect(out).toContain('to resume: cohort train --resume');
   });
 });

@@ -31,31 +31,26 @@ export function addTrainCommand(
   setExitCode: (code: number) => void,
 ): void {
   withCommonOptions(program.command('train'))
-    .description(
-      'train the cohort of a recipe, or one proposed for a folder of images, and write a run folder',
-    )
-    .argument(
-      '[recipe]',
-      'name of a recipe, path of a YAML file, folder of images, or CSV; left out with --resume',
-    )
+    .description('train a recipe, or one proposed for a folder of images, and write a run folder')
+    .argument('[recipe]', 'recipe name, YAML file, folder of images, or CSV; omitted with --resume')
     .argument('[overrides...]', 'settings to change, as key=value with dotted paths and YAML values')
-    .option('--strict', 'refuse broken image files instead of leaving them out')
-    .option('--follow-links', 'follow links that lead out of the folder of images')
+    .option('--strict', 'stop at broken image files instead of skipping them')
+    .option('--follow-links', 'follow links that lead outside the folder of images')
     .option(
       '--tensorboard [folder]',
-      'also write event files for TensorBoard, into FOLDER/RUN (left out: the run folder)',
+      'also write TensorBoard event files, to FOLDER/RUN (default: the run folder)',
     )
     .option('--dashboard', 'show the runs in the browser while it trains; the address is printed')
     .option('--save-recipe <file>', 'also write the recipe to a new file')
-    .option('--resume <run>', 'go on with a run, by its folder or id, from its newest sound checkpoint')
+    .option('--resume <run>', 'resume a run, by its folder or id, from its newest intact checkpoint')
     .option(
       '--allow <change>',
-      'with --resume: go on although code, data or recipe has changed since the checkpoint',
+      'with --resume: continue even though code, data or recipe has changed',
       collectChanges,
     )
     .option(
       '--stop-after <time>',
-      'stop after so long (90s, 50m, 2h), with a checkpoint and exit code 0',
+      'stop after this long (90s, 50m, 2h); write a checkpoint and exit with 0',
       parseDuration,
     )
     .action(
@@ -68,7 +63,8 @@ export function addTrainCommand(
           const command = shellCommand(['cohort', ...argv]);
           const { stopAfter, tensorboard } = options;
           const given = {
-            ...{ ...call, command },
+            ...call,
+            command,
             ...(stopAfter === undefined ? {} : { stopAfterSeconds: stopAfter }),
             ...(tensorboard === undefined ? {} : { tensorboard }),
           };
@@ -95,9 +91,12 @@ async function train(
   const { resume, allow = [] } = options;
   if (resume === undefined) {
     if (recipe === undefined) {
-      throw new UsageError('cohort train: expected a recipe, or --resume with a run, came neither.');
+      throw new UsageError(
+        'cohort train needs a recipe, or --resume with a run. Run cohort train --help for examples.',
+      );
     }
-    if (allow.length > 0) throw new UsageError('--allow: expected together with --resume, came alone.');
+    if (allow.length > 0)
+      throw new UsageError('--allow requires --resume. Add --resume RUN, or omit --allow.');
     const resolved = await recipeOf(recipe, overrides, options, environment, call);
     return withDashboard(options, resolved.runs, call, () => environment.actions.trainRun(resolved, call));
   }
@@ -107,7 +106,10 @@ async function train(
     ['--follow-links', options.followLinks],
     ['--save-recipe', options.saveRecipe],
   ]) {
-    if (value !== undefined) throw new UsageError(`${option}: expected for a new run, came with --resume.`);
+    if (value !== undefined)
+      throw new UsageError(
+        `${option} is for new runs and cannot be combined with --resume. Omit one of them.`,
+      );
   }
   // Without a recipe, what stands in its place is the first setting.
   const settings = [...(recipe === undefined ? [] : [recipe]), ...overrides];
@@ -181,6 +183,6 @@ function describeResult(result: TrainResult): string {
   return [
     ...(isMeasured ? [formatTable(headings, rows)] : []),
     `${isFinished ? 'finished' : 'stopped'} after ${formatDuration(result.seconds)}; run folder: ${result.runFolder}`,
-    ...(isFinished ? [] : [`to go on: ${shellCommand(['cohort', 'train', '--resume', result.runFolder])}`]),
+    ...(isFinished ? [] : [`to resume: ${shellCommand(['cohort', 'train', '--resume', result.runFolder])}`]),
   ].join('\n');
 }

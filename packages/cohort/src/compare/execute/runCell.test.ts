@@ -41,7 +41,9 @@ function plan(labels: readonly string[], overrides: readonly string[] = []): Pro
         source: 'the test',
       }),
     variants: variantsOf(labels, {}, resolveRecipe(recipe).method),
-    ...{ seeds: [1, 2], fractions: [1], set: [] },
+    seeds: [1, 2],
+    fractions: [1],
+    set: [],
     countTrainingImages: () => Promise.reject(new Error('not asked for')),
   });
 }
@@ -52,8 +54,14 @@ async function run(
 ): Promise<ComparisonResult & { readonly reporter: RememberingReporter }> {
   const reporter = new RememberingReporter();
   const result = await runComparison(made, {
-    ...{ command: 'a test', select: 'last' as const, parallel, threads: 4, runs: join(folder, 'runs') },
-    ...{ runCell: childRunner(program), signal, reporter },
+    command: 'a test',
+    select: 'last' as const,
+    parallel,
+    threads: 4,
+    runs: join(folder, 'runs'),
+    runCell: childRunner(program),
+    signal,
+    reporter,
     measureBest: () => Promise.reject(new Error('not asked for')),
   });
   return { ...result, reporter };

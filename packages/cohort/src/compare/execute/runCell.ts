@@ -52,7 +52,7 @@ async function runCell(program: string, cell: Cell, options: CellRunOptions): Pr
     const outcome = await runChild([program, 'train', '--resume', stoppedRun, '--json'], options);
     // Code may have changed since, or there was no checkpoint yet: what cannot be taken up is trained anew.
     if (outcome.kind !== 'failed' || signal.aborted) return outcome;
-    options.onProgress(`${stoppedRun} cannot be taken up, training anew: ${outcome.reason}`);
+    options.onProgress(`${stoppedRun} cannot be resumed, so it is trained again: ${outcome.reason}`);
   }
   const folder = mkdtempSync(join(tmpdir(), 'cohort-cell-'));
   try {

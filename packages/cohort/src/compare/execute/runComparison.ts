@@ -1,6 +1,7 @@
 /** A whole comparison: its plan written down, its trainings run, its report made and written. */
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
+import { errorText } from '@cohort-ml/errors';
 import { acquireRunLock, makeFolders, type RunReader } from '@cohort-ml/runs';
 import type { Reporter } from '../../progress/reporter.ts';
 import { hasBestScores } from '../report/bestScores.ts';
@@ -49,7 +50,9 @@ export async function runComparison(plan: Plan, options: ComparisonOptions): Pro
     reporter.message(`${plan.cells.length} trainings in ${folder}`);
     if (known.size > 0) reporter.message(`${known.size} of them are taken from archives`);
     const execution = await executePlan(cells, cellStates(folder, cells), {
-      ...{ parallel, signal, runCell: options.runCell },
+      parallel,
+      signal,
+      runCell: options.runCell,
       threads: options.threads ?? availableParallelism(),
       ...(select === 'best-validation' ? { afterCell: measurer(folder, plan, options) } : {}),
       onMessage: (text) => {
@@ -96,7 +99,7 @@ function measurer(
       return { kind: 'finished' };
     } catch (error) {
       if (signal.aborted) return { kind: 'interrupted' };
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = errorText(error);
       return { kind: 'failed', reason: `its best epoch cannot be measured: ${reason}` };
     }
   };

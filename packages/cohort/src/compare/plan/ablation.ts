@@ -44,7 +44,9 @@ export function ablationVariants(own: ResolvedRecipe['method']): Variant[] {
   const weights = ownMethod === null ? {} : { weights: { vcl, icl, softVcl, softIcl } };
   const layerwise = name === 'l-mcl' ? base : merged({ name: 'l-mcl', ...shared }, weights);
   const variant = (label: string, method: Record<string, unknown>): Variant => ({
-    ...{ label, method, overrides: [] },
+    label,
+    method,
+    overrides: [],
   });
   const logit = ownMethod?.name === 'mcl' ? ownMethod.weights.logit : 0;
   // Distillation of logits is no contrastive term: it stands in rows of its own.

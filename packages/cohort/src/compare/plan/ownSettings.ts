@@ -1,6 +1,7 @@
 /** What a method of a comparison has set apart from its defaults, so that a reader knows what its row stands for. */
 import { isDeepStrictEqual } from 'node:util';
 import { methodSettings } from '../../methods/registry.ts';
+import { isSection } from '../../support/section.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 
 /** `mcl-logit is mcl with weights.logit=1`; null for a method by its own name with its defaults. */
@@ -26,8 +27,4 @@ function apartFrom(defaults: object, own: object, prefix: string): string[] {
       ? apartFrom(usual, value, `${path}.`)
       : [`${path}=${typeof value === 'string' ? value : JSON.stringify(value)}`];
   });
-}
-
-function isSection(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

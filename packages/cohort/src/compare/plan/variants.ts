@@ -1,6 +1,7 @@
 /** What is compared: a method by its name, or a name for a method with settings of its own, from the command line and a small YAML file. */
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
+import { errorText } from '@cohort-ml/errors';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { methodFacts, methodNames, methodVariants } from '../../methods/registry.ts';
@@ -40,7 +41,7 @@ export function readVariantSettings(path: string): VariantSettings {
   try {
     data = parse(readFileSync(path, 'utf8'), { maxAliasCount: 100 });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     throw new CompareError(operation, expected, reason, 'Check the path and the file.', { cause: error });
   }
   const parsed = settingsSchema.safeParse(data ?? {});

@@ -71,7 +71,13 @@ export function writeArchive(path: string, collected: CollectedComparison): void
     return jsonOf({ label, seed, fraction, changes: changesBetween(own.recipe, recipe), training });
   });
   const head = {
-    ...{ format, version, ...facts, command, select, failures, recipe: first.recipe },
+    format,
+    version,
+    ...facts,
+    command,
+    select,
+    failures,
+    recipe: first.recipe,
     settings: Object.fromEntries([...settings].map(([label, { changes }]) => [label, changes])),
     environments,
   };

@@ -1,5 +1,6 @@
 /** Recipes as what they change of another one, so that a comparison of many trainings says each setting once. */
 import { isDeepStrictEqual } from 'node:util';
+import { isSection, type Section } from '../../support/section.ts';
 import * as z from 'zod';
 
 /** Settings by their dotted path, as in overrides: `{ "seed": 2, "method": { ... } }`. */
@@ -7,8 +8,6 @@ export const changesSchema = z.record(z.string(), z.unknown());
 
 /** What is to be put in place of what, by dotted path. */
 export type Changes = z.output<typeof changesSchema>;
-
-type Section = Readonly<Record<string, unknown>>;
 
 /** What makes `to` of `from`; sections with other keys (those of another method) are replaced as a whole. */
 export function changesBetween(from: unknown, to: unknown): Changes {
@@ -40,8 +39,4 @@ function withChange(data: unknown, path: readonly string[], value: unknown): unk
 
 function haveSameKeys(one: Section, other: Section): boolean {
   return isDeepStrictEqual(Object.keys(one).toSorted(), Object.keys(other).toSorted());
-}
-
-function isSection(value: unknown): value is Section {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,4 +1,5 @@
 /** Gathers what the trainings of a comparison came to, from the run folders in its folder. */
+import { errorText } from '@cohort-ml/errors';
 import type { RunReader } from '@cohort-ml/runs';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { CollectedComparison } from './archive.ts';
@@ -47,7 +48,7 @@ function recordOf(run: RunReader, select: Selection, reporter: Reporter): CellRe
   try {
     return readRecord(run, select);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorText(error);
     reporter.warning(`${run.path} is left out of the report, since it cannot be read: ${reason}`);
     return null;
   }

@@ -85,7 +85,11 @@ export function readRecord(run: RunReader, select: Selection): CellRecord {
   const names = networks.map(({ name }) => name);
   const { id, startedAt, endedAt } = run.info;
   const common = {
-    ...{ run: id, startedAt, endedAt, ...costs, leader },
+    run: id,
+    startedAt,
+    endedAt,
+    ...costs,
+    leader,
     history: historyOf(run, names),
     environment: run.environment,
   };

@@ -100,7 +100,16 @@ export function buildReport({ plan, command, select, results, failures }: Report
     networks.some(({ validation }) => validation !== null),
   );
   return {
-    ...{ name, command, baseline, select, labels, seeds, fractions, methods, failures, leftOut },
+    name,
+    command,
+    baseline,
+    select,
+    labels,
+    seeds,
+    fractions,
+    methods,
+    failures,
+    leftOut,
     recipe: {
       dataset: recipe === undefined ? '' : nameOfImages(recipe.data),
       trainImages: recipe?.data.trainImages ?? null,
@@ -150,7 +159,9 @@ function methodReport(own: readonly CellResult[], baseline: readonly CellResult[
       peakMemoryBytes: aggregate(own.map(({ peakMemoryBytes }) => peakMemoryBytes)),
       trainingParameters: first.trainingParameters,
       inference: first.networks.map(({ name, parameters, multiplyAdds }) => ({
-        ...{ name, parameters, multiplyAdds },
+        name,
+        parameters,
+        multiplyAdds,
       })),
     },
     curve: first.curve.map(({ epoch }, index) => ({
@@ -212,7 +223,7 @@ function notesOf({ plan, select, results, methods, hasValidation }: Told): strin
     select === 'last'
       ? 'The last epoch of every training counts.'
       : 'Of every training the epoch counts that was best on validation images.';
-  const notes = [`${chosen} Test images chose nothing.`];
+  const notes = [`${chosen} Test images were not used for any choice.`];
   if (methods.length > 0 && !hasValidation) {
     notes.push(
       'There is no best network, since there are no validation images to choose it by (data.validationImages); learning curves are on test images.',
@@ -234,7 +245,7 @@ function notesOf({ plan, select, results, methods, hasValidation }: Told): strin
     const method = plan.cells.find((cell) => cell.label === label)?.recipe.method;
     return (method === undefined ? null : describeSettings(label, method)) ?? [];
   });
-  if (settings.length > 0) notes.push(`Settings of methods beside their defaults: ${settings.join('; ')}.`);
+  if (settings.length > 0) notes.push(`Method settings other than the defaults: ${settings.join('; ')}.`);
   if (labels.length > 1) {
     notes.push(
       `Differences are to ${baseline} with the same seeds, with 95% paired bootstrap intervals: over seeds (other trainings) and over test images (the same networks, other images).`,

@@ -46,7 +46,13 @@ export function resultOf({ label, seed, fraction, recipe }: Cell, record: CellRe
   const { leader, peakMemoryBytes, trainingParameters, correctness, environment } = record;
   const imagesPerEpoch = (record.steps * recipe.train.batchSize) / record.epochs;
   return {
-    ...{ label, seed, fraction, leader, peakMemoryBytes, trainingParameters, environment },
+    label,
+    seed,
+    fraction,
+    leader,
+    peakMemoryBytes,
+    trainingParameters,
+    environment,
     networks: record.networks,
     ensemble: record.ensemble.test,
     ensembleValidation: record.ensemble.validation,

@@ -224,7 +224,7 @@ describe('settings', () => {
     [{ cropPadding: 1, resizedCrop: {} }, 'cropPadding: expected 0 beside resizedCrop'],
     [
       { erasing: { scale: [0.5, 0.2] } },
-      'erasing.scale: expected the smallest, then the largest, came 0.5, then 0.2',
+      'erasing.scale: expected the smaller value first, got 0.5, then 0.2',
     ],
     [{ erasing: { scale: [0.5, 1.2] } }, 'erasing.scale.1'],
     [{ mixup: { alpha: 0 } }, 'mixup.alpha'],

@@ -1,6 +1,7 @@
 /** All augmentation of a loader in one place: checks the settings once, then varies whole batches on the engine. */
 import { scope, Tensor } from '@cohort-ml/torch';
 import type { ImageShape } from '../dataset.ts';
+import type { MixedLabels } from '../../losses/index.ts';
 import { DataError } from '../errors.ts';
 import type { Normalisation } from '../loading/normalisation.ts';
 import { colourJitter, drawColourJitter } from './colourJitter.ts';
@@ -16,14 +17,6 @@ import {
   type AugmentationOptions,
   type AugmentationSettings,
 } from './settings.ts';
-
-/** How the labels of a mixed batch count. */
-export interface LabelMix {
-  /** Labels of the partners, int64 `[B]`. */
-  readonly labels: Tensor;
-  /** Share of the own label, 0 to 1, float32 `[B]`; the partner's has the rest. */
-  readonly weight: Tensor;
-}
 
 /** Augmentation at work on images of one shape. */
 export class Augmenter {
@@ -87,7 +80,7 @@ export class Augmenter {
    * @param views normalised float32, `[B, C, H, W]` each
    * @param labels int64 `[B]`
    */
-  mix(views: readonly Tensor[], labels: Tensor, keys: DrawKeys): { views: Tensor[]; mix: LabelMix } {
+  mix(views: readonly Tensor[], labels: Tensor, keys: DrawKeys): { views: Tensor[]; mix: MixedLabels } {
     const draws = drawMixing(this.#settings, this.#shape, keys);
     const partners = scope(() => labels.indexSelect(0, Tensor.fromTypedArray(draws.partners).to('int64')));
     return {

@@ -1,5 +1,5 @@
 /** Augmentation: how training images are varied, whole batches at a time. */
-export { Augmenter, type LabelMix } from './augmenter.ts';
+export { Augmenter } from './augmenter.ts';
 export type { DrawKeys } from './draws.ts';
 export {
   augmentationConflicts,

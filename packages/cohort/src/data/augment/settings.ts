@@ -103,15 +103,15 @@ export function augmentationConflicts(settings: Partial<AugmentationSettings>): 
     ['erasing', 'ratio', erasing?.ratio],
   ] as const) {
     if (range === undefined || range[0] <= range[1]) continue;
-    const message = `expected the smallest, then the largest, came ${range[0]}, then ${range[1]}`;
+    const message = `expected the smaller value first, got ${range[0]}, then ${range[1]}`;
     conflicts.push({ path: [section, key], message });
   }
   if (cropPadding > 0 && resizedCrop != null) {
-    const message = `expected 0 beside resizedCrop, since an image is cropped in one way, came ${cropPadding}`;
+    const message = `expected 0 with resizedCrop, since an image is cropped in one way only, got ${cropPadding}`;
     conflicts.push({ path: ['cropPadding'], message });
   }
   if (mixup != null && cutmix != null && mixup.probability + cutmix.probability > 1) {
-    const message = `expected at most 1 - mixup.probability (${Number((1 - mixup.probability).toFixed(6))}), since an image is mixed in one way, came ${cutmix.probability}`;
+    const message = `expected at most 1 - mixup.probability (${Number((1 - mixup.probability).toFixed(6))}), since an image is mixed in one way only, got ${cutmix.probability}`;
     conflicts.push({ path: ['cutmix', 'probability'], message });
   }
   return conflicts;

@@ -105,7 +105,7 @@ async function readClassNumbers(root: string): Promise<string[]> {
     return numbers.sort();
   throw new DataError('format', {
     operation: `reading ${path}`,
-    expected: 'two or more different WordNet numbers such as n01443537, one a line',
+    expected: 'two or more distinct WordNet numbers such as n01443537, one per line',
     received: wrong === undefined ? `${numbers.length} lines with repetitions` : `'${wrong}'`,
     remedy: howToGet('tiny-imagenet', about),
     path,

@@ -91,7 +91,10 @@ export function readNetpbmPixels(content: Buffer, header: NetpbmHeader): PixelIm
   const { width, height, bands, maximum } = header;
   const data = header.kind <= 3 ? plainSamples(content, header) : rawSamples(content, header);
   const samples = {
-    ...{ width, height, bands, data },
+    width,
+    height,
+    bands,
+    data,
     format: 'unsigned',
     bits: 16,
     declared: { black: 0, white: maximum },

@@ -1,4 +1,5 @@
 /** Decodes an image file of any kind to upright 8-bit pixels in its own size, by whichever reader knows its kind. */
+import { CohortError } from '@cohort-ml/errors';
 import { cmykToRgb, type PixelImage } from '@cohort-ml/runtime';
 import { isBmp, readBmpHeader, readBmpPixels } from './bmp.ts';
 import { isNetpbm, readNetpbmHeader, readNetpbmPixels } from './netpbm.ts';
@@ -19,7 +20,7 @@ export interface PictureFacts {
 }
 
 /** Refused for its number of pixels. */
-export class TooManyPixels extends Error {
+export class TooManyPixels extends CohortError {
   override readonly name = 'TooManyPixels';
 }
 

@@ -2,6 +2,7 @@
  * From samples of any depth to 8 bits: finds the range that a picture's values run over, because 12 bits are often kept in
  * 16, floats run from 0 to 1 or to 255, and a decoder that assumes the widest range shows such pictures black or faded.
  */
+import { CohortError } from '@cohort-ml/errors';
 
 /** Interleaved samples `[H, W, B]` as the file holds them. */
 export interface Samples {
@@ -23,7 +24,7 @@ export interface SampleRange {
 }
 
 /** Why no 8-bit picture can be made of a file's samples; the file itself may be whole. */
-export class SampleError extends Error {
+export class SampleError extends CohortError {
   override readonly name = 'SampleError';
 }
 

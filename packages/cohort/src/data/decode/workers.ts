@@ -5,7 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import type { DecodeOptions } from '../loading/decodeImage.ts';
+import type { DecodeOptions } from './options.ts';
 
 /** What a thread is asked for. */
 export interface DecodeRequest {

@@ -1,7 +1,8 @@
 /** The catalogue of a made Emoji-70 folder: what each of its pictures shows, in what style, and on which side of the splits. */
+import { errorText } from '@cohort-ml/errors';
 import * as z from 'zod';
 import { readDataFile } from '../loading/readFile.ts';
-import { DataError, errorText } from '../errors.ts';
+import { DataError } from '../errors.ts';
 
 /** All pictures `[N, 3, size, size]`, an IDX file of four dimensions. */
 export const PICTURES_FILE = 'pictures-idx4-ubyte';

@@ -3,8 +3,9 @@ import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { errorCode, errorText } from '@cohort-ml/errors';
 import type * as z from 'zod';
-import { DataError, errorCode, errorText } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import type { IconSet } from './iconSets.ts';
 import { charsSchema, iconsSchema, infoSchema } from './iconSets.ts';
 import { emojiListSchema, groupsSchema } from './selection.ts';
@@ -145,7 +146,7 @@ function npmError(error: unknown): DataError {
   const reason = output.trim().split('\n').slice(0, 3).join(' ') || errorText(error);
   return new DataError('tool', {
     operation: 'installing the emoji packages with npm ci',
-    expected: 'npm to bring them',
+    expected: 'npm to download them',
     received: isMissing ? 'no npm on the PATH' : `"${reason}"`,
     remedy: isMissing
       ? 'Install npm (it comes with Node.js).'

@@ -1,7 +1,8 @@
 /** Downloads one file so that it can be interrupted at any time: it resumes where it stopped, and only the right bytes ever get its name. */
 import { open, rename, rm, stat } from 'node:fs/promises';
+import { errorText } from '@cohort-ml/errors';
 import type { RemoteFile } from '../about.ts';
-import { DataError, errorText } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import { exists } from '../places.ts';
 import { hashFile, writeError } from './files.ts';
 

@@ -196,7 +196,7 @@ function notOffered(name: string, about: DatasetAbout | undefined): DataError {
   return new DataError('argument', {
     operation: `fetching ${name}`,
     expected: 'a dataset that can be downloaded',
-    received: 'one that has to be brought by hand',
+    received: 'one that must be downloaded by hand',
     remedy: origin?.kind === 'manual' ? origin.instructions : 'Say where your files are: data.path=FOLDER.',
   });
 }

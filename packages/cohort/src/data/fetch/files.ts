@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode, errorText } from '@cohort-ml/errors';
 import { makeFolders } from '@cohort-ml/runs';
-import { DataError, errorCode, errorText } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import { exists } from '../places.ts';
 
 /** The list of a fetched dataset's files. `sha256sum -c SHA256SUMS` in its folder verifies them too. */

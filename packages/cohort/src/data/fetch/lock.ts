@@ -1,6 +1,7 @@
 /** Keeps two processes from fetching the same dataset into the same folder at the same time. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { DataError, errorCode } from '../errors.ts';
+import { errorCode } from '@cohort-ml/errors';
+import { DataError } from '../errors.ts';
 import { isRunning } from '../loading/processes.ts';
 import { writeError } from './files.ts';
 
@@ -35,7 +36,7 @@ export function takeLock(path: string, dataset: string): () => void {
 function busy(dataset: string, path: string, owner: number): DataError {
   return new DataError('busy', {
     operation: `fetching ${dataset}`,
-    expected: 'nobody else to be fetching it',
+    expected: 'no other process to be fetching it',
     received: `process ${owner}, which is`,
     remedy: `Wait for it; if there is no such process, remove ${path}.`,
     path,

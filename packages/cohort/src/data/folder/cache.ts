@@ -5,10 +5,11 @@
 import { randomBytes, createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { errorText } from '@cohort-ml/errors';
 import * as z from 'zod';
 import type { ImageShape } from '../dataset.ts';
 import { imageBytes } from '../dataset.ts';
-import { DataError, errorText } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import { isRunning } from '../loading/processes.ts';
 import { cacheFolder, type Variables } from '../places.ts';
 

@@ -4,9 +4,6 @@ import type { DatasetEntry } from '../dataset.ts';
 import type { PixelSource } from '../loading/pixelSource.ts';
 import { datasetPlaces } from '../places.ts';
 
-/** Endings of tables of images; whatever else has a path is a folder. */
-export const TABLE_ENDING = /\.(?:csv|tsv|tab|psv|txt|jsonl|ndjson)$/i;
-
 /** A folder with one sub-folder a class, with or without folders for splits around them; or a CSV of path,label[,split]. */
 export const folder: DatasetEntry<PixelSource> = {
   name: 'folder',

@@ -1,7 +1,7 @@
 /** Finds files by names that are nearly theirs: with another case, other Unicode forms, backslashes, or no ending. */
 import { readdir } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { isNothingThere } from '../errors.ts';
+import { isNothingThere } from '@cohort-ml/errors';
 import { IMAGE_ENDINGS } from './walk.ts';
 
 /** The names in one folder. */

@@ -65,7 +65,7 @@ describe('a folder of images', () => {
     expect(notes.text).toContain(
       '3 training images, 1 test image of 2 classes (cat 2, dog 2), as 8 x 8 colour',
     );
-    expect(notes.warnings).toEqual(['no test images, so that nothing will be known of these classes: cat']);
+    expect(notes.warnings).toEqual(['no test images, so accuracy will be unknown for these classes: cat']);
   });
 
   it('keeps the size of small images that are all the same, and is grey only where all are', async () => {
@@ -203,7 +203,7 @@ describe('kinds of files', () => {
     const dataset = await load();
     expect(dataset.train.count + dataset.test.count).toBe(6);
     expect(dataset.notices).toContain(
-      'taken for images by their content, whatever their names: 6 files (a/n01440764_0, a/n01440764_1, a/n01440764_2 and 3 more)',
+      'treated as images because of their content, despite their names: 6 files (a/n01440764_0, a/n01440764_1, a/n01440764_2 and 3 more)',
     );
   });
 
@@ -234,7 +234,7 @@ describe('splits', () => {
     expect(Array.from(first.test.labels)).toEqual([0, 0, 1]);
     expect(first.train.count).toBe(13);
     expect(notes.text).toContain('there is no test split: 3 images of 16 were set aside for testing');
-    expect(notes.warnings).toContain('no test images, so that nothing will be known of these classes: c');
+    expect(notes.warnings).toContain('no test images, so accuracy will be unknown for these classes: c');
     const renamed = join(folder.path, 'again');
     for (const [from, to] of [
       ['a', 'x'],
@@ -291,7 +291,7 @@ describe('splits', () => {
   it('refuses one class, classes that are only tested, and nothing to test with', async () => {
     await placeClasses(folder.path, { a: 1 });
     expect((await dataErrorOf(load)).message).toContain(
-      "got one, 'a'. Sort the images into one folder a class",
+      "got one, 'a'. Sort the images into one folder per class",
     );
     await placeClasses(folder.path, { b: 1 });
     expect((await dataErrorOf(load)).message).toContain(

@@ -5,15 +5,8 @@ import type { DatasetOptions, ImageDataset, ImageFit, ImageSplit } from '../data
 import { DataError } from '../errors.ts';
 import type { PixelSource } from '../loading/pixelSource.ts';
 import { datasetPlaces } from '../places.ts';
-import { TABLE_ENDING } from './entries.ts';
-import {
-  countOf,
-  firstNames,
-  type BrokenFile,
-  type FoundImage,
-  type ImageListing,
-  type SplitName,
-} from './listing.ts';
+import { TABLE_ENDING } from './tableEnding.ts';
+import { countOf, firstNames, type BrokenFile, type FoundImage, type ImageListing } from './listing.ts';
 import { listFolder } from './listFolder.ts';
 import { findImagenet, listImagenet } from './listImagenet.ts';
 import { listTable } from './listTable.ts';
@@ -26,6 +19,7 @@ import {
   type KnownImage,
 } from './report.ts';
 import { chooseTestImages } from './split.ts';
+import type { SplitName } from './splitNames.ts';
 import { decodeListing, type StoredSet } from './store.ts';
 import type { WalkOptions } from './walk.ts';
 
@@ -206,7 +200,7 @@ function requireClasses(source: string, classes: readonly string[], broken: read
     remedy:
       classes.length === 0
         ? `Replace the broken files:\n${brokenList(broken)}`
-        : 'Sort the images into one folder a class, and give the folder around those.',
+        : 'Sort the images into one folder per class, and pass the folder that contains those.',
     path: source,
   });
 }
@@ -240,14 +234,14 @@ function checkSplits(
       operation,
       expected: 'a class with at least two different images, one of them for testing',
       received: `one image of each of ${classes.length} classes`,
-      remedy: 'Add images, or a test folder beside train.',
+      remedy: 'Add images, or a test folder next to train.',
       path: source,
     });
   }
   const untested = missingIn('test');
   if (untested.length > 0) {
     reporter?.warning(
-      `no test images, so that nothing will be known of these classes: ${firstNames(untested)}`,
+      `no test images, so accuracy will be unknown for these classes: ${firstNames(untested)}`,
     );
   }
 }

@@ -1,10 +1,11 @@
 /** Looks at the header and the bytes of every image file, from which size and channels of the whole set are decided. */
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
+import { errorText } from '@cohort-ml/errors';
 import type { ImageShape } from '../dataset.ts';
 import { lookAtPicture, type PictureFacts } from '../decode/picture.ts';
 import { loadSharp, type Sharp } from '../loading/decodeImage.ts';
-import { DataError, errorText } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import { mapPool } from '../loading/pool.ts';
 import { readDataFile } from '../loading/readFile.ts';
 import { reasonBySignature } from './imageSignature.ts';

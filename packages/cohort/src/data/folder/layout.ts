@@ -1,8 +1,8 @@
 /** Reads from a tree of folders which of them are splits and which are classes, or refuses where that would be a guess. */
 import { DataError } from '../errors.ts';
 import { fileNameHint } from './fileNameHint.ts';
-import { countOf, firstNames, naturalOrder, type SplitName } from './listing.ts';
-import { roleNamed, splitNamed, type NamedRole } from './splitNames.ts';
+import { countOf, firstNames, naturalOrder } from './listing.ts';
+import { roleNamed, splitNamed, type NamedRole, type SplitName } from './splitNames.ts';
 import type { ImageTree } from './walk.ts';
 
 /** Folders whose sub-folders are classes, and what was noticed on the way to them. */
@@ -164,7 +164,7 @@ function splitLayout(found: {
       ...(flatTraining.length > 0
         ? [`ignored, since they have no class folders: ${flatTraining.map(labelled).join(', ')}`]
         : []),
-      ...(ignored.length > 0 ? [`ignored beside the splits: ${firstNames(ignored, 5)}`] : []),
+      ...(ignored.length > 0 ? [`ignored next to the splits: ${firstNames(ignored, 5)}`] : []),
       ...sorted.flatMap((each) => nestedWarnings(nestedCopies(filled(each.folder)))),
       ...genericWarnings(
         sorted.flatMap((each) => filled(each.folder)),
@@ -243,11 +243,11 @@ function classLayout(folder: ImageTree, source: string, hint: string): Layout {
     splits: [{ split: null, classes: classesOf(classes), loose: folder.images }],
     notices:
       aSplit.length > 0 && classes.length > 2
-        ? [`taken for a class like the others: ${aSplit.join(', ')}`]
+        ? [`treated as a class like the others: ${aSplit.join(', ')}`]
         : [],
     warnings: [
       ...(aSplit.length > 0 && classes.length <= 2
-        ? [`taken for a class, although it is named like a split: ${aSplit.join(', ')}`]
+        ? [`treated as a class, although named like a split: ${aSplit.join(', ')}`]
         : []),
       ...nestedWarnings(nested),
       ...(shared.length > 0 ? [sharedWarning(classes, shared)] : []),

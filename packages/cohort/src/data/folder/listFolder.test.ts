@@ -55,7 +55,7 @@ describe('listFolder', () => {
     );
     expect(classes).toEqual(['a', 'b']);
     expect(notices).toContain('taken as splits: TESTING for test, Train for train, valid for validation');
-    expect(warnings).toContain('ignored beside the splits: extra (1 image), top.jpg');
+    expect(warnings).toContain('ignored next to the splits: extra (1 image), top.jpg');
   });
 
   it('takes a single folder called train that holds images for a class', async () => {
@@ -63,7 +63,7 @@ describe('listFolder', () => {
     const { classes, images, notices } = await list();
     expect(classes).toEqual(['bus', 'plane', 'train']);
     expect(images.every(({ split }) => split === null)).toBe(true);
-    expect(notices).toContain('taken for a class like the others: train');
+    expect(notices).toContain('treated as a class like the others: train');
   });
 
   it('leaves a flat test folder beside train out, and says so', async () => {

@@ -116,7 +116,7 @@ async function flatValidation(
       operation: `listing ImageNet's validation images in ${folder}`,
       expected: `folders of classes, or one of ${[...LABEL_FILES.slice(0, 3), `${GROUND_TRUTH} with ${NUMBERS}`].join(', ')} beside them`,
       received: `${countOf(images.length, 'image')} without labels`,
-      remedy: 'Put the file with their labels beside val/, or sort them into folders.',
+      remedy: 'Put the file with their labels next to val/, or sort the images into folders.',
       path: folder,
     });
   }

@@ -72,11 +72,11 @@ export async function listTable(path: string, signal?: AbortSignal): Promise<Ima
       warnings: [
         ...columns.warnings,
         ...(areMeasures(images)
-          ? ['the labels look like measured numbers: each different one is taken for a class of its own']
+          ? ['the labels look like measurements: each distinct one is treated as a class']
           : []),
         ...(several.length > 0
           ? [
-              `some labels look like several in one: ${firstNames(several)}. Each is taken for a class of its own.`,
+              `some labels seem to combine several: ${firstNames(several)}. Each is treated as a class of its own.`,
             ]
           : []),
       ],

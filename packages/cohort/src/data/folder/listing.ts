@@ -1,14 +1,10 @@
 /** What a folder or table of images lists, before any of it is decoded: files, classes, splits, and what was left out. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import { errorText, isNothingThere } from '../errors.ts';
+import { errorText, isNothingThere } from '@cohort-ml/errors';
 import { mapPool } from '../loading/pool.ts';
 import { lookAlikes } from './lookAlikes.ts';
-
-export { splitNamed } from './splitNames.ts';
-
-/** The splits that a folder or table can name. */
-export type SplitName = 'train' | 'validation' | 'test';
+import type { SplitName } from './splitNames.ts';
 
 /** One image file with what its place says of it. */
 export interface ListedImage {

@@ -1,8 +1,9 @@
 /** The two kinds of pixel source behind a folder of images: a tensor (in memory, or a mapped file), and files decoded on demand. */
+import { errorText } from '@cohort-ml/errors';
 import { keep, ops, scope, Tensor } from '@cohort-ml/torch';
 import { imageBytes, type ImageFit, type ImageShape } from '../dataset.ts';
 import { decodeQueued } from '../loading/decodeImage.ts';
-import { DataError, errorText } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import type { Normalisation } from '../loading/normalisation.ts';
 import type { ResidentPixels, StreamedPixels } from '../loading/pixelSource.ts';
 import { statisticsOf, type Moments } from './moments.ts';

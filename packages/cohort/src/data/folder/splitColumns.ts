@@ -1,6 +1,5 @@
 /** Reads which split a row of a table is in, from the columns that tools write: `split`, `is_valid`, `Usage`, `ml_use`. */
-import type { SplitName } from './listing.ts';
-import { roleNamed, splitNamed } from './splitNames.ts';
+import { roleNamed, splitNamed, type SplitName } from './splitNames.ts';
 
 /** A column that says something of the split. */
 export interface SplitColumn {

@@ -1,5 +1,7 @@
 /** Recognises the names that people give to the folders and rows of a split: `train`, `training_set`, `seg_test`, `images_val2017`. */
-import type { SplitName } from './listing.ts';
+
+/** The splits that a folder or table can name. */
+export type SplitName = 'train' | 'validation' | 'test';
 
 /** What a name says: a split, or images without labels as competitions hand them out. */
 export type SplitRole = SplitName | 'unlabelled';

@@ -100,18 +100,16 @@ export function readColumns(all: readonly TableRow[], table: string): TableColum
     rows,
     notices: [
       ...(typeof label === 'number' && !LABELS.includes(plain[label] ?? '')
-        ? [`the column ${headingOf(label)} is taken for the label`]
+        ? [`the column ${headingOf(label)} is used as the label`]
         : []),
       ...(typeof label === 'number'
         ? []
-        : [`the columns ${firstNames(label.map(({ className }) => className))} are taken for the classes`]),
-      ...splits.map(({ heading }) => `the column ${heading} is taken for the split`),
+        : [`the columns ${firstNames(label.map(({ className }) => className))} are used as the classes`]),
+      ...splits.map(({ heading }) => `the column ${heading} is used as the split`),
       ...(unused.length > 0 ? [`columns that are not used: ${firstNames(unused.map(headingOf), 8)}`] : []),
     ],
     warnings: isBoxes
-      ? [
-          'the table gives boxes around objects: they are not used, and each image as a whole is one example of its label',
-        ]
+      ? ['the table has bounding boxes: they are not used, and each image is one example of its label']
       : [],
   };
 }

@@ -244,7 +244,7 @@ function nothingThere(names: readonly string[], table: string, folder: string): 
     remedy:
       addresses > 0
         ? 'Addresses are not fetched: download the images into that folder, and write their paths in the table.'
-        : 'Put the table beside the images, or write the paths from its folder on.',
+        : "Put the table next to the images, or write paths relative to the table's folder.",
     path: table,
   });
 }

@@ -87,7 +87,7 @@ describe('columns', () => {
     const { notices } = await list(
       'file,mood,width\ncat/0.png,calm,1\ndog/0.png,wild,1'.replaceAll(/,(?:width|1)$/gm, ''),
     );
-    expect(notices).toContain('the column mood is taken for the label');
+    expect(notices).toContain('the column mood is used as the label');
   });
 
   it('prefers the names of classes to their numbers', async () => {
@@ -99,7 +99,7 @@ describe('columns', () => {
   it('reads a column of zeros and ones for each class', async () => {
     const { images, notices } = await list('image,feline,canine\ncat/0.png,1,0\ndog/0.png,0.0,1.0');
     expect(images.map(({ className }) => className)).toEqual(['canine', 'feline']);
-    expect(notices).toContain('the columns feline, canine are taken for the classes');
+    expect(notices).toContain('the columns feline, canine are used as the classes');
   });
 
   it.each([
@@ -134,15 +134,15 @@ describe('columns', () => {
       'filename,width,class,xmin,ymin\ncat/0.png,9,cat,1,2\ndog/0.png,9,dog,1,2\ndog/1.png,9,cat dog,1,2',
     );
     expect(notices).toContain('columns that are not used: width, xmin, ymin');
-    expect(warnings.join('\n')).toContain('the table gives boxes around objects');
-    expect(warnings.join('\n')).toContain('some labels look like several in one: cat dog.');
+    expect(warnings.join('\n')).toContain('the table has bounding boxes');
+    expect(warnings.join('\n')).toContain('some labels seem to combine several: cat dog.');
   });
 
   it('warns of labels that are quantities', async () => {
     const { warnings } = await list(
       'path,label\ncat/0.png,1.25\ncat/1.png,3.5\ndog/0.png,2.75\ndog/1.png,3.5',
     );
-    expect(warnings.join('\n')).toContain('the labels look like measured numbers');
+    expect(warnings.join('\n')).toContain('the labels look like measurements');
   });
 
   it('warns of labels that differ for the computer alone', async () => {

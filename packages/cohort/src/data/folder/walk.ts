@@ -1,7 +1,8 @@
 /** Walks a folder for image files, and remembers everything that it passed by, so that nothing is left out in silence. */
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
-import { DataError, errorCode, errorText, isNothingThere } from '../errors.ts';
+import { errorCode, errorText, isNothingThere } from '@cohort-ml/errors';
+import { DataError } from '../errors.ts';
 import { exists } from '../places.ts';
 import { mapPool } from '../loading/pool.ts';
 import { fileSignature } from './imageSignature.ts';
@@ -205,7 +206,7 @@ export class FolderWalker {
         ...(this.#hidden > 0 ? [`ignored, hidden: ${countOf(this.#hidden, 'file')}`] : []),
         ...told(this.#others, 'ignored, no image', 'file'),
         ...(isMuch ? [] : unknown),
-        ...told(this.#byContent, 'taken for images by their content, whatever their names', 'file'),
+        ...told(this.#byContent, 'treated as images because of their content, despite their names', 'file'),
         ...told(this.#circles, 'not followed, leading in circles', 'link'),
       ],
       warnings: [

@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { DataError, errorCode, errorText, isNothingThere } from '../errors.ts';
+import { errorCode, errorText, isNothingThere } from '@cohort-ml/errors';
+import { DataError } from '../errors.ts';
 import type { ArchiveMember } from './tar.ts';
 import { safeMemberName, tarMembers } from './tar.ts';
 
@@ -148,7 +149,7 @@ function archiveError(error: unknown, path: string): unknown {
     code === 'Z_BUF_ERROR' || /truncated|unexpected e(nd|of)|end of central directory/i.test(text);
   return new DataError(isTruncated ? 'truncated' : 'corrupt', {
     ...details,
-    expected: 'a whole, sound archive',
+    expected: 'a complete, intact archive',
     received: isTruncated ? `one that breaks off ("${text}")` : `"${text}"`,
     remedy: `The archive is ${isTruncated ? 'truncated' : 'corrupt'}: fetch it again.`,
   });

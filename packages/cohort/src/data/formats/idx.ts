@@ -1,7 +1,8 @@
 /** Reads IDX files, the format of MNIST and its kin (big-endian magic, sizes, unsigned bytes), plain or gzip, trusting no header. */
 import { constants, gunzip, gunzipSync } from 'node:zlib';
 import { promisify } from 'node:util';
-import { DataError, errorCode, errorText } from '../errors.ts';
+import { errorCode, errorText } from '@cohort-ml/errors';
+import { DataError } from '../errors.ts';
 import { readDataFile } from '../loading/readFile.ts';
 
 /** An IDX file's content: its sizes and its bytes in row-major order. */
@@ -163,7 +164,7 @@ function trailing(expectedBytes: number, received: string, path: string): DataEr
 function corrupt(error: unknown, path: string): DataError {
   return new DataError('corrupt', {
     operation: `reading IDX file ${path}`,
-    expected: 'sound gzip data',
+    expected: 'intact gzip data',
     received: `zlib's "${errorText(error)}"`,
     remedy: 'The file is corrupt: fetch it again.',
     path,

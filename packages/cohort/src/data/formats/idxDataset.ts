@@ -1,11 +1,12 @@
 /** Puts four IDX files together to a dataset, because all of the MNIST family differ only in folder, name and classes. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isNothingThere } from '@cohort-ml/errors';
 import type { DatasetAbout } from '../about.ts';
 import { howToGet } from '../about.ts';
 import type { DatasetEntry, DatasetOptions, ImageDataset, ImageShape, ImageSplit } from '../dataset.ts';
 import { checkSplit } from '../dataset.ts';
-import { DataError, isNothingThere } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import { datasetPlaces } from '../places.ts';
 import { readIdx } from './idx.ts';
 import { transposePlanes } from './transpose.ts';

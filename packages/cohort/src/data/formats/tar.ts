@@ -138,7 +138,7 @@ function paxRecords(content: Buffer): { path?: string; size?: number } {
 function corrupt(path: string, received: string): DataError {
   return new DataError('corrupt', {
     operation: `reading archive ${path}`,
-    expected: 'a sound tar archive',
+    expected: 'an intact tar archive',
     received,
     remedy: 'The file is corrupt or not a tar archive: fetch it again.',
     path,

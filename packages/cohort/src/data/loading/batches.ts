@@ -1,6 +1,7 @@
 /** Hands out a split batch by batch on the engine, from memory or a source: sampled by (seed, epoch), augmented and normalised. */
 import { keep, scope, Tensor } from '@cohort-ml/torch';
-import { Augmenter, type AugmentationOptions, type LabelMix } from '../augment/index.ts';
+import { Augmenter, type AugmentationOptions } from '../augment/index.ts';
+import type { MixedLabels } from '../../losses/index.ts';
 import { viewKeys, type DrawKeys } from '../augment/draws.ts';
 import type { ImageShape, ImageSplit } from '../dataset.ts';
 import { DataError } from '../errors.ts';
@@ -37,7 +38,7 @@ export interface Batch {
   /** int64, `[B]`. */
   readonly labels: Tensor;
   /** Partners of the labels where images were mixed. */
-  readonly mix?: LabelMix;
+  readonly mix?: MixedLabels;
   /** Positions of the samples in the split, `[B]`. */
   readonly indices: Int32Array;
   /** How often each sample came earlier in the same epoch, `[B]`: above 0 only where a sampler repeats images. */
@@ -182,7 +183,7 @@ export class BatchLoader {
   #make(
     keys: DrawKeys,
     fetched: Uint8Array | undefined,
-  ): { views: Tensor[]; labels: Tensor; mix: LabelMix | null } {
+  ): { views: Tensor[]; labels: Tensor; mix: MixedLabels | null } {
     const { channelsLast = false, networks = 1 } = this.#options;
     const augmenter = this.#augmenter;
     return scope(() => {
@@ -193,7 +194,7 @@ export class BatchLoader {
       let views = Array.from({ length: count }, (_, view) =>
         this.#normaliser.apply(augmenter?.vary(raw, viewKeys(keys, view)) ?? raw),
       );
-      let mix: LabelMix | null = null;
+      let mix: MixedLabels | null = null;
       if (augmenter?.isMixing === true) ({ views, mix } = augmenter.mix(views, labels, keys));
       if (channelsLast) views = views.map((images) => images.contiguous({ memoryFormat: 'channelsLast' }));
       return { views, labels, mix };

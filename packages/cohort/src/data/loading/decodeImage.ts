@@ -1,22 +1,17 @@
 /** Decodes one image file to the pixels a network takes, so that prediction accepts what people have: photos, scans, icons. */
+import { errorText } from '@cohort-ml/errors';
 import { preprocess } from '@cohort-ml/runtime';
-import type { ImageFit, ImageShape } from '../dataset.ts';
+import type { ImageShape } from '../dataset.ts';
+import type { DecodeOptions } from '../decode/options.ts';
 import { Limit } from '../decode/limit.ts';
 import { decodeInWorker } from '../decode/workers.ts';
 import { readPicture, TooManyPixels, type Sharp } from '../decode/picture.ts';
 import { SampleError } from '../decode/samples.ts';
-import { DataError, errorText } from '../errors.ts';
+import { DataError } from '../errors.ts';
 import { readDataFile } from './readFile.ts';
 
+export type { DecodeOptions } from '../decode/options.ts';
 export type { Sharp } from '../decode/picture.ts';
-
-/** The pixels to make of an image file. */
-export interface DecodeOptions extends ImageShape {
-  /** `fill` (default) stretches to the size asked for; `cover` keeps the proportions and cuts off what stands out. */
-  fit?: ImageFit;
-  /** Larger images (width x height) are refused before their pixels are decoded; by default 268 million. */
-  maximumPixels?: number;
-}
 
 /** The resampler, as checkpoints name it: its filter, and a version that goes up when its bytes change. */
 export const IMAGE_RESIZE = { filter: 'lanczos3', version: 1 } as const;
@@ -103,7 +98,7 @@ function decodeError(path: string, maximumPixels: number, error: unknown): DataE
   }
   return new DataError('decode', {
     operation,
-    expected: 'a whole JPEG, PNG, WebP, TIFF, GIF, AVIF, SVG, BMP or Netpbm image',
+    expected: 'a complete JPEG, PNG, WebP, TIFF, GIF, AVIF, SVG, BMP or Netpbm image',
     received: `a file that cannot be decoded (${reason})`,
     remedy: 'Open it in an image viewer to see whether it is damaged, and save it again as PNG or JPEG.',
     path,

@@ -1,7 +1,8 @@
 /** Reads a whole data file with a typed error for every way that can fail, because both datasets and single images need it. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { DataError, errorCode, errorText, isNothingThere } from '../errors.ts';
+import { errorCode, errorText, isNothingThere } from '@cohort-ml/errors';
+import { DataError } from '../errors.ts';
 
 /** Where and how much {@link readDataFile} may read. */
 export interface ReadOptions {

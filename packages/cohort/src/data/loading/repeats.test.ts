@@ -99,7 +99,9 @@ describe('draws', () => {
     const bits = (repeats?: Int32Array): number[] =>
       Array.from(
         new SampleDraws(RANDOM_PURPOSE.erasing, {
-          ...{ seed: 1, epoch: 1, indices },
+          seed: 1,
+          epoch: 1,
+          indices,
           ...(repeats === undefined ? {} : { repeats }),
         }).bits(),
       );

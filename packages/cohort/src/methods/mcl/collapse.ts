@@ -15,5 +15,5 @@ export function describeCollapse(loss: number, candidates: number): string | und
   }
   const uninformed = Math.log(candidates);
   if (Math.abs(loss - uninformed) > collapseMargin) return undefined;
-  return `The embeddings say nothing yet: VCL is ${loss.toFixed(3)} a network, and ln(${candidates}) = ${uninformed.toFixed(3)} is what random ones give. If this lasts, set method.rampUpEpochs or lower method.weights.softVcl and softIcl.`;
+  return `The embeddings are uninformative: VCL is ${loss.toFixed(3)} per network, and random ones give ln(${candidates}) = ${uninformed.toFixed(3)}. If this lasts, set method.rampUpEpochs or lower method.weights.softVcl and softIcl.`;
 }

@@ -137,7 +137,7 @@ describe('l-mcl', () => {
     // 2 x 18 ordered pairs of stages, each weighted by 0.5.
     const uninformed = 36 * 0.5 * Math.log(15);
     expect(method.diagnose?.({ vcl: uninformed, matchWeight: 0.5 }, 16)).toMatch(
-      /say nothing yet: VCL is 2\.708 a network/,
+      /are uninformative: VCL is 2\.708 per network/,
     );
     expect(method.diagnose?.({ vcl: uninformed - 9, matchWeight: 0.5 }, 16)).toBeUndefined();
   });

@@ -79,7 +79,7 @@ describe('mcl', () => {
     const method = cohort(['resnet8', 'resnet8']);
     const uninformed = Math.log(15);
     expect(method.diagnose?.({ vcl: 2 * uninformed }, 16)).toMatch(
-      /say nothing yet: VCL is 2\.708 a network/,
+      /are uninformative: VCL is 2\.708 per network/,
     );
     expect(method.diagnose?.({ vcl: 2 * (uninformed - 0.5) }, 16)).toBeUndefined();
   });

@@ -1,4 +1,5 @@
 /** Memory banks: an embedding of every training image for every network, refreshed each time the image is seen. */
+import { CohortError } from '@cohort-ml/errors';
 import { freemem, totalmem } from 'node:os';
 import { keep, nn, ops, scope, Tensor, type Generator } from '@cohort-ml/torch';
 import * as z from 'zod';
@@ -20,7 +21,7 @@ export const memorySettings = z.strictObject({
 export type MemorySettings = z.output<typeof memorySettings>;
 
 /** Memory banks would not fit into memory, or lack what they need. */
-export class MemoryBankError extends Error {
+export class MemoryBankError extends CohortError {
   override readonly name = 'MemoryBankError';
 }
 

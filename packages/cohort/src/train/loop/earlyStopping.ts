@@ -60,7 +60,7 @@ export class EarlyStopping {
     const shown = isAccuracy
       ? `accuracy ${(100 * best).toFixed(2)}%`
       : `negative log-likelihood ${best.toFixed(4)}`;
-    return `the best epoch on validation images was ${bestEpoch} (mean ${shown}), and the last ${waited === 1 ? 'evaluation' : `${waited} evaluations`} brought no improvement`;
+    return `the best epoch on validation images was ${bestEpoch} (mean ${shown}), and the last ${waited === 1 ? 'evaluation' : `${waited} evaluations`} did not improve on it`;
   }
 
   #gain(value: number, from: number): number {

@@ -1,4 +1,5 @@
 /** Watches over a training: steps and methods' own steps that are not finite, a loss that runs away, a loader that stands still. */
+import { CohortError } from '@cohort-ml/errors';
 import type { nn, Tensor } from '@cohort-ml/torch';
 import { noGrad } from '@cohort-ml/torch';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
@@ -13,7 +14,7 @@ export type GuardSettings = ResolvedRecipe['train']['guards'];
 export type GuardState = TrainingState['guards'];
 
 /** A training whose loss has run away was stopped. */
-export class DivergenceError extends Error {
+export class DivergenceError extends CohortError {
   override readonly name = 'DivergenceError';
 }
 
@@ -111,7 +112,7 @@ export class Guards {
     const stepsAbove = isAbove ? before.stepsAbove + 1 : 0;
     this.#state = { ...before, skippedInARow: 0, smoothedLoss, startLoss, bestLoss, stepsAbove };
     if (divergence === 'off' || stepsAbove !== divergenceSteps) return;
-    const text = `The loss has diverged: over the last steps it is ${smoothedLoss.toPrecision(4)}, at its best it was ${bestLoss.toPrecision(4)}, and it has been above where it began (${startLoss.toPrecision(4)}) for ${divergenceSteps} steps, ${where}. Lower train.optimizer.learningRate or lengthen train.schedule.warmupEpochs.`;
+    const text = `The loss has diverged: it averages ${smoothedLoss.toPrecision(4)} over the last steps (best: ${bestLoss.toPrecision(4)}) and has stayed above its starting value (${startLoss.toPrecision(4)}) for ${divergenceSteps} steps, ${where}. Lower train.optimizer.learningRate or lengthen train.schedule.warmupEpochs.`;
     if (divergence === 'stop') throw new DivergenceError(text);
     this.#warn(text);
   }

@@ -86,7 +86,10 @@ export function writeHeldOut(
   for (const [split, predictions] of record.predictions) {
     writePredictions(runFolder, {
       ...predictions,
-      ...{ split, epoch, step, classes },
+      split,
+      epoch,
+      step,
+      classes,
       networks: [...names, 'ensemble'],
       names: namesOf(dataset[split]),
     });

@@ -41,9 +41,17 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     const { steps, ...counted } = clock.state;
     const { state: meansSoFar } = means;
     return {
-      ...{ epoch, batch, step: steps, ...counted, means: meansSoFar },
-      ...{ diagnosis, scores, validationAccuracy, guards: guards.state },
-      ...{ earlyStopping: stopping?.state ?? null, isStoppedEarly: false },
+      epoch,
+      batch,
+      step: steps,
+      ...counted,
+      means: meansSoFar,
+      diagnosis,
+      scores,
+      validationAccuracy,
+      guards: guards.state,
+      earlyStopping: stopping?.state ?? null,
+      isStoppedEarly: false,
     };
   };
   const outcome = (status: LoopOutcome['status'], epochsDone: number): LoopOutcome => {
@@ -83,7 +91,13 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     const checkpoint = (batch: number): Promise<void> =>
       recorder.checkpoint(progress(epoch, batch, means), false);
     const batchesDone = await trainEpoch(setup, {
-      ...{ epoch, fromBatch, means, clock, guards, isStopping, checkpoint },
+      epoch,
+      fromBatch,
+      means,
+      clock,
+      guards,
+      isStopping,
+      checkpoint,
     });
     if (batchesDone !== null) return await stop(progress(epoch, batchesDone, means));
     const isLast = epoch + 1 === epochs;

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { readPredictions, RunError, writeFileAtomic, type HeldOutPredictions } from '@cohort-ml/runs';
 import { confusionsOf, neverPredictedWarning, type Confusion } from '../../evaluate/confusion.ts';
-import { confusionCsv, confusionSvg } from '../../inference/confusionFiles.ts';
+import { confusionCsv, confusionSvg } from '../../evaluate/confusionFiles.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 
 /** Above so many classes the matrix is in the file of predictions only. */

@@ -111,12 +111,15 @@ describe('a disk', () => {
       expect(reporter.warnings.join('\n')).toMatch(/Training goes on; measurements wait in memory/);
       expect(outcome).toBeInstanceOf(Error);
       expect(outcome).toMatchObject({
-        ...{ name: 'RunError', kind: 'disk-full' },
+        name: 'RunError',
+        kind: 'disk-full',
         message: expect.stringMatching(/the last good checkpoint is .*step-000000(21|42)/) as string,
       });
       rmSync(ballast);
       const resumed = await resumeRun(onlyRun(disk), {
-        ...{ command: '', signal: never, reporter: new RememberingReporter() },
+        command: '',
+        signal: never,
+        reporter: new RememberingReporter(),
       });
       expect(resumed.status).toBe('finished');
       const steps = Array.from(openRun(resumed.runFolder).metrics({ kind: 'step' }), ({ step }) => step);
@@ -149,7 +152,9 @@ it('a clock that is set back changes neither checkpoints nor measured times', as
     const seconds = { checkpointEverySeconds: 0.000_001, checkpointEveryEpochs: 100, keepLastCheckpoints: 9 };
     const given = recipe({ train: { epochs: 2, batchSize: 32, ...seconds } });
     const { runFolder } = await trainRun(given, {
-      ...{ command: '', signal: never, reporter: new RememberingReporter() },
+      command: '',
+      signal: never,
+      reporter: new RememberingReporter(),
     });
     const run = openRun(runFolder);
     expect(run.checkpoints().length).toBeGreaterThan(1);

@@ -35,7 +35,8 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
       write();
     } catch (error) {
       if (!(error instanceof RunError) || error.kind !== 'disk-full') throw error;
-      if (!isFullTold) reporter.warning(`${error.message}. Training goes on; measurements wait in memory.`);
+      if (!isFullTold)
+        reporter.warning(`${error.message}. Training continues; measurements are kept in memory.`);
       isFullTold = true;
     }
   };
@@ -43,13 +44,20 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
     const { epoch, step, validationAccuracy, ...rest } = progress;
     return {
       version: 2,
-      ...{ epoch, step },
+      epoch,
+      step,
       ...session.images,
       validationAccuracy,
       training: {
-        ...{ batch: rest.batch, means: rest.means, images: rest.images, trainingMs: rest.trainingMs },
-        ...{ diagnosis: rest.diagnosis, scores: rest.scores, guards: rest.guards },
-        ...{ earlyStopping: rest.earlyStopping, isStoppedEarly: rest.isStoppedEarly },
+        batch: rest.batch,
+        means: rest.means,
+        images: rest.images,
+        trainingMs: rest.trainingMs,
+        diagnosis: rest.diagnosis,
+        scores: rest.scores,
+        guards: rest.guards,
+        earlyStopping: rest.earlyStopping,
+        isStoppedEarly: rest.isStoppedEarly,
         elapsedMs: elapsedMs(),
         method: session.cohort.method.state?.save() ?? null,
         metricsBytes: restoredBytes ?? run.metricsBytes(),
@@ -77,7 +85,7 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
       } catch (error) {
         if (!(error instanceof RunError)) throw error;
         reporter.warning(
-          `${error.message}. Training goes on; what was seen in single images is not recorded.`,
+          `${error.message}. Training continues; predictions for single images are not recorded.`,
         );
       }
     },

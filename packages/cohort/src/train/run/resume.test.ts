@@ -173,7 +173,7 @@ describe('resumeRun', () => {
     rmSync(join(folder, 'checkpoints'), { recursive: true });
     const { reporter, signal } = stopper(Infinity);
     const ended = await resumeRun(folder, { command: '', reporter, signal });
-    expect(reporter.messages.join()).toContain('has no checkpoint yet: its training begins anew');
+    expect(reporter.messages.join()).toContain('has no checkpoint yet; training starts over');
     expect(openRun(folder).info.resumes).toMatchObject([{ checkpoint: null }]);
     expect(traceOf(ended)).toEqual(traceOf(whole));
   });
@@ -190,7 +190,7 @@ describe('resumeRun', () => {
     expect(traceOf({ runFolder: folder })).toEqual(traceOf(whole));
     const overrides = ['train.epochs=4'];
     await expect(resume(folder, { overrides })).rejects.toThrow(
-      /recipe: train\.epochs was 3 and is 4\n.*go on all the same with --allow recipe/,
+      /recipe: train\.epochs was 3 and is 4\n.*continue anyway with --allow recipe/,
     );
     expect(openRun(folder).info.status).toBe('finished');
     await resume(folder, { overrides, allow: ['recipe'] });
@@ -229,7 +229,7 @@ describe('resumeRun', () => {
     setThreads(2);
     await resumeRun(folder, { command: '', reporter, signal });
     setThreads(1);
-    expect(reporter.warnings.join()).toContain('it ran with 1 threads and goes on with 2 (engine.threads)');
+    expect(reporter.warnings.join()).toContain('it ran with 1 threads and continues with 2 (engine.threads)');
   });
 
   it('keeps the last checkpoints and the best by validation images', async () => {
@@ -256,7 +256,7 @@ describe('findRun', () => {
     expect(findRun(join(runs, first ?? ''), 'elsewhere')).toBe(join(runs, first ?? ''));
     expect(findRun(first ?? '', runs)).toBe(join(runs, first ?? ''));
     expect(() => findRun(`${first?.slice(0, -1) ?? ''}x`, runs)).toThrow(
-      `expected a run folder or the id of one in ${runs}, came neither. Did you mean ${join(runs, basename(first ?? ''))}?`,
+      `expected a run folder or the id of one in ${runs}, got neither. Did you mean ${join(runs, basename(first ?? ''))}?`,
     );
   });
 });

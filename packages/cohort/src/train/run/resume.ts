@@ -1,4 +1,5 @@
 /** Takes a run up again at its newest sound checkpoint, so that it ends as if it had never stopped. */
+import { CohortError } from '@cohort-ml/errors';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -36,7 +37,7 @@ export interface ResumeOptions extends TrainOptions {
 }
 
 /** A run cannot be taken up again as it is. */
-export class ResumeError extends Error {
+export class ResumeError extends CohortError {
   override readonly name = 'ResumeError';
 }
 
@@ -114,7 +115,7 @@ function assertUnchanged({ info }: Resumable, { provenance }: Session, options: 
       found[change].map((difference) => `  ${change}: ${difference}`),
     );
     throw new ResumeError(
-      `The run cannot go on as it was, since something has changed since its checkpoint:\n${lines.join('\n')}\nBring back what was, or go on all the same with ${refused.map((change) => `--allow ${change}`).join(' ')}.`,
+      `The run cannot resume, because these have changed since its checkpoint:\n${lines.join('\n')}\nRestore them, or continue anyway with ${refused.map((change) => `--allow ${change}`).join(' ')}.`,
     );
   }
   const told = CHANGES.flatMap((change) => found[change].map((difference) => `${change}: ${difference}`));
@@ -135,12 +136,15 @@ function reopen(
   const metrics = join(run.path, 'metrics.jsonl');
   const present = statSync(metrics, { throwIfNoEntry: false })?.size ?? 0;
   const writer = reopenRun(run.path, {
-    ...{ lock, checkpoint: chosen?.name ?? null, metricsBytes, command },
+    lock,
+    checkpoint: chosen?.name ?? null,
+    metricsBytes,
+    command,
     ...(overrides.length === 0 ? {} : { recipe: stringifyRecipe(withAbsolutePaths(recipe)) }),
   });
   removeHeldOutAfter(run.path, chosen?.info.step ?? -1);
   if (chosen === null) {
-    reporter.message(`${run.path} has no checkpoint yet: its training begins anew`);
+    reporter.message(`${run.path} has no checkpoint yet; training starts over`);
     return writer;
   }
   const { epoch, step, training } = chosen.info;
@@ -198,6 +202,6 @@ export function findRun(pathOrId: string, runs = 'runs'): string {
   const nearest = nearestName(pathOrId, names);
   const question = nearest === null ? '' : ` Did you mean ${join(runs, nearest)}?`;
   throw new ResumeError(
-    `--resume ${pathOrId}: expected a run folder or the id of one in ${runs}, came neither.${question} Check the path.`,
+    `--resume ${pathOrId}: expected a run folder or the id of one in ${runs}, got neither.${question} Check the path.`,
   );
 }

@@ -299,7 +299,7 @@ describe('trainRun with trouble', () => {
     });
     await trainRun(frozen, { command: 'test', signal: never, reporter });
     expect(reporter.warnings.join()).toMatch(
-      /embeddings say nothing yet: VCL is 2\.7\d\d a network, and ln\(15\) = 2\.708/,
+      /embeddings are uninformative: VCL is 2\.7\d\d per network, and random ones give ln\(15\) = 2\.708/,
     );
   });
 });

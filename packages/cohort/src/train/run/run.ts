@@ -71,7 +71,9 @@ export async function trainSession(
   try {
     const outcome = await trainCohort({
       ...session,
-      ...{ recorder, reporter, signal },
+      recorder,
+      reporter,
+      signal,
       ...(from === null ? {} : { from: from.progress }),
     });
     await checkpointer.close();

@@ -36,8 +36,14 @@ function start(reporter: Reporter, tensorboard?: string | true): ReturnType<type
   records.attach(run, 'name: small\n');
   records.reporter.epochStart({ epoch: 1, epochs: 2, stepsPerEpoch: 3, learningRate: 0.1 });
   records.reporter.epochEnd({
-    ...{ epoch: 1, epochs: 2, seconds: 3, imagesPerSecond: 10, secondsLeft: 3, learningRate: 0.1 },
-    ...{ terms: { total: 2.5 }, accuracies: [{ name: 'resnet8-1', accuracy: 0.5 }] },
+    epoch: 1,
+    epochs: 2,
+    seconds: 3,
+    imagesPerSecond: 10,
+    secondsLeft: 3,
+    learningRate: 0.1,
+    terms: { total: 2.5 },
+    accuracies: [{ name: 'resnet8-1', accuracy: 0.5 }],
   });
   run.metrics({ kind: 'epoch', step: 3, epoch: 1, timeMs: 10, values: { total: 2.5 } });
   return run;

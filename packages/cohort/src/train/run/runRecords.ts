@@ -1,6 +1,7 @@
 /** What is kept of a run beside its folder's records: every line of progress in its log, the run store, TensorBoard. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorText } from '@cohort-ml/errors';
 import { EventFileObserver, StoreFeed, type RunWriter } from '@cohort-ml/runs';
 import { shellCommand } from '../../support/shellCommand.ts';
 import { ConsoleReporter, type ConsoleStream } from '../../progress/consoleReporter.ts';
@@ -79,9 +80,7 @@ class LogStream implements ConsoleStream {
       this.#run.log(text);
     } catch (error) {
       this.#isBroken = true;
-      this.#warn(
-        `the log is not written any more: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      this.#warn(`the log is not written any more: ${errorText(error)}`);
     }
   }
 }

@@ -123,12 +123,25 @@ export async function openSession(
   assertOtherBatches(cohort, training, recipe);
   const { classes, channels, height, width } = dataset;
   return {
-    ...{ recipe, cohort, modules, optimizer, clipping, optimizers, training, validation, test, heldOut },
+    recipe,
+    cohort,
+    modules,
+    optimizer,
+    clipping,
+    optimizers,
+    training,
+    validation,
+    test,
+    heldOut,
     schedule: createSchedule(recipe),
     dataset,
     learnedFrom: [dataset.train, ...(data.heldOut === undefined ? [] : [data.heldOut])],
     images: {
-      ...{ classes, channels, height, width, normalisation },
+      classes,
+      channels,
+      height,
+      width,
+      normalisation,
       fit: dataset.fit ?? 'fill',
       resize: IMAGE_RESIZE,
     },
@@ -156,7 +169,7 @@ function assertValidation(recipe: ResolvedRecipe, validation: BatchLoader | null
   if (validation !== null || recipe.train.earlyStopping === null) return;
   throw new DataError('argument', {
     operation: 'setting up early stopping',
-    expected: 'validation images, since test images must choose nothing',
+    expected: 'validation images, since test images must not influence training',
     received: 'a dataset without, and data.validationImages null',
     remedy: 'Set data.validationImages, e.g. to 0.1, or train.earlyStopping to null.',
   });
@@ -166,7 +179,7 @@ function assertOtherBatches(cohort: Cohort, training: BatchLoader, recipe: Resol
   if (training.batchCount >= 2 || cohort.method.wantsOtherBatch?.(0) !== true) return;
   throw new DataError('argument', {
     operation: 'setting up meta steps',
-    expected: 'two or more batches an epoch for an outer batch of other images',
+    expected: 'two or more batches per epoch for an outer batch of other images',
     received: `${training.batchCount} of ${recipe.train.batchSize} images`,
     remedy: 'Set method.meta.outerBatch to same, or lower train.batchSize.',
   });

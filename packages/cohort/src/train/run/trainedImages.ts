@@ -24,7 +24,7 @@ export function recordTrainedImages(
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
     reporter.warning(
-      `${error.message}. Training goes on; cohort evaluate will not know which images it was trained on.`,
+      `${error.message}. Training continues; cohort evaluate will not know which images were trained on.`,
     );
   }
 }

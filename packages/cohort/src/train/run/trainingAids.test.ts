@@ -43,7 +43,8 @@ function traceOf({ runFolder }: TrainResult): unknown {
   return {
     files: files.sort().map((name) => [name, readFileSync(join(folder, name)).toString('base64')]),
     metrics: Array.from(run.metrics(), ({ kind, step, values }) => ({
-      ...{ kind, step },
+      kind,
+      step,
       values: { ...values, imagesPerSecond: 0 },
     })),
     networks: run.summary?.networks,
@@ -199,7 +200,7 @@ describe('the cross-entropy and the gradients of a recipe', () => {
     expect(weights('balanced')).toEqual({ name: 'balanced' });
     expect(weights([1, 2])).toEqual({ name: 'explicit', weights: [1, 2] });
     expect(() => weights('balance')).toThrow(
-      /classWeights: expected one of balanced, effective-number, explicit, came "balance"/,
+      /classWeights: expected one of balanced, effective-number, explicit, got "balance"/,
     );
   });
 

@@ -1,4 +1,6 @@
-/** The one error of reading pickles: what was expected, what came, where, and what to do; nothing is ever executed. */
+/** The one error of reading pickles: what was expected and received, where, and what to do; nothing is ever executed. */
+
+import { CohortError } from '@cohort-ml/errors';
 
 /** What is wrong with a pickle; programs branch on this, people read the message. */
 export type PickleErrorKind =
@@ -27,7 +29,7 @@ export interface PickleErrorDetails {
 }
 
 /** A pickle that was refused. */
-export class PickleError extends Error {
+export class PickleError extends CohortError {
   override readonly name = 'PickleError';
   readonly kind: PickleErrorKind;
   /** The class or function that was refused, as `module.name`; undefined for other kinds. */
@@ -35,10 +37,7 @@ export class PickleError extends Error {
 
   constructor(kind: PickleErrorKind, details: PickleErrorDetails) {
     const { source, expected, received, remedy, global, cause } = details;
-    super(
-      `reading the pickle of ${source}: expected ${expected}, got ${received}. ${remedy}`,
-      cause === undefined ? {} : { cause },
-    );
+    super({ operation: `reading the pickle of ${source}`, expected, received, remedy }, { cause });
     this.kind = kind;
     this.global = global;
   }

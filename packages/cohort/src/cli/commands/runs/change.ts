@@ -15,8 +15,8 @@ export function addRunsRenameCommand(
   setExitCode: (code: number) => void,
 ): void {
   withRunsFolder(withCommonOptions(runs.command('rename')))
-    .description('give a run another name; its folder stays where it is')
-    .argument('<run>', 'name of a run folder, the beginning of one, or a path')
+    .description('rename a run; its folder stays where it is')
+    .argument('<run>', 'run folder: its name, a unique prefix, or a path')
     .argument('<name>', 'the new name')
     .action(async (run: string, name: string, options: CommonOptions & RunsOptions) => {
       const exitCode = await runCommand(environment, options, async (call) => {
@@ -30,7 +30,7 @@ export function addRunsRenameCommand(
         }
         const { folder, path } = details;
         return {
-          text: `${folder} is called ${name} now`,
+          text: `${folder} is now called ${name}`,
           json: { folder, path, before: details.name, name },
         };
       });
@@ -45,9 +45,9 @@ export function addRunsRemoveCommand(
   setExitCode: (code: number) => void,
 ): void {
   withRunsFolder(withCommonOptions(runs.command('rm')))
-    .description('delete runs with their checkpoints, after asking; a run that is being written is refused')
-    .argument('<runs...>', 'names of run folders, the beginnings of some, or paths')
-    .option('--yes', 'do not ask; needed where nobody can be asked')
+    .description('delete runs and their checkpoints, after asking; refuses runs that are being written')
+    .argument('<runs...>', 'run folders: names, unique prefixes, or paths')
+    .option('--yes', 'do not ask; required when nobody can be asked')
     .action(async (names: string[], options: CommonOptions & RunsOptions & { yes?: true }) => {
       const exitCode = await runCommand(environment, options, async (call) => {
         const { removeRun, refuseLive, RunError } = await import('@cohort-ml/runs');
@@ -64,10 +64,10 @@ export function addRunsRemoveCommand(
             throw new RunError(
               'invalid',
               options.runs,
-              `cannot delete ${namesOf(found)}: expected an answer, but nobody can be asked here: add --yes`,
+              `cannot delete ${namesOf(found)}: it needs confirmation, and nobody can be asked here. Add --yes.`,
             );
           }
-          const answer = await environment.ask(`delete ${namesOf(found)} for good? [y/N] `);
+          const answer = await environment.ask(`delete ${namesOf(found)} permanently? [y/N] `);
           if (!/^y(es)?$/i.test(answer.trim())) {
             return { text: 'nothing was deleted', json: { deleted: [] }, exitCode: EXIT_CODES.failure };
           }

@@ -26,12 +26,12 @@ export function addRunsExportCommand(
 ): void {
   withRunsFolder(withCommonOptions(runs.command('export')))
     .description('export the metrics of runs as JSON Lines, CSV, or event files for TensorBoard')
-    .argument('<runs...>', 'names of run folders, the beginnings of some, or paths')
+    .argument('<runs...>', 'run folders: names, unique prefixes, or paths')
     .addOption(new Option('--format <format>', 'what to write').choices(FORMATS).default('jsonl'))
-    .option('--output <path>', 'new file (left out: stdout), or folder for event files')
-    .option('--force', 'write over a file that is there')
-    .addOption(new Option('--kind <kind>', 'only records of steps or of epochs').choices(['step', 'epoch']))
-    .option('--metrics <names...>', 'only these metrics, or groups of them: accuracy, total')
+    .option('--output <path>', 'new file (default: stdout), or folder for event files')
+    .option('--force', 'overwrite an existing file')
+    .addOption(new Option('--kind <kind>', 'only step or epoch records').choices(['step', 'epoch']))
+    .option('--metrics <names...>', 'only these metrics or groups: accuracy, total')
     .action(async (names: string[], options: ExportOptions) => {
       const exitCode = await runCommand(environment, options, async (call) => {
         const { openRun } = await import('@cohort-ml/runs');
@@ -55,7 +55,7 @@ async function exportEvents(runs: readonly RunReader[], { output }: ExportOption
     throw new RunError(
       'invalid',
       '--output',
-      'cannot export event files: expected a folder for them, got none: add --output FOLDER',
+      'event files need a folder. Add --output FOLDER.',
     );
   }
   const files = runs.map((run) => exportEventFile(run, join(output, run.info.id)));
@@ -81,7 +81,7 @@ async function exportText(
       throw new RunError(
         'invalid',
         '--output',
-        'cannot export to stdout with --json, which keeps it for its own line: add --output FILE',
+        '--json uses stdout for its own line. Add --output FILE for the metrics.',
       );
     }
     for (const line of lines) stdout.write(line);
@@ -91,7 +91,7 @@ async function exportText(
     throw new RunError(
       'io',
       output,
-      `cannot export to ${output}: expected a new file, got one that is there already: choose another name, or add --force`,
+      `cannot export to ${output}: the file already exists. Choose another name, or add --force.`,
     );
   }
   const text = [...lines].join('');

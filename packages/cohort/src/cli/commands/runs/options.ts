@@ -13,7 +13,7 @@ export interface RunsOptions {
 
 /** Adds `--runs`. */
 export function withRunsFolder(command: Command): Command {
-  return command.option('--runs <folder>', 'folder that holds the runs', 'runs');
+  return command.option('--runs <folder>', 'folder that contains the runs', 'runs');
 }
 
 /** Opens the store, brings it up to date with the folders, and tells what could not be read. */

@@ -74,11 +74,11 @@ describe('runs list', () => {
 
   it('says what to do where nothing is found', async () => {
     expect((await run(['runs', 'list', '--runs', root])).out).toBe(
-      `no runs in ${root} yet; another folder: --runs FOLDER\n`,
+      `no runs in ${root} yet; choose another folder with --runs FOLDER\n`,
     );
     makeRun('a', 1);
     const none = await run(['runs', 'list', '--runs', root, '--status', 'failed']);
-    expect(none).toMatchObject({ code: 0, out: 'no run meets all of these conditions\n' });
+    expect(none).toMatchObject({ code: 0, out: 'no run matches all of these conditions\n' });
     expect(await run(['runs', 'list', '--runs', root, '--status', 'done'])).toMatchObject({ code: 2 });
     expect((await run(['runs', 'list', '--runs', root, '--since', 'monday'])).err).toContain(
       'Expected a date',
@@ -98,7 +98,7 @@ describe('runs list', () => {
 });
 
 describe('runs show', () => {
-  it('shows a page, and how to go on with a run whose process is gone', async () => {
+  it('shows a page, and how to resume a run whose process is gone', async () => {
     const writer = makeRun('demo', 1);
     const { code, out } = await run(['runs', 'show', 'demo', '--runs', root]);
     expect(code).toBe(0);
@@ -112,7 +112,7 @@ describe('runs show', () => {
       expect(out).toMatch(line);
     }
     expect(out).toContain(
-      `its process is gone without a word (killed, or the machine went down); to go on: cohort train --resume '${writer.path}'`,
+      `its process ended unexpectedly (killed, or the machine went down); to resume: cohort train --resume '${writer.path}'`,
     );
     const json = await run(['runs', 'show', writer.path, '--json']);
     expect(lastLine(json.out)).toMatchObject({ state: 'stopped', seed: 3, path: writer.path });
@@ -130,7 +130,7 @@ describe('runs rename', () => {
     writer.finish({});
     const before = JSON.parse(readFileSync(join(writer.path, 'run.json'), 'utf8')) as object;
     const { out } = await run(['runs', 'rename', 'demo', 'a better name', '--runs', root]);
-    expect(out).toBe(`${writer.info.id} is called a better name now\n`);
+    expect(out).toBe(`${writer.info.id} is now called a better name\n`);
     expect(JSON.parse(readFileSync(join(writer.path, 'run.json'), 'utf8'))).toEqual({
       ...before,
       name: 'a better name',
@@ -151,7 +151,7 @@ describe('runs rm', () => {
     expect(asked).toMatchObject({ code: 1, out: 'nothing was deleted\n' });
     const alone = await run([...rm, '--runs', root]);
     expect(alone.code).toBe(1);
-    expect(alone.err).toContain('expected an answer, but nobody can be asked here: add --yes');
+    expect(alone.err).toContain('it needs confirmation, and nobody can be asked here. Add --yes.');
     expect(readdirSync(root).filter((name) => name.startsWith('demo'))).toHaveLength(1);
 
     expect(await run([...rm, '--runs', root], undefined, 'y')).toMatchObject({ code: 0 });
@@ -206,14 +206,14 @@ describe('runs export', () => {
     expect(await run([...csv, '--output', file])).toMatchObject({ code: 0, out: `wrote ${file}\n` });
     expect(readFileSync(file, 'utf8')).toBe(table);
     expect((await run([...csv, '--output', file])).err).toContain(
-      'expected a new file, got one that is there already',
+      'the file already exists',
     );
     expect(await run([...csv, '--output', file, '--force'])).toMatchObject({ code: 0 });
-    expect((await run([...csv, '--json'])).err).toContain('add --output FILE');
+    expect((await run([...csv, '--json'])).err).toContain('Add --output FILE');
 
     const board = join(root, 'board');
     const events = ['runs', 'export', 'demo', '--runs', root, '--format', 'tensorboard'];
-    expect((await run(events)).err).toContain('add --output FOLDER');
+    expect((await run(events)).err).toContain('Add --output FOLDER');
     expect((await run([...events, '--output', board])).out).toContain(`tensorboard --logdir '${board}'`);
     expect(readdirSync(join(board, writer.info.id))).toEqual(['events.out.tfevents.1772341567.cohort']);
   });

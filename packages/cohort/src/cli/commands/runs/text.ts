@@ -75,8 +75,8 @@ export function nextSteps(run: RunEntry): string[] {
   const canResume = run.state === 'stopped' || run.state === 'interrupted' || run.state === 'failed';
   if (!canResume) return problem;
   const why =
-    run.state === 'stopped' ? 'its process is gone without a word (killed, or the machine went down); ' : '';
-  return [...problem, '', `${why}to go on: ${shellCommand(['cohort', 'train', '--resume', run.path])}`];
+    run.state === 'stopped' ? 'its process ended unexpectedly (killed, or the machine went down); ' : '';
+  return [...problem, '', `${why}to resume: ${shellCommand(['cohort', 'train', '--resume', run.path])}`];
 }
 
 function metricTable(metrics: readonly MetricSummary[]): string {

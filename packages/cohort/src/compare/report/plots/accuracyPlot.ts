@@ -4,7 +4,7 @@ import type { Aggregate } from '../statistics.ts';
 import { drawMark } from './marks.ts';
 import { inPercent, INTERVALS } from './percent.ts';
 import { linearScale, type Scale } from './scale.ts';
-import { colourOf, FAINT, INK, line, picture, text, widthOfText } from './svg.ts';
+import { colourOf, FAINT, INK, line, picture, text, widthOfText } from '../../../support/svg.ts';
 
 const rowHeight = 46;
 const plotWidth = 580;

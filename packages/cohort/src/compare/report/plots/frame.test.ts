@@ -1,7 +1,7 @@
 /** Pictures have room for their legends. */
 import { describe, expect, it } from 'vitest';
 import { drawLegend, sizeFor } from './frame.ts';
-import { widthOfText } from './svg.ts';
+import { widthOfText } from '../../../support/svg.ts';
 
 describe('a legend', () => {
   it.each([

@@ -1,7 +1,7 @@
 /** The frame that plots with two axes share: axes, grid, ticks, titles and a legend at the right. */
 import type { Scale } from './scale.ts';
 import { drawMark } from './marks.ts';
-import { colourOf, dashesOf, element, FAINT, INK, line, text, widthOfText } from './svg.ts';
+import { colourOf, dashesOf, element, FAINT, INK, line, text, widthOfText } from '../../../support/svg.ts';
 
 /** Size of a picture and of its inner rectangle, in pixels. */
 export const frame = {
@@ -60,7 +60,9 @@ export function drawLegend(labels: readonly string[]): string[] {
     const x = frame.right + 18;
     return [
       line(x, y - 4, x + 22, y - 4, {
-        ...{ stroke: colourOf(index), 'stroke-width': 2, 'stroke-dasharray': dashesOf(index) },
+        stroke: colourOf(index),
+        'stroke-width': 2,
+        'stroke-dasharray': dashesOf(index),
       }),
       drawMark(x + 11, y - 4, index, { size: 4 }),
       text(x + 30, y, label),

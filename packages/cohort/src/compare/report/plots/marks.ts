@@ -1,5 +1,5 @@
 /** Marks of series: every one has a shape as well as a colour, so that plots can be read in grey and by the colour-blind. */
-import { colourOf, element } from './svg.ts';
+import { colourOf, element } from '../../../support/svg.ts';
 
 /** Outlines around the origin that look equally large. */
 const SHAPES = [

@@ -6,7 +6,7 @@ import { drawFrame, drawLegend, drawLine, drawPoint, drawRemark, frame, sizeFor 
 import { drawMark } from './marks.ts';
 import { inPercent, INTERVALS } from './percent.ts';
 import { linearScale, ratioScale } from './scale.ts';
-import { picture } from './svg.ts';
+import { picture } from '../../../support/svg.ts';
 
 /** A picture's file name and its SVG. */
 export interface Plot {
@@ -46,7 +46,7 @@ function costPlot(report: ComparisonReport, methods: readonly MethodReport[]): s
   const y = linearScale({ values, from: bottom, to: top });
   const title = `${name}: accuracy against training cost${ofLargestShare(report)}`;
   return picture(sizeFor(labels), title, [
-    ...drawFrame({ title, xTitle: 'seconds an epoch', yTitle: 'test accuracy, mean network (%)', x, y }),
+    ...drawFrame({ title, xTitle: 'seconds per epoch', yTitle: 'test accuracy, mean network (%)', x, y }),
     ...points.flatMap(({ series, seconds, mean, interval }) =>
       drawPoint(x.place(seconds), y.place(mean), placed(interval, y.place), series),
     ),
@@ -85,7 +85,8 @@ function curvesPlot(report: ComparisonReport, methods: readonly MethodReport[]):
 function fractionsPlot({ labels, name, methods, fractions }: ComparisonReport): string {
   const { left, right, top, bottom } = frame;
   const points = methods.map(({ label, fraction, meanNetwork }) => ({
-    ...{ series: labels.indexOf(label), fraction },
+    series: labels.indexOf(label),
+    fraction,
     ...inPercent(meanNetwork.accuracy),
   }));
   // Room for the points at both ends.
@@ -95,7 +96,11 @@ function fractionsPlot({ labels, name, methods, fractions }: ComparisonReport): 
   const title = `${name}: accuracy by number of training images`;
   return picture(sizeFor(labels), title, [
     ...drawFrame({
-      ...{ title, xTitle: 'share of the training images', yTitle: 'test accuracy, mean network (%)', x, y },
+      title,
+      xTitle: 'share of the training images',
+      yTitle: 'test accuracy, mean network (%)',
+      x,
+      y,
       formatX: formatShare,
     }),
     ...labels.flatMap((_, series) => {

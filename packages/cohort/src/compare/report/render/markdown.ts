@@ -42,6 +42,6 @@ export function troublesOf({ failures, missing, leftOut }: ComparisonReport): st
   return [
     ...leftOut.map(({ label, reason }) => `${label} was left out: ${reason}`),
     ...failures.map((failure) => `${nameOf(failure)} failed: ${failure.reason}`),
-    ...(unexplained > 0 ? [`${unexplained} trainings are not there yet: the same command goes on.`] : []),
+    ...(unexplained > 0 ? [`${unexplained} trainings are missing. Run the same command to continue.`] : []),
   ];
 }

@@ -154,7 +154,7 @@ function fractionTable({ labels, fractions, methods }: ComparisonReport): Report
 function costTable(methods: readonly MethodReport[], suffix: string): ReportTable {
   return {
     title: `What training costs${suffix}`,
-    heading: ['method', 'seconds an epoch', 'peak memory', 'parameters beside the networks'],
+    heading: ['method', 'seconds per epoch', 'peak memory', 'parameters besides the networks'],
     rows: methods.map(({ label, cost }) => [
       label,
       formatAggregate(cost.secondsPerEpoch, 2),
@@ -167,8 +167,8 @@ function costTable(methods: readonly MethodReport[], suffix: string): ReportTabl
 function inferenceTable(methods: readonly MethodReport[]): ReportTable {
   const networks = methods[0]?.cost.inference ?? [];
   return {
-    title: 'What a network costs in use (the same for every method)',
-    heading: ['network', 'parameters', 'multiply-adds an image'],
+    title: 'Cost of a network at inference (the same for every method)',
+    heading: ['network', 'parameters', 'multiply-adds per image'],
     rows: networks.map(({ name, parameters, multiplyAdds }) => [
       name,
       parameters.toLocaleString('en-US'),

@@ -1,7 +1,7 @@
 /** A confusion matrix as a file: CSV for spreadsheets and programs, SVG to look at. */
-import { element, FAINT, INK, picture, text, widthOfText } from '../compare/report/plots/svg.ts';
-import { csvText } from './csv.ts';
-import type { Confusion } from '../evaluate/confusion.ts';
+import { element, FAINT, INK, picture, text, widthOfText } from '../support/svg.ts';
+import { csvText } from '../support/csv.ts';
+import type { Confusion } from './confusion.ts';
 
 /** Rows are the right classes, columns the predicted ones; the heading's first cell says so. */
 export function confusionCsv({ classes, matrix }: Confusion): string {
