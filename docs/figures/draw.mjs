@@ -84,7 +84,7 @@ function panel(place, { title, lines, levels = [], range }) {
 /** A picture without a background, in colours that are legible on light and dark pages. */
 function svg(width, height, body) {
   const style =
-    'text{font:12px sans-serif;fill:#6e7781}.title{font-weight:bold}.small{font-size:11px}.end{font-weight:bold}.grid{stroke:#8c959f;stroke-opacity:.25}.level{stroke:#8c959f;stroke-dasharray:4 3}.line{fill:none;stroke-width:1.8}';
+    'text{font:12px sans-serif;fill:#737c86}.title{font-weight:bold}.small{font-size:11px}.end{font-weight:bold}.grid{stroke:#8c959f;stroke-opacity:.25}.level{stroke:#8c959f;stroke-dasharray:4 3}.line{fill:none;stroke-width:1.8}';
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">\n<style>${style}</style>\n${body}\n</svg>\n`;
 }
 
@@ -101,53 +101,71 @@ function figure(name, panels) {
 const [published, rampUp, mcl, layerwise] = ['mcl-published', 'mcl-ramp-up', 'mcl', 'l-mcl'];
 const pair = 'information/resnet8-1/resnet8-2';
 
-/** README's picture: two networks alone and the same two together, one wide panel, each line named at its end. */
-function together(name, { title, groups, low, high }) {
-  const [left, top, width, height, right] = [48, 36, 520, 250, 210];
-  const x = (epoch) => left + (epoch / 100) * width;
-  const y = (value) => top + height - ((value - low) / (high - low)) * height;
-  const grid = ticks(low, high).flatMap((value) => [
-    `<line x1="${left}" x2="${left + width}" y1="${y(value).toFixed(1)}" y2="${y(value).toFixed(1)}" class="grid"/>`,
-    text(left - 6, y(value) + 4, `${value}%`, 'text-anchor="end"'),
-  ]);
-  const marks = ticks(0, 100).map((epoch) =>
-    text(x(epoch), top + height + 18, epoch === 0 ? 'epoch 0' : `${epoch}`, 'text-anchor="middle"'),
-  );
-  const lines = groups.flatMap(({ label, run, colour, dy }) => {
-    const networks = ['resnet8-1', 'resnet8-2'].map((network) =>
-      series(run, `accuracy/${network}`, 100).filter(([epoch]) => epoch % 4 === 0),
-    );
-    const last = networks.map((points) => points.at(-1)[1]);
-    const middle = (last[0] + last[1]) / 2;
-    return [
-      ...networks.map((points, index) => {
+/** README's picture: two networks alone and the same two together, the whole training and, larger, its end. */
+function together(name, { title, groups, views }) {
+  const [top, height, bottom] = [36, 240, 48];
+  const body = [text(views[0].left, 18, title, 'class="title"')];
+  for (const {
+    left,
+    width,
+    epochs: [first, last],
+    low,
+    high,
+  } of views) {
+    const x = (epoch) => left + ((epoch - first) / (last - first)) * width;
+    const y = (value) => top + height - ((value - low) / (high - low)) * height;
+    for (const value of ticks(low, high)) {
+      const at = y(value).toFixed(1);
+      body.push(
+        `<line x1="${left}" x2="${left + width}" y1="${at}" y2="${at}" class="grid"/>`,
+        text(left - 6, y(value) + 4, `${value}%`, 'text-anchor="end"'),
+      );
+    }
+    for (const epoch of ticks(first, last)) {
+      body.push(text(x(epoch), top + height + 18, `${epoch}`, 'text-anchor="middle"'));
+    }
+    body.push(text(left + width / 2, top + height + 36, 'epoch', 'text-anchor="middle"'));
+    const isLast = last === views.at(-1).epochs[1] && left === views.at(-1).left;
+    for (const { label, run, colour, dy } of groups) {
+      const networks = ['resnet8-1', 'resnet8-2'].map((network) =>
+        series(run, `accuracy/${network}`, 100).filter(([epoch, value]) => epoch >= first && value >= low),
+      );
+      for (const [index, points] of networks.entries()) {
         const path = points
-          .filter(([, value]) => value >= low)
-          .map(([epoch, value]) => `${x(epoch).toFixed(1)},${y(value).toFixed(1)}`);
-        return `<polyline points="${path.join(' ')}" stroke="${colour}" class="line"${index === 1 ? ' stroke-dasharray="6 3"' : ''}/>`;
-      }),
-      `<text x="${left + width + 10}" y="${(y(middle) + dy).toFixed(1)}" style="fill:${colour}" class="end">${label}</text>`,
-      `<text x="${left + width + 10}" y="${(y(middle) + dy + 15).toFixed(1)}" style="fill:${colour}">${last.map((value) => `${value.toFixed(2)}%`).join(' and ')}</text>`,
-    ];
-  });
-  writeFileSync(
-    here(`${name}.svg`),
-    svg(
-      left + width + right,
-      top + height + 30,
-      [text(left, 18, title, 'class="title"'), ...grid, ...marks, ...lines].join('\n'),
-    ),
-  );
+          .map(([epoch, value]) => `${x(epoch).toFixed(1)},${y(value).toFixed(1)}`)
+          .join(' ');
+        body.push(
+          `<polyline points="${path}" stroke="${colour}" class="line"${index === 1 ? ' stroke-dasharray="6 3"' : ''}/>`,
+        );
+      }
+      if (!isLast) continue;
+      const ends = networks.map((points) => points.at(-1)[1]);
+      const at = y((ends[0] + ends[1]) / 2) + dy;
+      body.push(
+        text(left + width + 10, at, label, `style="fill:${colour}" class="end"`),
+        text(
+          left + width + 10,
+          at + 15,
+          ends.map((value) => `${value.toFixed(2)}%`).join(' and '),
+          `style="fill:${colour}"`,
+        ),
+      );
+    }
+  }
+  const { left, width } = views.at(-1);
+  writeFileSync(here(`${name}.svg`), svg(left + width + 180, top + height + bottom, body.join('\n')));
 }
 
 together('together', {
   title: 'Test accuracy of two ResNet-8 (solid, dashed) on Fashion-MNIST, 1,000 training images, seed 1',
   groups: [
-    { label: 'trained together (MCL)', run: 'demo-mcl', colour: colours[0], dy: -14 },
-    { label: 'each trained alone', run: 'demo-independent', colour: colours[1], dy: 12 },
+    { label: 'trained together (MCL)', run: 'demo-mcl', colour: colours[0], dy: -8 },
+    { label: 'each trained alone', run: 'demo-independent', colour: colours[1], dy: 8 },
   ],
-  low: 60,
-  high: 88,
+  views: [
+    { left: 48, width: 300, epochs: [0, 100], low: 60, high: 86 },
+    { left: 410, width: 260, epochs: [60, 100], low: 80, high: 86 },
+  ],
 });
 
 figure('collapse', [
