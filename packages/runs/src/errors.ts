@@ -27,7 +27,7 @@ export type RunErrorKind =
   /** Any other failure of the file system. */
   | 'io';
 
-/** An error of a run folder: the message says the operation, the path, what came and what to do. */
+/** An error of a run folder: the message says the operation, the path, what was found and what to do. */
 export class RunError extends Error {
   override readonly name = 'RunError';
   /** What went wrong. */

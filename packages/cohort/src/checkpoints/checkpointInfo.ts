@@ -1,4 +1,4 @@
-/** What a checkpoint says beside its tensors: `checkpoint.json`, its versions and its check. */
+/** What a checkpoint holds besides its tensors: `checkpoint.json`, its versions and its check. */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -40,7 +40,7 @@ const cohortScoreSchema = z
   })
   .nullable();
 
-/** Where the training stood and all that it had in its hands beside tensors. */
+/** Where the training was and all its state besides tensors. */
 const trainingSchema = z.object({
   /** Batches of the current epoch that are done. */
   batch: position,
@@ -86,7 +86,7 @@ const trainingSchema = z.object({
   optimizerSteps: z.record(z.string(), position),
 });
 
-/** Everything of a training beside its tensors. */
+/** Everything of a training except its tensors. */
 export type TrainingState = z.output<typeof trainingSchema>;
 
 const sizes = {
@@ -110,7 +110,7 @@ const sizes = {
 const sha256 = z.record(z.string(), z.string());
 
 const infoSchema = z.discriminatedUnion('version', [
-  // From before runs could be taken up again: good for evaluation only.
+  // From before runs could be resumed: good for evaluation only.
   z.object({ version: z.literal(1), ...sizes, sha256 }),
   z.object({
     version: z.literal(2),
@@ -126,7 +126,7 @@ const infoSchema = z.discriminatedUnion('version', [
 /** What `checkpoint.json` holds. */
 export type StoredCheckpointInfo = z.output<typeof infoSchema>;
 
-/** One from which a run can be taken up again. */
+/** One from which a run can be resumed. */
 export type ResumableInfo = Extract<StoredCheckpointInfo, { version: 2 }>;
 
 /** What a checkpoint is written with; checksums are added when its files are written. */

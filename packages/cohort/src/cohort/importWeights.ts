@@ -23,7 +23,7 @@ export interface ImportOptions {
   readonly model?: string | undefined;
   /** Classes of the network that comes out; left out: those of the file. */
   readonly classes?: number | undefined;
-  /** File with the names of the classes, one a line or a JSON list; says how many there are, too. */
+  /** File with the names of the classes, one per line or a JSON list; says how many there are, too. */
   readonly classNamesPath?: string | undefined;
   readonly rules?: readonly NameRule[] | undefined;
   /** Keys that lead to the dictionary in the file. */

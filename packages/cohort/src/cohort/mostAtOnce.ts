@@ -1,4 +1,4 @@
-/** How many equal networks go on threads of their own; apart from the engine, so that the doctor can say it without one. */
+/** How many equal networks run on threads of their own; apart from the engine, so that the doctor can say it without one. */
 
 /** The most that divides both the networks and the threads, so that no core waits. */
 export function mostAtOnce(networks: number, threads: number): number {

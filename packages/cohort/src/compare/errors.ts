@@ -1,4 +1,4 @@
-/** The typed error of comparisons: what was being done, what was expected, what came, and what to do. */
+/** The typed error of comparisons: what was being done, what was expected, what was found, and what to do. */
 
 /** A comparison was asked for something that cannot be compared, or its folder cannot be used. */
 export class CompareError extends Error {

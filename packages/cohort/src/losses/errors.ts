@@ -1,6 +1,6 @@
-/** What losses throw for inputs that make no sense. */
+/** The error that losses throw for invalid arguments. */
 
-/** A loss was given something it is not defined for. */
+/** A loss received arguments for which it is not defined. */
 export class LossError extends Error {
   override readonly name = 'LossError';
 

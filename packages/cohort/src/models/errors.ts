@@ -1,4 +1,4 @@
-/** What is wrong when a network cannot be built or cannot take an image. */
+/** The error when a network cannot be built or cannot process an image. */
 
 /** An architecture's name, its settings or the images given to it do not fit. */
 export class ModelError extends Error {

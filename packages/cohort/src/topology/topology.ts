@@ -8,17 +8,17 @@ import { SeparatedOutputs } from './separatedOutputs.ts';
 /** Runs all networks of a cohort on one batch. */
 export interface Topology {
   /**
-   * @param images `[B, C, H, W]`, or one such batch a network
-   * @param keepStages whether to give the feature map of every stage
-   * @returns one output a network, in the cohort's order
+   * @param images `[B, C, H, W]`, or one such batch per network
+   * @param keepStages whether to return the feature map of every stage
+   * @returns one output per network, in the cohort's order
    */
   run(images: Tensor | readonly Tensor[], keepStages?: boolean): NetworkOutput[];
 
   /**
-   * Runs the networks and what refines their stages, which counts as a part of its network where these are differentiated
-   * at the same time.
+   * Runs the networks and what refines their stages; the refinement counts as part of its network when networks are
+   * differentiated at the same time.
    *
-   * @param refine makes of every network's output, stages included, what its stages say; of each by itself
+   * @param refine turns every network's output, stages included, into the outputs of its stages; each on its own
    */
   runRefined(
     images: Tensor | readonly Tensor[],
@@ -26,8 +26,8 @@ export interface Topology {
   ): StageOutputs[];
 
   /**
-   * Runs `body` so that inside it outputs of the networks are leaves: after `backward` of what came of them, each network
-   * can be differentiated by itself, at the same time as the others. Absent where networks share layers.
+   * Runs `body` so that outputs of the networks are leaves inside it: after `backward` of what was computed from them, each
+   * network can be differentiated on its own, at the same time as the others. Absent if networks share layers.
    */
   separately?<Result>(body: () => Result): { readonly result: Result; readonly separated: SeparatedOutputs };
 

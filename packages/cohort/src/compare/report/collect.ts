@@ -1,4 +1,4 @@
-/** Gathers what the trainings of a comparison came to, from the run folders in its folder. */
+/** Gathers the results of the trainings of a comparison, from the run folders in its folder. */
 import type { RunReader } from '@cohort-ml/runs';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { CollectedComparison } from './archive.ts';
@@ -8,7 +8,7 @@ import { cellStates, type Selection, type StoredPlan } from '../execute/folder.t
 import { readRecord, type CellRecord } from './record.ts';
 
 /**
- * Reads every finished run; one that cannot be read is told of and left out.
+ * Reads every finished run; one that cannot be read is reported and left out.
  * @param failures of this time; those of earlier times are read from their runs
  */
 export function collectFolder(

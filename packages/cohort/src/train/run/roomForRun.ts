@@ -1,4 +1,4 @@
-/** Says before any image is decoded that a run could not be kept: a folder that cannot be written, or a disk too small for one checkpoint. */
+/** Reports before any image is decoded that a run could not be stored: a folder that is not writable, or a disk too small for one checkpoint. */
 import { existsSync, mkdtempSync, rmdirSync, statfsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describeFileError, RunError } from '@cohort-ml/runs';
@@ -6,7 +6,7 @@ import type { ResolvedRecipe } from '../../recipes/index.ts';
 import { cohortModules, createCohort } from '../../cohort/cohort.ts';
 import { createOptimizer } from '../loop/optimizer.ts';
 
-/** Room that must be left beside a checkpoint, for metrics and the log. */
+/** Room that must remain besides a checkpoint, for metrics and the log. */
 export const spareBytes = 1 << 20;
 
 /** Bytes that are free at a path; null where the system does not say. @throws {RunError} for a path that is not there */
@@ -21,7 +21,7 @@ export function freeBytesAt(path: string): number | null {
 }
 
 /**
- * Checks the folder that a run is to be kept in. Makes nothing that stays.
+ * Checks the folder for a run, and leaves nothing behind.
  *
  * @param folder need not exist: what counts is the nearest folder above it that does
  * @throws {RunError} where nothing can be written there, or where one checkpoint does not fit

@@ -1,4 +1,4 @@
-/** The one error of reading pickles: what was expected, what came, where, and what to do; nothing is ever executed. */
+/** The one error of reading pickles: what was expected, what was found, where, and what to do; nothing is ever executed. */
 
 /** What is wrong with a pickle; programs branch on this, people read the message. */
 export type PickleErrorKind =
@@ -8,7 +8,7 @@ export type PickleErrorKind =
   | 'format'
   /** It names a class or function that is not known to be plain data: loading it in Python could run code. */
   | 'global'
-  /** It is sound, but holds something that is not understood here. */
+  /** It is intact, but contains something that is not supported. */
   | 'unsupported'
   /** It would take far more memory than its bytes, or is nested too deeply, or contains itself. */
   | 'limit';
