@@ -1,4 +1,4 @@
-/** Typed errors of the engine: each says the operation, what was expected, what came and what to do. */
+/** Typed errors of the engine: each states the operation, what was expected, what was found and what to do. */
 
 /** Base of every error that this package throws on purpose. */
 export class TorchError extends Error {

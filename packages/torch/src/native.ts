@@ -69,7 +69,7 @@ export interface NativeAddon {
   trimMemory(): boolean;
 }
 
-/** Path of the compiled addon, beside `src` and `dist`. */
+/** Path of the compiled addon, next to `src` and `dist`. */
 export const addonPath = fileURLToPath(new URL('../build/cohort_torch.node', import.meta.url));
 
 /**

@@ -72,8 +72,8 @@ export interface ContrastSpace {
   /** tau: similarities are divided by it. */
   readonly temperature: number;
   /**
-   * @param embeddings pooled, one `[B, D]` a network
-   * @returns L2-normalised, one `[B, E]` a network, all of one width
+   * @param embeddings pooled, one `[B, D]` per network
+   * @returns L2-normalised, one `[B, E]` per network, all of one width
    */
   project(embeddings: readonly Tensor[]): Tensor[];
 }
@@ -115,7 +115,7 @@ export interface Method {
    */
   state?(): JsonValue;
 
-  /** Puts back what `state` gave: before the first step of a run that is taken up again, and when a step is left out. */
+  /** Puts back what `state` gave: before the first step of a run that is resumed, and when a step is left out. */
   restore?(state: JsonValue): void;
 
   /** Runs the networks on a batch and names what they are to minimise; called inside a scope. */

@@ -52,7 +52,7 @@ export interface SafetensorsProblem {
   readonly cause?: unknown;
 }
 
-/** Says why safetensors could not be read or written: what was expected, what was found and what to do. */
+/** Why safetensors could not be read or written: what was expected, what was found and what to do. */
 export class SafetensorsError extends Error {
   override readonly name = 'SafetensorsError';
   readonly kind: SafetensorsErrorKind;

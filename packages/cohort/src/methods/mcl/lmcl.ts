@@ -119,7 +119,7 @@ export class LayerwiseMutualContrastiveLearning implements Method {
         value: targetDistillation(ownLogits, aggregated, distillationTemperature),
         weight: weights.logit * rampUp(epoch, this.#settings.rampUpEpochs),
       },
-      // Not a loss: shown beside the terms, so that one sees what the matching network thinks.
+      // Not a loss: recorded with the terms, to show what the matching network does.
       matchWeight: { value: matchWeight, weight: 0 },
     };
   }
@@ -232,7 +232,7 @@ function featuresOf(outputs: readonly StageOutputs[]): Tensor[] {
   return outputs.flatMap(({ embeddings }) => embeddings);
 }
 
-/** Cuts a list of one item a stage into one list a network. */
+/** Cuts a list of one item per stage into one list per network. */
 function byNetwork(items: readonly Tensor[], outputs: readonly StageOutputs[]): Tensor[][] {
   let start = 0;
   return outputs.map(({ embeddings }) => items.slice(start, (start += embeddings.length)));

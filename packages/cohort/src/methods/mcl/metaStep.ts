@@ -7,7 +7,7 @@ import { hypergradient, type LookAhead } from './hypergradient.ts';
 import type { MatchingNetwork } from './matching.ts';
 import type { MetaSettings } from '../settings.ts';
 
-/** What a meta step looks ahead with; the losses are computed anew from the parameters as they then are. */
+/** What a meta step looks ahead with; the losses are recomputed from the parameters at that point. */
 export interface MetaObjectives extends Pick<LookAhead, 'parameters' | 'buffers'> {
   /** Layer-wise MCL loss, weighted by the matching network with its graph. */
   readonly inner: () => Tensor;
