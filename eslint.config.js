@@ -2,7 +2,18 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['**/dist/', '**/build/', '**/generated/', 'node_modules/', 'runs/', 'coverage/'] },
+  {
+    ignores: [
+      '**/dist/',
+      '**/build/',
+      '**/generated/',
+      'node_modules/',
+      'runs/',
+      'exports/',
+      'coverage/',
+      'packages/runtime/kernels/*.ts',
+    ],
+  },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],
@@ -31,6 +42,18 @@ export default tseslint.config(
         URL: 'readonly',
         Buffer: 'readonly',
         performance: 'readonly',
+      },
+    },
+  },
+  {
+    files: ['examples/{vite-page,worker}/**/*.js', 'benchmarks/runtime.mjs'],
+    languageOptions: {
+      globals: {
+        document: 'readonly',
+        fetch: 'readonly',
+        Worker: 'readonly',
+        addEventListener: 'readonly',
+        postMessage: 'readonly',
       },
     },
   },

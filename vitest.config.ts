@@ -10,6 +10,9 @@ export default defineConfig({
       '@cohort-ml/torch': source('packages/torch/src/index.ts'),
       '@cohort-ml/runs': source('packages/runs/src/index.ts'),
       'cohort-ml/internal': source('packages/cohort/src/internal.ts'),
+      // Longer names first: an alias also stands for what begins with it.
+      '@cohort-ml/runtime/page': source('packages/runtime/src/page/files.ts'),
+      '@cohort-ml/runtime/preprocess': source('packages/runtime/src/preprocess/index.ts'),
       '@cohort-ml/runtime': source('packages/runtime/src/index.ts'),
       'cohort-ml': source('packages/cohort/src/index.ts'),
     },

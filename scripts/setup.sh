@@ -161,7 +161,7 @@ typescript_is_built() {
     [ -f "${package%/*}/dist/.tsbuildinfo" ] || return 1
   done
   # Folders count too: a file that was removed leaves its mark there.
-  [ -z "$(find packages/*/src packages/*/*.json tsconfig.json tsconfig.base.json package-lock.json -newer "$stamp")" ]
+  [ -z "$(find packages/*/src packages/*/*.json packages/runtime/page tsconfig.json tsconfig.base.json package-lock.json -newer "$stamp")" ]
 }
 
 ensure_typescript() {
@@ -169,6 +169,8 @@ ensure_typescript() {
   local begun=node_modules/.cohort-typescript.begun
   touch "$begun"
   perform 'compiling TypeScript' node node_modules/typescript/bin/tsc -b || fail 'the TypeScript build failed: see above.'
+  perform 'bundling the page of exports' node packages/runtime/scripts/buildPage.mjs ||
+    fail 'the page of exports could not be bundled: see above.'
   mv -f "$begun" node_modules/.cohort-typescript
 }
 

@@ -10,6 +10,7 @@ export {
   type Prediction,
   type PredictOptions,
 } from './inference/predictRun.ts';
+export * from './export/index.ts';
 export * from './losses/index.ts';
 export * from './methods/index.ts';
 export * from './models/index.ts';

@@ -53,6 +53,7 @@ export {
   type StoreOptions,
   type SyncReport,
 } from './store/index.ts';
+export { Message as ProtobufMessage } from './tensorboard/protobuf.ts';
 export { EventFileObserver, exportEventFile, type EventFileOptions } from './tensorboard/eventFile.ts';
 export {
   RUN_SCHEMA_VERSION,

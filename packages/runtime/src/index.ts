@@ -1,2 +1,21 @@
 /** The public face of the runtime: what a page or a server needs to use an exported network. */
+export {
+  Classifier,
+  createClassifier,
+  type ClassifierOptions,
+  type ClassifyOptions,
+  type ExportedFiles,
+  type NetworkPredictions,
+  type Prediction,
+} from './classifier/classifier.ts';
+export { decodeImage, type ImageSource, type Pixels } from './classifier/decode.ts';
+export {
+  readManifest,
+  type Manifest,
+  type ManifestModel,
+  type ManifestNetwork,
+  type Precision,
+} from './classifier/manifest.ts';
+export * from './errors.ts';
+export { loadModel, Model, type LoadOptions, type ModelOutput, type StepTime } from './model.ts';
 export * from './preprocess/index.ts';

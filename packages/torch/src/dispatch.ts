@@ -51,6 +51,46 @@ function describeArguments(first: EngineValue | null, rest: readonly OperatorArg
   return ` (called with ${all.map(show).join(', ')})`;
 }
 
+/** What an observer learns of a call that has just succeeded. */
+export interface OperatorCall {
+  /** The operator in camelCase, e.g. `maxPool2d`; in-place ones end in an underscore. */
+  readonly name: string;
+  /** Arguments in order, the tensor a method was called on first. An object of keywords may come last. */
+  readonly inputs: readonly OperatorArgument[];
+  readonly result: OperatorResult | undefined;
+}
+
+/** Called after every operator; what it gives is ignored. */
+export type OperatorObserver = (call: OperatorCall) => void;
+
+let observer: OperatorObserver | null = null;
+
+/**
+ * Runs `body` and reports every operator that it calls, `Tensor.alias` included: what a tracer needs. The observer may call
+ * operators of its own, which are not reported.
+ */
+export function observeOperators<Result>(observe: OperatorObserver, body: () => Result): Result {
+  const before = observer;
+  observer = observe;
+  try {
+    return body();
+  } finally {
+    observer = before;
+  }
+}
+
+/** Reports a call, if anybody observes. */
+export function reportCall(call: OperatorCall): void {
+  const observe = observer;
+  if (observe === null) return;
+  observer = null;
+  try {
+    observe(call);
+  } finally {
+    observer = observe;
+  }
+}
+
 /** Runs an operator by its number. A single result comes back as it is, several as an array, none as undefined. */
 export function callOperator(
   name: string,
@@ -67,7 +107,9 @@ export function callOperator(
   }
   if (count < 0) throwLastError(name, () => describeArguments(first, rest));
   const results = decodeResults(count, first, rest, wrap);
-  return results.length <= 1 ? results[0] : results;
+  const result = results.length <= 1 ? results[0] : results;
+  if (observer !== null) reportCall({ name, inputs: first === null ? rest : [first, ...rest], result });
+  return result;
 }
 
 /** `_foreach_add_` becomes `_foreachAdd_`: inner underscores go, those at the ends stay. */

@@ -1,5 +1,7 @@
 /** LibTorch for Node: tensors, scopes, autograd, layers, optimizers and safetensors; everything public is exported here. */
 export * from './autograd.ts';
+export type { OperatorArgument, OperatorResult } from './callBuffer.ts';
+export { observeOperators, type OperatorCall, type OperatorObserver } from './dispatch.ts';
 export type { DType, Layout, MemoryFormat, TypedArray, TypedArrayOf } from './dtype.ts';
 export * from './engine.ts';
 export * from './errors.ts';

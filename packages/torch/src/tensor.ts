@@ -1,7 +1,7 @@
 /** The tensor: a handle of LibTorch's, with every ATen operator as a method, an owner that releases it, and typed arrays. */
 import { markAsUntransferable } from 'node:worker_threads';
 import { EngineValue, buffer, reserveBuffer } from './callBuffer.ts';
-import { defineMethods, operatorFunctions, useTensors } from './dispatch.ts';
+import { defineMethods, operatorFunctions, reportCall, useTensors } from './dispatch.ts';
 import {
   dtypeOfArray,
   dtypeOfCode,
@@ -242,7 +242,9 @@ export class Tensor extends WithOperators implements ScopedTensor {
   /** A second handle of the same tensor, with a lifetime of its own. */
   alias(): Tensor {
     this.assertAlive('alias');
-    return new Tensor(checked('alias', native.alias(this.handle)));
+    const result = new Tensor(checked('alias', native.alias(this.handle)));
+    reportCall({ name: 'alias', inputs: [this], result });
+    return result;
   }
 
   /** The elements, row by row, in a new typed array; one copy. */

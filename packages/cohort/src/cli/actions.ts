@@ -22,6 +22,11 @@ export const commandActions: CommandActions = {
     const path = findRun(run, options.runs ?? 'runs');
     yield* (await import('../inference/predictImages.ts')).predictImages(path, inputs, options);
   },
+  exportRun: async (run, options) => {
+    const { findRun } = await import('@cohort-ml/runs');
+    const path = findRun(run, options.runs ?? 'runs');
+    return (await import('../export/exportRun.ts')).exportRun(path, options);
+  },
   describeModels: async () => (await import('../models/index.ts')).describeModels(),
   listDatasets: async () => (await import('../data/listDatasets.ts')).listDatasets(),
   checkDataset: async (name, path, options) =>

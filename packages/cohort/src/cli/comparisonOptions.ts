@@ -22,6 +22,7 @@ export interface ComparisonOptions extends CommonOptions, ReportTargets {
   readonly parallel: number;
   readonly select: 'last' | 'best-validation';
   readonly name?: string;
+  readonly known: readonly string[];
   readonly reportOnly?: true;
 }
 
@@ -42,6 +43,12 @@ export function withComparisonOptions(command: Command): Command {
         .default('last'),
     )
     .option('--name <name>', 'name of the folder below the runs folder (left out: of the recipe)')
+    .option(
+      '--known <archive>',
+      'take the trainings of this archive as done, e.g. those of another machine; may be given several times',
+      collect,
+      [],
+    )
     .option('--archive <file>', 'write what the report is made from to one small JSON file, to be kept')
     .option('--out <folder>', 'folder for the report (left out: report in the comparison folder)')
     .option('--report-only', 'train nothing: make the report again, from a folder or an archive');
@@ -101,11 +108,12 @@ export async function runComparisonCommand(
       return outcomeOf(await environment.actions.reportComparison(argument, how));
     }
     assertNoComparison(argument);
-    const { seeds, seedList, set, parallel, select, name } = options;
+    const { seeds, seedList, set, parallel, select, name, known } = options;
     const result = await environment.actions.compare(
       {
         ...{ set, parallel, select, ...more, ...targets },
         ...(name === undefined ? {} : { name }),
+        known,
         resolve: await resolverOf(argument, environment, call),
         seeds: seedList ?? Array.from({ length: seeds }, (_, index) => index + 1),
         command: shellCommand(['cohort', ...argv]),

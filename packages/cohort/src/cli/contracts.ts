@@ -5,6 +5,8 @@ import type { DatasetCheck } from '../data/checkDataset.ts';
 import type { FetchResult } from '../data/fetch/fetchDataset.ts';
 import type { DatasetListing } from '../data/listDatasets.ts';
 import type { ImageSurvey } from '../data/folder/survey.ts';
+import type { ExportResult } from '../export/exportRun.ts';
+import type { ExportOptions } from '../export/options.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../doctor/doctor.ts';
 import type { EvaluateOptions, EvaluateResult } from '../inference/evaluateRun.ts';
@@ -50,6 +52,8 @@ export interface CommandActions {
     inputs: readonly string[],
     options: PredictImagesOptions & RunsFolder,
   ) => AsyncIterable<ImagePrediction>;
+  /** By the path of a run folder, its name, or the beginning of that. */
+  readonly exportRun: (run: string, options: ExportOptions & RunsFolder) => Promise<ExportResult>;
   readonly describeModels: () => Promise<readonly ModelDescription[]>;
   readonly listDatasets: () => Promise<readonly DatasetListing[]>;
   /** `path` null means the dataset's usual places. */

@@ -42,6 +42,7 @@ const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
   'DataError',
   'DivergenceError',
   'EngineLoadError',
+  'ExportError',
   'MemoryBankError',
   'ModelError',
   'NotFiniteError',

@@ -13,6 +13,7 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import type { CliEnvironment } from './environment.ts';
 import { processEnvironment } from './environment.ts';
 import { addEvaluateCommand } from './commands/evaluate.ts';
+import { addExportCommand } from './commands/export.ts';
 import { EXIT_CODES, describeFailure } from './failures.ts';
 import { fullHelp } from './help.ts';
 import { addImportCommand } from './commands/import.ts';
@@ -86,6 +87,7 @@ function buildProgram(
   addTrainCommand(program, environment, argv, setExitCode);
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
+  addExportCommand(program, environment, setExitCode);
   addCompareCommand(program, environment, argv, setExitCode);
   addAblateCommand(program, environment, argv, setExitCode);
   addModelsCommand(program, environment, setExitCode);

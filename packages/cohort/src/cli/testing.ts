@@ -92,6 +92,7 @@ async function runWith(
       resumeRun: unexpected,
       evaluateRun: unexpected,
       predictImages: () => unexpectedImages(),
+      exportRun: unexpected,
       describeModels: unexpected,
       importWeights: unexpected,
       diagnose: unexpected,

@@ -35,6 +35,8 @@ export interface ComparisonRequest extends ReportTargets {
   /** Leaves methods that are not made for the recipe's networks out rather than refusing. */
   readonly skipUnfit: boolean;
   readonly parallel: number;
+  /** Archives whose trainings count as done. */
+  readonly known?: readonly string[];
   /** The command line, for the record. */
   readonly command: string;
 }
@@ -64,6 +66,7 @@ export async function compare(
     ...{ command, select, parallel, signal, reporter },
     ...(out === undefined ? {} : { out }),
     ...(archive === undefined ? {} : { archive }),
+    ...(request.known === undefined ? {} : { known: request.known }),
     runs: base.runs,
     threads: base.engine.threads,
     runCell: childRunner(),

@@ -1,5 +1,5 @@
 /** A comparison from plan to report: cells are found again, failures stay apart, the report can be made from the folder alone. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { listRuns } from '@cohort-ml/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -17,7 +17,7 @@ import type { CellRunner } from './execute/runCell.ts';
 import { reportComparison, type ComparisonResult } from './report/reportComparison.ts';
 import { reportTables } from './report/render/tables.ts';
 import type { CellResult } from './report/results.ts';
-import { runComparison } from './execute/runComparison.ts';
+import { runComparison, type ComparisonOptions } from './execute/runComparison.ts';
 import { readVariantSettings, variantsOf, type VariantSettings } from './plan/variants.ts';
 
 let world: TinyWorld;
@@ -245,16 +245,16 @@ describe('settings of methods', () => {
 describe('a comparison', () => {
   const reporter = new RememberingReporter();
 
-  function run(
-    made: Plan,
-    runCell: CellRunner,
-    signal = new AbortController().signal,
-  ): Promise<ComparisonResult> {
-    return runComparison(made, {
+  function optionsFor(runCell: CellRunner, signal = new AbortController().signal): ComparisonOptions {
+    return {
       ...{ command: 'cohort compare tiny', select: 'last' as const, parallel: 1, threads: null, runCell },
       ...{ runs: world.runs, signal, reporter },
       measureBest: () => Promise.reject(new Error('not asked for')),
-    });
+    };
+  }
+
+  function run(made: Plan, runCell: CellRunner, signal?: AbortSignal): Promise<ComparisonResult> {
+    return runComparison(made, optionsFor(runCell, signal));
   }
 
   /** Trains here, without a process of its own. */
@@ -262,6 +262,33 @@ describe('a comparison', () => {
     await trainRun(recipe, { command: 'a test', signal, reporter: new RememberingReporter() });
     return { kind: 'finished' };
   };
+
+  it('takes trainings from archives, whose run folders may be gone, and reports on all of them again', async () => {
+    const archive = join(world.runs, 'elsewhere.json');
+    const elsewhere = await plan(['independent'], { name: 'elsewhere', seeds: [1] });
+    await runComparison(elsewhere, { ...optionsFor(trainHere), archive });
+    rmSync(join(world.runs, 'elsewhere'), { recursive: true });
+
+    const trained: string[] = [];
+    const watching: CellRunner = (cell, options) => {
+      trained.push(`${cell.label} ${cell.seed}`);
+      return trainHere(cell, options);
+    };
+    const made = await plan(['independent', 'dml'], { name: 'continued', seeds: [1] });
+    const { report, folder } = await runComparison(made, { ...optionsFor(watching), known: [archive] });
+    expect(trained).toEqual(['dml 1']);
+    expect(report.methods.map(({ label, seeds }) => [label, seeds])).toEqual([
+      ['independent', [1]],
+      ['dml', [1]],
+    ]);
+    const again = reportComparison(folder ?? '', { reporter });
+    expect(again.report.methods[1]?.differences?.meanNetwork?.mean).toBe(
+      report.methods[1]?.differences?.meanNetwork?.mean,
+    );
+    // Without the archive, from what the folder keeps.
+    await runComparison(made, optionsFor(watching));
+    expect(trained).toEqual(['dml 1']);
+  });
 
   it('goes on where it stopped, repeats nothing, keeps failures apart, and reports', async () => {
     const made = await plan(['independent', 'dml', 'mcl', 'okddip'], {

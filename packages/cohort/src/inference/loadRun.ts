@@ -1,12 +1,12 @@
 /** Opens a run for use: its recipe, and its networks with the weights of its last checkpoint, ready to evaluate. */
-import { openRun } from '@cohort-ml/runs';
+import { openRun, type RunReader } from '@cohort-ml/runs';
 import { Generator, nn } from '@cohort-ml/torch';
 import { methodFacts } from '../methods/index.ts';
 import type { Network } from '../models/index.ts';
 import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { loadModules } from '../checkpoints/checkpoint.ts';
 import { chooseCheckpoint } from '../checkpoints/checkpointChoice.ts';
-import type { ImageInfo } from '../checkpoints/checkpointInfo.ts';
+import type { StoredCheckpointInfo } from '../checkpoints/checkpointInfo.ts';
 import { applyThreads } from '../cohort/environment.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import {
@@ -20,8 +20,11 @@ import { ensembleOf, type Ensemble } from '../evaluate/accuracy.ts';
 
 /** A run's networks, in evaluation mode, with batch normalisation folded into their convolutions. */
 export interface LoadedRun {
+  readonly reader: RunReader;
   readonly recipe: ResolvedRecipe;
-  readonly checkpoint: ImageInfo;
+  readonly checkpoint: StoredCheckpointInfo;
+  /** Name of the checkpoint in the run folder. */
+  readonly checkpointName: string;
   readonly networks: readonly Network[];
   readonly names: readonly string[];
   /** Of the method, where it is not the mean of the networks' probabilities. */
@@ -42,7 +45,7 @@ export function loadRun(
   const run = openRun(path);
   const recipe = parseRecipe(run.recipe, `${path}/recipe.yaml`);
   applyThreads(recipe, reporter);
-  const { folder, info: checkpoint } = chooseCheckpoint(run, reporter, checkpointName);
+  const { name, folder, info: checkpoint } = chooseCheckpoint(run, reporter, checkpointName);
   if (checkpoint.resize === undefined && recipe.data.dataset === 'folder') {
     reporter.warning(
       `${path} was trained on images that libvips resized; here they go through Cohort's own resize, which differs by about a level of 255 in the mean. Train it again for exactly the pixels of training.`,
@@ -63,8 +66,10 @@ export function loadRun(
   for (const module of isExchanged ? networks : modules) nn.foldBatchNorm(module);
   const ensemble = method === undefined ? undefined : ensembleOf({ method, networks: built });
   return {
+    reader: run,
     recipe,
     checkpoint,
+    checkpointName: name,
     networks,
     names: networkNames(recipe),
     ...(ensemble === undefined ? {} : { ensemble }),

@@ -7,7 +7,7 @@ import type { RecipeData } from '../cohort/images.ts';
 export class ChangedDataError extends DataError {}
 
 /** A folder may have changed since the run: other classes would give other labels the same numbers. @throws {@link DataError} `mismatch` */
-export function assertSameData({ checkpoint }: LoadedRun, { dataset }: RecipeData): void {
+export function assertSameData({ checkpoint }: Pick<LoadedRun, 'checkpoint'>, { dataset }: RecipeData): void {
   const { channels, height, width, classes } = checkpoint;
   const sizeOf = (shape: ImageShape): string => `${shape.height} x ${shape.width} x ${shape.channels}`;
   const differences: [expected: string, received: string][] = [];

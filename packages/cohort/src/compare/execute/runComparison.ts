@@ -8,6 +8,7 @@ import { collectFolder } from '../report/collect.ts';
 import { CompareError } from '../errors.ts';
 import { executePlan } from './execute.ts';
 import { cellStates, writePlan, type Selection } from './folder.ts';
+import { keepKnown } from './known.ts';
 import type { Cell, Plan } from '../plan/plan.ts';
 import { writeCollected, type ComparisonResult, type ReportTargets } from '../report/reportComparison.ts';
 import type { CellOutcome, CellRunner } from './runCell.ts';
@@ -18,6 +19,8 @@ export interface ComparisonOptions extends ReportTargets {
   readonly runs: string;
   readonly command: string;
   readonly select: Selection;
+  /** Archives whose trainings count as done. */
+  readonly known?: readonly string[];
   /** Trainings at a time. */
   readonly parallel: number;
   /** Threads for all of them; one for each core unless given. */
@@ -40,9 +43,12 @@ export async function runComparison(plan: Plan, options: ComparisonOptions): Pro
   try {
     const stored = { plan, command, select };
     writePlan(folder, stored);
+    const known = keepKnown(folder, stored, options.known ?? []);
+    const cells = plan.cells.filter(({ digest }) => !known.has(digest));
     for (const { label, reason } of plan.leftOut) reporter.warning(`${label} is left out: ${reason}`);
     reporter.message(`${plan.cells.length} trainings in ${folder}`);
-    const execution = await executePlan(plan.cells, cellStates(folder, plan.cells), {
+    if (known.size > 0) reporter.message(`${known.size} of them are taken from archives`);
+    const execution = await executePlan(cells, cellStates(folder, cells), {
       ...{ parallel, signal, runCell: options.runCell },
       threads: options.threads ?? availableParallelism(),
       ...(select === 'best-validation' ? { afterCell: measurer(folder, plan, options) } : {}),

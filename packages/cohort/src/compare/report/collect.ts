@@ -5,6 +5,7 @@ import type { CollectedComparison } from './archive.ts';
 import { hasBestScores } from './bestScores.ts';
 import type { CellFailure } from '../execute/execute.ts';
 import { cellStates, type Selection, type StoredPlan } from '../execute/folder.ts';
+import { readKnown } from '../execute/known.ts';
 import { readRecord, type CellRecord } from './record.ts';
 
 /**
@@ -19,7 +20,7 @@ export function collectFolder(
 ): CollectedComparison {
   const { cells } = stored.plan;
   const states = cellStates(folder, cells);
-  const records = new Map<string, CellRecord>();
+  const records = new Map<string, CellRecord>(readKnown(folder));
   const failed = [...failures];
   for (const { label, seed, fraction, digest } of cells) {
     const state = states.get(digest);

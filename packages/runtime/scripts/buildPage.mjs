@@ -1,0 +1,40 @@
+/** Bundles the exported page and the runtime as one module into `dist/page`, and writes the kernels beside them. */
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const target = `${root}dist/page`;
+
+await mkdir(target, { recursive: true });
+const shared = {
+  bundle: true,
+  minify: true,
+  platform: 'browser',
+  target: 'es2022',
+  legalComments: 'none',
+  logLevel: 'warning',
+};
+await build({
+  ...shared,
+  entryPoints: [`${root}src/page/main.ts`],
+  format: 'iife',
+  outfile: `${target}/page.js`,
+});
+await build({
+  ...shared,
+  entryPoints: [`${root}src/index.ts`],
+  format: 'esm',
+  outfile: `${target}/classifier.js`,
+});
+await build({ ...shared, entryPoints: [`${root}page/page.css`], outfile: `${target}/page.css` });
+await copyFile(`${root}page/index.html`, `${target}/index.html`);
+
+const binaries = await readFile(`${root}src/wasm/binaries.ts`, 'utf8');
+for (const [name, file] of [
+  ['plain', 'kernels.wasm'],
+  ['relaxed', 'kernels-relaxed.wasm'],
+]) {
+  const [, encoded] = new RegExp(`${name}Kernels =\\s+'([^']+)'`).exec(binaries);
+  await writeFile(`${root}dist/${file}`, Buffer.from(encoded, 'base64'));
+}

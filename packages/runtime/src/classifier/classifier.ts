@@ -1,0 +1,321 @@
+/** An exported network, or several, as one object that takes images and gives class names. */
+import { DisposedError, InputError, ModelFileError } from '../errors.ts';
+import { loadModel, type LoadOptions, type Model, type ModelOutput } from '../model.ts';
+import { preprocess, type Background } from '../preprocess/index.ts';
+import { decodeImage, defaultMostPixels, type ImageSource } from './decode.ts';
+import { checkDigest, folderReader, type Bytes, type ReadFile } from './files.ts';
+import {
+  manifestName,
+  readManifest,
+  type Manifest,
+  type ManifestModel,
+  type ManifestNetwork,
+  type Precision,
+} from './manifest.ts';
+
+/** A class with its probability, 0 to 1. */
+export interface Prediction {
+  readonly label: string;
+  readonly probability: number;
+  /** Position among the labels. */
+  readonly index: number;
+}
+
+/** What one network says. */
+export interface NetworkPredictions {
+  readonly network: string;
+  readonly kind: 'network' | 'ensemble';
+  /** Most probable first. */
+  readonly predictions: readonly Prediction[];
+}
+
+/** An exported folder in memory: its manifest and the files that it names, by their path. */
+export interface ExportedFiles {
+  readonly manifest: unknown;
+  readonly files: Readonly<Record<string, Uint8Array>>;
+}
+
+export interface ClassifierOptions extends LoadOptions {
+  /** Which model file to load; the first of the manifest unless given. */
+  readonly precision?: Precision;
+  /** Network to use where the export holds several; the first unless given. */
+  readonly network?: string;
+  /** Images of more pixels are refused; 100 million unless given. */
+  readonly mostPixels?: number;
+  /** Folder of the model files where `createClassifier` gets a manifest. */
+  readonly folder?: string | URL;
+  /** Class names, where `createClassifier` gets the bytes of a model file. */
+  readonly labels?: readonly string[];
+}
+
+export interface ClassifyOptions {
+  /** How many classes to give, the most probable first; 5 unless given. */
+  readonly top?: number;
+  /** Another network of the export. */
+  readonly network?: string;
+}
+
+const isInMemory = (source: Manifest | ExportedFiles): source is ExportedFiles =>
+  'files' in source && 'manifest' in source;
+
+/** Networks of one model file. Several calls may run at once: images are decoded side by side and computed in turn. */
+export class Classifier {
+  readonly manifest: Manifest;
+  readonly precision: Precision;
+  #model: Model | null;
+  readonly #network: ManifestNetwork;
+  readonly #mostPixels: number;
+
+  constructor(manifest: Manifest, precision: Precision, model: Model, options: ClassifierOptions) {
+    this.manifest = manifest;
+    this.precision = precision;
+    this.#model = model;
+    this.#mostPixels = options.mostPixels ?? defaultMostPixels;
+    this.#network = this.#find(options.network);
+    for (const { output, embedding } of manifest.networks) {
+      for (const name of embedding ? [output, embedding.output] : [output]) {
+        if (!model.outputNames.includes(name)) {
+          throw new ModelFileError(
+            `The model file has no output \`${name}\`, which the manifest names. Export the folder again.`,
+          );
+        }
+      }
+    }
+  }
+
+  /** Class names in the order of the scores. */
+  get labels(): readonly string[] {
+    return this.manifest.labels;
+  }
+
+  /** Networks of the export, the default first. */
+  get networks(): readonly ManifestNetwork[] {
+    return this.manifest.networks;
+  }
+
+  /**
+   * The most probable classes of an image.
+   *
+   * @throws {ImageDecodeError} where the image cannot be decoded
+   * @throws {InputError} for an unknown network or a `top` below 1
+   * @throws {DisposedError} after `dispose`
+   */
+  async classify(image: ImageSource, options: ClassifyOptions = {}): Promise<Prediction[]> {
+    const network = options.network === undefined ? this.#network : this.#find(options.network);
+    const top = checkTop(options.top);
+    return this.#best(await this.#run(image), network, top);
+  }
+
+  /** What every network of the export says about an image, computed once. */
+  async classifyAll(
+    image: ImageSource,
+    options: Pick<ClassifyOptions, 'top'> = {},
+  ): Promise<NetworkPredictions[]> {
+    const top = checkTop(options.top);
+    const outputs = await this.#run(image);
+    return this.networks.map((network) => ({
+      network: network.name,
+      kind: network.kind,
+      predictions: this.#best(outputs, network, top),
+    }));
+  }
+
+  /**
+   * Pooled features of an image, for search by similarity: compare them by their cosine.
+   *
+   * @throws {InputError} for the ensemble, which has none
+   */
+  async embed(image: ImageSource, options: Pick<ClassifyOptions, 'network'> = {}): Promise<Float32Array> {
+    const network = options.network === undefined ? this.#network : this.#find(options.network);
+    if (network.embedding === null) {
+      const others = this.networks.filter(({ embedding }) => embedding !== null).map(({ name }) => name);
+      throw new InputError(
+        `${network.name} has no embedding. ${others.length > 0 ? `Pass \`network\`: ${others.join(', ')}.` : 'Export a single network.'}`,
+      );
+    }
+    return valuesOf(await this.#run(image), network.embedding.output);
+  }
+
+  /** Computes one empty image, so that the first real one is as fast as the others. */
+  warmUp(): void {
+    const { channels, height, width } = this.manifest.input;
+    this.#alive().run(new Float32Array(channels * height * width), [1, channels, height, width]);
+  }
+
+  /** Gives the memory back. Calling it again does nothing. */
+  dispose(): void {
+    this.#model?.dispose();
+    this.#model = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #alive(): Model {
+    if (this.#model === null) throw new DisposedError('classifier');
+    return this.#model;
+  }
+
+  #find(name: string | undefined): ManifestNetwork {
+    const { networks } = this.manifest;
+    const found = name === undefined ? networks[0] : networks.find((network) => network.name === name);
+    if (found === undefined) {
+      throw new InputError(
+        `There is no network ${name ?? ''}. The export holds ${networks.map((network) => network.name).join(', ')}.`,
+      );
+    }
+    return found;
+  }
+
+  async #run(image: ImageSource): Promise<Record<string, ModelOutput>> {
+    this.#alive();
+    const pixels = await decodeImage(image, this.#mostPixels);
+    const { channels, height, width } = this.manifest.input;
+    const { background, resize } = this.manifest.preprocessing;
+    const input = preprocess(pixels, {
+      channels,
+      height,
+      width,
+      fit: resize.fit,
+      background: colour(background),
+    });
+    return this.#alive().run(Float32Array.from(input), [1, channels, height, width]);
+  }
+
+  #best(outputs: Record<string, ModelOutput>, { output }: ManifestNetwork, top: number): Prediction[] {
+    const scores = valuesOf(outputs, output);
+    const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
+    const weights = Float64Array.from(scores, (score) => Math.exp(score - largest));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    return Array.from(weights, (weight, index) => ({
+      label: this.labels[index] ?? `${index}`,
+      probability: weight / sum,
+      index,
+    }))
+      .sort((a, b) => b.probability - a.probability || a.index - b.index)
+      .slice(0, top);
+  }
+}
+
+function checkTop(top = 5): number {
+  if (!Number.isInteger(top) || top < 1)
+    throw new InputError(
+      `\`top\` is a whole number of at least 1, not ${top}. Leave it out for five classes.`,
+    );
+  return top;
+}
+
+function valuesOf(outputs: Record<string, ModelOutput>, name: string): Float32Array {
+  const output = outputs[name];
+  if (output === undefined)
+    throw new ModelFileError(`The model file has no output \`${name}\`. Export the folder again.`);
+  return output.data;
+}
+
+/** `#rrggbb` as three numbers. */
+function colour(text: string): Background {
+  const value = parseInt(text.slice(1), 16);
+  return [value >> 16, (value >> 8) & 255, value & 255];
+}
+
+/**
+ * Loads what `cohort export` wrote.
+ *
+ * @param source the exported folder, by its address or path; its manifest with `options.folder`; the folder in memory; or
+ *   the bytes of a model file with `options.labels`
+ * @throws {MissingFileError} where a file cannot be read
+ * @throws {ModelFileError} where a file is damaged: sizes and digests are checked
+ * @throws {UnsupportedOperatorError} where the network uses an operator that is not known
+ */
+export async function createClassifier(
+  source: string | URL | Manifest | ExportedFiles | Uint8Array | ArrayBuffer,
+  options: ClassifierOptions = {},
+): Promise<Classifier> {
+  if (source instanceof Uint8Array || source instanceof ArrayBuffer) return fromBytes(source, options);
+  if (typeof source === 'string' || source instanceof URL) {
+    const read = folderReader(source);
+    return fromFolder(readManifest(parseJson(await read(manifestName))), read, options);
+  }
+  if (isInMemory(source)) {
+    return fromFolder(readManifest(source.manifest), memoryReader(source.files), options);
+  }
+  return fromFolder(readManifest(source), folderReader(options.folder ?? '.'), options);
+}
+
+function memoryReader(files: Readonly<Record<string, Uint8Array>>): ReadFile {
+  return (path) => {
+    const bytes = files[path];
+    if (bytes === undefined) {
+      return Promise.reject(
+        new ModelFileError(`The export in memory lacks the file ${path}. Pass it among \`files\`.`),
+      );
+    }
+    return Promise.resolve(new Uint8Array(bytes));
+  };
+}
+
+function parseJson(bytes: Bytes): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
+  } catch (error) {
+    throw new ModelFileError(
+      `${manifestName} is no JSON: it is damaged or not what its name says. Copy the whole folder again.`,
+      { cause: error },
+    );
+  }
+}
+
+async function fromFolder(
+  manifest: Manifest,
+  read: ReadFile,
+  options: ClassifierOptions,
+): Promise<Classifier> {
+  const file = chooseModel(manifest.models, options.precision);
+  const bytes = await read(file.path);
+  await checkDigest(file.path, bytes, file);
+  const model = await loadModel(bytes, options);
+  return new Classifier(manifest, file.precision, model, options);
+}
+
+function chooseModel(models: readonly ManifestModel[], precision: Precision | undefined): ManifestModel {
+  const found = precision === undefined ? models[0] : models.find((model) => model.precision === precision);
+  if (found === undefined) {
+    throw new InputError(
+      `The export has no ${precision ?? ''} model. It has ${models.map((model) => model.precision).join(', ')}.`,
+    );
+  }
+  return found;
+}
+
+/** A model file alone: sizes come from its input, names from the options, and images are stretched on white. */
+async function fromBytes(source: Uint8Array | ArrayBuffer, options: ClassifierOptions): Promise<Classifier> {
+  const model = await loadModel(source, options);
+  const [, channels, height, width] = model.inputShape;
+  const [output] = model.outputNames;
+  if (
+    (channels !== 1 && channels !== 3) ||
+    typeof height !== 'number' ||
+    typeof width !== 'number' ||
+    output === undefined
+  ) {
+    throw new InputError('The model file does not say how large its images are. Load it with `loadModel`.');
+  }
+  const network = {
+    name: output,
+    kind: 'network',
+    architecture: 'unknown',
+    output,
+    embedding: null,
+  } as const;
+  const manifest: Manifest = {
+    format: 'cohort-export',
+    version: 1,
+    labels: options.labels ?? [],
+    input: { name: model.inputName, channels, height, width },
+    preprocessing: { background: '#ffffff', resize: { name: 'lanczos3', fit: 'fill' } },
+    networks: [network],
+    models: [],
+  };
+  return new Classifier(manifest, 'float32', model, options);
+}

@@ -1,0 +1,181 @@
+/** Gets pixels out of whatever holds an image: files, elements of a page, or pixels. */
+import { ImageDecodeError } from '../errors.ts';
+import type { PixelImage } from '../preprocess/index.ts';
+import { hasFileSystem, readLocation } from './files.ts';
+
+/** Interleaved 8-bit pixels, e.g. `ImageData`. The number of channels follows from the length where it is not given. */
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8Array | Uint8ClampedArray;
+  readonly channels?: 1 | 2 | 3 | 4;
+}
+
+/**
+ * An image: pixels; an element, bitmap, canvas or video frame of a page; an encoded file as a blob or bytes; or its
+ * address or path.
+ */
+export type ImageSource = Pixels | CanvasImageSource | Blob | ArrayBuffer | Uint8Array | URL | string;
+
+/** Largest number of pixels that are decoded unless told otherwise: 100 million. */
+export const defaultMostPixels = 100_000_000;
+
+/** The part of `sharp` that is used, an optional dependency in Node. */
+type Sharp = (
+  bytes: Uint8Array,
+  options: { limitInputPixels: number; failOn: 'error' },
+) => {
+  rotate(): ReturnType<Sharp>;
+  toColourspace(name: string): ReturnType<Sharp>;
+  raw(options: { depth: 'uchar' }): ReturnType<Sharp>;
+  toBuffer(options: {
+    resolveWithObject: true;
+  }): Promise<{ data: Uint8Array; info: { width: number; height: number; channels: number } }>;
+};
+
+const isPixels = (source: ImageSource): source is Pixels =>
+  typeof source === 'object' && 'data' in source && 'width' in source && ArrayBuffer.isView(source.data);
+
+/**
+ * Pixels of an image, upright by its EXIF orientation.
+ *
+ * @throws {ImageDecodeError} for anything that cannot be decoded, has no pixels, or has more than `mostPixels`
+ * @throws {MissingFileError} for an address or path that cannot be read
+ */
+export async function decodeImage(source: ImageSource, mostPixels = defaultMostPixels): Promise<PixelImage> {
+  if (typeof source === 'string' || source instanceof URL) {
+    return decodeBytes(await readLocation(source), String(source), mostPixels);
+  }
+  if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
+    return decodeBytes(new Uint8Array(source), 'The image', mostPixels);
+  }
+  if (isPixels(source)) return fromPixels(source, mostPixels);
+  if (typeof Blob !== 'undefined' && source instanceof Blob) return decodeBlob(source, mostPixels);
+  return drawElement(source as CanvasImageSource, mostPixels);
+}
+
+function checkSize(width: number, height: number, mostPixels: number): void {
+  if (width < 1 || height < 1) {
+    throw new ImageDecodeError(
+      'The image has no pixels yet. Wait until it is loaded, or until the video plays.',
+    );
+  }
+  if (width * height > mostPixels) {
+    throw new ImageDecodeError(
+      `The image has ${width} by ${height} pixels; at most ${mostPixels} are read. Make it smaller, or raise \`mostPixels\`.`,
+    );
+  }
+}
+
+function fromPixels(source: Pixels, mostPixels: number): PixelImage {
+  const { width, height, data } = source;
+  checkSize(width, height, mostPixels);
+  const count = source.channels ?? data.length / (width * height);
+  if ((count !== 1 && count !== 2 && count !== 3 && count !== 4) || data.length !== width * height * count) {
+    throw new ImageDecodeError(
+      `${data.length} samples do not fit ${width} by ${height} pixels. Pass one, two, three or four for each pixel, row by row.`,
+    );
+  }
+  return { width, height, channels: count, data };
+}
+
+async function decodeBytes(
+  bytes: Uint8Array<ArrayBuffer>,
+  name: string,
+  mostPixels: number,
+): Promise<PixelImage> {
+  return hasFileSystem()
+    ? decodeWithSharp(bytes, name, mostPixels)
+    : decodeBlob(new Blob([bytes]), mostPixels);
+}
+
+async function loadSharp(): Promise<Sharp> {
+  const name = 'sharp';
+  try {
+    const module = (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as { default: Sharp };
+    return module.default;
+  } catch (error) {
+    throw new ImageDecodeError(
+      'Image files are decoded by sharp, which is not installed. Run `npm install sharp`, or pass decoded pixels.',
+      { cause: error },
+    );
+  }
+}
+
+async function decodeWithSharp(bytes: Uint8Array, name: string, mostPixels: number): Promise<PixelImage> {
+  const sharp = await loadSharp();
+  try {
+    const { data, info } = await sharp(bytes, { limitInputPixels: mostPixels, failOn: 'error' })
+      .rotate()
+      .toColourspace('srgb')
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    const { width, height, channels } = info;
+    return fromPixels({ width, height, data, channels: channels as 1 | 2 | 3 | 4 }, mostPixels);
+  } catch (error) {
+    if (error instanceof ImageDecodeError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ImageDecodeError(`${name} could not be decoded: ${reason}. Use a JPEG, PNG or WebP file.`, {
+      cause: error,
+    });
+  }
+}
+
+async function decodeBlob(blob: Blob, mostPixels: number): Promise<PixelImage> {
+  if (typeof createImageBitmap !== 'function') {
+    return decodeWithSharp(new Uint8Array(await blob.arrayBuffer()), 'The image', mostPixels);
+  }
+  let bitmap: ImageBitmap;
+  try {
+    bitmap = await createImageBitmap(blob, {
+      imageOrientation: 'from-image',
+      colorSpaceConversion: 'none',
+      premultiplyAlpha: 'none',
+    });
+  } catch (error) {
+    throw new ImageDecodeError('This file could not be decoded as an image. Use a JPEG, PNG or WebP file.', {
+      cause: error,
+    });
+  }
+  try {
+    return drawElement(bitmap, mostPixels);
+  } finally {
+    bitmap.close();
+  }
+}
+
+/** Natural size of anything that can be drawn. */
+function sizeOf(source: CanvasImageSource): { width: number; height: number } {
+  if ('videoWidth' in source) return { width: source.videoWidth, height: source.videoHeight };
+  if ('naturalWidth' in source) return { width: source.naturalWidth, height: source.naturalHeight };
+  if ('displayWidth' in source) return { width: source.displayWidth, height: source.displayHeight };
+  const { width, height } = source as { width: unknown; height: unknown };
+  return { width: Number(width), height: Number(height) };
+}
+
+function drawElement(source: CanvasImageSource, mostPixels: number): PixelImage {
+  const { width, height } = sizeOf(source);
+  checkSize(Number.isFinite(width) ? width : 0, Number.isFinite(height) ? height : 0, mostPixels);
+  const canvas = createCanvas(width, height);
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  if (context === null)
+    throw new ImageDecodeError('The browser gave no canvas to read pixels from. Use a smaller image.');
+  try {
+    context.drawImage(source, 0, 0, width, height);
+    const { data } = context.getImageData(0, 0, width, height);
+    return { width, height, channels: 4, data };
+  } catch (error) {
+    throw new ImageDecodeError(
+      'The pixels of this image may not be read: it comes from another site. Load it as a file, or with `crossorigin`.',
+      { cause: error },
+    );
+  }
+}
+
+function createCanvas(width: number, height: number): OffscreenCanvas | HTMLCanvasElement {
+  if (typeof OffscreenCanvas === 'function') return new OffscreenCanvas(width, height);
+  if (typeof document === 'undefined') {
+    throw new ImageDecodeError('This environment has no canvas. Pass decoded pixels.');
+  }
+  return Object.assign(document.createElement('canvas'), { width, height });
+}

@@ -1,0 +1,70 @@
+/** Reads files from where an exported folder lies: a web address, a path, or memory. */
+import { MissingFileError, ModelFileError } from '../errors.ts';
+import { sha256 } from './sha256.ts';
+
+/** Bytes that belong to nobody else. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Gives the bytes of a file of the exported folder. @throws {MissingFileError} */
+export type ReadFile = (path: string) => Promise<Bytes>;
+
+/** Whether this is Node, Deno or Bun rather than a page or a worker. */
+export function hasFileSystem(): boolean {
+  const { process: running } = globalThis as { process?: { versions?: { node?: string } } };
+  return typeof running?.versions?.node === 'string' && typeof document === 'undefined';
+}
+
+const isAddress = (location: string): boolean => /^(https?|data|blob):/i.test(location);
+
+/** Loads a module of Node without bundlers looking for it. */
+async function nodeModule<T>(name: string): Promise<T> {
+  return (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as T;
+}
+
+/** Reads one file at an address or a path. */
+export async function readLocation(location: string | URL): Promise<Bytes> {
+  const name = String(location);
+  if (hasFileSystem() && !isAddress(name)) {
+    const { readFile } = await nodeModule<typeof import('node:fs/promises')>('node:fs/promises');
+    try {
+      return new Uint8Array(await readFile(name.startsWith('file:') ? new URL(name) : name));
+    } catch (error) {
+      throw new MissingFileError(name, error instanceof Error ? error.message : String(error));
+    }
+  }
+  let response: Response;
+  try {
+    response = await fetch(name);
+  } catch (error) {
+    throw new MissingFileError(name, error instanceof Error ? error.message : String(error));
+  }
+  if (!response.ok) throw new MissingFileError(name, `the server answered ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** Files of a folder by its address or path; a manifest's address stands for its folder. */
+export function folderReader(folder: string | URL): ReadFile {
+  const base = String(folder)
+    .replace(/[^/\\]*\.json$/i, '')
+    .replace(/[/\\]+$/, '');
+  const prefix = base === '' ? (String(folder).startsWith('/') ? '/' : '') : `${base}/`;
+  return (path) => readLocation(`${prefix}${path}`);
+}
+
+/** @throws {ModelFileError} unless the bytes are those that the manifest names */
+export async function checkDigest(
+  path: string,
+  bytes: Bytes,
+  expected: { bytes: number; sha256: string },
+): Promise<void> {
+  if (bytes.length !== expected.bytes) {
+    throw new ModelFileError(
+      `${path} has ${bytes.length} bytes in place of ${expected.bytes}: it is cut short or from another export. Copy the whole folder again.`,
+    );
+  }
+  if ((await sha256(bytes)) !== expected.sha256) {
+    throw new ModelFileError(
+      `${path} is not as it was exported: its digest differs. Copy the whole folder again.`,
+    );
+  }
+}

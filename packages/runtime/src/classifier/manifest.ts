@@ -1,0 +1,154 @@
+/** Reads `cohort.json`, the manifest of an exported folder: the part that inference needs, checked. */
+import { ModelFileError } from '../errors.ts';
+
+/** How weights and activations of a model file are stored. */
+export type Precision = 'float32' | 'float16' | 'int8';
+
+/** Name of the manifest in the exported folder. */
+export const manifestName = 'cohort.json';
+
+/** A network of the export, or the ensemble of all. */
+export interface ManifestNetwork {
+  readonly name: string;
+  readonly kind: 'network' | 'ensemble';
+  readonly architecture: string;
+  /** Output of the class scores. */
+  readonly output: string;
+  /** Output of the pooled features; null where there is none. */
+  readonly embedding: { readonly output: string; readonly size: number } | null;
+}
+
+/** A model file of the export. */
+export interface ManifestModel {
+  readonly precision: Precision;
+  readonly path: string;
+  readonly bytes: number;
+  /** SHA-256 in hexadecimal. */
+  readonly sha256: string;
+}
+
+/** What the runtime needs of `cohort.json`. */
+export interface Manifest {
+  readonly format: 'cohort-export';
+  readonly version: 1;
+  readonly labels: readonly string[];
+  readonly input: {
+    readonly name: string;
+    readonly channels: 1 | 3;
+    readonly height: number;
+    readonly width: number;
+  };
+  readonly preprocessing: {
+    /** `#rrggbb` */
+    readonly background: string;
+    readonly resize: { readonly name: string; readonly fit: 'fill' | 'cover' };
+  };
+  readonly networks: readonly ManifestNetwork[];
+  readonly models: readonly ManifestModel[];
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function damaged(where: string): ModelFileError {
+  return new ModelFileError(`${manifestName} has no valid \`${where}\`. Export the folder again.`);
+}
+
+function fields(value: unknown, where: string): Fields {
+  if (!isFields(value)) throw damaged(where);
+  return value;
+}
+
+function list(value: unknown, where: string): readonly unknown[] {
+  if (!Array.isArray(value) || value.length === 0) throw damaged(where);
+  return value;
+}
+
+function text(value: unknown, where: string): string {
+  if (typeof value !== 'string' || value === '') throw damaged(where);
+  return value;
+}
+
+function count(value: unknown, where: string): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > 2 ** 31)
+    throw damaged(where);
+  return value;
+}
+
+function oneOf<T extends string | number>(value: unknown, allowed: readonly T[], where: string): T {
+  const found = allowed.find((candidate) => candidate === value);
+  if (found === undefined) throw damaged(where);
+  return found;
+}
+
+/** @throws {ModelFileError} for other programs' files, newer versions, and missing or senseless entries */
+export function readManifest(value: unknown): Manifest {
+  if (!isFields(value) || value.format !== 'cohort-export') {
+    throw new ModelFileError(
+      'This is no manifest of an exported network. Give the folder that `cohort export` wrote.',
+    );
+  }
+  if (value.version !== 1) {
+    throw new ModelFileError(
+      `The folder was exported in version ${String(value.version)} of the format; this runtime reads version 1. Update @cohort-ml/runtime.`,
+    );
+  }
+  const input = fields(value.input, 'input');
+  const preprocessing = fields(value.preprocessing, 'preprocessing');
+  const resize = fields(preprocessing.resize, 'preprocessing.resize');
+  const background = text(preprocessing.background, 'preprocessing.background');
+  if (!/^#[0-9a-f]{6}$/i.test(background)) throw damaged('preprocessing.background');
+  return {
+    format: 'cohort-export',
+    version: 1,
+    labels: list(value.labels, 'labels').map((label) => text(label, 'labels')),
+    input: {
+      name: text(input.name, 'input.name'),
+      channels: oneOf(input.channels, [1, 3] as const, 'input.channels'),
+      height: count(input.height, 'input.height'),
+      width: count(input.width, 'input.width'),
+    },
+    preprocessing: {
+      background,
+      resize: {
+        name: text(resize.name, 'preprocessing.resize.name'),
+        fit: oneOf(resize.fit, ['fill', 'cover'] as const, 'preprocessing.resize.fit'),
+      },
+    },
+    networks: list(value.networks, 'networks').map(readNetwork),
+    models: list(value.models, 'models').map(readModelEntry),
+  };
+}
+
+function readNetwork(value: unknown): ManifestNetwork {
+  const network = fields(value, 'networks');
+  const embedding = network.embedding == null ? null : fields(network.embedding, 'networks.embedding');
+  return {
+    name: text(network.name, 'networks.name'),
+    kind: oneOf(network.kind, ['network', 'ensemble'] as const, 'networks.kind'),
+    architecture: text(network.architecture, 'networks.architecture'),
+    output: text(network.output, 'networks.output'),
+    embedding: embedding && {
+      output: text(embedding.output, 'networks.embedding.output'),
+      size: count(embedding.size, 'networks.embedding.size'),
+    },
+  };
+}
+
+function readModelEntry(value: unknown): ManifestModel {
+  const model = fields(value, 'models');
+  const path = text(model.path, 'models.path');
+  if (path.startsWith('/') || path.includes('\\') || path.includes(':') || path.split('/').includes('..')) {
+    throw damaged('models.path');
+  }
+  const sha256 = text(model.sha256, 'models.sha256');
+  if (!/^[0-9a-f]{64}$/i.test(sha256)) throw damaged('models.sha256');
+  return {
+    precision: oneOf(model.precision, ['float32', 'float16', 'int8'] as const, 'models.precision'),
+    path,
+    bytes: count(model.bytes, 'models.bytes'),
+    sha256: sha256.toLowerCase(),
+  };
+}

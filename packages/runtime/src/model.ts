@@ -1,0 +1,232 @@
+/** A model file ready to compute: shapes are planned when they are first seen. */
+import { DisposedError, InferenceError, InputError, ModelFileError } from './errors.ts';
+import { sizeOf } from './onnx/array.ts';
+import { readModel, type Graph } from './onnx/model.ts';
+import { planGraph, shapeText, type Plan } from './plan/plan.ts';
+import { WeightStore, type Memory } from './plan/weights.ts';
+import { startKernels, type Kernels } from './wasm/kernels.ts';
+
+/** Values of one output, row-major, with the batch first. */
+export interface ModelOutput {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** How a model is loaded. */
+export interface LoadOptions {
+  /** Compiled kernels (`@cohort-ml/runtime/kernels.wasm`), where code may not be compiled at run time. */
+  readonly kernels?: WebAssembly.Module;
+}
+
+/** Time that one step took. */
+export interface StepTime {
+  readonly name: string;
+  readonly milliseconds: number;
+}
+
+const pageBytes = 65_536;
+/** The kernels' own constants lie below. */
+const firstFreeByte = 65_536;
+/** Input shapes that plans are kept for. */
+const mostPlans = 4;
+
+class KernelMemory implements Memory {
+  readonly #memory: WebAssembly.Memory;
+  #next = firstFreeByte;
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#memory = memory;
+  }
+
+  get buffer(): ArrayBuffer {
+    return this.#memory.buffer;
+  }
+
+  get used(): number {
+    return this.#next;
+  }
+
+  reserve(bytes: number): number {
+    const address = this.#next;
+    this.#next += Math.ceil(bytes / 64) * 64;
+    const missing = this.#next + pageBytes - this.#memory.buffer.byteLength;
+    if (missing > 0) {
+      try {
+        this.#memory.grow(Math.ceil(missing / pageBytes));
+      } catch (error) {
+        throw new InputError(
+          `The model needs ${Math.ceil(this.#next / 2 ** 20)} MiB of memory, more than there is. Use a smaller image or network.`,
+          { cause: error },
+        );
+      }
+    }
+    return address;
+  }
+}
+
+/** A network in memory. It computes on the thread that calls it. */
+export class Model {
+  /** Name of the input. */
+  readonly inputName: string;
+  /** Sizes of the input; a size is a name where it is free. */
+  readonly inputShape: readonly (number | string)[];
+  /** Names of the outputs. */
+  readonly outputNames: readonly string[];
+  #graph: Graph | null;
+  #kernels: Kernels | null;
+  readonly #memory: KernelMemory;
+  readonly #weights: WeightStore;
+  readonly #plans = new Map<string, Plan>();
+
+  constructor(graph: Graph, kernels: Kernels) {
+    this.#graph = graph;
+    this.#kernels = kernels;
+    this.#memory = new KernelMemory(kernels.memory);
+    this.#weights = new WeightStore(this.#memory);
+    this.inputName = graph.input.name;
+    this.inputShape = graph.input.shape;
+    this.outputNames = graph.outputs.map(({ name }) => name);
+  }
+
+  /** Bytes of weights and of values between operators. */
+  get memoryBytes(): number {
+    return this.#kernels === null ? 0 : this.#memory.used;
+  }
+
+  /**
+   * Every output for a batch of inputs. Images are computed one by one: none depends on the others.
+   *
+   * @param data values `[N, C, H, W]` in row-major order
+   * @throws {InputError} where data or shape do not fit the model
+   * @throws {DisposedError} after `dispose`
+   */
+  run(data: Float32Array, shape: readonly number[]): Record<string, ModelOutput> {
+    const one = this.#checkInput(data, shape);
+    const plan = this.#plan(one);
+    const [batch = 1] = shape;
+    const size = sizeOf(one);
+    const results = plan.outputs.map(({ shape: [, ...rest] }) => new Float32Array(batch * sizeOf(rest)));
+    for (let image = 0; image < batch; image++) {
+      this.#runOne(
+        plan,
+        data.subarray(image * size, (image + 1) * size),
+        plan.steps.map(({ run }) => run),
+      );
+      for (const [index, { tensor }] of plan.outputs.entries()) {
+        const result = results[index];
+        if (result === undefined) continue;
+        const length = result.length / batch;
+        result.set(new Float32Array(this.#memory.buffer, tensor.address, length), image * length);
+      }
+    }
+    return Object.fromEntries(
+      plan.outputs.map(({ name, shape: [, ...rest] }, index) => [
+        name,
+        { data: results[index] ?? new Float32Array(), shape: [batch, ...rest] },
+      ]),
+    );
+  }
+
+  /** The time of every step for one image, in order. */
+  profile(data: Float32Array, shape: readonly number[]): StepTime[] {
+    const plan = this.#plan(this.#checkInput(data, shape));
+    const times: StepTime[] = [];
+    const timed = plan.steps.map(({ name, run }) => () => {
+      const start = performance.now();
+      run();
+      times.push({ name, milliseconds: performance.now() - start });
+    });
+    this.#runOne(plan, data.subarray(0, sizeOf(plan.input.shape)), timed);
+    return times;
+  }
+
+  /** Gives the memory back. Calling it again does nothing. */
+  dispose(): void {
+    this.#kernels = null;
+    this.#graph = null;
+    this.#plans.clear();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #runOne(plan: Plan, values: Float32Array, steps: readonly (() => void)[]): void {
+    new Float32Array(this.#memory.buffer, plan.input.address, values.length).set(values);
+    for (const run of steps) run();
+  }
+
+  /** Checks an input and returns the shape of one image. */
+  #checkInput(data: Float32Array, shape: readonly number[]): number[] {
+    if (this.#kernels === null) throw new DisposedError('model');
+    const whole = shape.every((size) => Number.isInteger(size) && size > 0);
+    const [, ...expected] = this.inputShape;
+    const fits =
+      whole &&
+      shape.length === expected.length + 1 &&
+      expected.every((size, index) => typeof size === 'string' || size === shape[index + 1]);
+    if (!fits) {
+      throw new InputError(
+        `The input has the shape ${shapeText(shape)}; the model takes ${shapeText(this.inputShape)}. Pass whole batches of that shape.`,
+      );
+    }
+    if (data.length !== sizeOf(shape)) {
+      throw new InputError(
+        `The input has ${data.length} values, but the shape ${shapeText(shape)} needs ${sizeOf(shape)}. Pass them all in row-major order.`,
+      );
+    }
+    return [1, ...shape.slice(1)];
+  }
+
+  #plan(shape: readonly number[]): Plan {
+    if (this.#graph === null || this.#kernels === null) throw new DisposedError('model');
+    const key = shape.join('x');
+    const known = this.#plans.get(key);
+    if (known) return known;
+    if (this.#plans.size >= mostPlans) {
+      throw new InputError(
+        `The model was already used with ${mostPlans} sizes of image. Load it again for more, or resize the images.`,
+      );
+    }
+    const plan = planSafely(this.#graph, shape, this.#kernels, this.#weights, this.#memory);
+    this.#plans.set(key, plan);
+    return plan;
+  }
+}
+
+/** A damaged graph may fail anywhere: whatever is no error of ours is told as a damaged file. */
+function planSafely(
+  graph: Graph,
+  shape: readonly number[],
+  kernels: Kernels,
+  weights: WeightStore,
+  memory: Memory,
+): Plan {
+  try {
+    return planGraph(graph, shape, kernels, weights, memory);
+  } catch (error) {
+    if (error instanceof InferenceError) throw error;
+    throw new ModelFileError(
+      'The graph of the model makes no sense. The file is damaged: copy or export it again.',
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/**
+ * Loads an ONNX file that `cohort export` wrote, or one with the same operators.
+ *
+ * @throws {ModelFileError} for a damaged file
+ * @throws {UnsupportedOperatorError} for an operator that is not known
+ */
+export async function loadModel(file: Uint8Array | ArrayBuffer, options: LoadOptions = {}): Promise<Model> {
+  // A view of plain bytes: Node's Buffer has a `slice` of its own that does not copy.
+  const bytes =
+    file instanceof Uint8Array
+      ? new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
+      : new Uint8Array(file);
+  const graph = readModel(bytes);
+  return new Model(graph, await startKernels(options.kernels));
+}

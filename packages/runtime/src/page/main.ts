@@ -1,0 +1,231 @@
+/** The script of the exported page: pictures and the camera go in, the most probable classes come out. */
+import type { Classifier, NetworkPredictions } from '../classifier/classifier.ts';
+import type { ImageSource } from '../classifier/decode.ts';
+import type { Precision } from '../classifier/manifest.ts';
+import { Camera } from './camera.ts';
+import { findElements, type PageElements } from './elements.ts';
+import { describe, showResults } from './results.ts';
+import { findSource, type PageSource } from './source.ts';
+
+/** Classes to show per network. */
+const top = 5;
+/** Images from the camera per second at most; fewer where less motion is wanted. */
+const mostPerSecond = 8;
+const mostPerSecondCalm = 1;
+/** Screen readers hear of the camera at most this often, and only when the answer changes. */
+const announcementMs = 2000;
+/** Pictures of fewer pixels than this are enlarged without blur. */
+const smallSide = 96;
+
+class Page {
+  readonly #elements: PageElements;
+  readonly #source: PageSource;
+  readonly #camera: Camera;
+  #classifier: Classifier;
+  #picture: Blob | null = null;
+  #preview = '';
+  #turn = 0;
+  #announcedAt = 0;
+  #announced = '';
+
+  constructor(elements: PageElements, source: PageSource, classifier: Classifier) {
+    this.#elements = elements;
+    this.#source = source;
+    this.#classifier = classifier;
+    this.#camera = new Camera(elements.video);
+  }
+
+  start(): void {
+    const { drop, file, camera, turn, precision, precisions } = this.#elements;
+    file.disabled = false;
+    camera.disabled = false;
+    file.addEventListener('change', () => {
+      const [chosen] = file.files ?? [];
+      if (chosen) void this.#show(chosen);
+      file.value = '';
+    });
+    document.addEventListener('paste', (event) => {
+      const pasted = firstImage(event.clipboardData);
+      if (pasted) void this.#show(pasted);
+    });
+    document.addEventListener('dragover', (event) => {
+      event.preventDefault();
+      drop.classList.add('over');
+    });
+    document.addEventListener('dragleave', (event) => {
+      if (event.relatedTarget === null) drop.classList.remove('over');
+    });
+    document.addEventListener('drop', (event) => {
+      event.preventDefault();
+      drop.classList.remove('over');
+      const dropped = firstImage(event.dataTransfer);
+      if (dropped) void this.#show(dropped);
+      else this.#fail('That was no picture. Drop an image file.');
+    });
+    camera.addEventListener('click', () => void this.#toggleCamera());
+    turn.addEventListener('click', () => void this.#guard(() => this.#camera.turn()));
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden && this.#camera.isRunning) this.#stopCamera();
+    });
+    const { models } = this.#source;
+    if (models.length > 1) {
+      precisions.hidden = false;
+      for (const { precision: name, bytes } of models) {
+        precision.append(new Option(`${name} (${Math.round(bytes / 1000)} kB)`, name));
+      }
+      precision.value = this.#classifier.precision;
+      precision.addEventListener('change', () => void this.#load(precision.value as Precision));
+    }
+  }
+
+  async #load(precision: Precision): Promise<void> {
+    await this.#guard(async () => {
+      const next = await this.#source.load(precision);
+      this.#classifier.dispose();
+      this.#classifier = next;
+      if (this.#picture && !this.#camera.isRunning) await this.#classify(this.#picture);
+    });
+  }
+
+  /** Shows a picture and classifies it. */
+  async #show(picture: Blob): Promise<void> {
+    const { preview, video, drop, hint } = this.#elements;
+    this.#stopCamera();
+    URL.revokeObjectURL(this.#preview);
+    this.#preview = URL.createObjectURL(picture);
+    this.#picture = picture;
+    preview.src = this.#preview;
+    preview.alt =
+      picture instanceof File && picture.name !== '' ? `Your picture ${picture.name}` : 'Your picture';
+    preview.onload = () => {
+      preview.classList.toggle('small', Math.max(preview.naturalWidth, preview.naturalHeight) <= smallSide);
+    };
+    preview.hidden = false;
+    video.hidden = true;
+    hint.hidden = true;
+    drop.classList.add('filled');
+    const shown = await this.#guard(() => this.#classify(picture));
+    if (!shown && this.#picture === picture) this.#clear();
+  }
+
+  #clear(): void {
+    const { preview, drop, hint } = this.#elements;
+    this.#picture = null;
+    preview.hidden = true;
+    preview.removeAttribute('src');
+    hint.hidden = false;
+    drop.classList.remove('filled');
+  }
+
+  async #classify(image: ImageSource): Promise<void> {
+    const turn = ++this.#turn;
+    const start = performance.now();
+    const results = await this.#classifier.classifyAll(image, { top });
+    if (turn !== this.#turn) return;
+    this.#report(results, performance.now() - start);
+  }
+
+  #report(results: readonly NetworkPredictions[], milliseconds: number): void {
+    const { results: container, empty, timing, announcement } = this.#elements;
+    empty.hidden = true;
+    showResults(container, results);
+    timing.textContent = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
+    const first = results.map(({ predictions: [best] }) => best?.label ?? '').join(';');
+    const now = performance.now();
+    const due = now - this.#announcedAt >= announcementMs && first !== this.#announced;
+    if (this.#camera.isRunning && !due) return;
+    this.#announcedAt = now;
+    this.#announced = first;
+    announcement.textContent = describe(results);
+  }
+
+  async #toggleCamera(): Promise<void> {
+    if (this.#camera.isRunning) {
+      this.#stopCamera();
+      return;
+    }
+    const { video, preview, drop, hint, camera, turn } = this.#elements;
+    await this.#guard(async () => {
+      await this.#camera.start();
+      video.hidden = false;
+      preview.hidden = true;
+      hint.hidden = true;
+      drop.classList.add('filled');
+      camera.textContent = 'Stop the camera';
+      turn.hidden = !(await this.#camera.hasSeveral());
+      this.#picture = null;
+      void this.#watch();
+    });
+  }
+
+  #stopCamera(): void {
+    if (!this.#camera.isRunning) return;
+    const { video, camera, turn } = this.#elements;
+    this.#camera.stop();
+    video.hidden = true;
+    turn.hidden = true;
+    camera.textContent = 'Use the camera';
+    this.#clear();
+  }
+
+  /** Classifies what the camera shows for as long as it runs. */
+  async #watch(): Promise<void> {
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    const interval = 1000 / (calm ? mostPerSecondCalm : mostPerSecond);
+    while (this.#camera.isRunning) {
+      const start = performance.now();
+      const { video } = this.#elements;
+      if (video.videoWidth > 0) await this.#guard(() => this.#classify(video));
+      const rest = Math.max(interval - (performance.now() - start), 0);
+      await new Promise((resolve) => setTimeout(resolve, rest));
+    }
+  }
+
+  /** Runs something and shows its error, if it has one. */
+  async #guard(run: () => Promise<void>): Promise<boolean> {
+    this.#elements.error.hidden = true;
+    try {
+      await run();
+      return true;
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error));
+      return false;
+    }
+  }
+
+  #fail(message: string): void {
+    const { error } = this.#elements;
+    error.textContent = message;
+    error.hidden = false;
+  }
+}
+
+function firstImage(data: DataTransfer | null): File | null {
+  return Array.from(data?.files ?? []).find(({ type }) => type === '' || type.startsWith('image/')) ?? null;
+}
+
+async function start(): Promise<void> {
+  const elements = findElements();
+  const { title, summary, error } = elements;
+  try {
+    const source = await findSource();
+    const { labels, networks } = source.manifest;
+    const [smallest] = source.models;
+    const [first] = networks;
+    if (source.dataset !== '') title.textContent = `${source.dataset}: image classifier`;
+    document.title = title.textContent;
+    const classifier = await source.load(smallest?.precision ?? 'float32');
+    const who =
+      networks.length > 1 ? `${networks.length} networks side by side` : (first?.name ?? 'One network');
+    summary.textContent = `${who}, ${labels.length} classes.`;
+    new Page(elements, source, classifier).start();
+    classifier.warmUp();
+    document.documentElement.dataset.ready = 'true';
+  } catch (problem) {
+    summary.textContent = 'The network could not be loaded.';
+    error.textContent = problem instanceof Error ? problem.message : String(problem);
+    error.hidden = false;
+  }
+}
+
+void start();

@@ -1,0 +1,298 @@
+/** Conv, Gemm and MatMul in float32, with what follows them: residual, ReLU and Clip. */
+import { InputError, ModelFileError, UnsupportedOperatorError } from '../../errors.ts';
+import type { GraphNode } from '../../onnx/model.ts';
+import { integer, windowOf, type Window } from '../attributes.ts';
+import { followActivation } from '../follow.ts';
+import type { Lowering } from '../lowering.ts';
+import { spread, Tensor, type Border } from '../tensor.ts';
+import { floatsOf, type Value } from '../value.ts';
+import {
+  packDense,
+  packDepthwise,
+  packWinograd,
+  padded,
+  spreadGroups,
+  type KernelShape,
+} from '../weights.ts';
+
+/** A convolution in numbers; a linear layer is one of 1x1 on one pixel. */
+export interface ConvolutionShape extends KernelShape, Window {
+  readonly groups: number;
+  readonly inputHeight: number;
+  readonly inputWidth: number;
+  readonly outputHeight: number;
+  readonly outputWidth: number;
+}
+
+/** Bytes of a convolution's transformed input and products that should stay in the cache. */
+const winogradBytes = 262_144;
+
+/** @throws {ModelFileError} where weights and input disagree */
+export function convolutionShape(
+  node: GraphNode,
+  input: readonly number[],
+  weights: readonly number[],
+): ConvolutionShape {
+  const groups = integer(node, 'group', 1);
+  const [outputs = 0, inputsPerGroup = 0, height = 0, width = 0] = weights;
+  const [, inputs = 0, inputHeight = 0, inputWidth = 0] = input;
+  if (input.length !== 4 || weights.length !== 4) {
+    throw new UnsupportedOperatorError('Conv', 'in other than two dimensions is not supported');
+  }
+  if (groups < 1 || outputs % groups !== 0 || inputsPerGroup * groups !== inputs || height < 1 || width < 1) {
+    throw new ModelFileError(
+      `A convolution has weights [${weights.join(', ')}] in ${groups} groups for ${inputs} channels. The file is damaged: copy or export it again.`,
+    );
+  }
+  const window = windowOf(node, [height, width]);
+  const { stride, dilation, pads } = window;
+  const outputSize = (size: number, kernel: number, pad: number): number =>
+    Math.floor((size + pad - dilation * (kernel - 1) - 1) / stride) + 1;
+  const outputHeight = outputSize(inputHeight, height, pads[0] + pads[2]);
+  const outputWidth = outputSize(inputWidth, width, pads[1] + pads[3]);
+  if (outputHeight < 1 || outputWidth < 1) {
+    throw new InputError(
+      `An image of ${inputHeight} by ${inputWidth} pixels is too small for this network. Use a larger one.`,
+    );
+  }
+  return {
+    ...window,
+    outputs,
+    inputs,
+    height,
+    width,
+    groups,
+    inputHeight,
+    inputWidth,
+    outputHeight,
+    outputWidth,
+  };
+}
+
+/** Zeros that a convolution reads around its input. */
+export function convolutionBorder(shape: ConvolutionShape, tiles: boolean): Border {
+  const { stride, dilation, pads, height, width, outputHeight, outputWidth, inputHeight, inputWidth } = shape;
+  const beyond = (outputs: number, kernel: number, pad: number, size: number): number => {
+    const whole = tiles ? 2 * Math.ceil(outputs / 2) : outputs;
+    return Math.max(0, (whole - 1) * stride + (kernel - 1) * dilation + 1 - pad - size);
+  };
+  return {
+    top: pads[0],
+    left: pads[1],
+    bottom: beyond(outputHeight, height, pads[0], inputHeight),
+    right: beyond(outputWidth, width, pads[1], inputWidth),
+  };
+}
+
+/** Whether Winograd's algorithm applies and pays. */
+export function usesWinograd(shape: ConvolutionShape, fewestInputs: number): boolean {
+  const { height, width, stride, dilation, groups, inputs, outputs, outputHeight, outputWidth } = shape;
+  const fits = height === 3 && width === 3 && stride === 1 && dilation === 1 && groups === 1;
+  return fits && inputs >= fewestInputs && outputs >= 8 && outputHeight * outputWidth >= 16;
+}
+
+/** Rows of tiles at once, bytes from one block of tiles to the next, and all bytes, of Winograd's scratch memory. */
+export function winogradScratch(
+  shape: ConvolutionShape,
+  inputBlocks: number,
+  productBlocks: number,
+): { rows: number; plane: number; tensor: Tensor } {
+  const tilesX = Math.ceil(shape.outputWidth / 2);
+  const tilesY = Math.ceil(shape.outputHeight / 2);
+  const blocks = inputBlocks + productBlocks;
+  const fitting = Math.max(Math.floor(winogradBytes / (256 * blocks * tilesX)), Math.ceil(16 / tilesX));
+  const rows = Math.min(tilesY, fitting);
+  const plane = spread(rows * tilesX * 16);
+  return { rows, plane, tensor: new Tensor([1, 4 * (8 + 16 * blocks), 1, plane / 16], null) };
+}
+
+/** An Add that nothing else uses and whose other operand is known: it becomes the convolution's residual. */
+export function followResidual(
+  output: string | undefined,
+  shape: readonly number[],
+  lowering: Lowering,
+): { value: Value; output: string | undefined } | null {
+  const node = lowering.onlyConsumer(output);
+  if (node?.operator !== 'Add') return null;
+  const other = node.inputs.find((name) => name !== output);
+  if (other === undefined || !lowering.isKnown(other)) return null;
+  const value = lowering.value(other);
+  const same =
+    value.shape.length === shape.length && value.shape.every((size, index) => size === shape[index]);
+  if (!same || floatsOf(value) !== null) return null;
+  lowering.absorb(node);
+  return { value, output: node.outputs[0] };
+}
+
+export function lowerConvolution(node: GraphNode, lowering: Lowering): void {
+  const input = lowering.value(node.inputs[0]);
+  const weightValue = lowering.value(node.inputs[1]);
+  const weights = floatsOf(weightValue);
+  const biasValue = lowering.optional(node.inputs[2]);
+  const bias = biasValue && floatsOf(biasValue);
+  if (weights === null || (biasValue && !bias)) {
+    throw new UnsupportedOperatorError('Conv', 'with computed weights is not supported');
+  }
+  const shape = convolutionShape(node, input.shape, weightValue.shape);
+  convolve(lowering, {
+    input,
+    weights,
+    bias,
+    shape,
+    key: node.inputs.slice(1).join('|'),
+    output: node.outputs[0],
+  });
+}
+
+export interface FloatConvolution {
+  readonly input: Value;
+  readonly weights: Float32Array;
+  readonly bias: Float32Array | null;
+  readonly shape: ConvolutionShape;
+  /** Names the weights among those that are placed. */
+  readonly key: string;
+  readonly output: string | undefined;
+  readonly outputShape?: readonly number[];
+}
+
+/** Emits the convolution with what follows it, and defines the result. */
+export function convolve(lowering: Lowering, convolution: FloatConvolution): void {
+  const { shape, key, weights, bias } = convolution;
+  const { outputs, inputs, groups, height, width, stride, dilation, outputHeight, outputWidth, pads } = shape;
+  const { kernels, weights: store } = lowering;
+  const outputShape = convolution.outputShape ?? [1, outputs, outputHeight, outputWidth];
+  const depthwise = groups > 1 && groups === inputs && groups === outputs;
+  const winograd = usesWinograd(shape, 8);
+  const input = lowering.image(convolution.input, convolutionBorder(shape, winograd));
+  const added = depthwise ? null : followResidual(convolution.output, outputShape, lowering);
+  const residual = added && lowering.image(added.value);
+  const { low, high, output: name } = followActivation(added ? added.output : convolution.output, lowering);
+  const output = new Tensor(outputShape, null);
+  lowering.defineTensor(name, output);
+  const biasAddress = store.place(`bias ${key}`, () => padded(bias ?? [0], outputs));
+  const first = (): number => input.origin - pads[0] * input.row - pads[1] * 16;
+  const reads = residual ? [input, residual] : [input];
+  const residualArguments = (): number[] =>
+    residual ? [residual.origin, residual.row, residual.plane] : [0, 0, 0];
+
+  if (depthwise) {
+    const address = store.place(`depthwise ${key}`, () =>
+      packDepthwise(weights, outputs, height * width, 4, (size) => new Float32Array(size)),
+    );
+    lowering.emit({
+      name: 'Conv depthwise',
+      reads,
+      writes: [output],
+      bind: () => {
+        const values = [
+          ...[first(), input.row, input.plane, input.blocks, output.origin, output.row, output.plane],
+          ...[outputHeight, outputWidth, address, height, width, stride, dilation, biasAddress, low, high],
+        ];
+        return () => {
+          kernels.depthwiseFloat(...values);
+        };
+      },
+    });
+    return;
+  }
+
+  if (winograd) {
+    const address = store.place(`winograd ${key}`, () => packWinograd(weights, outputs, inputs));
+    const scratch = winogradScratch(shape, input.blocks, 2 * Math.ceil(output.blocks / 2));
+    lowering.emit({
+      name: 'Conv 3x3',
+      reads,
+      writes: [output, scratch.tensor],
+      bind: () => {
+        const values = [
+          ...[
+            first(),
+            input.row,
+            input.plane,
+            input.blocks,
+            output.origin,
+            output.row,
+            output.plane,
+            output.blocks,
+          ],
+          ...[
+            outputHeight,
+            outputWidth,
+            address,
+            scratch.tensor.address,
+            scratch.plane,
+            scratch.rows,
+            biasAddress,
+          ],
+          ...[...residualArguments(), low, high],
+        ];
+        return () => {
+          kernels.winogradFloat(...values);
+        };
+      },
+    });
+    return;
+  }
+
+  const inputsPerGroup = inputs / groups;
+  const outputsPerGroup = outputs / groups;
+  const apart = groups > 1 && inputsPerGroup % 4 === 0 && outputsPerGroup % 8 === 0;
+  const parts = apart ? groups : 1;
+  const address = store.place(`dense ${key}`, () =>
+    apart
+      ? packDense(weights, { outputs, inputs: inputsPerGroup, height, width })
+      : packDense(groups > 1 ? spreadGroups(weights, shape, groups) : weights, shape),
+  );
+  // Pixels of a 1x1 convolution without border follow one another: all rows are one.
+  const joined = (tensor: Tensor): boolean => tensor.plain || !tensor.hasBorder;
+  const canJoin = height === 1 && width === 1 && stride === 1 && pads.every((pad) => pad === 0);
+  lowering.emit({
+    name: `Conv ${height}x${width}`,
+    reads,
+    writes: [output],
+    bind: () => {
+      const flat = canJoin && joined(input) && joined(output) && (residual === null || joined(residual));
+      const [rows, columns] = flat ? [1, outputHeight * outputWidth] : [outputHeight, outputWidth];
+      const inputBlocks = input.blocks / parts;
+      const outputBlocks = output.blocks / parts;
+      const weightBytes = Math.ceil(outputBlocks / 2) * 128 * height * width * inputBlocks;
+      const [residualOrigin = 0, residualRow = 0, residualPlane = 0] = residualArguments();
+      const calls = Array.from({ length: parts }, (_, part) => [
+        ...[first() + part * inputBlocks * input.plane, input.row, input.plane, inputBlocks],
+        ...[
+          output.origin + part * outputBlocks * output.plane,
+          output.row,
+          output.plane,
+          outputBlocks,
+          rows,
+          columns,
+        ],
+        ...[
+          address + part * weightBytes,
+          height,
+          width,
+          stride,
+          dilation,
+          biasAddress + part * outputBlocks * 16,
+        ],
+        ...[
+          residual ? residualOrigin + part * outputBlocks * residualPlane : 0,
+          residualRow,
+          residualPlane,
+          low,
+          high,
+        ],
+      ]);
+      return () => {
+        for (const call of calls) kernels.convolveFloat(...call);
+      };
+    },
+  });
+}
+
+/** Shape of a linear layer as a convolution of one pixel. */
+export function linearShape(inputs: number, outputs: number): ConvolutionShape {
+  const one = { height: 1, width: 1, stride: 1, dilation: 1, groups: 1 };
+  const sizes = { inputHeight: 1, inputWidth: 1, outputHeight: 1, outputWidth: 1 };
+  return { ...one, ...sizes, pads: [0, 0, 0, 0], inputs, outputs };
+}

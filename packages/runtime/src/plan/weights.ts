@@ -1,0 +1,204 @@
+/** Constants in the kernels' memory, in the order in which the kernels read them. */
+import type { NdArray } from '../onnx/array.ts';
+import { asFloat32, sizeOf } from '../onnx/array.ts';
+import { Tensor, isVector } from './tensor.ts';
+
+/** Gives out parts of the kernels' memory, which grows as needed and never moves. */
+export interface Memory {
+  /** Address of `bytes` fresh bytes, a multiple of 64. */
+  reserve(bytes: number): number;
+  readonly buffer: ArrayBuffer;
+}
+
+export class WeightStore {
+  readonly #memory: Memory;
+  readonly #known = new Map<string, number>();
+  readonly #constants = new WeakMap<NdArray, Tensor>();
+
+  constructor(memory: Memory) {
+    this.#memory = memory;
+  }
+
+  /** Address of packed values; `pack` runs only the first time that `key` is asked for. */
+  place(key: string, pack: () => Float32Array | Int16Array | Int32Array): number {
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const values = pack();
+    const address = this.#memory.reserve(values.byteLength + 16);
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    new Uint8Array(this.#memory.buffer, address, bytes.length).set(bytes);
+    this.#known.set(key, address);
+    return address;
+  }
+
+  /** A constant as a tensor in row-major order. */
+  constant(array: NdArray): Tensor {
+    const known = this.#constants.get(array);
+    if (known) return known;
+    const tensor = new Tensor(array.shape, null, 'plain');
+    const values = asFloat32(array);
+    tensor.address = this.#memory.reserve(values.byteLength + 16);
+    tensor.isConstant = true;
+    new Float32Array(this.#memory.buffer, tensor.address, values.length).set(values);
+    this.#constants.set(array, tensor);
+    return tensor;
+  }
+}
+
+/** Per-channel values padded to whole blocks of four. */
+export function padded(values: ArrayLike<number>, channels: number, filler = 0): Float32Array {
+  const result = new Float32Array(Math.ceil(channels / 8) * 8).fill(filler, channels);
+  for (let index = 0; index < channels; index++) result[index] = values[index % values.length] ?? 0;
+  return result;
+}
+
+/** One value per channel from a constant that is broadcast over rows and columns, or null for any other. */
+export function perChannel(array: NdArray, shape: readonly number[]): Float32Array | null {
+  const values = asFloat32(array);
+  if (values.length === 1) return values;
+  const channels = shape[1];
+  if (channels === undefined || values.length !== channels || array.shape.length > shape.length) return null;
+  const aligned = [...Array.from({ length: shape.length - array.shape.length }, () => 1), ...array.shape];
+  return aligned[1] === channels && isVector(aligned) ? values : null;
+}
+
+/** Sizes of dense weights `[O, C, kernelHeight, kernelWidth]`. */
+export interface KernelShape {
+  readonly outputs: number;
+  readonly inputs: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Weights of a dense convolution as `kernels/tiles.mjs` reads them, with zeros for missing channels. */
+export function packDense(weights: Float32Array, shape: KernelShape): Float32Array {
+  const { outputs, inputs, height, width } = shape;
+  const inputBlocks = Math.ceil(inputs / 4);
+  const taps = height * width;
+  const packed = new Float32Array(Math.ceil(outputs / 8) * taps * inputBlocks * 32);
+  for (let output = 0; output < outputs; output++) {
+    for (let input = 0; input < inputs; input++) {
+      const from = (output * inputs + input) * taps;
+      for (let tap = 0; tap < taps; tap++) {
+        const block = ((output >> 3) * taps + tap) * inputBlocks + (input >> 2);
+        packed[block * 32 + (input & 3) * 8 + (output & 7)] = weights[from + tap] ?? 0;
+      }
+    }
+  }
+  return packed;
+}
+
+/** Int16 weights: pairs of input channels side by side, `[..., 4 pairs][8 outputs][2]`. */
+export function packDenseIntegers(weights: ArrayLike<number>, shape: KernelShape): Int16Array {
+  const { outputs, inputs, height, width } = shape;
+  const inputBlocks = Math.ceil(inputs / 8);
+  const taps = height * width;
+  const packed = new Int16Array(Math.ceil(outputs / 8) * taps * inputBlocks * 64);
+  for (let output = 0; output < outputs; output++) {
+    for (let input = 0; input < inputs; input++) {
+      const from = (output * inputs + input) * taps;
+      for (let tap = 0; tap < taps; tap++) {
+        const block = ((output >> 3) * taps + tap) * inputBlocks + (input >> 3);
+        const pair = (input & 7) >> 1;
+        packed[block * 64 + pair * 16 + (output & 7) * 2 + (input & 1)] = weights[from + tap] ?? 0;
+      }
+    }
+  }
+  return packed;
+}
+
+/**
+ * `4 G g G^T` of every 3x3 filter (arXiv 1509.09308, equation 6), with G times two so that integers stay integers:
+ * `[O, C, 3, 3] -> [16, O, C]`.
+ */
+function transformFilters(weights: ArrayLike<number>, outputs: number, inputs: number): Float64Array {
+  const filters = outputs * inputs;
+  const result = new Float64Array(16 * filters);
+  const half = new Float64Array(12);
+  for (let filter = 0; filter < filters; filter++) {
+    for (let x = 0; x < 3; x++) {
+      const top = weights[filter * 9 + x] ?? 0;
+      const middle = weights[filter * 9 + 3 + x] ?? 0;
+      const bottom = weights[filter * 9 + 6 + x] ?? 0;
+      half[x] = 2 * top;
+      half[3 + x] = top + middle + bottom;
+      half[6 + x] = top - middle + bottom;
+      half[9 + x] = 2 * bottom;
+    }
+    for (let row = 0; row < 4; row++) {
+      const left = half[row * 3] ?? 0;
+      const middle = half[row * 3 + 1] ?? 0;
+      const right = half[row * 3 + 2] ?? 0;
+      const at = row * 4 * filters + filter;
+      result[at] = 2 * left;
+      result[at + filters] = left + middle + right;
+      result[at + 2 * filters] = left - middle + right;
+      result[at + 3 * filters] = 2 * right;
+    }
+  }
+  return result;
+}
+
+/** Filters in Winograd's form, `[16][outputs / 8][inputs / 4][4][8]`. */
+export function packWinograd(weights: Float32Array, outputs: number, inputs: number): Float32Array {
+  const transformed = new Float32Array(transformFilters(weights, outputs, inputs));
+  for (let index = 0; index < transformed.length; index++) transformed[index] = (transformed[index] ?? 0) / 4;
+  const elementSize = Math.ceil(outputs / 8) * Math.ceil(inputs / 4) * 32;
+  const packed = new Float32Array(16 * elementSize);
+  const one = { outputs, inputs, height: 1, width: 1 };
+  for (let element = 0; element < 16; element++) {
+    const filters = transformed.subarray(element * outputs * inputs, (element + 1) * outputs * inputs);
+    packed.set(packDense(filters, one), element * elementSize);
+  }
+  return packed;
+}
+
+/** As `packWinograd`, four times as large and exact, `[16][outputs / 8][inputs / 8][4 pairs][8][2]`. */
+export function packWinogradIntegers(
+  weights: ArrayLike<number>,
+  outputs: number,
+  inputs: number,
+): Int16Array {
+  const transformed = transformFilters(weights, outputs, inputs);
+  const elementSize = Math.ceil(outputs / 8) * Math.ceil(inputs / 8) * 64;
+  const packed = new Int16Array(16 * elementSize);
+  const one = { outputs, inputs, height: 1, width: 1 };
+  for (let element = 0; element < 16; element++) {
+    const filters = transformed.subarray(element * outputs * inputs, (element + 1) * outputs * inputs);
+    packed.set(packDenseIntegers(filters, one), element * elementSize);
+  }
+  return packed;
+}
+
+/** Weights of a depthwise convolution: `[C, 1, kernelHeight, kernelWidth] -> [block][tap][lanes]`. */
+export function packDepthwise<T extends Float32Array | Int16Array>(
+  weights: ArrayLike<number>,
+  channels: number,
+  taps: number,
+  lanes: 4 | 8,
+  create: (size: number) => T,
+): T {
+  const packed = create(Math.ceil(channels / lanes) * taps * lanes);
+  for (let channel = 0; channel < channels; channel++) {
+    for (let tap = 0; tap < taps; tap++) {
+      packed[(Math.floor(channel / lanes) * taps + tap) * lanes + (channel % lanes)] =
+        weights[channel * taps + tap] ?? 0;
+    }
+  }
+  return packed;
+}
+
+/** Grouped weights `[O, C / groups, ...]` as dense ones `[O, C, ...]` with zeros between groups. */
+export function spreadGroups(weights: Float32Array, shape: KernelShape, groups: number): Float32Array {
+  const { outputs, inputs, height, width } = shape;
+  const taps = height * width;
+  const inputsPerGroup = inputs / groups;
+  const outputsPerGroup = outputs / groups;
+  const dense = new Float32Array(sizeOf([outputs, inputs, taps]));
+  for (let output = 0; output < outputs; output++) {
+    const first = Math.floor(output / outputsPerGroup) * inputsPerGroup;
+    const from = output * inputsPerGroup * taps;
+    dense.set(weights.subarray(from, from + inputsPerGroup * taps), (output * inputs + first) * taps);
+  }
+  return dense;
+}

@@ -1,0 +1,78 @@
+/** Starts the compiled kernels: one instance, with a memory of its own, for each model. */
+import { EnvironmentError } from '../errors.ts';
+import { plainKernels, relaxedKernels } from './binaries.ts';
+
+type Kernel = (...values: number[]) => void;
+
+/** What `kernels/index.ts` exports. Arguments are addresses, sizes and float32 values, as named there. */
+export interface Kernels {
+  readonly memory: WebAssembly.Memory;
+  readonly convolveFloat: Kernel;
+  readonly convolveInteger: Kernel;
+  readonly winogradFloat: Kernel;
+  readonly winogradInteger: Kernel;
+  readonly depthwiseFloat: Kernel;
+  readonly depthwiseInteger: Kernel;
+  readonly addInteger: Kernel;
+  readonly affine: Kernel;
+  readonly binary: Kernel;
+  readonly clearBorder: Kernel;
+  readonly copyBlocks: Kernel;
+  readonly copyChannel: Kernel;
+  readonly dequantise: Kernel;
+  readonly pool: Kernel;
+  readonly quantise: Kernel;
+  readonly scaleSums: Kernel;
+}
+
+/** A module of one function that is valid only where relaxed SIMD's fused multiply-add is known. */
+const relaxedProbe = Uint8Array.of(
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0],
+  ...[65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11],
+);
+
+/** Bytes of a base64 text, in every environment. */
+export function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  const characters = atob(text);
+  const bytes = new Uint8Array(characters.length);
+  for (let index = 0; index < bytes.length; index++) bytes[index] = characters.charCodeAt(index);
+  return bytes;
+}
+
+let compiled: Promise<WebAssembly.Module> | undefined;
+
+async function compile(): Promise<WebAssembly.Module> {
+  if (typeof WebAssembly !== 'object') {
+    throw new EnvironmentError(
+      'WebAssembly is not available here. Use a current browser, Node, Deno or Bun.',
+    );
+  }
+  const source = WebAssembly.validate(relaxedProbe) ? relaxedKernels : plainKernels;
+  try {
+    return await WebAssembly.compile(decodeBase64(source));
+  } catch (error) {
+    throw new EnvironmentError(
+      `The kernels could not be compiled: ${error instanceof Error ? error.message : String(error)}. WebAssembly SIMD is needed, and a Content-Security-Policy must allow 'wasm-unsafe-eval'; where code may not be compiled, pass the module as \`kernels\`.`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * A fresh instance.
+ *
+ * @param module compiled kernels, for environments that only run modules which were deployed with the program
+ */
+export async function startKernels(module?: WebAssembly.Module): Promise<Kernels> {
+  compiled ??= module ? undefined : compile();
+  try {
+    const chosen = module ?? (await compiled);
+    if (chosen === undefined)
+      throw new EnvironmentError('There are no kernels. Pass the module as `kernels`.');
+    const instance = await WebAssembly.instantiate(chosen);
+    return instance.exports as unknown as Kernels;
+  } catch (error) {
+    compiled = undefined;
+    throw error;
+  }
+}
