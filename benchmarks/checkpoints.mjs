@@ -1,4 +1,4 @@
-/** `node benchmarks/checkpoints.mjs [SECONDS]`: how long the step loop stalls for checkpoints: two ResNet-32 under MCL, batch 128, 32x32x3. */
+/** `node benchmarks/checkpoints.mjs [SECONDS]`: how long checkpoints hold up training: two ResNet-32 under MCL, batch 128, 32x32x3. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,8 +6,8 @@ import { setImmediate } from 'node:timers/promises';
 import { BackgroundFiles } from '@cohort-ml/runs';
 import { Generator, optim, ops } from '@cohort-ml/torch';
 import { createMethod, createNetwork, resolveRecipe } from 'cohort-ml';
-import { takeSnapshot } from '../packages/cohort/dist/train/snapshot.js';
-import { trainStep } from '../packages/cohort/dist/train/step.js';
+import { takeSnapshot } from '../packages/cohort/dist/checkpoints/snapshot.js';
+import { trainStep } from '../packages/cohort/dist/train/loop/step.js';
 
 const seconds = Number(process.argv[2] ?? 60);
 const generator = new Generator(1);

@@ -1,4 +1,4 @@
-/** `node benchmarks/folding.mjs [MODEL] [BATCH]`: a network's forward pass in evaluation with batch normalisation folded into convolutions and not, in turns. */
+/** `node benchmarks/folding.mjs [MODEL] [BATCH]`: a network's forward pass in evaluation, alternating with and without batch normalisation folded into convolutions. */
 import { autocast, engineInfo, Generator, nn, noGrad, ops, scope } from '@cohort-ml/torch';
 import { createNetwork } from 'cohort-ml';
 

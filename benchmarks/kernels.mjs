@@ -1,7 +1,7 @@
 /**
- * The fused kernels alone, forward and backward, beside ATen's operators for the same work: batch normalisation and ReLU, and
- * with the addition of a shortcut, at the sizes of ResNet-32 (batch 128). Both run in turn, are first checked against each
- * other. `node benchmarks/kernels.mjs [--json] [--bfloat16]`
+ * Times the fused kernels alone, forward and backward, against ATen's operators for the same work: batch normalisation with ReLU,
+ * with and without the addition of a shortcut, at the sizes of ResNet-32 (batch 128). Both are first checked against each other
+ * and then run in turn. `node benchmarks/kernels.mjs [--json] [--bfloat16]`
  */
 import { cpus } from 'node:os';
 import { engineInfo, Generator, grad, ops, scope, setThreads } from '@cohort-ml/torch';

@@ -1,7 +1,7 @@
 /**
- * The layer-wise loss alone, forward and backward: ours, which computes every pair of stages once from shared products,
- * beside a plain loop over ordered pairs of networks and all pairs of stages, as the sums are published. Both run on the
- * same engine, in turn, and are first checked against each other. `node benchmarks/layerwiseLoss.mjs [--json]`
+ * Times the layer-wise loss alone, forward and backward: ours, which computes every pair of stages once from shared products,
+ * against a plain loop over ordered pairs of networks and all pairs of stages, as the sums are published. Both are first
+ * checked against each other and then run in turn on the same engine. `node benchmarks/layerwiseLoss.mjs [--json]`
  */
 import { cpus } from 'node:os';
 import { backward, engineInfo, Generator, ops, scope } from '@cohort-ml/torch';

@@ -1,8 +1,8 @@
 /**
- * How much of a step goes into recording it: the run folder alone, with the run store, and with event files as well. Steps
- * are waits of a given length, far shorter than real ones; two trainings write into one store at the same time.
+ * Measures how much of a step goes into recording it: with the run folder alone, with the run store, and with event files as
+ * well. Steps are waits of a given length, far shorter than real ones; two trainings write into one store at the same time.
  *
- *   node benchmarks/runStore.mjs [steps] [milliseconds a step]
+ *   node benchmarks/runStore.mjs [steps] [milliseconds per step]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

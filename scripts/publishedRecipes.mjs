@@ -1,4 +1,4 @@
-/** Writes recipes/published: one recipe for each row of the tables that the authors of MCL and L-MCL published with their programs. */
+/** Writes recipes/published: one recipe per row of the tables that the authors of MCL and L-MCL published with their programs. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
@@ -13,7 +13,7 @@ const LMCL = {
   source: 'https://github.com/winycg/L-MCL, README.md',
 };
 
-/** Accuracy of the same network alone, as both READMEs have it for CIFAR-100, with the authors' name for it. */
+/** Accuracy on CIFAR-100 of the network trained alone, as given in both READMEs, and the authors' name for it. */
 const CIFAR = {
   resnet32: ['ResNet-32', '70.91', 'resnet32'],
   resnet56: ['ResNet-56', '73.15', 'resnet56'],
@@ -37,7 +37,7 @@ const IMAGENET = {
 const cifarData = `data:
   dataset: cifar100
   augmentation: { cropPadding: 4, horizontalFlip: true }
-  # Two images of a class a batch, so that every anchor has a positive.
+  # Two images per class in a batch, so that every anchor has a positive.
   sampler: { name: class-balanced, imagesPerClass: 2 }`;
 
 const cifarTraining = `train:
@@ -60,22 +60,57 @@ const imagenetTraining = (epochs, milestones) => `train:
 const weights = (hard, logit) =>
   `{ vcl: ${hard}, icl: ${hard}, softVcl: 1, softIcl: 1${logit === undefined ? '' : `, logit: ${logit}`} }`;
 
-function write({ name, models, paper, published, alone, command, notes = [], data, method, training }) {
+/** What the program for four networks shares, by the beginning of the model's name: in words, and as a topology. */
+const SHARED = [
+  ['resnet', 'the stem and the first of three stages (ResNet_b in models/resnet.py)', 1],
+  ['wrn', 'the stem and the first of three stages (WideResNet_b in models/wrn.py)', 1],
+  ['shufflenet', 'the stem and the first of three stages (ShuffleNetV2_b in models/shufflenetv2.py)', 1],
+  [
+    'hcgnet',
+    'the stem, the first hybrid block and its transition (HCGNet_b in models/hcgnet.py); here, too, a stage ends with its transition',
+    1,
+  ],
+  ['imagenet-resnet', 'the stem and the first two of four stages (ResNet_b in models/resnet_imagenet.py)', 2],
+];
+
+/** Notes and topology of a recipe; networks share layers only where there are four. */
+function sharing(model, count) {
+  if (count === 2) return { notes: [], topology: '' };
+  const [, layers, stages] = SHARED.find(([beginning]) => model.startsWith(beginning));
+  return {
+    notes: [`With four networks, that program shares ${layers}.`],
+    topology: `topology: { name: branches, sharedStages: ${stages} }\n`,
+  };
+}
+
+function write({
+  name,
+  models,
+  paper,
+  published,
+  alone,
+  command,
+  notes = [],
+  topology = '',
+  data,
+  method,
+  training,
+}) {
   const titles = models.map((model) => (CIFAR[model] ?? IMAGENET[model])[0]);
   const isOfOneKind = new Set(titles).size === 1;
   const who = isOfOneKind
-    ? `${models.length === 2 ? 'Two' : 'Four'} networks ${titles[0]}`
+    ? `${models.length === 2 ? 'Two' : 'Four'} ${titles[0]} networks`
     : titles.join(' and ');
-  const text = `# ${who}, by ${paper.title}.
+  const text = `# ${who}, trained by ${paper.title}.
 # Published top-1 accuracy: ${published} percent; alone ${alone}. Source: ${paper.source}.
 # Published command: ${command}
 # Command here: \`npx cohort train recipes/published/${name}.yaml\`
-# Not run here: time and result are not known.
+# Not run here, so time and result are unknown.
 ${notes.map((note) => `# ${note}\n`).join('')}name: ${name}
 ${data}
 networks:
 ${models.map((model) => `  - model: ${model}`).join('\n')}
-${method}
+${topology}${method}
 ${training}
 `;
   writeFileSync(`${folder}${name}.yaml`, text);
@@ -86,10 +121,11 @@ const repeat = (model, count) => Array.from({ length: count }, () => model);
 const mclMethod = (count, hasLogit, memory = '') => `method:
   name: mcl
   weights: ${weights(0.1, hasLogit ? 1 : 0)}
-  temperature: 0.07${hasLogit && count > 2 ? '\n  # Of four networks the published program teaches only the last from the ensemble.\n  logitStudents: last' : ''}${memory}`;
+  temperature: 0.07${hasLogit && count > 2 ? '\n  # With four networks, the published program teaches only the last one from the ensemble.\n  logitStudents: last' : ''}${memory}`;
 
 function mclOnCifar(model, count, published, hasLogit = false) {
   const [, alone, arch] = CIFAR[model];
+  const { notes, topology } = sharing(model, count);
   write({
     name: `cifar100-mcl${hasLogit ? '-logit' : ''}-${model}-x${count}`,
     models: repeat(model, count),
@@ -97,7 +133,8 @@ function mclOnCifar(model, count, published, hasLogit = false) {
     published,
     alone,
     command: `python main_cifar.py --arch ${arch} --number-net ${count} --alpha 0.1 --gamma 1. --beta 0.1 --lam 1.${hasLogit ? ' --logit-distill' : ''}`,
-    notes: ['The temperature is the default of that program.'],
+    notes: ['The temperature is the default of that program.', ...notes],
+    topology,
     data: cifarData,
     method: mclMethod(count, hasLogit),
     training: cifarTraining,
@@ -106,6 +143,7 @@ function mclOnCifar(model, count, published, hasLogit = false) {
 
 function mclOnImagenet(model, count, published, alone, hasLogit = false) {
   const [, arch] = IMAGENET[model];
+  const { notes, topology } = sharing(model, count);
   write({
     name: `imagenet-mcl${hasLogit ? '-logit' : ''}-${model.replace('imagenet-', '')}-x${count}`,
     models: repeat(model, count),
@@ -113,7 +151,8 @@ function mclOnImagenet(model, count, published, alone, hasLogit = false) {
     published,
     alone,
     command: `python main_imagenet.py --arch ${arch} --number-net ${count} --alpha 0.1 --gamma 1. --beta 0.1 --lam 1.${hasLogit ? ' --logit-distill' : ''} (the README names main_cifar.py, which has no ImageNet)`,
-    notes: ['Temperature and memory bank are the defaults of that program.'],
+    notes: ['Temperature and memory bank are the defaults of that program.', ...notes],
+    topology,
     data: imagenetData(''),
     method: mclMethod(count, hasLogit, '\n  memory: { positives: 1, negatives: 8192, bankMomentum: 0.5 }'),
     training: imagenetTraining(90, '30, 60'),
@@ -149,8 +188,8 @@ function lmclOnImagenet(models, published, alone, arch) {
     alone,
     command: `python -m torch.distributed.launch --nproc_per_node=2 main_layer_mcl_imagenet_meta.py --arch ${arch}`,
     notes: [
-      'Weights, temperature and meta step are the defaults of that program. It contrasts with 8,192 remembered',
-      'embeddings; here l-mcl contrasts inside the batch, which therefore holds two images of a class.',
+      'Weights, temperature and meta step are the defaults of that program. It contrasts with 8,192 stored',
+      'embeddings; here, l-mcl contrasts within the batch, which therefore has two images per class.',
       'The weight decay is that of the ImageNet program of MCL.',
     ],
     data: imagenetData('\n  sampler: { name: class-balanced, imagesPerClass: 2 }'),

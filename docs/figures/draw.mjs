@@ -1,22 +1,27 @@
 /**
- * Draws the figures of docs/method.md from the metrics of real runs: `node docs/figures/draw.mjs`.
+ * Draws the figures of README.md and docs/method.md from the metrics of real runs: `node docs/figures/draw.mjs`.
  *
- * `runs/*.jsonl` are the epoch records of four run folders, whole; docs/method.md has their commands. To draw others, put the
- * `"kind":"epoch"` lines of their metrics.jsonl there.
+ * `runs/*.jsonl` are the epoch records of run folders; docs/results.md (`demo-*`) and docs/method.md (the others) have their
+ * commands. To draw other runs, put the `"kind":"epoch"` lines of their metrics.jsonl there. The colours are legible on
+ * light and dark pages.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const colours = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9'];
+const colours = ['#1f83c9', '#d9640e', '#0a9d76', '#c76a9c', '#c98a00', '#4aa8d8'];
 const frame = { left: 52, top: 34, width: 300, height: 190, gap: 78, bottom: 58 };
 
-/** Points `[epoch, value]` of one metric, epochs without it left out. */
-function series(run, name, scale = 1) {
-  return readFileSync(here(`runs/${run}.jsonl`), 'utf8')
+/** The epoch records of a run. */
+const epochs = (run) =>
+  readFileSync(here(`runs/${run}.jsonl`), 'utf8')
     .trim()
     .split('\n')
-    .map((line) => JSON.parse(line))
+    .map((line) => JSON.parse(line));
+
+/** Points `[epoch, value]` of one metric, without the epochs that lack it. */
+function series(run, name, scale = 1) {
+  return epochs(run)
     .filter(({ values }) => typeof values[name] === 'number')
     .map(({ epoch, values }) => [epoch, values[name] * scale]);
 }
@@ -36,16 +41,15 @@ function ticks(low, high) {
   );
 }
 
-/** One chart: lines, a legend under the title, and dashed levels with names. */
+/** One chart: lines with a legend below, and dashed levels with names. */
 function panel(place, { title, lines, levels = [], range }) {
   const left = frame.left + place * (frame.width + frame.gap);
-  const epochs = lines.flatMap(({ points }) => points.map(([epoch]) => epoch));
   const values = [
     ...lines.flatMap(({ points }) => points.map(([, value]) => value)),
     ...levels.map(({ at }) => at),
   ];
   const [low, high] = range ?? [Math.min(...values), Math.max(...values)];
-  const lastEpoch = Math.max(...epochs);
+  const lastEpoch = Math.max(...lines.flatMap(({ points }) => points.map(([epoch]) => epoch)));
   const x = (epoch) => left + (epoch / lastEpoch) * frame.width;
   const y = (value) => frame.top + frame.height - ((value - low) / (high - low)) * frame.height;
   const parts = [text(left, 18, title, 'class="title"')];
@@ -77,40 +81,111 @@ function panel(place, { title, lines, levels = [], range }) {
   return parts.join('\n');
 }
 
+/** A picture without a background, in colours that are legible on light and dark pages. */
+function svg(width, height, body) {
+  const style =
+    'text{font:12px sans-serif;fill:#737c86}.title{font-weight:bold}.small{font-size:11px}.end{font-weight:bold}.grid{stroke:#8c959f;stroke-opacity:.25}.level{stroke:#8c959f;stroke-dasharray:4 3}.line{fill:none;stroke-width:1.8}';
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">\n<style>${style}</style>\n${body}\n</svg>\n`;
+}
+
 function figure(name, panels) {
   const width = frame.left + panels.length * (frame.width + frame.gap) - frame.gap + 20;
   const rows = Math.max(...panels.map(({ lines }) => lines.length));
   const height = frame.top + frame.height + frame.bottom + 14 * rows;
-  const style =
-    'text{font:12px sans-serif;fill:#222}.title{font-weight:bold}.small{font-size:11px}.grid{stroke:#ddd}.level{stroke:#666;stroke-dasharray:4 3}.line{fill:none;stroke-width:1.8}';
-  const body = panels.map((each, place) => panel(place, each)).join('\n');
   writeFileSync(
     here(`${name}.svg`),
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">\n<style>${style}</style>\n<rect width="100%" height="100%" fill="#fff"/>\n${body}\n</svg>\n`,
+    svg(width, height, panels.map((each, place) => panel(place, each)).join('\n')),
   );
 }
 
 const [published, rampUp, mcl, layerwise] = ['mcl-published', 'mcl-ramp-up', 'mcl', 'l-mcl'];
 const pair = 'information/resnet8-1/resnet8-2';
 
+/** README's picture: two networks alone and the same two together, the whole training and, larger, its end. */
+function together(name, { title, groups, views }) {
+  const [top, height, bottom] = [36, 240, 48];
+  const body = [text(views[0].left, 18, title, 'class="title"')];
+  for (const {
+    left,
+    width,
+    epochs: [first, last],
+    low,
+    high,
+  } of views) {
+    const x = (epoch) => left + ((epoch - first) / (last - first)) * width;
+    const y = (value) => top + height - ((value - low) / (high - low)) * height;
+    for (const value of ticks(low, high)) {
+      const at = y(value).toFixed(1);
+      body.push(
+        `<line x1="${left}" x2="${left + width}" y1="${at}" y2="${at}" class="grid"/>`,
+        text(left - 6, y(value) + 4, `${value}%`, 'text-anchor="end"'),
+      );
+    }
+    for (const epoch of ticks(first, last)) {
+      body.push(text(x(epoch), top + height + 18, `${epoch}`, 'text-anchor="middle"'));
+    }
+    body.push(text(left + width / 2, top + height + 36, 'epoch', 'text-anchor="middle"'));
+    const isLast = last === views.at(-1).epochs[1] && left === views.at(-1).left;
+    for (const { label, run, colour, dy } of groups) {
+      const networks = ['resnet8-1', 'resnet8-2'].map((network) =>
+        series(run, `accuracy/${network}`, 100).filter(([epoch, value]) => epoch >= first && value >= low),
+      );
+      for (const [index, points] of networks.entries()) {
+        const path = points
+          .map(([epoch, value]) => `${x(epoch).toFixed(1)},${y(value).toFixed(1)}`)
+          .join(' ');
+        body.push(
+          `<polyline points="${path}" stroke="${colour}" class="line"${index === 1 ? ' stroke-dasharray="6 3"' : ''}/>`,
+        );
+      }
+      if (!isLast) continue;
+      const ends = networks.map((points) => points.at(-1)[1]);
+      const at = y((ends[0] + ends[1]) / 2) + dy;
+      body.push(
+        text(left + width + 10, at, label, `style="fill:${colour}" class="end"`),
+        text(
+          left + width + 10,
+          at + 15,
+          ends.map((value) => `${value.toFixed(2)}%`).join(' and '),
+          `style="fill:${colour}"`,
+        ),
+      );
+    }
+  }
+  const { left, width } = views.at(-1);
+  writeFileSync(here(`${name}.svg`), svg(left + width + 180, top + height + bottom, body.join('\n')));
+}
+
+together('together', {
+  title: 'Test accuracy of two ResNet-8 (solid, dashed) on Fashion-MNIST, 1,000 training images, seed 1',
+  groups: [
+    { label: 'trained together (MCL)', run: 'demo-mcl', colour: colours[0], dy: -8 },
+    { label: 'each trained alone', run: 'demo-independent', colour: colours[1], dy: 8 },
+  ],
+  views: [
+    { left: 48, width: 300, epochs: [0, 100], low: 60, high: 86 },
+    { left: 410, width: 260, epochs: [60, 100], low: 80, high: 86 },
+  ],
+});
+
 figure('collapse', [
   {
-    title: 'VCL a network',
+    title: 'VCL per network',
     lines: [
       { name: 'published weights from the first step', points: series(published, 'vcl', 0.5) },
-      { name: 'soft terms let in over half of the epochs', points: series(rampUp, 'vcl', 0.5) },
+      { name: 'soft terms ramped up over half of the epochs', points: series(rampUp, 'vcl', 0.5) },
     ],
-    levels: [{ at: Math.log(63), name: 'ln(B - 1): embeddings say nothing' }],
+    levels: [{ at: Math.log(63), name: 'ln(B - 1): embeddings are uninformative' }],
   },
   {
-    title: 'Effective rank in the space of contrast',
+    title: 'Effective rank in the contrast space',
     lines: [
       {
         name: 'published weights from the first step',
         points: series(published, 'contrast/resnet8-1/effectiveRank'),
       },
       {
-        name: 'soft terms let in over half of the epochs',
+        name: 'soft terms ramped up over half of the epochs',
         points: series(rampUp, 'contrast/resnet8-1/effectiveRank'),
       },
     ],
@@ -126,7 +201,7 @@ figure('information', [
       { name: 'same class', points: series(mcl, `${pair}/sameClass`) },
       { name: 'same image', points: series(mcl, `${pair}/sameImage`) },
     ],
-    levels: [{ at: Math.log(10), name: 'ln 10: all that ten classes can say' }],
+    levels: [{ at: Math.log(10), name: 'ln 10: entropy of ten classes' }],
     range: [0, 2.5],
   },
   {

@@ -1,9 +1,10 @@
 /**
- * Builds the documentation site into docs/site/dist: the repository's Markdown pages, and an API reference made from the
- * public doc comments. `npm run docs` installs what it needs and runs it; nothing is requested from outside when it is read.
+ * Builds the documentation site into docs/site/dist: the repository's Markdown pages, and an API reference from the public doc
+ * comments. `npm run docs` installs what it needs and runs it; the pages request nothing from other sites.
  *
- * The pages are staged in .stage/ under their own paths, so that links between them work as they do in the repository. Files
- * that pages link to but that are no pages (recipes, raw results, figures) are copied beside them.
+ * Pages are staged in .stage/ under their own paths, so that links between them work as in the repository. Other files that
+ * pages link to (recipes, raw results, figures) are copied along. The operators of the engine are generated, and thousands:
+ * typedoc.json leaves them out.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -39,10 +40,10 @@ const pages = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.m
 
 const links = (text) => [...text.matchAll(/\]\(\s*([^)\s]+)/g)].map(([, link]) => link);
 
-/** A folder that pages link to becomes a page that lists its files. */
+/** A folder that pages link to becomes a page that lists its files, unless it has a README, which is staged as its page. */
 function writeFolderPage(folder) {
   const target = join(stage, folder, 'index.md');
-  if (existsSync(target)) return;
+  if (existsSync(target) || existsSync(join(root, folder, 'README.md'))) return;
   const names = readdirSync(join(root, folder)).sort();
   const rows = names.map((name) => {
     const path = posix.join(folder, name);
@@ -64,7 +65,7 @@ function stageFile(path) {
 
 function stagePage(page) {
   const text = readFileSync(join(root, page), 'utf8');
-  const target = join(stage, page === 'README.md' ? 'index.md' : page);
+  const target = join(stage, page.replace(/(^|\/)README\.md$/, '$1index.md'));
   mkdirSync(dirname(target), { recursive: true });
   let staged = text;
   for (const link of new Set(links(text))) {
@@ -72,12 +73,13 @@ function stagePage(page) {
     const [path, anchor] = link.split('#');
     const file = posix.normalize(posix.join(posix.dirname(page), decodeURI(path)));
     if (!existsSync(join(root, file)))
-      throw new Error(`${page} links to ${link}, which is not there. Mend the link.`);
+      throw new Error(`${page} links to ${link}, which does not exist. Correct the link.`);
     if (statSync(join(root, file)).isDirectory()) {
       writeFolderPage(file);
       staged = staged.replaceAll(`](${link})`, `](/${file}/)`);
-    } else if (file === 'README.md') {
-      staged = staged.replaceAll(`](${link})`, `](/${anchor === undefined ? '' : `#${anchor}`})`);
+    } else if (/(^|\/)README\.md$/.test(file)) {
+      const folder = file.slice(0, -'README.md'.length);
+      staged = staged.replaceAll(`](${link})`, `](/${folder}${anchor === undefined ? '' : `#${anchor}`})`);
     } else if (!isPage(file)) {
       stageFile(file);
       if (!/\.(svg|png)$/.test(file)) staged = staged.replaceAll(`](${link})`, `](/${file})`);
@@ -86,9 +88,33 @@ function stagePage(page) {
   writeFileSync(target, staged);
 }
 
+/** Packages under the names that they are installed by; TypeDoc calls them by their folders. */
+const packageNames = {
+  'cohort/src': 'cohort-ml',
+  'torch/src': '@cohort-ml/torch',
+  'runs/src': '@cohort-ml/runs',
+  'runtime/src': '@cohort-ml/runtime',
+};
+
+function namePackages(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) namePackages(path);
+    if (!isPage(entry.name)) continue;
+    let text = readFileSync(path, 'utf8');
+    for (const [name, installed] of Object.entries(packageNames))
+      text = text
+        .replaceAll(`[${name}]`, `[${installed}]`)
+        .replaceAll(`# ${name}\n`, `# ${installed}\n`)
+        .replaceAll(`/ ${name}\n`, `/ ${installed}\n`);
+    writeFileSync(path, text);
+  }
+}
+
 rmSync(stage, { recursive: true, force: true });
 mkdirSync(stage, { recursive: true });
 for (const page of pages) stagePage(page);
 run('typedoc/bin/typedoc', '--options', join(here, 'typedoc.json'));
+namePackages(join(stage, 'api'));
 run('vitepress/bin/vitepress.js', 'build', '.');
 console.log(`The site is in ${join(here, 'dist')}: serve it with any static server.`);

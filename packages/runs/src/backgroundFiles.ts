@@ -1,4 +1,4 @@
-/** Writes the files of a folder on a thread of its own, flushed to the disk and with their checksums, so that training goes on meanwhile. */
+/** Writes the files of a folder on a thread of its own, flushed to the disk and with their checksums, so that training continues meanwhile. */
 import type * as Crypto from 'node:crypto';
 import type * as Fs from 'node:fs';
 import type * as Path from 'node:path';
@@ -29,7 +29,7 @@ export class BackgroundFiles {
 
   /**
    * Fills `folder`, which is there, with `files`, and last with a JSON file that lists them: `value` with `sha256`, the
-   * SHA-256 of every file by its name. The listing's own stands beside it, in `<its name>.sha256`.
+   * SHA-256 of every file by its name. The listing's own is next to it, in `<its name>.sha256`.
    * @param alsoFlush other files that must be on the disk when these are
    * @throws errors of the file system with their codes
    */

@@ -52,7 +52,7 @@ export function replaceCheckpoint(
 }
 
 /**
- * `replaceCheckpoint` for a `write` that goes on elsewhere, one at a time: it flushes what it writes to the disk itself.
+ * `replaceCheckpoint` for a `write` that runs elsewhere, one at a time: it flushes what it writes to the disk itself.
  * @returns the path of the checkpoint
  */
 export async function replaceCheckpointLater(
@@ -124,7 +124,7 @@ function repair(checkpoints: string, name: string): void {
   const proper = join(checkpoints, name);
   const aside = join(checkpoints, asideName(name));
   if (isFolder(aside)) {
-    // Only a whole checkpoint ever gets the proper name, so the old one is not needed beside it.
+    // Only a whole checkpoint ever gets the proper name, so the old one is not needed any more.
     if (isFolder(proper)) rmSync(aside, { recursive: true, force: true });
     else renameSync(aside, proper);
   }

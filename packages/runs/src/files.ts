@@ -24,7 +24,7 @@ export function uniqueSuffix(): string {
 
 /**
  * Writes a file so that at any moment the path holds the old content or the new, never a part: the data goes to a
- * temporary file beside it, is flushed to the disk and renamed into place. On failure the old file is untouched and
+ * temporary file next to it, is flushed to the disk and renamed into place. On failure the old file is untouched and
  * the temporary one removed.
  * @throws RunError that names the path and the remedy
  */

@@ -1,4 +1,4 @@
-/** Who is told what a run records while it is being written: the store and event files, which the run folder does not depend on. */
+/** Who learns what a run records while it is being written: the store and event files, which the run folder does not depend on. */
 import type { MetricRecord } from './metrics.ts';
 
 /** Told by the writer of a run. None of these may throw: the training must not depend on them. */

@@ -120,7 +120,7 @@ export class RunReader {
   }
 
   /**
-   * The folder of a checkpoint; `last` is that of the latest step where none has that name. While the run goes on a newer one may take its place, so open its files at once.
+   * The folder of a checkpoint; `last` is that of the latest step where none has that name. During the run a newer one may take its place, so open its files at once.
    * @throws RunError of kind `missing-checkpoint` that lists those there are
    */
   checkpoint(name: string): string {

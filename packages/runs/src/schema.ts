@@ -39,23 +39,23 @@ export interface RunInfo {
   readonly status: RunStatus;
   /** ISO 8601, UTC. */
   readonly startedAt: string;
-  /** ISO 8601, UTC; null while the run goes on. */
+  /** ISO 8601, UTC; null during the run. */
   readonly endedAt: string | null;
   /** The command that started it. */
   readonly command: string;
   /** Why the run failed; null unless the status is `failed`. */
   readonly failure: string | null;
-  /** Every time that it was taken up again; absent where it never was. */
+  /** Every time that it was resumed; absent where it never was. */
   readonly resumes?: readonly RunResume[];
 }
 
-/** One time that a run was taken up again. */
+/** One time that a run was resumed. */
 export interface RunResume {
   /** ISO 8601, UTC. */
   readonly at: string;
   /** The command that did it. */
   readonly command: string;
-  /** Name of the checkpoint that it went on from; null where there was none, and it began anew. */
+  /** Name of the checkpoint that it continued from; null where there was none, and it started over. */
   readonly checkpoint: string | null;
 }
 

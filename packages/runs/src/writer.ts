@@ -89,11 +89,11 @@ export function createRun(options: RunOptions): RunWriter {
   return new RunWriter(folder, info, now, lock);
 }
 
-/** How a run is taken up again. */
+/** How a run is resumed. */
 export interface ReopenOptions {
   /** The lock on it; the writer gives it back when the run ends. */
   readonly lock: HeldRunLock;
-  /** Name of the checkpoint that it goes on from; null where there is none, and it begins anew. */
+  /** Name of the checkpoint that it continues from; null where there is none, and it starts over. */
   readonly checkpoint: string | null;
   /** How long the metrics file was when that was written: what came after is done again. */
   readonly metricsBytes: number;
@@ -106,7 +106,7 @@ export interface ReopenOptions {
 }
 
 /**
- * Opens a run folder to go on writing: metrics are cut back to the checkpoint, a summary of an earlier end goes, and the
+ * Opens a run folder to continue writing: metrics are cut back to the checkpoint, a summary of an earlier end goes, and the
  * status is `running` again.
  * @throws RunError that names the path and the remedy
  */
@@ -200,7 +200,7 @@ export class RunWriter {
     if (record.kind === 'epoch' || this.#pendingLines.length >= METRICS_PER_BATCH) this.flush();
   }
 
-  /** Appends the metric records that wait. If that fails they go on waiting, and the file is as it was. */
+  /** Appends the metric records that wait. If that fails they keep waiting, and the file is as it was. */
   flush(): void {
     if (this.#pendingLines.length === 0) return;
     const path = join(this.path, FILES.metrics);
@@ -241,7 +241,7 @@ export class RunWriter {
   }
 
   /**
-   * `checkpointFolder` for a `write` that goes on elsewhere while metrics and log lines are taken; one at a time. `write`
+   * `checkpointFolder` for a `write` that runs elsewhere while metrics and log lines are taken; one at a time. `write`
    * flushes what it writes to the disk itself.
    * @returns the path of the checkpoint
    */
@@ -305,7 +305,7 @@ export class RunWriter {
     return this.#endQuietly('failed', errorText(error));
   }
 
-  /** Ends the run as interrupted, to be taken up again; otherwise like `fail`. */
+  /** Ends the run as interrupted, so that it can be resumed; otherwise like `fail`. */
   interrupt(): RunError | null {
     return this.#endQuietly('interrupted', null);
   }

@@ -1,4 +1,4 @@
-/** Differentiation: `backward`, `grad`, and switching recording off, each restored even when the body throws. */
+/** Differentiation: `backward`, `grad`, and modes of recording, each restored even when the body throws. */
 import { buffer, reserveBuffer } from './callBuffer.ts';
 import { ArgumentError } from './errors.ts';
 import { checked, native } from './native.ts';
@@ -6,11 +6,11 @@ import { Tensor } from './tensor.ts';
 
 /** Settings of `backward` and `grad`. */
 export interface DifferentiationOptions {
-  /** Gradients of the outputs; default ones (scalar outputs only). */
+  /** One gradient per output, of its shape and dtype. Default: ones, for scalar outputs only. */
   gradients?: readonly Tensor[];
-  /** Keep the graph for another pass. Default: the value of `createGraph`. */
+  /** Keeps the graph for another pass. Default: the value of `createGraph`. */
   retainGraph?: boolean;
-  /** Record the differentiation itself, for second derivatives. Default false. */
+  /** Records the differentiation itself, for second derivatives. Default: false. */
   createGraph?: boolean;
 }
 
@@ -30,7 +30,13 @@ function asList(tensors: Tensor | readonly Tensor[]): readonly Tensor[] {
   return tensors instanceof Tensor ? [tensors] : tensors;
 }
 
-/** Adds the gradient of `outputs` to `grad` of every leaf they depend on (or of `inputs` only). */
+/**
+ * Adds the gradient of the sum of `outputs`, weighted by `gradients`, to `grad` of every leaf that they depend on, or only of `inputs`.
+ *
+ * @param outputs floating tensors; scalars unless `gradients` are given
+ * @throws {DisposedTensorError} when a tensor was released
+ * @throws {OperatorError} when an output is no scalar and has no gradient, does not require gradients, or its graph was freed
+ */
 export function backward(
   outputs: Tensor | readonly Tensor[],
   options: DifferentiationOptions & { inputs?: readonly Tensor[] } = {},
@@ -43,15 +49,17 @@ export function backward(
 /** Outputs of a graph that shares no computed tensor with the others. */
 export interface IndependentGraph {
   readonly outputs: readonly Tensor[];
-  /** One an output, of its shape. */
+  /** One per output, of its shape. */
   readonly gradients: readonly Tensor[];
 }
 
 /**
- * As `backward` on each of the graphs, several at a time, each with its share of the threads. Graphs that lead to the same
- * leaf would add to its gradient in any order: they must not.
+ * Calls `backward` on each of the graphs, several at a time, each with its share of the threads. Graphs must not lead to the same
+ * leaf: they would add to its gradient in any order.
  *
  * @param concurrency how many at a time, from 1
+ * @throws {ArgumentError} for a concurrency that is not a whole number from 1, or when outputs and gradients do not pair up
+ * @throws {DisposedTensorError} when a tensor was released
  */
 export function backwardTogether(graphs: readonly IndependentGraph[], concurrency: number): void {
   if (!Number.isInteger(concurrency) || concurrency < 1) {
@@ -73,9 +81,13 @@ export function backwardTogether(graphs: readonly IndependentGraph[], concurrenc
 }
 
 /**
- * Gradients of `outputs` with respect to `inputs`, in their order, without touching any `grad`.
+ * Gradients of the sum of `outputs`, weighted by `gradients`, with respect to `inputs`; no tensor's `grad` changes.
  *
- * @param options.allowUnused give null for inputs that the outputs do not depend on, instead of an error
+ * @param outputs floating tensors; scalars unless `options.gradients` are given
+ * @param options.allowUnused null for inputs that the outputs do not depend on, instead of an error
+ * @returns one gradient per input, in order and of its shape
+ * @throws {DisposedTensorError} when a tensor was released
+ * @throws {OperatorError} when an input is unused, does not require gradients, or a graph was freed
  */
 export function grad(
   outputs: Tensor | readonly Tensor[],
@@ -99,11 +111,13 @@ export function grad(
 }
 
 /**
- * `d (sum_i vectors_i . d outputs / d parameters_i) / d input` for every input, null where nothing depends on it: products
- * with second derivatives. Cheaper than two calls of `grad`, since the first derivatives' own values are left out where
- * nothing needs them.
+ * Products with second derivatives: `d (sum_i vectors_i . d outputs / d parameters_i) / d input` for every input. This is cheaper
+ * than two calls of `grad`, since values of the first derivatives that nothing needs are not computed.
  *
- * @param vectors one a parameter, of its shape
+ * @param vectors one per parameter, of its shape
+ * @returns one product per input, of its shape; null if nothing depends on the input
+ * @throws {ArgumentError} when there is not one vector per parameter
+ * @throws {DisposedTensorError} when a tensor was released
  */
 export function gradOfGrad(
   outputs: Tensor | readonly Tensor[],
@@ -149,17 +163,25 @@ function setGradMode(enabled: boolean): void {
   checked('setGradMode', native.setGradMode(enabled));
 }
 
-/** Runs `body` without recording for differentiation. */
+/**
+ * Runs `body` without recording for differentiation.
+ *
+ * @throws {ArgumentError} when `body` returns a promise
+ */
 export function noGrad<Result>(body: () => Result): Result {
   return withMode('noGrad', setGradMode, false, native.gradMode(), body);
 }
 
-/** Runs `body` with recording switched on, inside `noGrad` for instance. */
+/**
+ * Runs `body` with recording on, for example inside `noGrad`.
+ *
+ * @throws {ArgumentError} when `body` returns a promise
+ */
 export function enableGrad<Result>(body: () => Result): Result {
   return withMode('enableGrad', setGradMode, true, native.gradMode(), body);
 }
 
-/** Whether operations are recorded now. */
+/** Whether operations are being recorded. */
 export function isGradEnabled(): boolean {
   return native.gradMode();
 }
@@ -167,10 +189,11 @@ export function isGradEnabled(): boolean {
 let autocastEnabled = false;
 
 /**
- * Runs `body` with convolutions, linear layers and matrix products in bfloat16, on LibTorch's own list of operators;
- * float32 weights stay as they are.
+ * Runs `body` with convolutions, linear layers and matrix products in bfloat16, as in LibTorch's own list of operators; float32
+ * weights stay float32.
  *
- * @param enabled false switches autocast off inside an autocast body
+ * @param enabled false turns autocast off inside an autocast body
+ * @throws {ArgumentError} when `body` returns a promise
  */
 export function autocast<Result>(body: () => Result, enabled = true): Result {
   const set = (value: boolean): void => {

@@ -22,7 +22,7 @@ const finalizers = new FinalizationRegistry<number>((handle) => {
 
 /**
  * The class whose prototype carries the operators. Their types are generated from LibTorch's schemas; this is the one
- * place where the type checker is told of them.
+ * place where the type checker learns about them.
  */
 class OperatorMethods extends EngineValue {
   readonly engineKind = 'tensor';
@@ -222,7 +222,7 @@ export class Tensor extends WithOperators implements ScopedTensor {
     checked('grad', native.setGradient(this.handle, value === null ? -1 : value.handle));
   }
 
-  /** Takes over the memory of `source`, whatever its layout; parameters change place with this without losing identity. */
+  /** Takes over the memory of `source`, in any layout; parameters move this way without losing their identity. */
   setData(source: Tensor): this {
     this.assertAlive('setData');
     source.assertAlive('setData');
@@ -258,7 +258,7 @@ export class Tensor extends WithOperators implements ScopedTensor {
   }
 
   /**
-   * The elements, row by row, as numbers, whatever the dtype.
+   * The elements of any dtype as numbers, row by row.
    *
    * @throws {ArgumentError} when an int64 is too large for a number; `toTypedArray()` gives bigints.
    */

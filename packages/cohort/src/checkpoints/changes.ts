@@ -1,4 +1,4 @@
-/** What may have changed between a checkpoint and the run that goes on from it; apart from what finds it out, for `--help`. */
+/** What may have changed between a checkpoint and the run that continues from it; apart from what finds it out, for `--help`. */
 
 /** Code, images and settings. */
 export const CHANGES = ['code', 'data', 'recipe'] as const;

@@ -1,4 +1,4 @@
-/** Which checkpoint of a run to use: a named one, the newest sound one, or the best; damaged ones are passed over with a warning. */
+/** Which checkpoint of a run to use: a named one, the newest intact one, or the best; damaged ones are skipped with a warning. */
 import type { RunReader } from '@cohort-ml/runs';
 import { CheckpointError, isDamage, readCheckpointInfo, verifyCheckpoint } from './checkpoint.ts';
 import type { StoredCheckpointInfo } from './checkpointInfo.ts';
@@ -19,7 +19,7 @@ export function checkpointName(step: number): string {
 /**
  * Finds a checkpoint.
  *
- * @param name of one; `last` (unless given) is the newest that is sound, `best` the one with the best validation accuracy
+ * @param name of one; `last` (unless given) is the newest that is intact, `best` the one with the best validation accuracy
  * @throws {CheckpointError} when the one that was named, or every one, is damaged; {RunError} when there is none
  */
 export function chooseCheckpoint(

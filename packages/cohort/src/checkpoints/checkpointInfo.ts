@@ -41,7 +41,7 @@ const cohortScoreSchema = z
   })
   .nullable();
 
-/** Where the training stood and all that it had in its hands beside tensors. */
+/** Where the training was and all its state besides tensors. */
 const trainingSchema = z.object({
   /** Batches of the current epoch that are done. */
   batch: position,
@@ -87,7 +87,7 @@ const trainingSchema = z.object({
   optimizerSteps: z.record(z.string(), position),
 });
 
-/** Everything of a training beside its tensors. */
+/** Everything of a training except its tensors. */
 export type TrainingState = z.output<typeof trainingSchema>;
 
 const sizes = {
@@ -111,7 +111,7 @@ const sizes = {
 const sha256 = z.record(z.string(), z.string());
 
 const infoSchema = z.discriminatedUnion('version', [
-  // From before runs could be taken up again: good for evaluation only.
+  // From before runs could be resumed: good for evaluation only.
   z.object({ version: z.literal(1), ...sizes, sha256 }),
   z.object({
     version: z.literal(2),
@@ -127,7 +127,7 @@ const infoSchema = z.discriminatedUnion('version', [
 /** What `checkpoint.json` holds. */
 export type StoredCheckpointInfo = z.output<typeof infoSchema>;
 
-/** One from which a run can be taken up again. */
+/** One from which a run can be resumed. */
 export type ResumableInfo = Extract<StoredCheckpointInfo, { version: 2 }>;
 
 /** What a checkpoint is written with; checksums are added when its files are written. */

@@ -51,7 +51,7 @@ export class Checkpointer {
   }
 
   /**
-   * Takes a snapshot and writes it in the background. Where that fails the training goes on, with a warning, and the
+   * Takes a snapshot and writes it in the background. Where that fails training continues, with a warning, and the
    * checkpoints that there are stay.
    * @throws {NotFiniteError} for weights that must not take the place of good ones
    */
@@ -70,7 +70,7 @@ export class Checkpointer {
         .finally(() => {
           this.#writing = null;
         });
-      // A bug is told when the next one begins, or at the end; until then nobody listens.
+      // A bug is reported when the next one starts, or at the end; until then nobody listens.
       this.#writing.catch(() => undefined);
     } catch (error) {
       warn(error);

@@ -1,4 +1,4 @@
-/** The networks of a run as weights for others: those of one architecture, from its newest sound checkpoint. */
+/** The networks of a run as weights for others: those of one architecture, from its newest intact checkpoint. */
 import { openRun } from '@cohort-ml/runs';
 import { parseRecipe } from '../recipes/index.ts';
 import type { StoredTensor, WeightsFile } from '../weights/index.ts';

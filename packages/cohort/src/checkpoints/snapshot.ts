@@ -1,4 +1,4 @@
-/** A moment of a training as the bytes of a checkpoint's files, taken between two steps and written while training goes on. */
+/** A moment of a training as the bytes of a checkpoint's files, taken between two steps and written while training continues. */
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -29,7 +29,7 @@ export interface CohortInput {
 /** Networks and method, at work together. */
 export interface Cohort {
   readonly networks: readonly Network[];
-  /** One a network: the model's name, numbered where it occurs more than once. */
+  /** One per network: the model's name, numbered where it occurs more than once. */
   readonly names: readonly string[];
   readonly method: Method;
   /** How the method runs the networks. */
@@ -43,7 +43,7 @@ export interface Cohort {
  * that the recipe names.
  *
  * @param trainingLabels of the images that it will be trained on, by index
- * @param tell is told in words of weights that were loaded
+ * @param tell receives messages about weights that were loaded
  * @throws {WeightsError} and the errors of files for weights that cannot be read or do not fit
  */
 export function createCohort(

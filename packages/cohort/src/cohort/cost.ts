@@ -1,4 +1,4 @@
-/** What a cohort costs, for its run's summary: each network in use, what training needs beside the networks, peak memory. */
+/** What a cohort costs, for its run's summary: each network in use, what training needs besides the networks, peak memory. */
 import { readFileSync } from 'node:fs';
 import type { Tensor } from '@cohort-ml/torch';
 import type { ImageShape } from '../data/index.ts';
@@ -14,10 +14,10 @@ export interface NetworkCost {
 
 /** Costs of a cohort. */
 export interface CohortCost {
-  /** One a network, in the cohort's order; the same whatever the method. */
+  /** One per network, in the cohort's order; the same whatever the method. */
   readonly networks: readonly NetworkCost[];
   /**
-   * Parameters that are there in training only: of the method's own modules, and of trained networks beside those that are
+   * Parameters that are there in training only: of the method's own modules, and of trained networks besides those that are
    * kept (averages).
    */
   readonly trainingParameters: number;

@@ -24,7 +24,7 @@ export interface MachineDescription {
 }
 
 /**
- * Gives LibTorch the threads that the recipe asks for, but one a core at most: more wait for each other, and a recipe
+ * Gives LibTorch the threads that the recipe asks for, but one per core at most: more wait for each other, and a recipe
  * that was written on a larger machine would seem to hang on this one.
  */
 export function applyThreads(recipe: ResolvedRecipe, reporter: Pick<Reporter, 'warning'>): void {

@@ -51,7 +51,7 @@ export interface Pretrained {
   readonly isReordered: boolean;
   /** Names of the classes that the file says it knows, in the order of the network; null when it does not. */
   readonly classNames: readonly string[] | null;
-  /** Classes of objects beside the weights that were passed over; nothing of theirs was run. */
+  /** Classes of other objects that were skipped; none of their code was run. */
   readonly skipped: readonly string[];
 }
 

@@ -12,12 +12,12 @@ import type { ComparisonResult, ReportTargets } from './report/reportComparison.
 import { runComparison } from './execute/runComparison.ts';
 import { readVariantSettings, variantsOf } from './plan/variants.ts';
 
-/** What a comparison came to. */
+/** The result of a comparison. */
 export type Comparison = ComparisonResult;
 
 export type { ReportOptions } from './report/reportComparison.ts';
 
-/** What is to be compared. */
+/** What to compare. */
 export interface ComparisonRequest extends ReportTargets {
   /** The recipe with these settings changed, each `key=value`. @throws RecipeError */
   readonly resolve: (overrides: readonly string[]) => ResolvedRecipe;

@@ -12,7 +12,7 @@ export type { Score } from './tally.ts';
 
 /** Scores of a cohort. */
 export interface CohortScore {
-  /** One a network, in the cohort's order. */
+  /** One per network, in the cohort's order. */
   readonly networks: readonly Score[];
   /** The mean of the networks' probabilities. */
   readonly ensemble: Score;

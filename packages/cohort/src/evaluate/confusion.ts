@@ -1,4 +1,4 @@
-/** What accuracy hides: which classes are taken for which, and how good a network is on each class. */
+/** What accuracy hides: which classes are mistaken for which, and how good a network is on each class. */
 import { noClass, type Predictions } from './predictions.ts';
 
 /** How good a network is on one class. */

@@ -1,4 +1,4 @@
-/** Which images of a split were classified right, a bit an image: small enough to keep with every run, and enough to compare runs image by image. */
+/** Which images of a split were classified correctly, as one bit per image: small enough to keep with every run, and enough to compare runs image by image. */
 import { createHash } from 'node:crypto';
 
 /** Which images were right, for every network and, last, the ensemble. */
@@ -54,7 +54,7 @@ export class CorrectnessRecorder {
   }
 }
 
-/** The bits of one network as 0 and 1, one an image. @throws RangeError where there are fewer bits than images */
+/** The bits of one network as 0 and 1, one per image. @throws RangeError where there are fewer bits than images */
 export function unpackRight(base64: string, images: number): Uint8Array {
   const bits = Buffer.from(base64, 'base64');
   if (bits.length !== Math.ceil(images / 8)) {

@@ -1,4 +1,4 @@
-/** Digests of the images of a split, by which the same image is known again wherever it lies. */
+/** Digests of the images of a split, by which the same image is recognised wherever it is stored. */
 import { createHash } from 'node:crypto';
 import { imageBytes, type ImagePixels, type ImageShape, type ImageSplit } from '../data/index.ts';
 

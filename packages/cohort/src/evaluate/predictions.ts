@@ -1,4 +1,4 @@
-/** What every network said about each image of a split, collected batch by batch: what confusions and records are made of. */
+/** What every network predicted for each image of a split, collected batch by batch, for confusion matrices and records. */
 import { tensor, type Tensor } from '@cohort-ml/torch';
 import { isPicked } from './spread.ts';
 

@@ -1,4 +1,4 @@
-/** Puts classes in the order of their probabilities. */
+/** Sorts classes by their probabilities. */
 
 /** A class and how likely it is, 0 to 1. */
 export interface LabelProbability {
@@ -6,7 +6,7 @@ export interface LabelProbability {
   readonly probability: number;
 }
 
-/** The likeliest classes first; equally likely ones in the order of the classes. */
+/** The most probable classes first; equally probable ones in the order of the classes. */
 export function rank(
   probabilities: readonly number[],
   classes: readonly string[],

@@ -10,7 +10,7 @@ import { normalised } from '../methods/parts/embeddingHead.ts';
 
 /** Embeddings of the same held-out images. */
 export interface HeldOutEmbeddings {
-  /** One `[N, D]` a network. */
+  /** One `[N, D]` per network. */
   readonly embeddings: readonly Tensor[];
   /** int64 `[N]`. */
   readonly labels: Tensor;
@@ -76,7 +76,7 @@ export function embeddingSpread(embeddings: Tensor, labels: Tensor): EmbeddingSp
  * image itself (K = N - 1; Yang et al., arXiv 2104.12565, section 3.3), and InfoNCE with the same image as the positive
  * (K = N; van den Oord et al., arXiv 1807.03748, section 2.3). Each direction is a bound; their mean is given.
  *
- * @param embeddings one `[N, D]` a network, L2-normalised, all of one width
+ * @param embeddings one `[N, D]` per network, L2-normalised, all of one width
  * @param labels int64 `[N]`
  * @param temperature tau of the similarities
  */
@@ -121,7 +121,7 @@ export interface RepresentationMeasures {
 /**
  * Everything of this page for one cohort.
  *
- * @param names one a network
+ * @param names one per network
  * @param space where the method contrasts embeddings, if it does
  */
 export function measureRepresentations(

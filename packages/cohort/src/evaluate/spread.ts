@@ -1,4 +1,4 @@
-/** Picks images at even distances: a split may be in the order of its classes, so that the first images would all be of a few. */
+/** Picks evenly spaced images: a split may be sorted by class, so that its first images would belong to only a few classes. */
 
 /** Whether image `position` of `total` is one of about `wanted` that are spread evenly: the share of those picked reaches the next whole number there. */
 export function isPicked(position: number, wanted: number, total: number): boolean {

@@ -1,4 +1,4 @@
-/** Adds up, batch by batch, how good networks are: top-1, top-5, negative log-likelihood, calibration, which images were right, and what was predicted. */
+/** Adds up scores of networks batch by batch: top-1, top-5, negative log-likelihood, calibration, which images were right, and what was predicted. */
 import type { Tensor } from '@cohort-ml/torch';
 import { CorrectnessRecorder, type Correctness } from './correctness.ts';
 import { noClass, PredictionRecorder, type Predictions } from './predictions.ts';

@@ -15,7 +15,7 @@ export interface Evaluation extends Score {
   readonly images: number;
 }
 
-/** What an evaluation found beside the scores. */
+/** What an evaluation found besides the scores. */
 export interface EvaluationDetails {
   /** Folder, table or dataset. */
   readonly source: string;
@@ -48,10 +48,10 @@ export interface EvaluateOptions {
   readonly reporter: Reporter;
   /**
    * The images to measure on, without augmentation. Unless given the test images; of other images than the run's those
-   * that are named so beside training images, or else all.
+   * that are named so next to training images, or else all.
    */
   readonly split?: MeasuredSplit;
-  /** Name of the checkpoint, `last` or `best`; the newest sound one unless given. */
+  /** Name of the checkpoint, `last` or `best`; the newest intact one unless given. */
   readonly checkpoint?: string;
   /**
    * Other images, or where the run's are now: a folder, a table, or the name of a dataset. They may be of any size and of

@@ -39,7 +39,7 @@ export interface EvaluationRequest {
   readonly runPath: string;
   /** A folder, a table or the name of a dataset; the run's own images unless given. */
   readonly dataPath?: string;
-  /** Unless given the test images, or of other images those that are named so beside training images, or else all. */
+  /** Unless given the test images, or of other images those that are named so next to training images, or else all. */
   readonly split?: MeasuredSplit;
   /** Leaves out images that the run was trained on. */
   readonly unseenOnly?: boolean;
@@ -120,7 +120,7 @@ function listLabelled(run: LoadedRun, path: string, { signal }: EvaluationReques
   return listLabelledImages(path, run.checkpoint.classes, signal);
 }
 
-/** Null for a run without the record, or with a damaged one, which is told. */
+/** Null for a run without the record, or with a damaged one, which is reported. */
 function trainedImages({ runPath, reporter }: EvaluationRequest): TrainedImages | null {
   try {
     return readTrainedImages(runPath);

@@ -3,7 +3,7 @@ import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { naturalOrder } from '../data/folder/listing.ts';
 
-/** Endings of image files, decodable or not: what cannot be decoded is to be told and not passed over. */
+/** Endings of image files, decodable or not: what cannot be decoded is reported, not skipped. */
 const ENDINGS = new Set<string>(
   'jpg jpeg jpe jfif png apng webp gif tif tiff avif svg bmp dib ppm pgm pbm pnm heic heif jp2 jxl tga ico'.split(
     ' ',
@@ -34,7 +34,7 @@ export async function* imageFilesIn(
   }
 }
 
-/** A dead link with the ending of an image is one that is missing: to be told. */
+/** A dead link with the ending of an image is a missing image, which is reported. */
 async function isImageFile(path: string, isFile: boolean): Promise<boolean> {
   const ending = extname(path).slice(1).toLowerCase();
   if (ending !== '') return ENDINGS.has(ending);

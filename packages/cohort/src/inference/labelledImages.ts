@@ -9,7 +9,7 @@ import { splitNamed, type SplitName } from '../data/folder/splitNames.ts';
 import { imageFilesIn } from './imageFiles.ts';
 import { matchClasses, type ClassMatch } from './classMatch.ts';
 
-/** Folders inside of the one given in which classes are looked for, at most so deep. */
+/** Folders inside the one given in which classes are looked for, at most so deep. */
 const DEPTH = 3;
 
 /** What was found, with the run's labels. */

@@ -64,7 +64,7 @@ export function loadRun(
   const own = method === undefined ? [] : methodFiles(method);
   loadModules(folder, checkpoint, [...networkFiles(recipe, networks), ...own]);
   const modules: nn.AnyModule[] = [...built, ...networks, ...own.map(([, module]) => module)];
-  // Averages take the place of weights inside an ensemble, and folded layers would go on with their own.
+  // Averages take the place of weights inside an ensemble, and folded layers would keep their own.
   const isExchanged = recipe.train.weightAverage !== null && method !== undefined;
   for (const module of modules) module.eval();
   for (const module of isExchanged ? networks : modules) nn.foldBatchNorm(module);

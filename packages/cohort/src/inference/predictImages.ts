@@ -15,14 +15,14 @@ export interface FailedPrediction {
   readonly error: string;
 }
 
-/** What came of one image. */
+/** The result for one image. */
 export type ImagePrediction = Prediction | FailedPrediction;
 
 /** Settings of `predictImages`. */
 export interface PredictImagesOptions extends PredictOptions, Pick<InputOptions, 'stdin'> {
   /**
    * Images that go through the networks together; 1 unless given, since matrix products round by the size of the batch:
-   * with more, the last digits depend on the images beside.
+   * with more, the last digits depend on the other images.
    */
   readonly batch?: number;
 }

@@ -1,4 +1,4 @@
-/** What a run's networks see in images from files, all of them or none; `predictImages` goes on where one is broken. */
+/** What a run's networks see in images from files, all of them or none; `predictImages` continues past broken ones. */
 import { setImmediate } from 'node:timers/promises';
 import { BatchNormaliser, decodeImage } from '../data/index.ts';
 import { mapPool } from '../data/loading/pool.ts';
@@ -15,7 +15,7 @@ export interface PredictOptions {
   readonly reporter: Reporter;
   /** How many classes to name for each image, the likeliest first. */
   readonly top: number;
-  /** Name of the checkpoint, `last` or `best`; the newest sound one unless given. */
+  /** Name of the checkpoint, `last` or `best`; the newest intact one unless given. */
   readonly checkpoint?: string;
   /** What to compute on: auto, cpu, cuda or cuda:N; the run's own device unless given. */
   readonly device?: string;
@@ -57,7 +57,7 @@ export async function predictRun(
   }
 }
 
-/** The pixels `[C, H, W]` of every image; of several broken ones the first in the order given is told. */
+/** The pixels `[C, H, W]` of every image; of several broken ones the first in the given order is reported. */
 async function decodeInOrder(
   paths: readonly string[],
   shape: Parameters<typeof decodeImage>[1],

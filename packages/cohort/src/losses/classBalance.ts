@@ -1,4 +1,4 @@
-/** What classes count, and their priors, from how many training images each has. */
+/** Weights of classes, and their priors, from the number of training images of each. */
 
 /** How classes are weighed by their number of images. */
 export type BalanceRule =

@@ -37,11 +37,11 @@ export type Classification = (logits: readonly Tensor[], labels: Tensor, mix?: M
  * weights by share), and the sum is divided by what all images count. With smoothing the target of class k is
  * `(1 - labelSmoothing) [k is the label] + labelSmoothing / classes`, and every class's part counts its own weight.
  *
- * @param logits one `[B, classes]` a network, in nats
+ * @param logits one `[B, classes]` per network, in nats
  * @param labels int64 `[B]`
  * @param mix partners of the labels
  * @returns float32 `[]`
- * @throws {LossError} for class weights or offsets that are not one a class
+ * @throws {LossError} for class weights or offsets that are not one per class
  */
 export function classification(
   logits: readonly Tensor[],

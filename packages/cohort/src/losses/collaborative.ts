@@ -24,7 +24,7 @@ function surprise(logits: Tensor, labels: Tensor): Tensor {
 /**
  * KDCL-Naive: for each image the logits of the network with the smallest cross-entropy.
  *
- * @param logits one `[B, classes]` a network
+ * @param logits one `[B, classes]` per network
  * @param labels int64 `[B]`
  * @returns `[B, classes]`, without gradient
  */
@@ -37,7 +37,7 @@ export function naiveTarget(logits: readonly Tensor[], labels: Tensor): Tensor {
  * KDCL-MinLogit: the logits less that of the label, the smallest over networks for each class. The label's
  * own is 0, so that no target is surer of the label than the least sure network's margins say.
  *
- * @param logits one `[B, classes]` a network
+ * @param logits one `[B, classes]` per network
  * @param labels int64 `[B]`
  * @returns `[B, classes]`, without gradient
  */
@@ -54,10 +54,10 @@ const halvings = 20;
 /**
  * KDCL-Linear: for each image the mixture of logits, with weights from 0 that sum to 1, whose
  * cross-entropy is smallest. The problem is convex; weight is moved from the worst network that has some to the best,
- * as far as helps, which for two networks is the solution at once. More take as many moves as bring every pair its turn four
- * times over; what is then left to gain is below 2e-5 nats an image.
+ * as far as helps, which for two networks is the solution at once. With more, every pair gets its turn
+ * four times; what is left to gain is then below 2e-5 nats per image.
  *
- * @param logits one `[B, classes]` a network
+ * @param logits one `[B, classes]` per network
  * @param labels int64 `[B]`
  * @returns the mixtures, `[B, classes]`, without gradient
  */
@@ -107,7 +107,7 @@ function lineSearch(start: Tensor, direction: Tensor, truth: Tensor, limit: Tens
 /**
  * KDCL-General: the mixture of all images with the same weights.
  *
- * @param logits one `[B, classes]` a network
+ * @param logits one `[B, classes]` per network
  * @param weights `[N]`
  * @returns `[B, classes]`, without gradient
  */
@@ -121,7 +121,7 @@ export function weightedTarget(logits: readonly Tensor[], weights: Tensor): Tens
  * What KDCL-General's weights are solved from: how the errors of two networks' probabilities go together,
  * summed over images.
  *
- * @param logits one `[B, classes]` a network
+ * @param logits one `[B, classes]` per network
  * @param labels int64 `[B]`
  * @returns `[N, N]`
  */

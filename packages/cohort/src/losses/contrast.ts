@@ -33,7 +33,7 @@ export const excluded = -1e30;
 /**
  * Similarities of every sample in every network to every sample in every other: `S[i, j] = e_i e_j^T / tau`.
  *
- * @param embeddings one `[B, D]` a network, L2-normalised
+ * @param embeddings one `[B, D]` per network, L2-normalised
  * @returns `[N, N, B, B]`
  */
 export function similarities(embeddings: readonly Tensor[], temperature: number): Tensor {
@@ -110,7 +110,7 @@ export function contrastiveLoss(similarity: Tensor, labels: Tensor): Tensor {
 /**
  * All four terms for a cohort of any size.
  *
- * @param embeddings one `[B, D]` a network, L2-normalised, all of the same width
+ * @param embeddings one `[B, D]` per network, L2-normalised, all of the same width
  * @param labels int64 `[B]`
  * @throws {LossError} for fewer than two networks, unequal shapes, or temperatures that are not positive.
  */

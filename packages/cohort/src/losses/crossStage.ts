@@ -15,7 +15,7 @@ export interface CrossStageTerms {
 /**
  * `1 / (N - 1) sum_{a != c} sum_{k, z} KL(p_cz || p_ak)`, in two sums by whether the stages k and z are the same.
  *
- * @param logits for every network, two or more, one `[B, classes]` a stage, the network's own last; as targets detached
+ * @param logits for every network, two or more, one `[B, classes]` per stage, the network's own last; as targets detached
  * @throws {LossError} for fewer than two networks
  */
 export function crossStageDistillation(

@@ -4,27 +4,27 @@ import { at } from '../support/at.ts';
 /** Share of the mean variance that is added to the diagonal: networks that agree give a matrix without an inverse. */
 const ridge = 1e-4;
 
-/** How far below its least useful one a network's slope must be to join, as a share of the mean variance. */
+/** How far below the slope of the least useful network another's must be to join, as a share of the mean variance. */
 const tolerance = 1e-12;
 
 /**
- * Weights that minimise `sum_ij w_i w_j (C_ij + ridge_ij)` among those from 0 that sum to 1; negative ones would push away
- * from what a network says.
+ * Weights that minimise `sum_ij w_i w_j (C_ij + ridge_ij)` among non-negative weights that sum to 1; negative ones would push
+ * away from a network's output.
  *
- * A primal active-set method (Nocedal and Wright, Numerical Optimization, 2nd edition, section 16.5): among the networks
- * that have weight, it goes towards their unbounded minimum `C^-1 1`, scaled, as far as no weight turns negative, and drops
- * the one that would; where it arrives, the network outside whose slope is lowest joins, until none would lower the error
- * (the Karush-Kuhn-Tucker conditions). The matrix is positive definite, so that the error falls with every arrival, no
- * set of networks comes twice, and the answer is the only minimum.
+ * A primal active-set method (Nocedal and Wright, Numerical Optimization, 2nd edition, section 16.5): it moves towards
+ * the unbounded minimum `C^-1 1` (scaled) of the networks that have weight until a weight would turn negative, and drops that
+ * network; once it arrives, the outside network with the lowest slope joins, until none would lower the error (the
+ * Karush-Kuhn-Tucker conditions). The matrix is positive definite, so the error falls with every arrival, no set of networks
+ * occurs twice, and the result is the only minimum.
  *
  * @param products the networks' error products C, N rows of N, symmetric and positive semi-definite
- * @returns N weights; equal ones where nothing was measured
+ * @returns N weights; equal weights if nothing was measured
  */
 export function ensembleWeights(products: readonly (readonly number[])[]): number[] {
   const count = products.length;
   const mean = products.reduce((sum, row, index) => sum + at(row, index), 0) / count;
   if (!(mean > 0) || !Number.isFinite(mean)) return Array<number>(count).fill(1 / count);
-  // Scaled to a mean variance of 1, so that tolerances mean the same whatever the number of images.
+  // Scaled to a mean variance of 1, so that tolerances mean the same for any number of images.
   const matrix = products.map((row, index) =>
     row.map((value, column) => value / mean + (index === column ? ridge : 0)),
   );

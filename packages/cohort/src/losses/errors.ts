@@ -1,4 +1,4 @@
-/** What losses throw for inputs that make no sense. */
+/** The error that losses throw for invalid arguments. */
 
 import { CohortError } from '@cohort-ml/errors';
 

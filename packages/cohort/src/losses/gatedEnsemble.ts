@@ -2,9 +2,9 @@
 import { ops, type Tensor } from '@cohort-ml/torch';
 
 /**
- * `sum_i g_i z_i` with `g = softmax(scores)`, of its own for every image. Gradients reach logits and scores.
+ * `sum_i g_i z_i` with `g = softmax(scores)`, separately for every image. Gradients reach logits and scores.
  *
- * @param logits one `[B, classes]` a network
+ * @param logits one `[B, classes]` per network
  * @param scores of the gate before softmax, `[B, N]`
  * @returns `[B, classes]`
  */

@@ -45,7 +45,7 @@ export function termsCounted(stagesPerNetwork: readonly number[]): number {
  * The weights that count, of pairs of stages of different networks.
  *
  * @param weights `[B, E, E]` for the E stages of all networks in order
- * @param stagesPerNetwork one number a network, E together
+ * @param stagesPerNetwork one number per network, E together
  * @returns `[P, B]`, every pair in both directions
  */
 export function weightsAcross(weights: Tensor, stagesPerNetwork: readonly number[]): Tensor {
@@ -61,7 +61,7 @@ export function weightsAcross(weights: Tensor, stagesPerNetwork: readonly number
  * from that inside `a`, soft ICL of `c` against `a` from `a` against `c`, targets detached. Every term is
  * `2 sum_ac mean_b w[b] term_ac[b]` over ordered pairs; when nothing in the batch is positive VCL and ICL are zero.
  *
- * @param embeddings for every network, one `[B, D]` a stage, L2-normalised, all of one width; the networks may differ in
+ * @param embeddings for every network, one `[B, D]` per stage, L2-normalised, all of one width; the networks may differ in
  *   their number of stages
  * @param labels int64 `[B]`
  * @param weights `[B, E, E]` for the E stages of all networks in order, symmetric; what stands between stages of one

@@ -23,8 +23,8 @@ export interface ContrastSamples {
  * All four terms against memory banks. ICL compares a network's embeddings with another network's bank, the anchor's own
  * row being a positive; VCL with its own bank, without that row. The mean over positives comes first, then over anchors.
  *
- * @param embeddings one `[B, D]` a network, L2-normalised
- * @param banks one `[images, D]` a network, L2-normalised; constants
+ * @param embeddings one `[B, D]` per network, L2-normalised
+ * @param banks one `[images, D]` per network, L2-normalised; constants
  * @throws {LossError} for fewer than two networks, shapes that do not fit, or temperatures that are not positive.
  */
 export function memoryContrast(

@@ -8,7 +8,7 @@ import { at } from '../support/at.ts';
  * Every network towards every other, averaged over the others and summed over networks: `sum_i 1 / (N - 1) sum_{j != i}
  * KL(p_j || p_i)` (Zhang et al., arXiv 1706.00384, equation 7).
  *
- * @param logits one `[B, classes]` a network, two or more; as targets they are detached
+ * @param logits one `[B, classes]` per network, two or more; as targets they are detached
  * @throws {LossError} for fewer than two networks
  */
 export function mutualDistillation(logits: readonly Tensor[], temperature: number): Tensor {
@@ -18,11 +18,11 @@ export function mutualDistillation(logits: readonly Tensor[], temperature: numbe
 }
 
 /**
- * Every network towards the targets that the others stand for, averaged over these and summed over networks; the target in
- * a network's own place is not for it.
+ * Every network towards the targets of all others, averaged over these and summed over networks; the target in a network's own
+ * place is left out.
  *
- * @param logits one `[B, classes]` a network, two or more
- * @param targets logits, one `[B, classes]` a network, in the same order; detached
+ * @param logits one `[B, classes]` per network, two or more
+ * @param targets logits, one `[B, classes]` per network, in the same order; detached
  * @throws {LossError} for fewer than two networks
  */
 export function meansOfDivergences(
@@ -39,8 +39,8 @@ export function meansOfDivergences(
 /**
  * Every network towards a target of its own, summed over networks.
  *
- * @param logits one `[B, classes]` a network
- * @param targets logits, one `[B, classes]` a network, in the same order; detached
+ * @param logits one `[B, classes]` per network
+ * @param targets logits, one `[B, classes]` per network, in the same order; detached
  * @throws {LossError} where there are not as many targets as networks
  */
 export function pairedDistillation(
@@ -63,7 +63,7 @@ export function pairedDistillation(
 /**
  * For each network the mean of all others' logits.
  *
- * @param logits one `[B, classes]` a network, two or more
+ * @param logits one `[B, classes]` per network, two or more
  * @throws {LossError} for fewer than two networks
  */
 export function meansOfOthers(logits: readonly Tensor[]): Tensor[] {

@@ -1,7 +1,7 @@
-/** When a teacher is to wait for its student (SwitOKD, Qian et al., arXiv 2209.04996). */
+/** When a teacher waits for its student (SwitOKD, Qian et al., arXiv 2209.04996). */
 import type { Tensor } from '@cohort-ml/torch';
 
-/** Numbers by which a teacher is paused or goes on. */
+/** Numbers by which a teacher is paused or continues. */
 export interface DistillationGap {
   /** `G = mean ||p_s - p_t||_1`: how far the student is from the teacher. */
   readonly gap: number;

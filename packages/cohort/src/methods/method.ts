@@ -63,8 +63,8 @@ export interface ContrastSpace {
   /** tau: similarities are divided by it. */
   readonly temperature: number;
   /**
-   * @param embeddings pooled, one `[B, D]` a network
-   * @returns L2-normalised, one `[B, E]` a network, all of one width
+   * @param embeddings pooled, one `[B, D]` per network
+   * @returns L2-normalised, one `[B, E]` per network, all of one width
    */
   project(embeddings: readonly Tensor[]): Tensor[];
 }

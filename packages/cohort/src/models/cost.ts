@@ -1,4 +1,4 @@
-/** What a network costs: its multiply-adds, counted from the shapes that one forward pass really has. */
+/** The cost of a network: its multiply-adds, counted from the actual shapes of one forward pass. */
 import { nn, noGrad, ops, scope, Tensor } from '@cohort-ml/torch';
 import type { Network } from './network.ts';
 import { at } from '../support/at.ts';

@@ -1,4 +1,4 @@
-/** What each architecture is and costs, for people who choose one: the content of `cohort models`. */
+/** Size and cost of each architecture, for choosing one: the content of `cohort models`. */
 import { Generator } from '@cohort-ml/torch';
 import { multiplyAdds } from './cost.ts';
 import { createNetwork, findArchitecture, modelNames } from './registry.ts';

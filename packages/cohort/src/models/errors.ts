@@ -1,4 +1,4 @@
-/** What is wrong when a network cannot be built or cannot take an image. */
+/** The error when a network cannot be built or cannot process an image. */
 
 import { CohortError } from '@cohort-ml/errors';
 

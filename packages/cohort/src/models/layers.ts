@@ -30,7 +30,7 @@ export function convolution(
   return layer;
 }
 
-/** A 3x3 convolution of every channel by itself. */
+/** A 3x3 convolution of each channel on its own. */
 export function depthwise3x3(channels: number, stride: number, generator: Generator): nn.Conv2d {
   return convolution(channels, channels, 3, generator, { stride, groups: channels });
 }

@@ -14,9 +14,9 @@ export interface NetworkOutput {
 
 /** What a network says of a batch at each of its stages, the last one being its own output. */
 export interface StageOutputs {
-  /** One `[B, D]` a stage. */
+  /** One `[B, D]` per stage. */
   readonly embeddings: readonly Tensor[];
-  /** One `[B, classes]` a stage. */
+  /** One `[B, classes]` per stage. */
   readonly logits: readonly Tensor[];
 }
 

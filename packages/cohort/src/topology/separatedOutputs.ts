@@ -1,4 +1,4 @@
-/** Networks' outputs as leaves, so that what came of them and the networks are differentiated one after the other. */
+/** Networks' outputs as leaves, so that what was computed from them and the networks are differentiated one after the other. */
 import { keep, type IndependentGraph, type Tensor } from '@cohort-ml/torch';
 import { at } from '../support/at.ts';
 

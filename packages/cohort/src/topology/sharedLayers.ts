@@ -10,27 +10,27 @@ import { ascend, groupsBetweenSplits, mostSplits, whyFewerSplits } from './split
 import { viewOf, type CohortBatch, type Topology } from './topology.ts';
 import { at } from '../support/at.ts';
 
-/** Makes of what a shared part gives what `ways` branches or networks go on with. */
+/** Turns the output of a shared part into what each of `ways` branches or networks continues with. */
 export type AtSplit = (trunk: Trunk, ways: number) => Trunk;
 
 /**
- * All networks share the stem and the stages before the first split. At each split but the last a group becomes two, the
- * first the larger one where the number is odd; at the last, every network goes its own way. What a group shares is the
- * first of its networks': the others' tensors of these layers share its memory, so that each network is complete when it
- * is evaluated or saved by itself. Give networks their memory format and dtype before: a conversion afterwards puts their
- * tensors into memory of their own.
+ * All networks share the stem and the stages before the first split. At each split except the last, a group becomes two, of
+ * which the first is the larger if the number is odd; after the last, every network is on its own. A group shares the layers of
+ * its first network: the others' tensors of these layers share its memory, so that each network is complete when it is evaluated
+ * or saved on its own. Give networks their memory format and dtype before: a later conversion puts their tensors into memory of
+ * their own.
  */
 export class Tree implements Topology {
   readonly isSeparable = false;
   protected readonly networks: readonly [Network, ...Network[]];
-  /** After how many stages beside the stem the cohort splits, ascending. */
+  /** After how many stages besides the stem the cohort splits, ascending. */
   readonly splits: readonly [number, ...number[]];
   /** The groups between one split and the next, each the places of its networks; the first is the whole cohort. */
   readonly #levels: readonly (readonly (readonly number[])[])[];
 
   /**
    * @param networks of one architecture
-   * @param splits after how many stages beside the stem the tree splits: ascending, from 0 (after the stem), each fewer
+   * @param splits after how many stages besides the stem the tree splits: ascending, from 0 (after the stem), each fewer
    *   than there are stages
    * @throws {ModelError} for networks of several architectures, for stages that there are not, and for splits that leave
    *   nothing to split.
@@ -131,7 +131,7 @@ export class Tree implements Topology {
       });
   }
 
-  /** How many stages beside the stem of a network are another's; null for the stem too. */
+  /** How many of a network's stages, besides the stem, belong to another network; null if not even the stem does. */
   #borrowedStages(index: number): number | null {
     const levels = this.#levels.flatMap((groups, level) =>
       groups.some(([, ...rest]) => rest.includes(index)) ? [level] : [],
@@ -141,18 +141,18 @@ export class Tree implements Topology {
   }
 }
 
-/** Stem and first stages are those of the first network, run once for all; then every network goes its own way. */
+/** Stem and first stages are those of the first network, run once for all; after them, every network is on its own. */
 export class Branches extends Tree {
   /**
    * @param networks of one architecture
-   * @param sharedStages how many stages beside the stem are shared, from 0 and fewer than there are
+   * @param sharedStages how many stages besides the stem are shared, from 0 and fewer than there are
    * @throws {ModelError} for networks of several architectures and for stages that there are not.
    */
   constructor(networks: readonly Network[], sharedStages: number) {
     super(networks, [soundSharedStages(networks, sharedStages)]);
   }
 
-  /** How many stages beside the stem are shared. */
+  /** How many stages besides the stem are shared. */
   get sharedStages(): number {
     return this.splits[0];
   }

@@ -34,10 +34,10 @@ export interface Topology {
   run(batch: CohortBatch, keepStages?: boolean): NetworkOutput[];
 
   /**
-   * Runs the networks and what refines their stages, which counts as a part of its network where these are differentiated
-   * at the same time.
+   * Runs the networks and what refines their stages; the refinement counts as part of its network when networks are
+   * differentiated at the same time.
    *
-   * @param refine makes of every network's output, stages included, what its stages say; of each by itself
+   * @param refine turns every network's output, stages included, into the outputs of its stages; each on its own
    */
   runRefined(
     batch: CohortBatch,

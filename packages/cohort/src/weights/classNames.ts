@@ -55,7 +55,7 @@ export function classNamesInMetadata(metadata: Readonly<Record<string, string>>)
   return own ?? firstNames([lookup, ...sections]);
 }
 
-/** Names in the `config.json` that transformers and timm keep beside `model.safetensors` or `pytorch_model.bin`. */
+/** Names in the `config.json` that transformers and timm keep next to `model.safetensors` or `pytorch_model.bin`. */
 export function classNamesBeside(path: string): string[] | null {
   if (!/^(model|pytorch_model)\b.*\.(safetensors|bin)$/.test(basename(path))) return null;
   const config = join(dirname(path), 'config.json');

@@ -36,7 +36,7 @@ export interface Misfit {
   readonly expected: readonly number[];
 }
 
-/** What loading a dictionary into a network would do. */
+/** The effect of loading a dictionary into a network. */
 export interface Fit {
   readonly dictionary: TensorDictionary;
   /** Names in the network to names in the file, of all tensors that fit; without the classifier unless it fits. */
@@ -45,7 +45,7 @@ export interface Fit {
   readonly rivals: readonly string[];
   /** Tensors of the network that the file lacks; counters of batches are not missed, nor is the classifier. */
   readonly missing: readonly string[];
-  /** Tensors of the file inside of the network's own parts that the network has not. */
+  /** Tensors of the file that lie inside the network's parts but that the network lacks. */
   readonly unexpected: readonly string[];
   /** Tensors of the file in other parts (projection heads, averages), which are left out. */
   readonly ignored: readonly string[];
@@ -112,7 +112,7 @@ function isClassifier(name: string, { classifier }: Target): boolean {
   return name.startsWith(`${classifier}.`);
 }
 
-/** Parts of the file that the network has not at all are other modules; what is inside of its own parts is a misfit. */
+/** Parts of the file that the network lacks entirely are other modules; anything else inside its parts is a misfit. */
 function sortLeft(
   left: ReadonlyMap<string, string>,
   target: Target,

@@ -5,7 +5,7 @@ import { InertObject, type PickleMap, type PickleValue } from './pickle/index.ts
 const deepestModule = 32;
 /** Modules may occur in several places, so a small file could else take for ever. */
 const mostModules = 100_000;
-/** Where the tensors and the modules inside of a module lie. */
+/** Where the tensors and the modules inside a module lie. */
 const tensorKeys = ['_parameters', '_buffers'];
 
 /** The dictionary that an inert object stands for: a module's state dict, or the entries of a dictionary of its own class. */

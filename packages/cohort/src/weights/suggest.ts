@@ -13,7 +13,7 @@ export interface Suggestion {
   readonly alike: readonly string[];
 }
 
-/** Tensors that a file may have beside a network's: a classifier, a head. */
+/** Tensors that a file may have besides those of a network: a classifier, a head. */
 const mostOthers = 8;
 
 let targets: readonly (readonly [string, Target])[] | null = null;

@@ -53,7 +53,7 @@ function bytesOf({ type, elements }: TorchStorage): number {
   return elements * (type === null ? 1 : elementBytes[type]);
 }
 
-/** @throws {WeightsError} and PickleError for whatever is not a sound checkpoint */
+/** @throws {WeightsError} and PickleError for whatever is not an intact checkpoint */
 export function openTorchCheckpoint(file: OpenFile): TorchCheckpoint {
   const start = file.read(0, Math.min(4, file.size));
   if (start.length === 4 && start.readUInt32LE() === 0x04034b50) return openZip(file);

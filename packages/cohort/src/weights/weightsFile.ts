@@ -35,7 +35,7 @@ export interface WeightsFile {
   readonly dictionaries: readonly TensorDictionary[];
   /** Names of the classes, in the order of the classifier's rows; null where the file does not say. */
   readonly classNames: readonly string[] | null;
-  /** Classes of objects beside the weights that were passed over; nothing of theirs was run. */
+  /** Classes of other objects that were skipped; none of their code was run. */
   readonly skipped: readonly string[];
   close(): void;
 }

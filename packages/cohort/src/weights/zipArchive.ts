@@ -99,7 +99,7 @@ export class ZipArchive {
     const tail = this.#file.read(size - tailBytes, tailBytes);
     for (let at = tailBytes - endBytes; at >= 0; at -= 1) {
       const isEnd = tail.readUInt32LE(at) === endSignature;
-      // The comment must fill the rest exactly: the signature may also occur inside of data.
+      // The comment must fill the rest exactly: the signature may also occur inside data.
       if (!isEnd || at + endBytes + tail.readUInt16LE(at + 20) !== tailBytes) continue;
       const end = tail.subarray(at, at + endBytes);
       if (end.readUInt16LE(4) !== 0 && end.readUInt16LE(4) !== 0xffff) {

@@ -12,7 +12,7 @@ export type StoredArray =
   | { readonly dtype: 'I32'; readonly shape: readonly number[]; readonly data: Int32Array }
   | { readonly dtype: 'U64'; readonly shape: readonly number[]; readonly data: BigUint64Array };
 
-/** What a file holds beside its arrays. */
+/** What a file holds besides its arrays. */
 export interface ArrayFileHead {
   /** What the file is, for example `cohort.predictions`. */
   readonly format: string;

@@ -1,4 +1,4 @@
-/** Takes a run's records of held-out images back to a step, where the run is taken up again. */
+/** Takes a run's records of held-out images back to a step, where the run is resumed. */
 import { RunError } from '../errors.ts';
 import { removeQuietly } from '../files.ts';
 import { embeddingsPath, embeddingSteps } from './embeddings.ts';

@@ -1,4 +1,4 @@
-/** Feeds a training's metrics into the store while it goes on, so rarely that no step waits for it, and does without when the store fails. */
+/** Feeds metrics into the store during training, so rarely that no step waits for it; training continues without a store that fails. */
 import { dirname } from 'node:path';
 import { errorText } from '@cohort-ml/errors';
 import { RunError } from '../errors.ts';

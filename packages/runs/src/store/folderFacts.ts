@@ -1,4 +1,4 @@
-/** What the store keeps of a run folder beside its metrics: checkpoints, further files, and a stamp that changes when they do. */
+/** What the store keeps of a run folder besides its metrics: checkpoints, further files, and a stamp that changes when they do. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { findCheckpoint, listCheckpoints } from '../checkpoints.ts';

@@ -144,7 +144,7 @@ function ingestMetrics(
   try {
     let hasChanged = false;
     for (let batches = 0; batches < maximumBatches; batches += 1) {
-      // Looked at anew in every transaction: another process may take the same run in at the same time.
+      // Checked again in every transaction: another process may take the same run in at the same time.
       const step = database.transaction(() => ingestBatch(database, key, tail)).immediate();
       hasChanged ||= step.hasChanged;
       if (!step.hasMore) return { hasChanged, hasMore: false };

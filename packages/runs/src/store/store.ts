@@ -129,7 +129,7 @@ function openFile(
 }
 
 /**
- * The store in its file and nowhere else, for a training: a damaged one is begun anew, and other runs are left for the
+ * The store in its file and nowhere else, for a training: a damaged one is rebuilt, and other runs are left for the
  * next look at the folders.
  * @throws StoreUnavailableError where the file cannot be used
  */

@@ -1,4 +1,4 @@
-/** Event files of TensorBoard: written live beside a run, or made from one afterwards. */
+/** Event files of TensorBoard: written live during a run, or made from one afterwards. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { errorText } from '@cohort-ml/errors';
@@ -20,7 +20,7 @@ export interface EventFileOptions {
   readonly now?: () => Date;
 }
 
-/** Writes a run's metrics for TensorBoard while it goes on; it never throws. A resumed run gets another file beside the first. */
+/** Writes a run's metrics for TensorBoard during training; it never throws. A resumed run gets another file next to the first. */
 export class EventFileObserver implements RunObserver {
   readonly #options: EventFileOptions;
   readonly #now: () => Date;

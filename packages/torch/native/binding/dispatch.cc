@@ -224,7 +224,7 @@ napi_value findOperator(napi_env env, napi_callback_info info) {
   });
 }
 
-/// One line an operator: its name, a tab, and whether some overload takes `self` first ("m") or not ("f").
+/// One line per operator: its name, a tab, and whether some overload takes `self` first ("m") or not ("f").
 napi_value listOperators(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment&, const Arguments&) {
     std::string text;
@@ -239,7 +239,7 @@ napi_value listOperators(napi_env env, napi_callback_info info) {
   });
 }
 
-/// Every schema, one a line, in LibTorch's own notation; types are the real ones (ScalarType, not int).
+/// Every schema, one per line, in LibTorch's own notation; types are the real ones (ScalarType, not int).
 napi_value listSchemas(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment&, const Arguments&) {
     std::ostringstream out;

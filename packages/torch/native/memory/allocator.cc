@@ -1,9 +1,9 @@
 // Caching CPU allocator: best fit in large segments backed by huge pages.
 //
-// A training step allocates and frees the same few hundred megabytes again and again. glibc hands such blocks back to
-// the kernel and faults them in anew, four kilobytes at a time; keeping them, in 2 MiB pages, saved 14% of a step of two
-// ResNet-32 when it was tried (shared/DESIGN.md). Blocks are split and merged with their neighbours, so that the cache
-// never holds much more than the peak in use.
+// A training step allocates and frees the same few hundred megabytes again and again. glibc returns such blocks
+// to the kernel and faults them in again, four kilobytes at a time; keeping them, in 2 MiB pages, makes a step of two
+// ResNet-32 faster (docs/decisions/002-threads-and-memory.md). Blocks are split and merged with their neighbours, so that
+// the cache never holds much more than the peak in use.
 #include <c10/core/CPUAllocator.h>
 
 #include <atomic>

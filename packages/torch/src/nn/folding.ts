@@ -32,7 +32,7 @@ export function unfoldBatchNorm(module: AnyModule): void {
   for (const [, child] of module.namedChildren()) unfoldBatchNorm(child);
 }
 
-/** What folding needs to know of a normalisation; one value a channel each. */
+/** What folding needs to know of a normalisation; one value per channel each. */
 export interface NormParameters {
   readonly weight: Tensor;
   readonly bias: Tensor;

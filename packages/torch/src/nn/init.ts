@@ -1,10 +1,15 @@
-/** Weight initialisation, in place, from a generator that is passed in. */
+/** Weight initialisation, in place, with a generator that is passed in. */
 import { noGrad } from '../autograd.ts';
 import { ArgumentError } from '../errors.ts';
 import type { Generator } from '../generator.ts';
 import type { Tensor } from '../tensor.ts';
 
-/** Elements of a weight that feed one output ("in") or are fed by one input ("out"), kernel included. */
+/**
+ * How many weights feed one output ("in") or are fed by one input ("out"), kernel included.
+ *
+ * @param weight `[outputs, inputs, ...kernel]`
+ * @throws {ArgumentError} when the weight has fewer than two dimensions
+ */
 export function fan(weight: Tensor, mode: 'in' | 'out'): number {
   const [outputs, inputs, ...kernel] = weight.shape;
   if (outputs === undefined || inputs === undefined) {
@@ -16,12 +21,23 @@ export function fan(weight: Tensor, mode: 'in' | 'out'): number {
   return (mode === 'in' ? inputs : outputs) * kernel.reduce((product, size) => product * size, 1);
 }
 
-/** Normal with standard deviation sqrt(2 / fan), for layers before a ReLU (He et al., arXiv 1502.01852, eq. 10). */
+/**
+ * Fills a weight from a normal distribution with mean 0 and standard deviation `sqrt(2 / fan)`, for layers before a ReLU (He et
+ * al., arXiv 1502.01852, equation 10).
+ *
+ * @param weight floating `[outputs, inputs, ...kernel]`
+ * @throws {ArgumentError} when the weight has fewer than two dimensions
+ */
 export function kaimingNormal(weight: Tensor, generator: Generator, mode: 'in' | 'out' = 'out'): void {
   noGrad(() => weight.normal_(0, Math.sqrt(2 / fan(weight, mode)), { generator }));
 }
 
-/** Uniform in [-bound, bound]. */
+/**
+ * Fills a weight uniformly from `[-bound, bound)`.
+ *
+ * @param weight floating, of any shape
+ * @param bound from 0
+ */
 export function uniform(weight: Tensor, bound: number, generator: Generator): void {
   noGrad(() => weight.uniform_(-bound, bound, { generator }));
 }

@@ -1,4 +1,4 @@
-/** Base of every layer and network: finds parameters, buffers and children by itself, in the order they were assigned. */
+/** Base of every layer and network: finds parameters, buffers and children itself, in the order in which they were assigned. */
 import { noGrad } from '../autograd.ts';
 import type { MemoryFormat } from '../dtype.ts';
 import { TorchError } from '../errors.ts';
@@ -86,7 +86,7 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
   /** What the module computes. Call `call()`, which releases the intermediate tensors. */
   abstract forward(input: Input): Output;
 
-  /** Runs `forward` in a scope of its own: everything but the result is released at once. */
+  /** Runs `forward` in a scope of its own, which releases everything but the result. */
   call(input: Input): Output {
     const output = scope(() => this.forward(input));
     observer?.(this, output);
@@ -259,5 +259,5 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
   }
 }
 
-/** A module whatever it takes and gives. */
+/** A module with any input and output. */
 export type AnyModule = Module<never, unknown>;

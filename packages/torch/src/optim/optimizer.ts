@@ -22,7 +22,7 @@ export abstract class Optimizer {
   /** Step size; schedules set it before a step. */
   learningRate: number;
   protected steps = 0;
-  /** One tensor a parameter under each name, made at its first gradient. */
+  /** One tensor per parameter under each name, made at its first gradient. */
   readonly #slots = new Map<string, Map<number, Tensor>>();
 
   protected constructor(

@@ -10,7 +10,7 @@ export interface ExecuteOptions {
   /** Threads to divide among them. */
   readonly threads: number;
   readonly runCell: CellRunner;
-  /** What is to be done when a training is there, of this time or an earlier one. */
+  /** What to do when a training is there, of this time or an earlier one. */
   readonly afterCell?: (cell: Cell) => Promise<CellOutcome>;
   readonly signal: AbortSignal;
   /** What happened, in a line. */
@@ -19,7 +19,7 @@ export interface ExecuteOptions {
   readonly onProgress: (text: string) => void;
 }
 
-/** A cell that came to nothing. */
+/** A cell that failed. */
 export interface CellFailure {
   readonly label: string;
   readonly seed: number;

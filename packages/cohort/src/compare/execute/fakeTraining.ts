@@ -1,8 +1,8 @@
 /** Test help: a program that stands in for `cohort train`, so that children can be started, stopped and counted in no time. */
 
 /**
- * JavaScript to be written beside the folders `calls` and `runs/children`. It writes run folders as `cohort train` does and
- * behaves as `behaviour-NAME` says: fail, die, be silent, wait for a second one, wait until it is stopped, or refuse to take a run up.
+ * JavaScript to be written next to the folders `calls` and `runs/children`. It writes run folders as `cohort train` does and
+ * behaves as `behaviour-NAME` says: fail, die, be silent, wait for a second one, wait until it is stopped, or refuse to resume a run.
  */
 export const fakeTraining = String.raw`
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

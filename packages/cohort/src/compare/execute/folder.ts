@@ -17,7 +17,7 @@ export const SELECTIONS = ['last', 'best-validation'] as const;
 /** Name of a way to choose it. */
 export type Selection = (typeof SELECTIONS)[number];
 
-/** What a plan says beside its trainings. */
+/** What a plan holds besides its trainings. */
 export const planFactsSchema = z.object({
   name: z.string(),
   command: z.string(),

@@ -13,7 +13,7 @@ export interface CellRunOptions {
   /** Threads of its engine; null leaves it to the recipe. */
   readonly threads: number | null;
   readonly signal: AbortSignal;
-  /** A run of it that was stopped, and can be taken up. */
+  /** A run of it that was stopped, and can be resumed. */
   readonly stoppedRun: string | null;
   /** Told each line of progress. */
   readonly onProgress: (text: string) => void;
@@ -50,7 +50,7 @@ async function runCell(program: string, cell: Cell, options: CellRunOptions): Pr
   const { stoppedRun, signal } = options;
   if (stoppedRun !== null) {
     const outcome = await runChild([program, 'train', '--resume', stoppedRun, '--json'], options);
-    // Code may have changed since, or there was no checkpoint yet: what cannot be taken up is trained anew.
+    // Code may have changed since, or there was no checkpoint yet: what cannot be resumed is trained again.
     if (outcome.kind !== 'failed' || signal.aborted) return outcome;
     options.onProgress(`${stoppedRun} cannot be resumed, so it is trained again: ${outcome.reason}`);
   }

@@ -1,4 +1,4 @@
-/** The archive of a comparison: one small JSON file with what its trainings came to, from which the report can be made again without them. */
+/** The archive of a comparison: one small JSON file with the results of its trainings, from which the report can be made again without them. */
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -46,7 +46,7 @@ const fileSchema = planFactsSchema.extend({
   ),
 });
 
-/** A comparison with what its trainings came to. */
+/** A comparison with the results of its trainings. */
 export interface CollectedComparison extends StoredPlan {
   /** By the cell's digest. */
   readonly records: ReadonlyMap<string, CellRecord>;
@@ -106,7 +106,7 @@ export function readArchive(path: string): CollectedComparison {
   const expected = `a JSON file that --archive wrote (format ${format}, version ${version})`;
   try {
     const data: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    // A later version is told as such, and not by what it no longer has.
+    // A later version is reported as such, not by what it lacks.
     formatSchema.parse(data);
     const content = fileSchema.parse(data);
     const { recipe, settings, environments, failures, cells, command, select, ...facts } = content;

@@ -1,4 +1,4 @@
-/** The run's `best-validation.json`: scores of the weights that were best on validation images, beside those of the last epoch. */
+/** The run's `best-validation.json`: scores of the weights that were best on validation images, next to those of the last epoch. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '@cohort-ml/runs';

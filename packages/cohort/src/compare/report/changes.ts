@@ -6,7 +6,7 @@ import * as z from 'zod';
 /** Settings by their dotted path, as in overrides: `{ "seed": 2, "method": { ... } }`. */
 export const changesSchema = z.record(z.string(), z.unknown());
 
-/** What is to be put in place of what, by dotted path. */
+/** What replaces what, by dotted path. */
 export type Changes = z.output<typeof changesSchema>;
 
 /** What makes `to` of `from`; sections with other keys (those of another method) are replaced as a whole. */

@@ -10,7 +10,7 @@ import { readKnown } from '../execute/known.ts';
 import { readRecord, type CellRecord } from './record.ts';
 
 /**
- * Reads every finished run; one that cannot be read is told of and left out.
+ * Reads every finished run; one that cannot be read is reported and left out.
  * @param failures of this time; those of earlier times are read from their runs
  */
 export function collectFolder(

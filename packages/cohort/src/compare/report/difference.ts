@@ -50,7 +50,7 @@ function accuracyOf(result: CellResult, subject: Subject): number | null {
   return best === null ? null : (result.networks[best]?.test.accuracy ?? null);
 }
 
-/** One value an image, -1 to 1; null where the images are not the same or not known. */
+/** One value per image, -1 to 1; null where the images are not the same or not known. */
 function imageDifferences(one: CellResult, other: CellResult, subject: Subject): Float64Array | null {
   const [left, right] = [shareRight(one, subject), shareRight(other, subject)];
   if (left === null || right === null || one.correctness?.labels !== other.correctness?.labels) return null;

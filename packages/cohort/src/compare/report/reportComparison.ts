@@ -11,7 +11,7 @@ import { buildReport, type ComparisonReport } from './report.ts';
 import { resultOf } from './results.ts';
 import { writeReport } from './writeReport.ts';
 
-/** What a comparison came to. */
+/** The result of a comparison. */
 export interface ComparisonResult {
   readonly status: Execution['status'];
   /** Where its trainings are; null for an archive. */

@@ -1,4 +1,4 @@
-/** What one training came to, as the report asks for it. */
+/** The result of one training, as the report needs it. */
 import type { Score } from '../../evaluate/tally.ts';
 import { unpackCorrectness, type ImageCorrectness } from '../../evaluate/correctnessFile.ts';
 import type { Cell } from '../plan/plan.ts';

@@ -6,7 +6,7 @@ export interface Aggregate {
   readonly mean: number;
   /** With n - 1; null of a single value. */
   readonly standardDeviation: number | null;
-  /** One a seed. */
+  /** One per seed. */
   readonly values: readonly number[];
 }
 
@@ -41,7 +41,7 @@ export function meanOf(values: readonly number[] | Float64Array): number {
 /**
  * How far the mean difference might be from this one had other seeds been drawn: seeds are resampled with replacement.
  *
- * @param differences one a seed, of two methods with the same seed
+ * @param differences one per seed, of two methods with the same seed
  * @returns null of fewer than two
  */
 export function intervalOverSeeds(differences: readonly number[]): Interval | null {
@@ -54,7 +54,7 @@ export function intervalOverSeeds(differences: readonly number[]): Interval | nu
  * How far the mean difference might be from this one had other test images been drawn, with the same trained networks:
  * images are resampled with replacement.
  *
- * @param differences for each seed one value an image
+ * @param differences for each seed one value per image
  * @param areSame whether all seeds were tested on the same images, which are then drawn together
  * @returns null where there are no images
  */

@@ -1,13 +1,27 @@
-/** Brightness, contrast, saturation, hue and sharpness of whole batches, each sample by its own factor, as Pillow defines them. */
+/** Brightness, contrast, saturation, hue and sharpness of whole batches, each sample by its own factor, as in Pillow's `ImageEnhance`. */
 import { ops, scope, type Tensor } from '@cohort-ml/torch';
 import { blend, luminance, toBytes } from './pixels.ts';
 
-/** Pixels times the factor; 0 is black. Raw uint8 `[B, C, H, W]`, factors float32 `[B, 1, 1, 1]`, as below. */
+/**
+ * Multiplies pixels by the factor: 0 gives black, 1 the image (Pillow's `ImageEnhance.Brightness`).
+ *
+ * @param images uint8 `[B, C, H, W]`, 0 to 255
+ * @param factors float32 `[B, 1, 1, 1]`, from 0, without a unit
+ * @returns uint8 `[B, C, H, W]`
+ * @throws {OperatorError} when the shapes do not broadcast
+ */
 export function adjustBrightness(images: Tensor, factors: Tensor): Tensor {
   return scope(() => toBytes(images.to('float32').mul(factors)));
 }
 
-/** Distance from the image's mean luminance; 0 is one grey. */
+/**
+ * Scales the distance from the image's mean luminance: 0 gives one shade of grey, 1 the image (Pillow's `ImageEnhance.Contrast`).
+ *
+ * @param images uint8 `[B, C, H, W]`, 0 to 255
+ * @param factors float32 `[B, 1, 1, 1]`, from 0, without a unit
+ * @returns uint8 `[B, C, H, W]`
+ * @throws {OperatorError} when the shapes do not broadcast
+ */
 export function adjustContrast(images: Tensor, factors: Tensor): Tensor {
   return scope(() => {
     const grey = luminance(images).to('float64'); // float64 holds the sum exactly
@@ -21,13 +35,29 @@ export function adjustContrast(images: Tensor, factors: Tensor): Tensor {
   });
 }
 
-/** Distance from the pixel's luminance; 0 is a grey image. Images without three channels have no colour and stay. */
+/**
+ * Scales the distance from the pixel's luminance: 0 gives a grey image, 1 the image (Pillow's `ImageEnhance.Color`). Images
+ * without three channels have no colour and are returned as they are.
+ *
+ * @param images uint8 `[B, C, H, W]`, 0 to 255
+ * @param factors float32 `[B, 1, 1, 1]`, from 0, without a unit
+ * @returns uint8 `[B, C, H, W]`
+ * @throws {OperatorError} when the shapes do not broadcast
+ */
 export function adjustSaturation(images: Tensor, factors: Tensor): Tensor {
   if (images.shape[1] !== 3) return images;
   return scope(() => blend(luminance(images), images, factors));
 }
 
-/** Distance from the smoothed image; 0 is smooth. The outermost pixels have too few neighbours and stay. */
+/**
+ * Scales the distance from the smoothed image: 0 gives the smooth image, 1 the image (Pillow's `ImageEnhance.Sharpness`). The
+ * outermost pixels have too few neighbours and stay, as do images of fewer than 3 pixels in height or width.
+ *
+ * @param images uint8 `[B, C, H, W]`, 0 to 255
+ * @param factors float32 `[B, 1, 1, 1]`, from 0, without a unit
+ * @returns uint8 `[B, C, H, W]`
+ * @throws {OperatorError} when the shapes do not broadcast
+ */
 export function adjustSharpness(images: Tensor, factors: Tensor): Tensor {
   const [, , height = 0, width = 0] = images.shape;
   if (height < 3 || width < 3) return images;
@@ -50,8 +80,13 @@ export function adjustSharpness(images: Tensor, factors: Tensor): Tensor {
 }
 
 /**
- * Turns the hue, in turns of the colour circle, and keeps saturation and value (HSV). Computed in float32 and rounded:
- * Pillow's detour over HSV in bytes would lose up to a few levels. Images without three channels stay.
+ * Rotates the hue and keeps saturation and value (HSV, Smith, SIGGRAPH 1978). It is computed in float32 and rounded: Pillow's way
+ * through HSV in bytes would lose up to a few levels. Images without three channels are returned as they are.
+ *
+ * @param images uint8 `[B, C, H, W]`, 0 to 255
+ * @param turns float32 `[B, 1, 1, 1]`, in turns of the colour circle; 0 gives the image
+ * @returns uint8 `[B, C, H, W]`
+ * @throws {OperatorError} when the shapes do not broadcast
  */
 export function adjustHue(images: Tensor, turns: Tensor): Tensor {
   if (images.shape[1] !== 3) return images;

@@ -1,26 +1,36 @@
-/** What operations on raw pixels share: blending as Pillow does it, luminance, and each operation for its samples of a batch. */
+/** What operations on raw pixels share: Pillow's blending, luminance, and applying each operation to its samples of a batch. */
 import { scope, Tensor } from '@cohort-ml/torch';
 
-/** Float values to bytes: cut off at 0 and 255, fractions dropped, as Pillow does. */
+/**
+ * Converts floats to bytes as Pillow does: clamped to 0 and 255, fractions dropped.
+ *
+ * @param values of any floating dtype and shape, in levels
+ * @returns uint8 of the same shape
+ */
 export function toBytes(values: Tensor): Tensor {
   return values.clamp(0, 255).to('uint8');
 }
 
 /**
  * `degenerate + factor * (image - degenerate)` (Haeberli and Voorhies 1994): factor 0 gives the degenerate image, 1 the
- * image, and beyond 1 its opposite. In float32, in this order, as Pillow's `Image.blend`, so that bytes agree.
+ * image, and values above 1 move away from it. Computed in float32 and in this order, like Pillow's `Image.blend`, so that bytes agree.
  *
  * @param image uint8 `[B, C, H, W]`
- * @param degenerate float32 of a shape that broadcasts to it
- * @param factor float32 `[B, 1, 1, 1]`
+ * @param degenerate float32 of a shape that broadcasts to it, in levels
+ * @param factor float32 `[B, 1, 1, 1]`, without a unit
+ * @returns uint8 `[B, C, H, W]`
+ * @throws {OperatorError} when the shapes do not broadcast
  */
 export function blend(degenerate: Tensor, image: Tensor, factor: Tensor): Tensor {
   return toBytes(image.to('float32').sub(degenerate).mul(factor).add(degenerate));
 }
 
 /**
- * Grey values as whole numbers in float32, `[B, 1, H, W]`: of three channels the luminance (ITU-R 601-2, in the same
- * whole-number arithmetic as Pillow's), of others the rounded mean.
+ * Grey values as integers in float32: the luminance of three channels (ITU-R 601-2, in the same integer arithmetic as Pillow's),
+ * the rounded mean of any other number of channels.
+ *
+ * @param images uint8 `[B, C, H, W]`, 0 to 255
+ * @returns float32 `[B, 1, H, W]`, 0 to 255
  */
 export function luminance(images: Tensor): Tensor {
   const values = images.to('float32');
@@ -35,8 +45,10 @@ export function luminance(images: Tensor): Tensor {
  * Applies an operation to each group of samples and puts the results in their places.
  *
  * @param images `[B, C, H, W]`
- * @param groups a group a sample, from 0; below 0 the sample stays as it is
- * @param apply gets the samples of a group and their rows, and gives back the same shape and dtype
+ * @param groups B groups, one per sample, from 0; a sample with a negative one stays as it is
+ * @param apply receives a group, its samples `[G, C, H, W]` and their G rows, and returns the same shape and dtype
+ * @returns a new tensor `[B, C, H, W]`
+ * @throws {OperatorError} when `apply` returns another shape or dtype
  */
 export function applyByGroup(
   images: Tensor,
@@ -52,7 +64,7 @@ export function applyByGroup(
   }
   return scope(() => {
     const result = images.clone();
-    // A scope each: what one group needs is released before the next.
+    // One scope per group: its tensors are released before the next one.
     for (const [group, rowList] of members) {
       scope(() => {
         const rows = Int32Array.from(rowList);

@@ -1,20 +1,39 @@
-/** Posterise, solarise, auto-contrast and equalise for whole batches: tables of bytes to bytes, as Pillow's `ImageOps` defines them. */
+/** Posterise, solarise, auto-contrast and equalise for whole batches: functions from bytes to bytes, as in Pillow's `ImageOps`. */
 import { ops, scope, Tensor } from '@cohort-ml/torch';
 import { perSample } from './draws.ts';
 import { toBytes } from './pixels.ts';
 
-/** Keeps the highest `bits` of every byte, 0 to 8 a sample. Raw uint8 `[B, C, H, W]`, as below. */
+/**
+ * Keeps the highest bits of every byte (`ImageOps.posterize`).
+ *
+ * @param images uint8 `[B, C, H, W]`, 0 to 255
+ * @param bits B numbers of bits, one per sample, 0 to 8; 8 keeps the image
+ * @returns uint8 `[B, C, H, W]`
+ * @throws {OperatorError} when their number does not fit the batch
+ */
 export function posterise(images: Tensor, bits: ArrayLike<number>): Tensor {
   const masks = Uint8Array.from(bits, (count) => 0xff << (8 - count));
   return scope(() => images.bitwiseAnd(Tensor.fromTypedArray(masks, [masks.length, 1, 1, 1])));
 }
 
-/** Inverts every byte that is not below the sample's threshold. */
+/**
+ * Inverts every byte that is not below the sample's threshold (`ImageOps.solarize`).
+ *
+ * @param images uint8 `[B, C, H, W]`, 0 to 255
+ * @param thresholds B thresholds, one per sample, in levels; 256 keeps the image
+ * @returns uint8 `[B, C, H, W]`
+ * @throws {OperatorError} when their number does not fit the batch
+ */
 export function solarise(images: Tensor, thresholds: ArrayLike<number>): Tensor {
   return scope(() => ops.where(images.lt(perSample(thresholds)), images, images.bitwiseNot()));
 }
 
-/** Stretches every channel of every image to the full range; a channel of one value stays. */
+/**
+ * Stretches every channel of every image to the full range; a channel with a single value stays (`ImageOps.autocontrast`).
+ *
+ * @param images uint8 `[B, C, H, W]`, 0 to 255
+ * @returns uint8 `[B, C, H, W]`
+ */
 export function autoContrast(images: Tensor): Tensor {
   return scope(() => {
     // In float64, as Python computes: the fractions are dropped, and a rounding error would show.
@@ -27,7 +46,13 @@ export function autoContrast(images: Tensor): Tensor {
   });
 }
 
-/** Makes every channel's values about equally frequent; a channel with too few of them stays. */
+/**
+ * Makes the values of every channel about equally frequent; a channel with too few pixels besides those of its highest value
+ * stays (`ImageOps.equalize`).
+ *
+ * @param images uint8 `[B, C, H, W]`, 0 to 255
+ * @returns uint8 `[B, C, H, W]`
+ */
 export function equalise(images: Tensor): Tensor {
   const [batch = 0, channels = 0, height = 0, width = 0] = images.shape;
   return scope(() => {

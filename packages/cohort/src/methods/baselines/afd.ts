@@ -104,7 +104,7 @@ class Discriminators extends nn.Module<readonly Tensor[], Tensor[]> {
   }
 }
 
-/** Transfer layers, one a network; none where its map has the channels of the next already. */
+/** Transfer layers, one per network; none where its map has the channels of the next already. */
 class Transfers extends nn.Module<readonly Tensor[], Tensor[]> {
   readonly layers: readonly nn.Module[];
 
@@ -175,7 +175,7 @@ export class AdversarialDistillation implements Method {
 
   #adversarialTerms(outputs: readonly NetworkOutput[], weight: number): Record<string, LossTerm> {
     const { transfers, discriminators } = this.modules;
-    // A step that came to nothing may have left some.
+    // A skipped step may have left some.
     this.optimizers.discriminators.zeroGrad();
     const maps = lastMaps(outputs);
     const fakes = transfers.call(maps);

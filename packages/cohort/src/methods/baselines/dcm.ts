@@ -5,7 +5,7 @@
  *
  * Public implementations differ: the authors', for two networks, counts every term 1, as here. Its classifiers are
  * designed for each architecture (in WRN the first has half of the blocks in its last group, the second twice the width
- * there); here they are the refinement branches that L-MCL has, one a stage, as deep as the network or one block a
+ * there); here they are the refinement branches that L-MCL has, one per stage, as deep as the network or one block a
  * stage (`refinement`). With more than two networks the distillation is averaged over the others, as in DML.
  */
 import * as z from 'zod';

@@ -24,11 +24,11 @@ export class Aggregator extends nn.Module<StageOutputs> {
   }
 }
 
-/** The aggregators of a cohort, one a network. */
+/** The aggregators of a cohort, one per network. */
 export class Aggregators extends nn.Module<readonly StageOutputs[], Tensor[]> {
   readonly networks: readonly Aggregator[];
 
-  /** @param widths of the embeddings, for every network one a stage */
+  /** @param widths of the embeddings, for every network one per stage */
   constructor(widths: readonly (readonly number[])[], generator: Generator) {
     super();
     this.networks = widths.map((stages) => new Aggregator(stages, generator));

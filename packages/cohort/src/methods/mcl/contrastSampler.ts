@@ -10,7 +10,7 @@ import { at } from '../../support/at.ts';
 
 /** How many images an anchor is compared with. */
 export interface SampleCounts {
-  /** Images of the anchor's class beside itself (P). */
+  /** Images of the anchor's class, besides itself (P). */
   readonly positives: number;
   /** Images of other classes (K). */
   readonly negatives: number;
@@ -63,7 +63,7 @@ export class ContrastSampler {
   /**
    * Samples for the anchors `indices`; one alone in its class stands in for its own positives.
    *
-   * @param repeats how often each anchor came earlier in the epoch, `[B]`: every repeat draws anew
+   * @param repeats how often each anchor has occurred earlier in the epoch, `[B]`: every repetition draws new samples
    */
   draw(indices: Int32Array, epoch: number, repeats?: Int32Array): ContrastSamples {
     const { positives, negatives } = this.#counts;

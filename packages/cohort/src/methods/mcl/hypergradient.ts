@@ -2,8 +2,8 @@
  * Hypergradient through look-ahead SGD steps: how a loss after a few steps depends on the meta-parameters that shaped
  * them (Yang et al., arXiv 2207.11518, section 3.4; reverse mode as in Franceschi et al., arXiv 1703.01785, section 3.1).
  *
- * Each step is differentiated by itself, from the last to the first, so that memory holds one step's graph and one copy
- * of the parameters a step, not the graph of all steps at once.
+ * Each step is differentiated on its own, from the last to the first, so that memory holds the graph of one step and one
+ * copy of the parameters per step, not the graph of all steps.
  */
 import {
   enableGrad,
@@ -31,7 +31,7 @@ export interface LookAheadSgd {
 
 /** What is differentiated. */
 export interface LookAhead {
-  /** What the steps change; put back exactly, whatever happens. */
+  /** What the steps change; restored exactly in any case. */
   readonly parameters: readonly nn.Parameter[];
   /** What a forward pass changes in passing, e.g. running statistics of batch normalisation; put back likewise. */
   readonly buffers: readonly Tensor[];
@@ -44,7 +44,7 @@ export interface LookAhead {
   readonly sgd: LookAheadSgd;
 }
 
-/** What came out. */
+/** The result. */
 export interface Hypergradient {
   /** d outer / d metaParameter, one a meta-parameter. */
   readonly gradients: Tensor[];

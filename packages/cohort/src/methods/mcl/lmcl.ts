@@ -259,7 +259,7 @@ function featuresOf(outputs: readonly StageOutputs[]): Tensor[] {
   return outputs.flatMap(({ embeddings }) => embeddings);
 }
 
-/** Cuts a list of one item a stage into one list a network. */
+/** Cuts a list of one item per stage into one list per network. */
 function byNetwork(items: readonly Tensor[], outputs: readonly StageOutputs[]): Tensor[][] {
   let start = 0;
   return outputs.map(({ embeddings }) => items.slice(start, (start += embeddings.length)));

@@ -20,7 +20,7 @@ export class MatchingNetwork extends nn.Module<readonly Tensor[]> {
   }
 
   /**
-   * @param features one `[B, width]` a stage, in the order of the widths
+   * @param features one `[B, width]` per stage, in the order of the widths
    * @returns `[B, E, E]` between 0 and 1, symmetric
    */
   override forward(features: readonly Tensor[]): Tensor {
@@ -44,7 +44,7 @@ const uniformWeight = 0.5;
  * The same weight for every pair of stages, to compare with: on the scale of the matching network's own, so that only the
  * matching differs.
  *
- * @param features one `[B, width]` a stage
+ * @param features one `[B, width]` per stage
  * @returns `[B, E, E]`
  */
 export function uniformMatching(features: readonly Tensor[]): Tensor {

@@ -16,7 +16,7 @@ export class MatchingStatistics {
   #sums: Tensor | null = null;
   #samples = 0;
 
-  /** @param stagesPerNetwork one number a network, E together */
+  /** @param stagesPerNetwork one number per network, E together */
   constructor(stagesPerNetwork: readonly number[]) {
     this.#stagesPerNetwork = stagesPerNetwork;
   }

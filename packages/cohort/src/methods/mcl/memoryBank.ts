@@ -42,7 +42,7 @@ export function bankBytes({ networks, images, width }: BankSize): number {
   return networks * images * width * 4;
 }
 
-/** Bytes of the rows that a step compares its anchors with, beside the banks. */
+/** Bytes of the rows that a step compares its anchors with, in addition to the banks. */
 export function stepBytes({ networks, width, rowsPerStep = 0 }: BankSize): number {
   return networks * rowsPerStep * width * 4;
 }
@@ -67,7 +67,7 @@ export function assertBanksFit(size: BankSize, available = freemem(), total = to
 
 /** The banks of a cohort. They are saved with the method, but not trained. */
 export class MemoryBanks extends nn.Module<never, never> {
-  /** One `[images, width]` a network, rows L2-normalised; directions are random at first. */
+  /** One `[images, width]` per network, rows L2-normalised; directions are random at first. */
   readonly banks: readonly Tensor[];
 
   /** @throws {MemoryBankError} when they do not fit. */
@@ -87,7 +87,7 @@ export class MemoryBanks extends nn.Module<never, never> {
   /**
    * Moves the rows of a step's images towards their new embeddings.
    *
-   * @param embeddings one `[B, width]` a network
+   * @param embeddings one `[B, width]` per network
    * @param momentum share of the old row
    */
   update(indices: Int32Array, embeddings: readonly Tensor[], momentum: number): void {

@@ -28,7 +28,7 @@ export const metaSettings = z.strictObject({
 /** Resolved settings of the meta step. */
 export type MetaSettings = z.output<typeof metaSettings>;
 
-/** What a meta step looks ahead with; the losses are computed anew from the parameters as they then are. */
+/** What a meta step looks ahead with; the losses are recomputed from the parameters at that point. */
 export interface MetaObjectives extends Pick<LookAhead, 'parameters' | 'buffers'> {
   /** Layer-wise MCL loss, weighted by the matching network with its graph. */
   readonly inner: () => Tensor;

@@ -12,7 +12,7 @@ export class RememberedContrast {
   readonly notice: string;
   readonly #sampler: ContrastSampler;
   readonly #settings: MemorySettings;
-  /** Embeddings of the step under way, one `[B, width]` a network. */
+  /** Embeddings of the step under way, one `[B, width]` per network. */
   #latest: readonly Tensor[] = [];
 
   /**
@@ -42,7 +42,7 @@ export class RememberedContrast {
   /**
    * The four terms of this step.
    *
-   * @param embeddings one `[B, width]` a network
+   * @param embeddings one `[B, width]` per network
    */
   terms(embeddings: readonly Tensor[], step: StepInput, options: ContrastOptions): ContrastTerms {
     this.#forget();

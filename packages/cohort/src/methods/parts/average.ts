@@ -2,7 +2,7 @@
 import { keep, nn, noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
 import { at } from '../../support/at.ts';
 
-/** Counts the updates of averages; a buffer, so that it is saved with them. */
+/** Counts the updates of averages, in an int64 scalar buffer, so that the count is saved with them. */
 export class AverageCounter extends nn.Module {
   readonly updates: Tensor;
 
@@ -15,7 +15,12 @@ export class AverageCounter extends nn.Module {
     return input;
   }
 
-  /** Counts one more, and says how much of the old averages it keeps: `min(1 - 1 / (t + 1), largest)`, t from 0. */
+  /**
+   * Counts one more update.
+   *
+   * @param largest decay, from 0 to 1
+   * @returns the share of the old averages that this update keeps, `min(1 - 1 / (t + 1), largest)` with t from 0
+   */
   next(largest: number): number {
     const before = this.updates.item();
     this.updates.add_(1);
@@ -23,7 +28,12 @@ export class AverageCounter extends nn.Module {
   }
 }
 
-/** Makes `averages` start as `sources` are, and takes them out of training. */
+/**
+ * Copies the weights of `sources` into `averages`, and excludes these from training.
+ *
+ * @param averages modules, one per source, in the same order and of the same architecture
+ * @throws when a state dict does not fit
+ */
 export function startAverages(averages: readonly nn.AnyModule[], sources: readonly nn.AnyModule[]): void {
   for (const [index, average] of averages.entries()) {
     average.loadStateDict(at(sources, index, 'the modules to average').stateDict());
@@ -31,7 +41,14 @@ export function startAverages(averages: readonly nn.AnyModule[], sources: readon
   }
 }
 
-/** Moves `averages` towards `sources`, one by one: `a = decay a + (1 - decay) s`. */
+/**
+ * Moves averages towards sources, in place and without gradients: `a = decay a + (1 - decay) s` (arXiv 1703.01780, section 2).
+ *
+ * @param averages floating tensors of any shape
+ * @param sources one per average, in the same order, of the same shape and dtype
+ * @param decay share of the old average that is kept, from 0 to 1
+ * @throws {OperatorError} when shapes or dtypes differ
+ */
 export function updateAverages(averages: readonly Tensor[], sources: readonly Tensor[], decay: number): void {
   noGrad(() => {
     scope(() => {

@@ -31,7 +31,7 @@ export class LogitsRecorder implements Topology {
     this.isSeparable = inner.isSeparable;
   }
 
-  /** Logits of the last run, one `[B, classes]` a network; forgets them. */
+  /** Logits of the last run, one `[B, classes]` per network; forgets them. */
   take(): readonly Tensor[] {
     const latest = this.#latest;
     this.#latest = [];
@@ -66,7 +66,7 @@ export class LogitsRecorder implements Topology {
 /**
  * `T^2 sum_i KL(p(mean_j average z_j / T) || p_i)` of the networks that were just run.
  *
- * @param logits one `[B, classes]` a network
+ * @param logits one `[B, classes]` per network
  * @param averages the averaged networks, run in evaluation mode with their averaged statistics
  */
 export function averageTeacherTerm(

@@ -25,7 +25,7 @@ export class EmbeddingHead extends nn.Module {
   }
 }
 
-/** The heads of a cohort, one a network, whatever the widths of their embeddings. */
+/** The heads of a cohort, one per network, for embeddings of any widths. */
 export class EmbeddingHeads extends nn.Module<readonly Tensor[], Tensor[]> {
   readonly heads: readonly EmbeddingHead[];
 

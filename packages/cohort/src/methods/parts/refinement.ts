@@ -88,7 +88,7 @@ export class CohortBranches extends nn.Module<readonly NetworkOutput[], StageOut
     this.networks = networks.map((network) => new RefinementBranches(network, generator, depth));
   }
 
-  /** @param outputs of `callWithStages`, one a network */
+  /** @param outputs of `callWithStages`, one per network */
   override forward(outputs: readonly NetworkOutput[]): StageOutputs[] {
     return outputs.map((output, index) =>
       at(this.networks, index, 'the branches of the cohort').call(output),

@@ -132,7 +132,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
     try {
       for (const [name, value] of Object.entries(measured)) assertFinite(name, value, where, 'measure');
     } catch (error) {
-      // The method has changed nothing then, and the step before it was sound.
+      // The method has changed nothing then, and the step before it was fine.
       if (!guards.isSkipping || !(error instanceof NotFiniteError)) throw error;
       guards.methodSkipped(error);
       return { values: result, isMethodSkipped: true };

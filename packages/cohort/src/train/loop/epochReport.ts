@@ -1,4 +1,4 @@
-/** What is told and recorded of an epoch: means of every value, accuracies, speed. */
+/** What is reported and recorded about an epoch: means of every value, accuracies, speed. */
 import type { CohortScore } from '../../evaluate/accuracy.ts';
 import type { RepresentationMeasures } from '../../evaluate/representation.ts';
 import type { TrainingClock } from '../../progress/clock.ts';
@@ -8,7 +8,7 @@ import type { SplitScores } from './measure.ts';
 import type { NetworkAccuracy } from '../../progress/reporter.ts';
 import type { TermValues } from './step.ts';
 
-/** What came out of an epoch. */
+/** The result of an epoch. */
 export interface EpochResult {
   /** From 1. */
   readonly epoch: number;

@@ -5,7 +5,7 @@ import type { Predictions } from '../../evaluate/predictions.ts';
 import { representationImages, type HeldOutEmbeddings } from '../../evaluate/representation.ts';
 import { isPicked, pickedPositions } from '../../evaluate/spread.ts';
 
-/** Most that the probabilities of a split may take in a run folder. */
+/** The most space that the probabilities of a split may take in a run folder. */
 export const probabilityBytes = 32 * 2 ** 20;
 
 /** Most that the embeddings after one evaluation may take, in half precision. */

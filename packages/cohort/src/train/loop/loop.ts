@@ -80,7 +80,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
   for (let epoch = from?.epoch ?? 0; epoch < epochs; epoch += 1) {
     const fromBatch = epoch === from?.epoch ? from.batch : 0;
     const means = new RunningMeans(fromBatch === 0 ? {} : from?.means);
-    // A run that is taken up in mid-epoch has what these did in its checkpoint.
+    // A run that is resumed in mid-epoch has what these did in its checkpoint.
     if (fromBatch === 0) {
       if (epoch > 0) await workOnHeldOut(setup);
       cohort.method.beforeEpoch?.(epoch);
@@ -110,7 +110,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
         recorder.heldOut !== undefined && leavesEmbeddings(epoch + 1, epochs, evaluateEveryEpochs);
       const isFinal = isLast && stopping === null;
       const measured = await measure({ ...setup, isStopping, recordsEmbeddings }, isFinal, where);
-      // It is measured anew when the run is taken up again.
+      // It is measured again when the run is resumed.
       if (measured === null) return await stop(progress(epoch, training.batchCount, means));
       ({ scores, representations } = measured);
       recorder.heldOut?.({ epoch: epoch + 1, step: clock.steps, ...measured.record });

@@ -10,7 +10,7 @@ import type { SplitScores } from './measure.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { TermValues } from './step.ts';
 
-/** Where a training stands between two steps, with all that it has in its hands beside tensors. */
+/** The state of a training between two steps, except its tensors. */
 export interface LoopProgress extends Pick<
   TrainingState,
   'batch' | 'means' | 'images' | 'trainingMs' | 'diagnosis' | 'guards' | 'earlyStopping' | 'isStoppedEarly'
@@ -65,7 +65,7 @@ export interface LoopSetup {
   readonly signal: AbortSignal;
   /** Whether the time that the training was given is over; it never is unless given. */
   readonly isTimeOver?: () => boolean;
-  /** Where to go on; from the beginning unless given. Tensors are as they were then. */
+  /** Where to continue; from the beginning unless given. Tensors are as they were then. */
   readonly from?: LoopProgress;
 }
 

@@ -7,7 +7,7 @@ export type MeansState = Readonly<Record<string, { readonly sum: number; readonl
 export class RunningMeans {
   readonly #sums: Map<string, { readonly sum: number; readonly count: number }>;
 
-  /** @param state sums to go on from, as `state` gave them */
+  /** @param state sums to continue from, as `state` gave them */
   constructor(state: MeansState = {}) {
     this.#sums = new Map(Object.entries(state));
   }

@@ -26,7 +26,7 @@ export interface MeasureSetup {
   readonly test: BatchLoader;
   /** Looked at between batches. */
   readonly isStopping: () => boolean;
-  /** Whether embeddings are to be recorded; they are not unless told. */
+  /** Whether embeddings are to be recorded; by default they are not. */
   readonly recordsEmbeddings?: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** What the summary of a run says beyond accuracy: scores by class, and files with the confusions of the ensemble. */
+/** What the summary of a run has beyond accuracy: scores by class, and files with the confusions of the ensemble. */
 import { join } from 'node:path';
 import { readPredictions, RunError, writeFileAtomic, type HeldOutPredictions } from '@cohort-ml/runs';
 import { confusionsOf, neverPredictedWarning, type Confusion } from '../../evaluate/confusion.ts';

@@ -24,7 +24,7 @@ export function restoreCheckpoint(
   if (info.training.method !== null) cohort.method.state?.restore(info.training.method);
 }
 
-/** Where the training stood. */
+/** Where the training was. */
 export function progressOf({ epoch, step, validationAccuracy, training }: ResumableInfo): LoopProgress {
   return { ...training, epoch, step, validationAccuracy };
 }

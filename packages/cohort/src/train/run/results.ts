@@ -1,13 +1,13 @@
-/** What came out of a run, for its summary and for the caller. */
+/** The result of a run, for its summary and for the caller. */
 import type { CohortScore, Score } from '../../evaluate/accuracy.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 import type { CohortCost } from '../../cohort/cost.ts';
 import type { LoopOutcome } from '../loop/loop.ts';
 import type { SplitScores } from '../loop/measure.ts';
 
-/** What came out of a run. */
+/** The result of a run. */
 export interface TrainResult {
-  /** `interrupted` by a signal, `stopped` when the time that it was given was over; both can be taken up again. */
+  /** `interrupted` by a signal, `stopped` when the time that it was given was over; both can be resumed. */
   readonly status: 'finished' | 'interrupted' | 'stopped';
   readonly runFolder: string;
   readonly seconds: number;
@@ -59,7 +59,7 @@ export function summary(
   };
 }
 
-/** What the caller is told. */
+/** What the caller gets. */
 export function result(
   runFolder: string,
   cohort: Cohort,

@@ -28,7 +28,7 @@ import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
 import { openSession, type Session, type TrainOptions } from './session.ts';
 
-/** How a run is taken up again. */
+/** How a run is resumed. */
 export interface ResumeOptions extends TrainOptions {
   /** Settings to change, as `key=value`. */
   readonly overrides?: readonly string[];
@@ -41,12 +41,11 @@ export class ResumeError extends CohortError {
   override readonly name = 'ResumeError';
 }
 
-/** A checkpoint that a training can go on from. */
+/** A checkpoint that training can continue from. */
 type Resumable = SoundCheckpoint & { readonly info: ResumableInfo };
 
 /**
- * Goes on with a run: bit for bit as if it had never stopped where code, data, recipe and the number of threads are the
- * same. A run without a checkpoint begins anew; a finished one stays as it is.
+ * Resumes a run, bit for bit as if it had never stopped if code, data, recipe and the number of threads are the same. A run without a checkpoint starts over; a finished one stays as it is.
  * @throws {ResumeError} for what has changed, {RunError} for a folder that is no run or is being written, typed errors
  *   of checkpoints, data and engine
  */
@@ -61,7 +60,7 @@ export async function resumeRun(path: string, given: ResumeOptions): Promise<Tra
   try {
     // Read under the lock: until then another process may have gone on with it.
     const run = openRun(path);
-    // One that ended before its first checkpoint has lost nothing that beginning anew does not bring back.
+    // One that ended before its first checkpoint has lost nothing that starting over does not bring back.
     const isBeginning = run.info.status !== 'finished' && run.checkpoints().length === 0;
     const chosen = isBeginning ? null : resumable(run, chooseCheckpoint(run, reporter));
     const recipe = parseRecipe(run.recipe, join(run.path, 'recipe.yaml'), overrides);

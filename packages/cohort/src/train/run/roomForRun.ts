@@ -8,7 +8,7 @@ import { freeBytesAt, inMebibytes, spareBytes } from '../../checkpoints/diskSpac
 import { createOptimizer } from '../loop/optimizer.ts';
 
 /**
- * Checks the folder that a run is to be kept in. Makes nothing that stays.
+ * Checks the folder for a run, and leaves nothing behind.
  *
  * @param folder need not exist: what counts is the nearest folder above it that does
  * @throws {RunError} where nothing can be written there, or where one checkpoint does not fit

@@ -45,7 +45,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
 /**
  * Trains what has been built, to the end or until it is stopped, and ends the run folder accordingly; releases all.
  * @param records of the run, whose reporter the options have
- * @param from where to go on, for a run that is taken up again
+ * @param from where to continue, for a run that is resumed
  */
 export async function trainSession(
   session: Session,

@@ -1,4 +1,4 @@
-/** What is kept of a run beside its folder's records: every line of progress in its log, the run store, TensorBoard. */
+/** What is kept of a run besides its folder's records: every line of progress in its log, the run store, TensorBoard. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorText } from '@cohort-ml/errors';
@@ -10,7 +10,7 @@ import type { EpochEndEvent, EpochStartEvent, Reporter, StepEvent } from '../../
 /** What the caller of a training decides about it. */
 export interface RunRecordsOptions {
   readonly reporter: Reporter;
-  /** Event files for TensorBoard: `true` for a folder inside the run, else the folder that gets one sub-folder a run. */
+  /** Event files for TensorBoard: `true` for a folder inside the run, else the folder that gets one sub-folder per run. */
   readonly tensorboard?: string | true;
 }
 
@@ -23,7 +23,7 @@ export class RunRecords {
 
   constructor(options: RunRecordsOptions) {
     this.#options = options;
-    // What the console shows when nobody watches is what a log should hold: a line an epoch, and signs of life.
+    // What the console shows when nobody watches is what a log should hold: a line per epoch, and signs of life.
     const log = new ConsoleReporter({
       output: this.#log,
       warnings: this.#log,
@@ -46,7 +46,7 @@ export class RunRecords {
     this.#log.attach(run, warn);
     run.observe(new StoreFeed(run.path, { onProblem }));
     const inside = join(run.path, 'tensorboard');
-    // Curves that a run began are gone on with when it is taken up again, though nobody says so once more.
+    // A resumed run continues its curves without being asked again.
     const { tensorboard = existsSync(inside) ? true : undefined } = this.#options;
     if (tensorboard === undefined) return;
     const folder = tensorboard === true ? inside : join(tensorboard, run.info.id);

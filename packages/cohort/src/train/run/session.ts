@@ -25,7 +25,7 @@ import { createOptimizer, createSchedule } from '../loop/optimizer.ts';
 import { describeProvenance, type Provenance } from '../../checkpoints/provenance.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 
-/** What a run is started with, beside its recipe. */
+/** What a run is started with besides its recipe. */
 export interface TrainOptions {
   /** The command line, for the record. */
   readonly command: string;
@@ -34,7 +34,7 @@ export interface TrainOptions {
   readonly reporter: Reporter;
   /** Ends it as well when so many seconds have passed, those before the first step included. */
   readonly stopAfterSeconds?: number;
-  /** Event files for TensorBoard: `true` for a folder inside the run, else the folder that gets one sub-folder a run. */
+  /** Event files for TensorBoard: `true` for a folder inside the run, else the folder that gets one sub-folder per run. */
   readonly tensorboard?: string | true;
 }
 

@@ -5,7 +5,7 @@ import { imageDigests } from '../../evaluate/imageDigests.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 
 /**
- * Records them, beside those that the run was trained on before. A disk that is full must not end a training: a warning.
+ * Records them in addition to those that the run was trained on before. A full disk must not end a training, so it is a warning.
  * @param splits that the networks or their method learn from
  */
 export function recordTrainedImages(

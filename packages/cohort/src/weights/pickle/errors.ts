@@ -10,7 +10,7 @@ export type PickleErrorKind =
   | 'format'
   /** It names a class or function that is not known to be plain data: loading it in Python could run code. */
   | 'global'
-  /** It is sound, but holds something that is not understood here. */
+  /** It is intact, but contains something that is not supported. */
   | 'unsupported'
   /** It would take far more memory than its bytes, or is nested too deeply, or contains itself. */
   | 'limit';

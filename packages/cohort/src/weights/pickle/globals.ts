@@ -19,7 +19,7 @@ export interface Refuses {
 export interface ConstructorContext extends Refuses {
   /** Accounts for work beyond the pickle's own bytes, such as a copy. @throws {PickleError} `limit` */
   spend(units: number): void;
-  /** The error for what is sound but not understood. */
+  /** The error for what is intact but not supported. */
   unsupported(expected: string, received: string): Error;
   /** Calls another global of the list with arguments, for those that wrap one. */
   construct(global: PickledObject, args: PickleValue[]): PickleValue;

@@ -216,7 +216,7 @@ const dtypeNames = [
   ...['float8_e4m3fn', 'float8_e5m2', 'float8_e4m3fnuz', 'float8_e5m2fnuz', 'float8_e8m0fnu', 'complex32'],
 ];
 
-/** PyTorch's tensors, storages and what checkpoints hold beside them. */
+/** PyTorch's tensors, storages and what else checkpoints hold. */
 export const torchGlobals: AllowedGlobals = new Map<string, PickleConstructor>([
   ...[...typesOfStorages.keys(), ...foreignStorages.map((name) => `torch.${name}`)].map(
     (name): [string, PickleConstructor] => [name, {}],

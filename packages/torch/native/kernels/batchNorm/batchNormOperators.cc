@@ -1,5 +1,5 @@
 // Batch normalisation, alone, with ReLU, and with the addition of a residual and ReLU, as operators of LibTorch's dispatcher
-// with a gradient that can be differentiated again. Saved are input, output where ReLU needs it, and two numbers a channel.
+// with a gradient that can be differentiated again. Saved are input, output where ReLU needs it, and two numbers per channel.
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>

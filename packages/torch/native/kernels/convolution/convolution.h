@@ -10,7 +10,7 @@
 
 namespace cohort {
 
-/// Of a convolution in two dimensions; the vectors have one number a dimension.
+/// Of a convolution in two dimensions; the vectors have one number per dimension.
 struct ConvolutionSettings {
   std::vector<int64_t> stride;
   std::vector<int64_t> padding;

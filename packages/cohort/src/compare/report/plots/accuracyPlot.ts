@@ -10,7 +10,7 @@ const rowHeight = 46;
 const plotWidth = 580;
 const top = 66;
 
-/** Filled marks are the mean network, hollow ones the ensemble. @param remark what the title says beside */
+/** Filled marks are the mean network, hollow ones the ensemble. @param remark what else the title says */
 export function accuracyPlot(
   { labels, name }: ComparisonReport,
   methods: readonly MethodReport[],

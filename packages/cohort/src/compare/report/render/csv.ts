@@ -1,4 +1,4 @@
-/** A report as CSV in long form, a value a row, so that any program can read it: RFC 4180, with a heading. */
+/** A report as CSV in long form, a value per row, so that any program can read it: RFC 4180, with a heading. */
 import type { Difference } from '../difference.ts';
 import type { ComparisonReport, Measures, MethodReport } from '../report.ts';
 import type { Aggregate } from '../statistics.ts';

@@ -3,7 +3,7 @@ import { nameOf } from '../../execute/execute.ts';
 import type { ComparisonReport } from '../report.ts';
 import { reportTables, type ReportTable } from './tables.ts';
 
-/** For a page; `plots` are the names of pictures beside it. */
+/** For a page; `plots` are the names of pictures next to it. */
 export function reportMarkdown(report: ComparisonReport, plots: readonly string[]): string {
   const parts = [
     `# ${report.name}`,
