@@ -2,7 +2,7 @@
 import { formatBytes } from '../../../progress/progressText.ts';
 import type { Difference, Subject } from '../difference.ts';
 import type { ComparisonReport, Measures, MethodReport } from '../report.ts';
-import type { Aggregate, Interval } from '../statistics.ts';
+import type { Aggregate, Interval } from '../../../evaluate/statistics.ts';
 
 /** One table; the first columns are names, the others are numbers. */
 export interface ReportTable {
