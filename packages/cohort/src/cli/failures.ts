@@ -47,6 +47,7 @@ const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
   'NotFiniteError',
   'OutOfMemoryError',
   'PickleError',
+  'ProbeError',
   'RecipeError',
   'ResumeError',
   'RunError',

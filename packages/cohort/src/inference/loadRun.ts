@@ -6,7 +6,7 @@ import type { Network } from '../models/index.ts';
 import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { loadModules } from '../checkpoints/checkpoint.ts';
 import { chooseCheckpoint } from '../checkpoints/checkpointChoice.ts';
-import type { ImageInfo } from '../checkpoints/checkpointInfo.ts';
+import type { ImageInfo, StoredCheckpointInfo } from '../checkpoints/checkpointInfo.ts';
 import { applyThreads } from '../cohort/environment.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import {
@@ -21,7 +21,7 @@ import { ensembleOf, type Ensemble } from '../evaluate/accuracy.ts';
 /** A run's networks, in evaluation mode, with batch normalisation folded into their convolutions. */
 export interface LoadedRun {
   readonly recipe: ResolvedRecipe;
-  readonly checkpoint: ImageInfo;
+  readonly checkpoint: ImageInfo & Pick<StoredCheckpointInfo, 'epoch' | 'step'>;
   readonly networks: readonly Network[];
   readonly names: readonly string[];
   /** Of the method, where it is not the mean of the networks' probabilities. */
