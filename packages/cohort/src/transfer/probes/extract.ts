@@ -28,7 +28,8 @@ export async function subjectFeatures(
   images: ProbeImages,
   { stage, cache, reporter, signal }: ExtractOptions,
 ): Promise<ReadonlyMap<string, SplitFeatures>> {
-  const { networks, dispose } = subject.open();
+  const opened = subject.open();
+  const { networks } = opened;
   try {
     const found = new Map<string, SplitFeatures>();
     for (const [index, network] of networks.entries()) {
@@ -73,7 +74,7 @@ export async function subjectFeatures(
     }
     return found;
   } finally {
-    dispose();
+    opened.dispose();
   }
 }
 

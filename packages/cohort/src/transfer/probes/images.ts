@@ -41,6 +41,10 @@ export interface ProbeImages {
   readonly train: ImageSplit<ImagePixels>;
   readonly validation: ImageSplit<ImagePixels>;
   readonly test: ImageSplit<ImagePixels>;
+  /** Whether the validation images are the dataset's own. */
+  readonly hasOwnValidation: boolean;
+  /** Channels that the images have before they are brought to the shape. */
+  readonly ownChannels: number;
   dispose(): void;
 }
 
@@ -102,6 +106,8 @@ export async function openProbeImages(
       train: await reshaped(train),
       validation: await reshaped(validation),
       test: await reshaped(subset('test', data.testImages)),
+      hasOwnValidation: loaded.validation !== undefined,
+      ownChannels: loaded.channels,
       dispose: () => loaded.dispose?.(),
     };
   } catch (error) {
