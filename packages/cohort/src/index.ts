@@ -26,5 +26,13 @@ export { findRun, ResumeError, resumeRun, type ResumeOptions } from './train/run
 export { trainRun, type TrainOptions, type TrainResult } from './train/run/run.ts';
 export { DivergenceError } from './train/loop/guards.ts';
 export { NotFiniteError } from './support/notFiniteError.ts';
+export {
+  probeRuns,
+  reportProbes,
+  type ProbeRequest,
+  type ProbeResult,
+  type ProbeSettings,
+} from './transfer/probeRuns.ts';
+export { ProbeError } from './transfer/errors.ts';
 export { trainStep, type StepTools, type TermValues } from './train/loop/step.ts';
 export { openWeights, WeightsError, type WeightsFile } from './weights/index.ts';

@@ -22,6 +22,10 @@ const EXAMPLES: readonly (readonly [command: string, meaning: string])[] = [
   ],
   ['cohort evaluate runs/demo-20261124-093000', 'accuracy of a run'],
   ['cohort predict runs/demo-20261124-093000 shirt.png', 'what the networks see in an image'],
+  [
+    'cohort probe runs/mcl-20261124-093000 --data cifar10 --by linear,neighbours',
+    'what the features of a run are worth on other images, beside random weights',
+  ],
   ["cohort runs list --method mcl --best 'accuracy>85%'", 'runs by what they came to'],
   ['cohort runs export demo-20261124 --format csv --output demo.csv', 'metrics for a spreadsheet'],
   ['cohort data fetch emoji', 'a colour benchmark of 70 classes, from the npm registry'],

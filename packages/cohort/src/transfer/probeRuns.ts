@@ -11,26 +11,11 @@ import type { StageChoice } from './probes/features.ts';
 import { fineTune } from './probes/fineTune.ts';
 import { probeFrozen } from './probes/frozen.ts';
 import { openProbeImages, type ProbeData, type ProbeImages } from './probes/images.ts';
-import { PENALTIES } from './probes/logistic.ts';
-import { CONCATENATION, type Measurement, type ProbeName } from './probes/measurement.ts';
+import { CONCATENATION, type Measurement } from './probes/measurement.ts';
+import { PROBE_DEFAULTS, type ProbeName } from './probes/settings.ts';
 import { probeCsv, probeMarkdown } from './probes/render.ts';
 import { buildProbeReport, type ProbeReport } from './probes/report.ts';
 import { openSubjects, RANDOM_LABEL, type Subject } from './probes/subjects.ts';
-
-/** Defaults of the settings, with their sources in docs/transfer.md. */
-export const PROBE_DEFAULTS = {
-  by: ['linear', 'neighbours'],
-  stage: 'last',
-  shots: [1, 5, 10],
-  seeds: 5,
-  penalties: PENALTIES,
-  neighbours: [10, 20, 50, 100, 200],
-  temperature: 0.07,
-  epochs: 20,
-  learningRates: [0.1, 0.03, 0.01, 0.003],
-  batchSize: 64,
-  validationImages: 0.1,
-} as const satisfies Partial<Record<keyof ProbeSettings | keyof ProbeData, unknown>>;
 
 /** Settings of the probes; see {@link PROBE_DEFAULTS}. */
 export interface ProbeSettings {

@@ -5,7 +5,8 @@ import { makeFolders, writeFileAtomic } from '@cohort-ml/runs';
 import * as z from 'zod';
 import { unpackRight } from '../../evaluate/correctness.ts';
 import { ProbeError } from '../errors.ts';
-import { measurementSchema, PROBES } from './measurement.ts';
+import { measurementSchema } from './measurement.ts';
+import { PROBES } from './settings.ts';
 
 const format = 'cohort-probes';
 

@@ -6,7 +6,8 @@ import { ProbeError } from '../errors.ts';
 import type { FeatureTable } from './features.ts';
 import { classMeanScores, leastSquaresScores, standardiser } from './fewShot.ts';
 import { classify, fitLogistic, sweepPenalty, type LabelledFeatures } from './logistic.ts';
-import { labelsDigest, packRight, type Measurement, type ProbeName, type Sweep } from './measurement.ts';
+import { labelsDigest, packRight, type Measurement, type Sweep } from './measurement.ts';
+import type { ProbeName } from './settings.ts';
 
 /** Settings of these probes. */
 export interface FrozenSettings {

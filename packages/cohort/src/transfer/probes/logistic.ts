@@ -2,6 +2,7 @@
 import { noGrad, scope, Tensor } from '@cohort-ml/torch';
 import { ProbeError } from '../errors.ts';
 import { minimise, type Objective } from './lbfgs.ts';
+import { PENALTIES } from './settings.ts';
 
 /** Features with their labels. */
 export interface LabelledFeatures {
@@ -112,9 +113,6 @@ export interface PenaltySweep {
   readonly best: PenaltyTrial;
   readonly trials: readonly PenaltyTrial[];
 }
-
-/** Half decades from 1e-6 to 10; of standardised features neither end is chosen as a rule. */
-export const PENALTIES: readonly number[] = Array.from({ length: 15 }, (_, index) => 10 ** (-6 + index / 2));
 
 /**
  * Fits every penalty on training images, from the largest down and each from the one before, and takes the one with the

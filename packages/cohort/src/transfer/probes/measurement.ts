@@ -1,12 +1,7 @@
 /** One probe of one network, as reports and archives keep it. */
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-
-/** Ways to probe, as they are asked for. */
-export const PROBES = ['linear', 'neighbours', 'few-shot', 'fine-tune'] as const;
-
-/** Name of a way to probe. */
-export type ProbeName = (typeof PROBES)[number];
+import { PROBES } from './settings.ts';
 
 /** Names of the features of all networks side by side, and of the ensemble of fine-tuned networks. */
 export const CONCATENATION = 'concatenation';

@@ -7,7 +7,8 @@ import {
   type ReportTable,
 } from '../../evaluate/reportText.ts';
 import { csvText, type CsvCell } from '../../inference/csv.ts';
-import { CONCATENATION, ENSEMBLE, type ProbeName } from './measurement.ts';
+import { CONCATENATION, ENSEMBLE } from './measurement.ts';
+import type { ProbeName } from './settings.ts';
 import { MEAN_NETWORK, type ProbeReport, type ProbeRow } from './report.ts';
 
 const TITLES: Readonly<Record<ProbeName, string>> = {
