@@ -12,7 +12,7 @@ import { fineTune } from './probes/fineTune.ts';
 import { probeFrozen } from './probes/frozen.ts';
 import { openProbeImages, type ProbeData, type ProbeImages } from './probes/images.ts';
 import { CONCATENATION, type Measurement } from './probes/measurement.ts';
-import { PROBE_DEFAULTS, type ProbeName } from './probes/settings.ts';
+import { PROBE_DEFAULTS, VALIDATION_SHARE, type ProbeName } from './probes/settings.ts';
 import { probeCsv, probeMarkdown } from './probes/render.ts';
 import { buildProbeReport, type ProbeReport } from './probes/report.ts';
 import { openSubjects, RANDOM_LABEL, type Subject } from './probes/subjects.ts';
@@ -82,7 +82,7 @@ export async function probeRuns(
 ): Promise<ProbeResult> {
   const { reporter, signal } = options;
   const settings = completed(request);
-  const data: ProbeData = { validationImages: PROBE_DEFAULTS.validationImages, ...request.data };
+  const data: ProbeData = { validationImages: VALIDATION_SHARE, ...request.data };
   const paths = request.runs.map((run) => findRun(run, request.runsFolder ?? 'runs'));
   const { checkpoint } = request;
   const { size } = settings;

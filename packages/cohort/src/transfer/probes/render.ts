@@ -154,5 +154,7 @@ function percent(share: number): string {
 /** `1e-4`, `0.032`, `20`: three digits are enough for a grid. */
 function numberText(value: number): string {
   const short = Number(value.toPrecision(2));
-  return short !== 0 && Math.abs(short) < 0.001 ? short.toExponential() : String(value >= 1 ? value : short);
+  return short !== 0 && Math.abs(short) < 0.001
+    ? short.toExponential()
+    : String(Number.isInteger(value) ? value : short);
 }

@@ -21,6 +21,7 @@ export const PROBE_DEFAULTS = {
   epochs: 20,
   learningRates: [0.1, 0.03, 0.01, 0.003],
   batchSize: 64,
-  /** Share of the training images. */
-  validationImages: 0.1,
 } as const;
+
+/** Share of the training images that settings are chosen on, where a dataset has no validation images of its own. */
+export const VALIDATION_SHARE = 0.1;
