@@ -90,7 +90,7 @@ export function machineDifferences({ machine: before }: Provenance, { machine: n
 
 /** Settings that change where and when things are kept, and never what is computed. */
 const HARMLESS =
-  /^(runs|data\.(path|cache)|networks\.\d+\.weights|engine\.threads|train\.(checkpointEvery(Epochs|Seconds)|keep(Last|Best)Checkpoints))$/;
+  /^(runs|data\.(path|cache)|networks\.\d+\.weights|engine\.threads|train\.probe(\.\w+)?|train\.(checkpointEvery(Epochs|Seconds)|keep(Last|Best)Checkpoints))$/;
 
 /** A recipe with the defaults of settings that are newer than it: it was trained as if it had named them. */
 function withDefaults(recipe: unknown): unknown {

@@ -10,6 +10,7 @@ import {
   classificationSchema,
   earlyStoppingSchema,
   gradientClippingSchema,
+  onlineProbeSchema,
   weightAverageSchema,
 } from './trainingAids.ts';
 
@@ -112,6 +113,7 @@ export const trainSchema = z.strictObject({
   gradientClipping: gradientClippingSchema.nullable().default(null),
   weightAverage: weightAverageSchema.nullable().default(null),
   earlyStopping: earlyStoppingSchema.nullable().default(null),
+  probe: onlineProbeSchema.nullable().default(null),
   precision: z.enum(['float32', 'bfloat16']).default('float32'),
   channelsLast: z.boolean().default(true),
   /** Networks differentiated at the same time, each with its share of the threads; auto takes what leaves no core waiting. */
