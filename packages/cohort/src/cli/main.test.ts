@@ -32,6 +32,7 @@ describe('cohort --help', () => {
       'cohort train [options] [recipe] [overrides...]',
       'cohort evaluate [options] <run>',
       'cohort predict [options] <run> <images...>',
+      'cohort probe [options] <runs...>',
       'cohort compare [options] <recipe>',
       'cohort ablate [options] <recipe>',
       'cohort models [options]',
@@ -52,8 +53,8 @@ describe('cohort --help', () => {
     ]) {
       expect(out).toContain(usage);
     }
-    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(20);
-    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(20);
+    expect(out.match(/--json {2,}make the last line of stdout one JSON object/g)).toHaveLength(21);
+    expect(out.match(/--quiet {2,}show no progress/g)).toHaveLength(21);
     expect(out).toMatch(/--top <count> .*\(default: 3\)/);
     expect(out).toMatch(/^ +recipe +name of a recipe/m);
     expect(out).toContain(`bare names are looked up in ${recipesFolder()}`);

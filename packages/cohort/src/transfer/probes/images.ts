@@ -1,8 +1,8 @@
 /** The images that features are probed on: any dataset or folder, at any size, with validation images to choose settings by. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import { scope } from '@cohort-ml/torch';
-import { TABLE_ENDING } from '../../data/folder/entries.ts';
 import {
   datasetNames,
   imageBytes,
@@ -100,7 +100,7 @@ export async function openProbeImages(
     const reshaped = async (split: ImageSplit<ImagePixels>): Promise<ImageSplit<ImagePixels>> =>
       sameShape(loaded, shape) ? split : reshapeSplit(await inMemory(split, loaded), loaded, shape);
     return {
-      name: TABLE_ENDING.test(data.source) ? data.source : loaded.name,
+      name: isImageFolder(data.source) ? basename(resolve(data.source)) : loaded.name,
       classes,
       shape: { channels: shape.channels, height: shape.height, width: shape.width },
       train: await reshaped(train),

@@ -28,7 +28,7 @@ export interface ProbeDifference {
 export interface ProbeRow extends Pick<Measurement, 'label' | 'probe' | 'rule' | 'shots' | 'features'> {
   /** Over seeds and draws. */
   readonly accuracy: Aggregate;
-  /** How far the mean might be with other test images, by the normal approximation. */
+  /** How far the mean might be with other test images, by Wilson's interval. */
   readonly overImages: Interval;
   /** Null for the baseline itself, and for single networks, whose differences would be noise of noise. */
   readonly difference: ProbeDifference | null;
@@ -48,6 +48,9 @@ export interface ProbeReport extends Omit<ProbeContent, 'measurements'> {
     NonNullable<Measurement['sweep']>)[];
   readonly notes: readonly string[];
 }
+
+/** Of a normal distribution, 95% lie within so many standard deviations. */
+const Z = 1.96;
 
 /** A seed and draw of a group. */
 interface Unit {
@@ -106,7 +109,7 @@ function rowsOf(
         {
           ...{ label, probe, rule, shots, features, seeds, draws: Math.round(all.length / seeds.length) },
           accuracy: aggregate(all.map(({ accuracy }) => accuracy)),
-          overImages: normalInterval(all),
+          overImages: wilsonInterval(all),
           difference: hasDifference ? differenceOf(own, units.get(baseline) ?? new Map()) : null,
           chosen: all.flatMap(({ chosen }) => chosen),
         },
@@ -181,7 +184,8 @@ function bySeed(seeds: readonly number[], values: readonly number[]): readonly n
   return distinct.map((seed) => meanOf(values.filter((_, index) => seeds[index] === seed)));
 }
 
-function normalInterval(units: readonly Unit[]): Interval {
+/** Wilson's interval, with the variance of the networks' mean in place of that of a single one; sound at 0 and 1 too. */
+function wilsonInterval(units: readonly Unit[]): Interval {
   const [first] = units;
   const count = first?.right.length ?? 0;
   const areSame = units.every(({ labels, right }) => labels === first?.labels && right.length === count);
@@ -190,8 +194,11 @@ function normalInterval(units: readonly Unit[]): Interval {
     : Float64Array.from(units.flatMap(({ right }) => [...right]));
   const mean = meanOf(means);
   const variance = meanOf(means.map((value) => (value - mean) ** 2));
-  const margin = 1.96 * Math.sqrt(variance / means.length);
-  return { lower: Math.max(0, mean - margin), upper: Math.min(1, mean + margin) };
+  const { length } = means;
+  const weight = Z ** 2 / length;
+  const centre = (mean + weight / 2) / (1 + weight);
+  const margin = (Z / (1 + weight)) * Math.sqrt(variance / length + weight / (4 * length));
+  return { lower: Math.max(0, centre - margin), upper: Math.min(1, centre + margin) };
 }
 
 function sweepsOf(measurements: readonly Measurement[]): ProbeReport['sweeps'] {
