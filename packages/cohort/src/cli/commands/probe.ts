@@ -31,23 +31,14 @@ export function addProbeCommand(
 ): void {
   const { by, shots, seeds, neighbours, temperature, epochs, learningRates, batchSize } = PROBE_DEFAULTS;
   withRunsFolder(withCommonOptions(program.command('probe')))
-    .description(
-      "measure what runs' features are worth on other images, beside the same networks with random weights",
-    )
-    .argument(
-      '<runs...>',
-      'names of run folders, the beginnings of some, or paths; with --report-only an archive',
-    )
+    .description('measure what the features of runs are worth on other images, beside random weights')
+    .argument('<runs...>', 'names of run folders, their beginnings, or paths; with --report-only an archive')
     .option('--data <source>', 'images to probe on: the name of a dataset, or a folder or table of images')
     .option('--data-path <folder>', "where a named dataset's files are (left out: its usual places)")
-    .option(
-      '--by <probes>',
-      `any of ${PROBES.join(', ')}, with commas between (left out: ${by.join(',')})`,
-      parseProbes,
-    )
+    .option('--by <probes>', `any of ${PROBES.join(', ')} (left out: ${by.join(',')})`, parseProbes)
     .option(
       '--stage <stage>',
-      'features of which stage: last, 1, 2, ..., or all side by side (left out: last)',
+      'features of which stage: last, 1, 2, ..., or all (left out: last)',
       parseStage,
     )
     .option('--size <pixels>', "side that images are brought to (left out: the run's own)", parseSize)
@@ -65,7 +56,7 @@ export function addProbeCommand(
     )
     .option(
       '--temperature <value>',
-      `neighbours: a vote counts exp(similarity / temperature) (left out: ${temperature})`,
+      `neighbours: votes count exp(similarity / T) (left out: ${temperature})`,
       parsePositive,
     )
     .option('--epochs <n>', `fine-tune: epochs of each training (left out: ${epochs})`, parseCount)
@@ -79,16 +70,13 @@ export function addProbeCommand(
     .option('--test-images <n>', 'only a stratified subset of the test images', parseCount)
     .option(
       '--validation-images <n>',
-      'training images to choose settings by: how many, or their share (left out: 0.1)',
+      'training images to choose settings by: number, or share (left out: 0.1)',
       parsePositive,
     )
     .option('--checkpoint <name>', 'checkpoint of every run: its name, last or best (left out: last)')
-    .option(
-      '--baseline <method>',
-      'row that differences are to (left out: independent, or else random weights)',
-    )
+    .option('--baseline <method>', 'what differences are to (left out: independent, or else random weights)')
     .option('--no-cache', 'extract features anew, and keep none')
-    .option('--archive <file>', 'write what the report is made from to one JSON file, to be kept')
+    .option('--archive <file>', 'write what the report is made from to one JSON file')
     .option('--out <folder>', 'folder for the report as Markdown, CSV and JSON (left out: not written)')
     .option('--report-only', 'measure nothing: make the report again from an archive')
     .action(async (runs: string[], options: ProbeFlags, command: Command) => {
