@@ -63,6 +63,9 @@ export { SilentReporter, type Reporter } from './progress/reporter.ts';
 // The machine: what `cohort doctor` finds.
 export { diagnose, type Diagnosis } from './doctor/doctor.ts';
 
+// Transfer: what frozen features are worth on other images.
+export { probeRuns, type ProbeRequest, type ProbeResult } from './transfer/probeRuns.ts';
+
 // Errors: every one is a CohortError, whose message says what is wrong and what to do.
 export { CohortError } from '@cohort-ml/errors';
 export { DataError } from './data/errors.ts';

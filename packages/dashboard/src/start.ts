@@ -7,7 +7,8 @@ import { RunError } from '@cohort-ml/runs';
 import { Catalogue } from './catalogue/catalogue.ts';
 import { folderId } from './catalogue/folders.ts';
 import type { RunKnowledge } from './knowledge.ts';
-import { makeApp, type AppContext } from './server/app.ts';
+import { type AppContext } from './server/context.ts';
+import { makeApp } from './server/app.ts';
 import { collectShared } from './share/collect.ts';
 import { readSharedPage, writeShared } from './share/write.ts';
 

@@ -99,7 +99,7 @@ export function machineDifferences({ machine: before }: Provenance, { machine: n
 
 /** Settings that change where and when things are kept, and never what is computed. */
 const HARMLESS =
-  /^(runs|data\.(path|cache)|networks\.\d+\.weights|engine\.threads|train\.(device|checkpointEvery(Epochs|Seconds)|keep(Last|Best)Checkpoints))$/;
+  /^(runs|data\.(path|cache)|networks\.\d+\.weights|engine\.threads|train\.probe(\.\w+)?|train\.(device|checkpointEvery(Epochs|Seconds)|keep(Last|Best)Checkpoints))$/;
 
 /** A recipe with the defaults of settings that are newer than it: it was trained as if it had named them. */
 function withDefaults(recipe: unknown): unknown {

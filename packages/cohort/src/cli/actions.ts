@@ -54,5 +54,7 @@ export const commandActions: CommandActions = {
   compare: async (...given) => (await import('../compare/compare.ts')).compare(...given),
   reportComparison: async (...given) =>
     (await import('../compare/report/reportComparison.ts')).reportComparison(...given),
+  probeRuns: async (...given) => (await import('../transfer/probeRuns.ts')).probeRuns(...given),
+  reportProbes: async (...given) => (await import('../transfer/probeRuns.ts')).reportProbes(...given),
   runDemo: async (...given) => (await import('./commands/demo.ts')).runDemo(...given),
 };

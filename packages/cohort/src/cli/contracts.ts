@@ -16,6 +16,7 @@ import type { ImportOptions, ImportResult } from '../cohort/importWeights.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import type { ResumeOptions } from '../train/run/resume.ts';
 import type { TrainOptions, TrainResult } from '../train/run/run.ts';
+import type { ProbeRequest, ProbeResult, ProbeTargets } from '../transfer/probeRuns.ts';
 import type { DemoOptions, DemoResult } from './commands/demo.ts';
 
 /** What every long call is given. */
@@ -72,5 +73,11 @@ export interface CommandActions {
   readonly compare: (request: ComparisonRequest, options: CallOptions) => Promise<Comparison>;
   /** From the folder of a comparison or from its archive. */
   readonly reportComparison: (source: string, options: ReportOptions) => Promise<Comparison>;
+  readonly probeRuns: (request: ProbeRequest, options: CallOptions) => Promise<ProbeResult>;
+  /** From an archive. */
+  readonly reportProbes: (
+    archive: string,
+    options: ProbeTargets & { readonly baseline?: string },
+  ) => Promise<ProbeResult>;
   readonly runDemo: (options: DemoOptions) => Promise<DemoResult>;
 }

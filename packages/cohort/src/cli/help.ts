@@ -10,6 +10,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly (readonly [s
       ['train', 'train a recipe, or one proposed for a folder of images'],
       ['evaluate', "measure a run's networks on its images or on others"],
       ['predict', "classify images with a run's networks"],
+      ['export', 'write networks as ONNX, for the browser or PyTorch'],
       ['demo', 'train two networks alone and together on Fashion-MNIST'],
     ],
   ],
@@ -18,11 +19,13 @@ const GROUPS: readonly (readonly [title: string, commands: readonly (readonly [s
     [
       ['compare', 'train a recipe with several methods and report the differences'],
       ['ablate', 'measure what each part of MCL and L-MCL contributes'],
+      ['probe', 'measure what the features of runs are worth on other images'],
     ],
   ],
   [
     'Manage',
     [
+      ['dashboard', 'show runs in the browser, live'],
       ['runs', 'list, show, rename, delete and export runs'],
       ['data', 'list, check and fetch datasets'],
       ['import', 'convert PyTorch or safetensors weights'],

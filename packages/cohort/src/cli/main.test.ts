@@ -28,8 +28,8 @@ function named(name: string, message: string): Error {
 }
 
 const COMMANDS = [
-  ...['train', 'evaluate', 'predict', 'demo', 'compare', 'ablate', 'runs', 'data', 'import'],
-  ...['methods', 'models', 'doctor', 'bench'],
+  ...['train', 'evaluate', 'predict', 'export', 'demo', 'compare', 'ablate', 'probe'],
+  ...['dashboard', 'runs', 'data', 'import', 'methods', 'models', 'doctor', 'bench'],
 ];
 
 describe('cohort --help', () => {
@@ -49,6 +49,9 @@ describe('cohort --help', () => {
     ['train', '[options] [recipe] [overrides...]'],
     ['evaluate', '[options] <run>'],
     ['predict', '[options] <run> <images...>'],
+    ['export', '[options] <run>'],
+    ['probe', '[options] <runs...>'],
+    ['dashboard', '[options]'],
     ['compare', '[options] <recipe>'],
     ['ablate', '[options] <recipe>'],
     ['models', '[options]'],

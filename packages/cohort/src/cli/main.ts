@@ -21,6 +21,7 @@ import { addImportCommand } from './commands/import.ts';
 import { addMethodsCommand } from './commands/methods.ts';
 import { addModelsCommand } from './commands/models.ts';
 import { addPredictCommand } from './commands/predict.ts';
+import { addProbeCommand } from './commands/probe.ts';
 import { addRunsCommands } from './commands/runs/index.ts';
 import { addTrainCommand } from './commands/train.ts';
 
@@ -89,6 +90,7 @@ function buildProgram(
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
   addExportCommand(program, environment, setExitCode);
+  addProbeCommand(program, environment, argv, setExitCode);
   addCompareCommand(program, environment, argv, setExitCode);
   addAblateCommand(program, environment, argv, setExitCode);
   addModelsCommand(program, environment, setExitCode);

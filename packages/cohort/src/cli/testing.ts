@@ -103,6 +103,8 @@ async function runWith(
       benchmark: unexpected,
       compare: unexpected,
       reportComparison: unexpected,
+      probeRuns: unexpected,
+      reportProbes: unexpected,
       runDemo: unexpected,
       ...actions(interrupt),
     },

@@ -110,6 +110,20 @@ export function createHeldOutLoader(recipe: ResolvedRecipe, data: RecipeData): B
   return data.heldOut === undefined ? null : wholeSplitLoader(recipe, data, data.heldOut);
 }
 
+/** The batches of training images that an online probe knows the labels of, without augmentation; null without such a probe. */
+export function createProbeMemoryLoader(recipe: ResolvedRecipe, data: RecipeData): BatchLoader | null {
+  const { probe } = recipe.train;
+  if (probe === null) return null;
+  const { train } = data.dataset;
+  const count = probe.trainImages === null ? null : Math.min(probe.trainImages, train.count);
+  const setting = 'train.probe.trainImages';
+  return wholeSplitLoader(
+    recipe,
+    data,
+    stratifiedSubset(train, data.dataset, { count, seed: recipe.seed, setting }),
+  );
+}
+
 function wholeSplitLoader(
   recipe: ResolvedRecipe,
   { dataset, normalisation }: RecipeData,

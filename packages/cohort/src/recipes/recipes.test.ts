@@ -59,6 +59,7 @@ describe('a recipe that is right', () => {
         gradientClipping: null,
         weightAverage: null,
         earlyStopping: null,
+        probe: null,
         precision: 'float32',
         channelsLast: true,
         networksAtOnce: 'auto',

@@ -11,6 +11,7 @@ import {
   classificationSchema,
   earlyStoppingSchema,
   gradientClippingSchema,
+  onlineProbeSchema,
   weightAverageSchema,
 } from './trainingAids.ts';
 
@@ -118,6 +119,7 @@ export const trainSchema = z.strictObject({
     .regex(/^(auto|cpu|cuda(:\d{1,3})?)$/)
     .describe('auto, cpu, cuda or cuda:N')
     .default('auto'),
+  probe: onlineProbeSchema.nullable().default(null),
   precision: z.enum(['float32', 'bfloat16']).default('float32'),
   /** On a graphics card, products and convolutions in float32 with 10 bits of mantissa: faster and less exact. */
   tf32: z.boolean().default(false),

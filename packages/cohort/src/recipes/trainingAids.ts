@@ -75,3 +75,16 @@ export const earlyStoppingSchema = z.strictObject({
   /** How much better than the best so far counts as an improvement; accuracy from 0 to 1, likelihood in nats. */
   minimumImprovement: notNegative.default(0),
 });
+
+/** Measures embeddings by nearest neighbours in the course of a training; only forward passes, and nothing of the training changes. */
+export const onlineProbeSchema = z.strictObject({
+  /** After so many epochs, and after the last. */
+  everyEpochs: z.int().min(1).default(5),
+  by: z.literal('neighbours').default('neighbours'),
+  /** Neighbours that vote (DINO: 10 to 200, best 20). */
+  k: z.int().min(1).default(20),
+  /** A vote counts exp(cosine similarity / temperature). */
+  temperature: positive.default(0.07),
+  /** Training images whose labels are known to it, a stratified subset; null: all. */
+  trainImages: z.int().min(2).nullable().default(5000),
+});

@@ -2,12 +2,11 @@
 import { Hono } from 'hono';
 import { compress } from 'hono/compress';
 import { RunError } from '@cohort-ml/runs';
-import { API_VERSION, type Meta } from '../api/types.ts';
-import type { Catalogue } from '../catalogue/catalogue.ts';
-import type { RunKnowledge } from '../knowledge.ts';
+import { API_VERSION } from '../api/types.ts';
 import { AnswerCache } from './answers.ts';
 import { addComparisonRoutes } from './comparisonRoutes.ts';
 import { addEditRoutes } from './editRoutes.ts';
+import { metaOf, type AppContext } from './context.ts';
 import { streamEvents } from './events.ts';
 import { addHeldOutRoutes } from './heldOutRoutes.ts';
 import { addPageRoutes } from './pageRoutes.ts';
@@ -16,18 +15,6 @@ import { addRunRoutes } from './runRoutes.ts';
 import { addShareRoute } from './shareRoute.ts';
 import { addTryRoutes } from './tryRoutes.ts';
 import { guard, secureHeaders, type SecurityOptions } from './security.ts';
-
-/** What the routes work on. */
-export interface AppContext {
-  readonly catalogue: Catalogue;
-  readonly knowledge: RunKnowledge;
-  readonly canEdit: boolean;
-  readonly version: string;
-  /** Folder of the built page. */
-  readonly pageFolder: string;
-  /** Folder of the page for files. */
-  readonly sharedPageFolder: string;
-}
 
 /** The app, to be served or to be asked directly in tests. */
 export function makeApp(given: AppContext, security: SecurityOptions): Hono {
@@ -69,17 +56,4 @@ export function makeApp(given: AppContext, security: SecurityOptions): Hono {
     return context.json({ error: `The dashboard failed: ${error.message}. Please report this.` }, 500);
   });
   return app;
-}
-
-/** Facts about this server. */
-export function metaOf({ catalogue, knowledge, canEdit, version }: AppContext): Meta {
-  return {
-    apiVersion: API_VERSION,
-    version,
-    root: catalogue.root,
-    canEdit,
-    hasImages: knowledge.image !== undefined,
-    canTry: knowledge.tryPage !== undefined,
-    isShared: false,
-  };
 }

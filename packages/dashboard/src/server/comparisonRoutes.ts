@@ -1,7 +1,7 @@
 /** Routes of comparisons. */
 import type { Hono } from 'hono';
 import { comparisonDetail, comparisonEntry } from '../run/comparisons.ts';
-import type { AppContext } from './app.ts';
+import type { AppContext } from './context.ts';
 import { RequestError } from './query.ts';
 
 /** Adds the routes. */

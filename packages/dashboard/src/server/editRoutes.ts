@@ -4,7 +4,7 @@ import { removeRun, renameRun } from '@cohort-ml/runs';
 import type { RunEdit } from '../api/types.ts';
 import { writeAnnotations } from '../catalogue/annotations.ts';
 import { isObject } from '../json.ts';
-import type { AppContext } from './app.ts';
+import type { AppContext } from './context.ts';
 import { RequestError } from './query.ts';
 import { entryOf } from './runRoutes.ts';
 

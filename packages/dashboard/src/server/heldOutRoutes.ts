@@ -3,7 +3,7 @@ import type { Hono } from 'hono';
 import { embeddingSteps, openRun } from '@cohort-ml/runs';
 import { embeddingsOf, predictionsOf, probabilitiesOf } from '../run/heldOut.ts';
 import type { AnswerCache } from './answers.ts';
-import type { AppContext } from './app.ts';
+import type { AppContext } from './context.ts';
 import { choiceQuery, numberQuery, RequestError } from './query.ts';
 import { entryOf } from './runRoutes.ts';
 

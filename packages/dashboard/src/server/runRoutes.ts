@@ -7,7 +7,7 @@ import { jsonNumber } from '../json.ts';
 import { runDetail } from '../run/detail.ts';
 import { readLogTail } from '../run/logTail.ts';
 import type { AnswerCache } from './answers.ts';
-import type { AppContext } from './app.ts';
+import type { AppContext } from './context.ts';
 import { AXES, choiceQuery, listQuery, numberQuery, RequestError } from './query.ts';
 
 /** A first view waits so long for a log that nobody has read yet; then it shows a sample. */

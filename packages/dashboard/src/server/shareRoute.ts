@@ -2,7 +2,7 @@
 import type { Hono } from 'hono';
 import { collectShared } from '../share/collect.ts';
 import { readSharedPage, sharedHtml } from '../share/write.ts';
-import type { AppContext } from './app.ts';
+import type { AppContext } from './context.ts';
 import { listQuery, RequestError } from './query.ts';
 import { entryOf } from './runRoutes.ts';
 

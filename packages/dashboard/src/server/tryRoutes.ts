@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Hono } from 'hono';
 import { exportFolders, servedPaths } from '../run/exports.ts';
-import type { AppContext } from './app.ts';
+import type { AppContext } from './context.ts';
 import { contentType } from './pageRoutes.ts';
 import { RequestError } from './query.ts';
 import { entryOf } from './runRoutes.ts';

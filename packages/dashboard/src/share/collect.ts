@@ -8,7 +8,7 @@ import { comparisonDetail } from '../run/comparisons.ts';
 import { runDetail } from '../run/detail.ts';
 import { embeddingsOf, predictionsOf } from '../run/heldOut.ts';
 import { readLogTail } from '../run/logTail.ts';
-import { metaOf, type AppContext } from '../server/app.ts';
+import { metaOf, type AppContext } from '../server/context.ts';
 import { metricList } from '../server/runRoutes.ts';
 
 /** Most bytes of the data; the page around it takes some hundred kilobytes. */

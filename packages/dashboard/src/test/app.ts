@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { Hono } from 'hono';
 import { Catalogue } from '../catalogue/catalogue.ts';
 import type { RunKnowledge } from '../knowledge.ts';
-import { makeApp, type AppContext } from '../server/app.ts';
+import { type AppContext } from '../server/context.ts';
+import { makeApp } from '../server/app.ts';
 import type { SecurityOptions } from '../server/security.ts';
 import { onEnd, temporaryFolder } from './folders.ts';
 

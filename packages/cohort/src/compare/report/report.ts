@@ -9,7 +9,7 @@ import { describeEnvironments, describeTopologies } from './conditions.ts';
 import { describeSettings } from '../plan/ownSettings.ts';
 import type { LeftOut, Plan } from '../plan/plan.ts';
 import { bestNetwork, type CellResult } from './results.ts';
-import { aggregate, meanOf, type Aggregate } from './statistics.ts';
+import { aggregate, meanOf, type Aggregate } from '../../evaluate/statistics.ts';
 
 /** Every measure of a score, over seeds. */
 export type Measures = { readonly [Name in keyof Score]: Aggregate };

@@ -3,7 +3,7 @@ import type { Score } from '../../evaluate/tally.ts';
 import { unpackCorrectness, type ImageCorrectness } from '../../evaluate/correctnessFile.ts';
 import type { Cell } from '../plan/plan.ts';
 import type { CellRecord } from './record.ts';
-import { meanOf } from './statistics.ts';
+import { meanOf } from '../../evaluate/statistics.ts';
 
 /** One network of a training. */
 export interface NetworkResult {

@@ -22,6 +22,7 @@ export const RANDOM_PURPOSE = {
   mixing: 13,
   testSplit: 20,
   step: 30,
+  shots: 40,
 } as const;
 
 /** MurmurHash3's 32-bit finaliser: every input bit reaches every output bit. */

@@ -17,12 +17,14 @@ export interface EpochResult {
   /** Null where nothing was measured. */
   readonly scores: SplitScores | null;
   readonly representations: RepresentationMeasures | null;
+  /** Accuracies of the online probe; empty where it was not due. */
+  readonly probed: Readonly<Record<string, number>>;
 }
 
 /** Tells reporter and recorder of an epoch. */
 export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock): void {
   const { recipe, cohort, optimizer, reporter, recorder } = setup;
-  const { epoch, seconds, terms, scores, representations } = result;
+  const { epoch, seconds, terms, scores, representations, probed } = result;
   const test = accuraciesOf(cohort, scores?.test ?? null);
   const validation = accuraciesOf(cohort, scores?.validation ?? null);
   const named = (prefix: string, accuracies: readonly NetworkAccuracy[]): [string, number][] =>
@@ -32,7 +34,7 @@ export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: Traini
     ...named('validationAccuracy', validation),
     ...named('accuracy', test),
   ]);
-  const gathered = { ...cohort.method.epochMetrics?.(), ...representations?.values };
+  const gathered = { ...cohort.method.epochMetrics?.(), ...representations?.values, ...probed };
   const sharedInformation = representations?.sharedInformation ?? null;
   recorder.epoch({ epoch, step: clock.steps, values: { ...terms, ...measured, ...gathered, ...speed } });
   reporter.epochEnd({

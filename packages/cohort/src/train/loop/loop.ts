@@ -10,6 +10,7 @@ import { leavesEmbeddings } from './heldOutRecords.ts';
 import { workOnHeldOut } from './heldOut.ts';
 import type { LoopOutcome, LoopProgress, LoopSetup } from './loopSetup.ts';
 import { measure, type SplitScores } from './measure.ts';
+import { isProbeDue, probeOnline } from './onlineProbe.ts';
 import { RunningMeans } from './means.ts';
 
 export type { LoopOutcome, LoopProgress, LoopRecorder, LoopSetup } from './loopSetup.ts';
@@ -115,11 +116,17 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
       ({ scores, representations } = measured);
       recorder.heldOut?.({ epoch: epoch + 1, step: clock.steps, ...measured.record });
     }
+    const { onlineProbe = null } = setup;
+    const probed =
+      onlineProbe === null || !isProbeDue(onlineProbe, epoch + 1, epochs)
+        ? {}
+        : await probeOnline(onlineProbe, cohort, isStopping, `after epoch ${epoch + 1}`);
+    if (probed === null) return await stop(progress(epoch, training.batchCount, means));
     const seconds = (performance.now() - startedAt) / 1000;
     const terms = means.values();
     reportEpoch(
       setup,
-      { epoch: epoch + 1, seconds, terms, scores: isEvaluated ? scores : null, representations },
+      { epoch: epoch + 1, seconds, terms, scores: isEvaluated ? scores : null, representations, probed },
       clock,
     );
     const found = cohort.method.diagnose?.(terms, recipe.train.batchSize) ?? null;

@@ -6,6 +6,7 @@ import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 import type { GradientClipping } from './gradientClipping.ts';
 import type { HeldOutRecord } from './heldOutRecords.ts';
+import type { OnlineProbe } from './onlineProbe.ts';
 import type { SplitScores } from './measure.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { TermValues } from './step.ts';
@@ -60,6 +61,8 @@ export interface LoopSetup {
   readonly test: BatchLoader;
   /** Images that are neither trained on nor measured, for methods that work on held-out ones. */
   readonly heldOut?: BatchLoader | null;
+  /** Measures embeddings by nearest neighbours every few epochs; null where the recipe does not ask for it. */
+  readonly onlineProbe?: OnlineProbe | null;
   readonly reporter: Reporter;
   readonly recorder: LoopRecorder;
   readonly signal: AbortSignal;

@@ -15,12 +15,14 @@ import { cohortModules, createCohort, type Cohort } from '../../cohort/cohort.ts
 import {
   createEvaluationLoader,
   createHeldOutLoader,
+  createProbeMemoryLoader,
   createTrainingLoader,
   loadRecipeData,
 } from '../../cohort/images.ts';
 import { GradientClipping } from '../loop/gradientClipping.ts';
 import { applyDevice } from '../../cohort/device.ts';
 import { applyThreads, describeMachine, type MachineDescription } from '../../cohort/environment.ts';
+import type { OnlineProbe } from '../loop/onlineProbe.ts';
 import { createOptimizer, createSchedule } from '../loop/optimizer.ts';
 import { describeProvenance, type Provenance } from '../../checkpoints/provenance.ts';
 import type { Reporter } from '../../progress/reporter.ts';
@@ -53,6 +55,7 @@ export interface Session {
   readonly validation: BatchLoader | null;
   readonly test: BatchLoader;
   readonly heldOut: BatchLoader | null;
+  readonly onlineProbe: OnlineProbe | null;
   readonly images: ImageInfo;
   readonly dataset: ImageDataset<ImagePixels>;
   /** The images that the networks or their method learn from. */
@@ -121,6 +124,12 @@ export async function openSession(
   const test = createEvaluationLoader(recipe, data, 'test');
   const heldOut = createHeldOutLoader(recipe, data);
   assertOtherBatches(cohort, training, recipe);
+  const memory = createProbeMemoryLoader(recipe, data);
+  const { probe } = recipe.train;
+  const onlineProbe =
+    memory === null || probe === null
+      ? null
+      : { settings: probe, classes: dataset.classes.length, memory, queries: validation ?? test };
   const { classes, channels, height, width } = dataset;
   return {
     recipe,
@@ -133,6 +142,7 @@ export async function openSession(
     validation,
     test,
     heldOut,
+    onlineProbe,
     schedule: createSchedule(recipe),
     dataset,
     learnedFrom: [dataset.train, ...(data.heldOut === undefined ? [] : [data.heldOut])],
@@ -155,6 +165,7 @@ export async function openSession(
       validation?.dispose();
       test.dispose();
       heldOut?.dispose();
+      memory?.dispose();
       dataset.dispose?.();
     },
   };

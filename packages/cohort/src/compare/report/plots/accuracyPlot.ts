@@ -1,6 +1,6 @@
 /** Accuracy of every method as a row: a tick for each seed, the mean with its interval, and the ensemble above it. */
 import type { ComparisonReport, MethodReport } from '../report.ts';
-import type { Aggregate } from '../statistics.ts';
+import type { Aggregate } from '../../../evaluate/statistics.ts';
 import { drawMark } from './marks.ts';
 import { inPercent, INTERVALS } from './percent.ts';
 import { linearScale, type Scale } from './scale.ts';

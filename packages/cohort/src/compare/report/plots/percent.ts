@@ -1,5 +1,5 @@
 /** Values of plots in percent, with the interval of their mean over seeds. */
-import { intervalOverSeeds, type Aggregate } from '../statistics.ts';
+import { intervalOverSeeds, type Aggregate } from '../../../evaluate/statistics.ts';
 
 /** What bars are. */
 export const INTERVALS = 'Bars: 95% bootstrap intervals of the mean over seeds.';

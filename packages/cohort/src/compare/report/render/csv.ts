@@ -1,7 +1,7 @@
 /** A report as CSV in long form, a value per row, so that any program can read it: RFC 4180, with a heading. */
 import type { Difference } from '../difference.ts';
 import type { ComparisonReport, Measures, MethodReport } from '../report.ts';
-import type { Aggregate } from '../statistics.ts';
+import type { Aggregate } from '../../../evaluate/statistics.ts';
 
 type Cell = string | number | null;
 

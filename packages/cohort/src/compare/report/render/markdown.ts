@@ -1,7 +1,8 @@
 /** A report as Markdown, and the lines that it shares with the terminal. */
 import { nameOf } from '../../execute/execute.ts';
 import type { ComparisonReport } from '../report.ts';
-import { reportTables, type ReportTable } from './tables.ts';
+import { markdownTable } from '../../../evaluate/reportText.ts';
+import { reportTables } from './tables.ts';
 
 /** For a page; `plots` are the names of pictures next to it. */
 export function reportMarkdown(report: ComparisonReport, plots: readonly string[]): string {
@@ -19,13 +20,6 @@ export function reportMarkdown(report: ComparisonReport, plots: readonly string[
     report.notes.map((line) => `- ${line}`).join('\n'),
   ];
   return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
-}
-
-function markdownTable({ heading, rows, names = 1 }: ReportTable): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', String.raw`\|`)).join(' | ')} |`;
-  const rule = heading.map((_, column) => (column < names ? '---' : '---:'));
-  return [line(heading), line(rule), ...rows.map(line)].join('\n');
 }
 
 /** What was trained, in a line. */

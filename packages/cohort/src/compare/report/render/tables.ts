@@ -2,16 +2,13 @@
 import { formatBytes } from '../../../progress/progressText.ts';
 import type { Difference, Subject } from '../difference.ts';
 import type { ComparisonReport, Measures, MethodReport } from '../report.ts';
-import type { Aggregate, Interval } from '../statistics.ts';
-
-/** One table; the first columns are names, the others are numbers. */
-export interface ReportTable {
-  readonly title: string;
-  readonly heading: readonly string[];
-  /** How many columns are names; one unless given. */
-  readonly names?: number;
-  readonly rows: readonly (readonly string[])[];
-}
+import {
+  formatAggregate,
+  formatInterval,
+  formatPoints,
+  signedPoints,
+  type ReportTable,
+} from '../../../evaluate/reportText.ts';
 
 const nothing = '-';
 
@@ -175,27 +172,6 @@ function inferenceTable(methods: readonly MethodReport[]): ReportTable {
       multiplyAdds.toLocaleString('en-US'),
     ]),
   };
-}
-
-/** `84.97 ± 0.46`, from shares to percent. */
-export function formatPoints({ mean, standardDeviation }: Aggregate): string {
-  const scaled = standardDeviation === null ? null : 100 * standardDeviation;
-  return formatAggregate({ mean: 100 * mean, standardDeviation: scaled, values: [] }, 2);
-}
-
-function formatAggregate({ mean, standardDeviation }: Aggregate, digits: number): string {
-  const spread = standardDeviation === null ? '' : ` ± ${standardDeviation.toFixed(digits)}`;
-  return `${mean.toFixed(digits)}${spread}`;
-}
-
-/** `+0.97`, from a share to points. */
-export function signedPoints(share: number): string {
-  const points = (100 * share).toFixed(2);
-  return share >= 0 ? `+${points}` : points;
-}
-
-function formatInterval(interval: Interval | null): string {
-  return interval === null ? nothing : `${signedPoints(interval.lower)} to ${signedPoints(interval.upper)}`;
 }
 
 /** `25%` */
