@@ -91,6 +91,11 @@ export function reportCall(call: OperatorCall): void {
   }
 }
 
+/** Reports a call that takes one value of the engine and gives another. */
+export function reportUnary<Value extends EngineValue>(name: string, input: Value, result: Value): void {
+  reportCall({ name, inputs: [input], result });
+}
+
 /** Runs an operator by its number. A single result comes back as it is, several as an array, none as undefined. */
 export function callOperator(
   name: string,

@@ -1,7 +1,7 @@
 /** The tensor: a handle of LibTorch's, with every ATen operator as a method, an owner that releases it, and typed arrays. */
 import { markAsUntransferable } from 'node:worker_threads';
 import { EngineValue, buffer, reserveBuffer } from './callBuffer.ts';
-import { defineMethods, operatorFunctions, reportCall, useTensors } from './dispatch.ts';
+import { defineMethods, operatorFunctions, reportUnary, useTensors } from './dispatch.ts';
 import {
   dtypeOfArray,
   dtypeOfCode,
@@ -245,7 +245,7 @@ export class Tensor extends WithOperators implements ScopedTensor {
   alias(): Tensor {
     this.assertAlive('alias');
     const result = new Tensor(checked('alias', native.alias(this.handle)));
-    reportCall({ name: 'alias', inputs: [this], result });
+    reportUnary('alias', this, result);
     return result;
   }
 

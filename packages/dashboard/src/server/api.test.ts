@@ -266,7 +266,7 @@ test('events tell a reader that comes back that it is behind', async () => {
   while (!text.includes('event: change')) {
     const part = await reader?.read();
     if (part?.value === undefined) break;
-    text += new TextDecoder().decode(part.value as Uint8Array);
+    text += new TextDecoder().decode(part.value);
   }
   await reader?.cancel();
   expect(text).toContain(`id: ${context.catalogue.revision}`);

@@ -149,7 +149,7 @@ describe.skipIf(!hasChromium)('exported page in Chromium (skipped where Chromium
         await page.waitForSelector('.network');
         expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
         await page.evaluate(axe);
-        const { violations } = (await page.evaluate('axe.run()')) as AxeResult;
+        const { violations } = await page.evaluate<AxeResult>('axe.run()');
         expect(violations.map(({ id, nodes }) => [id, nodes[0]?.html])).toEqual([]);
       });
     },
