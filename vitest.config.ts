@@ -7,6 +7,7 @@ const source = (path: string): string => fileURLToPath(new URL(path, import.meta
 export default defineConfig({
   resolve: {
     alias: {
+      '@cohort-ml/torch/setup': source('packages/torch/src/setup/index.ts'),
       '@cohort-ml/torch': source('packages/torch/src/index.ts'),
       '@cohort-ml/runs': source('packages/runs/src/index.ts'),
       'cohort-ml/internal': source('packages/cohort/src/internal.ts'),

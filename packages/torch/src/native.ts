@@ -1,7 +1,6 @@
 /** Loads the native addon and gives its functions their types; the only file that knows where the addon lies. */
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import type { TypedArray } from './dtype.ts';
 import {
   ArgumentError,
@@ -10,6 +9,7 @@ import {
   OperatorError,
   OutOfMemoryError,
 } from './errors.ts';
+import { locateAddon, setupCommand } from './setup/locateAddon.ts';
 
 /** The addon's functions. Tensors are numbers (handles) here; lists travel in the call buffer. */
 export interface NativeAddon {
@@ -69,8 +69,8 @@ export interface NativeAddon {
   trimMemory(): boolean;
 }
 
-/** Path of the compiled addon, beside `src` and `dist`. */
-export const addonPath = fileURLToPath(new URL('../build/cohort_torch.node', import.meta.url));
+/** Path of the compiled addon: beside `src` in the repository, in the user's cache for an installed package. */
+export const addonPath = locateAddon();
 
 /**
  * How often a waiting OpenMP thread looks before it sleeps. The default, 300,000 times or some milliseconds, is no faster
@@ -107,7 +107,7 @@ function load(): NativeAddon {
     const reason = error instanceof Error ? error.message : String(error);
     throw new EngineLoadError(
       'load',
-      `the native engine could not be loaded from ${addonPath}: ${reason}. Run "npm run setup", which finds LibTorch and builds it.`,
+      `the native engine could not be loaded from ${addonPath}: ${reason}. Run "${setupCommand()}", which finds LibTorch and builds it.`,
       { cause: error },
     );
   }

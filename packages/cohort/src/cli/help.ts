@@ -65,7 +65,8 @@ export function fullHelp(program: Command, help: Help, recipesFolder: string): s
     section('Environment', [
       'COHORT_DATA     folder to look for datasets in (COHORT_DATA/NAME), before the cache',
       'XDG_CACHE_HOME  folder of caches; datasets are fetched to XDG_CACHE_HOME/cohort (default ~/.cache/cohort)',
-      'LIBTORCH        folder of LibTorch to build with (npm run setup)',
+      'LIBTORCH        folder of LibTorch to build with (cohort setup; in the repository npm run setup)',
+      'COHORT_ENGINE_CACHE  folder of built engines (default XDG_CACHE_HOME/cohort/engine)',
       'PYTHON          a Python with PyTorch, for cohort bench to compare with',
       'NO_COLOR        no colours',
       'CI              plain lines instead of a live line',

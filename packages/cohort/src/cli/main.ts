@@ -21,6 +21,7 @@ import { addMethodsCommand } from './commands/methods.ts';
 import { addModelsCommand } from './commands/models.ts';
 import { addPredictCommand } from './commands/predict.ts';
 import { addRunsCommands } from './commands/runs/index.ts';
+import { addSetupCommand } from './commands/setup.ts';
 import { addTrainCommand } from './commands/train.ts';
 
 /**
@@ -95,6 +96,7 @@ function buildProgram(
   addRunsCommands(program, environment, setExitCode);
   addDataCommands(program, environment, setExitCode);
   addImportCommand(program, environment, setExitCode);
+  addSetupCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);
   addBenchCommand(program, environment, setExitCode);
   addDemoCommand(program, environment, argv, setExitCode);
