@@ -85,14 +85,14 @@ try {
   await writeImages();
   cohort(
     'train', 'photos', 'train.epochs=1', 'train.batchSize=8', 'networks=[{ model: resnet8 }, { model: resnet8 }]',
-    'data.imageSize=32', 'runs=runs', '--quiet', '--yes',
+    'data.imageSize=32', 'runs=runs', '--quiet',
   ); // prettier-ignore
   const runName = readdirSync(join(project, 'runs')).find((name) =>
     existsSync(join(project, 'runs', name, 'recipe.yaml')),
   );
   assert(runName !== undefined, 'training left no run folder');
   step('trained');
-  cohort('export', join('runs', runName), '--to', 'exported');
+  cohort('export', join('runs', runName), '--out', 'exported');
   step('exported');
   writeFileSync(join(project, 'program.ts'), program);
   const options = [
