@@ -38,6 +38,7 @@ export function packPackages(target) {
     const output = execFileSync('npm', ['pack', '--json', '--loglevel=error', '--pack-destination', target], {
       cwd: folder,
       encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     // The scripts before packing may print lines of their own.
     const [packed] = JSON.parse(output.slice(output.search(/^\[/m)));

@@ -85,7 +85,7 @@ try {
   await writeImages();
   cohort(
     'train', 'photos', 'train.epochs=1', 'train.batchSize=8', 'networks=[{ model: resnet8 }, { model: resnet8 }]',
-    'data.imageSize=32', 'runs=runs', '--quiet',
+    'runs=runs', '--quiet',
   ); // prettier-ignore
   const runName = readdirSync(join(project, 'runs')).find((name) =>
     existsSync(join(project, 'runs', name, 'recipe.yaml')),
