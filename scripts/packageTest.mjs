@@ -1,24 +1,42 @@
 /**
  * Installs the packed packages into an empty project outside the repository and uses them there as a user would: set-up,
- * training, export, classification, and a TypeScript program. Run by `npm run test:package` after `npm run setup`.
+ * training, export, classification, and a TypeScript program. Run by `npm run test:package` after `npm run setup`. With
+ * `--reuse-build` the engine of the repository, which is of the same sources, stands in for one that `cohort setup` compiles.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
+import { findLibTorch } from '../packages/torch/scripts/findLibTorch.mjs';
 import { packPackages } from './packPackages.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const project = mkdtempSync(join(tmpdir(), 'cohort package test '));
+const reusesBuild = process.argv.includes('--reuse-build');
 const begin = performance.now();
+
+const engineCache = join(project, 'engine');
 
 function run(command, ...parameters) {
   return execFileSync(command, parameters, {
     cwd: project,
     encoding: 'utf8',
-    env: { ...process.env, NO_COLOR: '1', OMP_NUM_THREADS: '1' },
+    env: {
+      ...process.env,
+      NO_COLOR: '1',
+      OMP_NUM_THREADS: '1',
+      ...(reusesBuild ? { COHORT_ENGINE_CACHE: engineCache, COHORT_ENGINE_BUILD: 'never' } : {}),
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 }
@@ -30,6 +48,21 @@ function assert(condition, message) {
 
 function step(title) {
   console.log(`${Math.round((performance.now() - begin) / 1000)} s: ${title}`);
+}
+
+async function rememberOwnBuild() {
+  const installed = join(project, 'node_modules', '@cohort-ml', 'torch');
+  const { rememberEngine, stampOf } = await import(join(installed, 'dist/setup/engineCache.js'));
+  const { libDirs, version } = findLibTorch();
+  const ending = process.platform === 'darwin' ? 'dylib' : 'so';
+  const library = stampOf(realpathSync(join(libDirs[0], `libtorch_cpu.${ending}`)));
+  const addon = join(root, 'packages/torch/build/cohort_torch.node');
+  const variables = { ...process.env, COHORT_ENGINE_CACHE: engineCache };
+  rememberEngine(
+    installed,
+    { addon, libtorch: version, compiler: 'that of the repository', library },
+    variables,
+  );
 }
 
 /** Dark and bright pictures: two classes that any network can tell apart. */
@@ -78,8 +111,10 @@ try {
   const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
   run('npm', 'install', ...quiet, ...tarballs.map(({ path }) => path));
   step('installed');
-  assert(cohort('setup').includes('Ready: LibTorch'), 'cohort setup did not say that the engine is ready');
-  step('set up');
+  if (reusesBuild) await rememberOwnBuild();
+  else
+    assert(cohort('setup').includes('Ready: LibTorch'), 'cohort setup did not say that the engine is ready');
+  step(reusesBuild ? "took the repository's engine" : 'set up');
   assert(cohort('--help').includes('(demo)'), 'cohort --help does not list the packed recipes');
   assert(cohort('models').includes('resnet20'), 'cohort models lists no resnet20');
   await writeImages();
