@@ -8,6 +8,7 @@ export default defineConfig({
   resolve: {
     alias: {
       '@cohort-ml/errors': source('packages/errors/src/index.ts'),
+      '@cohort-ml/torch/setup': source('packages/torch/src/setup/index.ts'),
       '@cohort-ml/torch': source('packages/torch/src/index.ts'),
       '@cohort-ml/runs': source('packages/runs/src/index.ts'),
       'cohort-ml/internal': source('packages/cohort/src/internal.ts'),

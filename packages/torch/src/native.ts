@@ -2,7 +2,6 @@
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { errorText } from '@cohort-ml/errors';
 import type { TypedArray } from './dtype.ts';
 import {
@@ -13,6 +12,7 @@ import {
   OperatorError,
   OutOfMemoryError,
 } from './errors.ts';
+import { locateAddon, setupCommand } from './setup/locateAddon.ts';
 
 /** The addon's functions. Tensors are numbers (handles) here; lists travel in the call buffer. */
 export interface NativeAddon {
@@ -80,11 +80,14 @@ export interface NativeAddon {
   synchronize(): boolean | undefined;
 }
 
-/** Path of the compiled addon: beside `src` and `dist`, or what COHORT_ADDON names (an engine built for another LibTorch). */
+/**
+ * Path of the compiled addon: what COHORT_ADDON names (an engine built for another LibTorch), else beside `src` in the
+ * repository, or in the user's cache for an installed package.
+ */
 export function addonPath(): string {
   const chosen = process.env.COHORT_ADDON;
   if (chosen !== undefined && chosen !== '') return resolve(chosen);
-  return fileURLToPath(new URL('../build/cohort_torch.node', import.meta.url));
+  return locateAddon();
 }
 
 /**
@@ -123,7 +126,7 @@ function load(): NativeAddon {
     const reason = errorText(error);
     throw new EngineLoadError(
       'load',
-      `the native engine could not be loaded from ${path}: ${reason}. Run "npm run setup", which finds LibTorch and builds it.`,
+      `the native engine could not be loaded from ${path}: ${reason}. Run "${setupCommand()}", which finds LibTorch and builds it.`,
       { cause: error },
     );
   }

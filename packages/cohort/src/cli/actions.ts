@@ -49,6 +49,14 @@ export const commandActions: CommandActions = {
     return (await import('../cohort/importWeights.ts')).importWeights(source, options);
   },
   diagnose: async () => (await import('../doctor/doctor.ts')).diagnose(),
+  setUpEngine: async ({ signal, reporter, force }) =>
+    (await import('@cohort-ml/torch/setup')).setUpEngine({
+      force,
+      signal,
+      onMessage: (text) => {
+        reporter.message(text);
+      },
+    }),
   listBenchCases: async (names) => (await loadBenchmark()).selectCases(names),
   benchmark: async (...given) => (await loadBenchmark()).benchmark(...given),
   compare: async (...given) => (await import('../compare/compare.ts')).compare(...given),

@@ -1,4 +1,5 @@
 /** What the command line asks of the rest of Cohort: the shapes of its calls and answers. */
+import type { EngineSetupResult } from '@cohort-ml/torch/setup';
 import type { BenchOptions, BenchOutcome, BenchTask } from './benchmark.ts';
 import type { Comparison, ComparisonRequest, ReportOptions } from '../compare/compare.ts';
 import type { DatasetCheck } from '../data/checkDataset.ts';
@@ -66,6 +67,7 @@ export interface CommandActions {
   readonly fetchDataset: (name: string, options: CallOptions) => Promise<FetchResult>;
   readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult>;
   readonly diagnose: () => Promise<Diagnosis>;
+  readonly setUpEngine: (options: CallOptions & { readonly force: boolean }) => Promise<EngineSetupResult>;
   readonly listBenchCases: (
     names: readonly string[],
   ) => Promise<readonly { readonly name: string; readonly title: string }[]>;

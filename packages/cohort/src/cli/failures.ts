@@ -61,7 +61,7 @@ export function describeFailure(thrown: unknown): Failure {
     return { exitCode: EXIT_CODES.failure, kind: thrown.name, message };
   }
   if ('code' in thrown && thrown.code === 'ERR_MODULE_NOT_FOUND') {
-    const message = `${thrown.message}. A part of Cohort is not built or not installed: run npm run setup in its folder.`;
+    const message = `${thrown.message}. A part of Cohort is not built or not installed: run npm install, or npm run setup in a clone of the repository.`;
     return { exitCode: EXIT_CODES.failure, kind: thrown.name, message };
   }
   const code = 'code' in thrown && 'syscall' in thrown ? thrown.code : undefined;

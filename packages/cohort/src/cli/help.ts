@@ -26,6 +26,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly (readonly [s
     'Manage',
     [
       ['dashboard', 'show runs in the browser, live'],
+      ['setup', 'build the engine for this machine'],
       ['runs', 'list, show, rename, delete and export runs'],
       ['data', 'list, check and fetch datasets'],
       ['import', 'convert PyTorch or safetensors weights'],

@@ -29,7 +29,7 @@ function named(name: string, message: string): Error {
 
 const COMMANDS = [
   ...['train', 'evaluate', 'predict', 'export', 'demo', 'compare', 'ablate', 'probe'],
-  ...['dashboard', 'runs', 'data', 'import', 'methods', 'models', 'doctor', 'bench'],
+  ...['dashboard', 'setup', 'runs', 'data', 'import', 'methods', 'models', 'doctor', 'bench'],
 ];
 
 describe('cohort --help', () => {
@@ -284,7 +284,7 @@ describe('failures', () => {
     });
     const unbuilt = Object.assign(new Error("Cannot find module 'x'"), { code: 'ERR_MODULE_NOT_FOUND' });
     expect(describeFailure(unbuilt).message).toBe(
-      "Cannot find module 'x'. A part of Cohort is not built or not installed: run npm run setup in its folder.",
+      "Cannot find module 'x'. A part of Cohort is not built or not installed: run npm install, or npm run setup in a clone of the repository.",
     );
     expect(describeFailure(unbuilt)).not.toHaveProperty('stack');
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), {

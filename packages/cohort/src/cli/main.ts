@@ -23,6 +23,7 @@ import { addModelsCommand } from './commands/models.ts';
 import { addPredictCommand } from './commands/predict.ts';
 import { addProbeCommand } from './commands/probe.ts';
 import { addRunsCommands } from './commands/runs/index.ts';
+import { addSetupCommand } from './commands/setup.ts';
 import { addTrainCommand } from './commands/train.ts';
 
 /**
@@ -99,6 +100,7 @@ function buildProgram(
   addDashboardCommand(program, environment, packageVersion(), setExitCode);
   addDataCommands(program, environment, setExitCode);
   addImportCommand(program, environment, setExitCode);
+  addSetupCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);
   addBenchCommand(program, environment, setExitCode);
   addDemoCommand(program, environment, argv, setExitCode);

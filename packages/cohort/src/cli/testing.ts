@@ -96,6 +96,7 @@ async function runWith(
       describeModels: unexpected,
       importWeights: unexpected,
       diagnose: unexpected,
+      setUpEngine: unexpected,
       listDatasets: unexpected,
       checkDataset: unexpected,
       fetchDataset: unexpected,

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { errorText } from '@cohort-ml/errors';
 import type { CudaDevice, EngineInfo } from '@cohort-ml/torch';
+import { setupCommand } from '@cohort-ml/torch/setup';
 import { listDatasets } from '../data/listDatasets.ts';
 import { mostAtOnce } from '../cohort/networksAtOnce.ts';
 
@@ -35,7 +36,7 @@ export async function diagnose(): Promise<Diagnosis> {
       name: 'LibTorch',
       status: 'fail',
       value: errorText(error),
-      advice: 'Run "npm run setup"; it finds LibTorch and builds the engine.',
+      advice: `Run "${setupCommand()}"; it finds LibTorch and builds the engine.`,
     });
   }
   checks.push(checkProcessor(), checkHugePages(), ...(await checkDatasets()));
@@ -168,8 +169,7 @@ function checkKernels({ kernels, kernelThreads, threads }: EngineInfo): Diagnosi
         name,
         status: 'warn',
         value: `${kernels}, one thread`,
-        advice:
-          'Build with a compiler that has OpenMP, e.g. CXX=g++ npm run setup, or set COHORT_KERNELS=aten.',
+        advice: `Build with a compiler that has OpenMP, e.g. CXX=g++ ${setupCommand()}, or set COHORT_KERNELS=aten.`,
       };
 }
 

@@ -1,13 +1,17 @@
-/** Where recipes live and which there are: the repository's `recipes/`, without parsing any. */
-import { readdirSync } from 'node:fs';
+/** Where recipes live and which there are: `recipes/` of the repository or of the package, without parsing any. */
+import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** The endings that a recipe file may have; the first is the usual one. */
 export const RECIPE_ENDINGS: readonly string[] = ['.yaml', '.yml'];
 
-/** The folder that bare recipe names are looked up in. Four folders up from `src/recipes` as from `dist/recipes`. */
+/**
+ * The folder that bare recipe names are looked up in. A published package holds its own, two folders up from
+ * `dist/recipes`; in the repository it is four folders up from `src/recipes` as from `dist/recipes`.
+ */
 export function recipesFolder(): string {
-  return fileURLToPath(new URL('../../../../recipes', import.meta.url));
+  const published = fileURLToPath(new URL('../../recipes', import.meta.url));
+  return existsSync(published) ? published : fileURLToPath(new URL('../../../../recipes', import.meta.url));
 }
 
 /** Names of the recipes in a folder, sorted; none when there is no such folder. */
