@@ -1,6 +1,6 @@
 /** One process at a time holds a run, whatever the others do, and a dead one keeps nobody out. */
 import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,11 +20,19 @@ function deadPid(): number {
   return spawnSync('true').pid;
 }
 
-/** This folder's sources as JavaScript: Node 20 runs no TypeScript, and `dist` may be stale. */
+/** This folder's sources and the errors that they import, as JavaScript: Node 20 runs no TypeScript, and `dist` may be stale. */
 function compiledLock(): string {
   const folder = temporaryFolder();
-  for (const file of readdirSync(sourceFolder).filter((name) => /(?<!\.test)\.ts$/.test(name))) {
-    const { outputText } = typescript.transpileModule(readFileSync(join(sourceFolder, file), 'utf8'), {
+  compileFolder(sourceFolder, folder, '{"type":"module"}');
+  const errors = join(folder, 'node_modules/@cohort-ml/errors');
+  mkdirSync(errors, { recursive: true });
+  compileFolder(errorsFolder, errors, '{"type":"module","exports":"./index.js"}');
+  return join(folder, 'lock.js');
+}
+
+function compileFolder(source: string, target: string, manifest: string): void {
+  for (const file of readdirSync(source).filter((name) => /(?<!\.test)\.ts$/.test(name))) {
+    const { outputText } = typescript.transpileModule(readFileSync(join(source, file), 'utf8'), {
       fileName: file,
       compilerOptions: {
         target: typescript.ScriptTarget.ES2022,
@@ -33,13 +41,13 @@ function compiledLock(): string {
         rewriteRelativeImportExtensions: true,
       },
     });
-    writeFileSync(join(folder, file.replace(/\.ts$/, '.js')), outputText);
+    writeFileSync(join(target, file.replace(/\.ts$/, '.js')), outputText);
   }
-  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  return join(folder, 'lock.js');
+  writeFileSync(join(target, 'package.json'), manifest);
 }
 
 const sourceFolder = fileURLToPath(new URL('.', import.meta.url));
+const errorsFolder = fileURLToPath(new URL('../../errors/src', import.meta.url));
 
 /** Whether each of `count` processes that start at once got the lock; those that got it hold it until all have tried. */
 async function race(lockModule: string, folder: string, count: number): Promise<string[]> {
