@@ -32,7 +32,7 @@ export function addBenchCommand(
     .option('--only <names>', 'cases by name or prefix: mcl,losses-2x1', parseNames)
     .option('--rounds <count>', 'maximum number of rounds per program', parseCount, 6)
     .option('--threads <count>', 'threads per program (default: one per core)', parseThreads)
-    .option('--device <name>', 'device of both sides: cpu, cuda or cuda:N (not yet run on a GPU)', 'cpu')
+    .option('--device <name>', 'device of both sides: cpu (default), cuda or cuda:N (not yet run on a GPU)')
     .option('--out <folder>', 'write results to this folder, as JSON and Markdown')
     .addOption(
       new Option(
