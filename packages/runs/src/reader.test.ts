@@ -134,7 +134,7 @@ describe('checkpoints', () => {
     const failed = testRun(temporaryFolder());
     failed.fail(new Error('no data'));
     expect(runErrorOf(() => openRun(failed.path).checkpoint('last')).message).toContain(
-      'the run failed before its first one: fix what its log.txt reports, then train it with cohort train',
+      'the run failed before its first one: fix what its log.txt reports, then pass this folder to cohort train',
     );
     for (const name of ['last', 'epoch-10']) writer.checkpointFolder(name, () => undefined);
     expect(run.checkpoints()).toEqual(['epoch-10', 'last']);

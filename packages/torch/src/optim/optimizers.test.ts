@@ -258,7 +258,7 @@ describe('every optimizer', () => {
       const x = parameter();
       expect(() => make([])).toThrow(/there are no parameters to optimize. Pass module.parameters\(\)/);
       expect(() => make([parameter(), x, x])).toThrow(
-        /parameter 2 .* was passed twice and would be changed twice a step/,
+        /parameter 2 .* was passed twice and would be changed twice per step/,
       );
     });
   });

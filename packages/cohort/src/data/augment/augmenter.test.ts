@@ -221,7 +221,7 @@ describe('settings', () => {
   const shape = { channels: 3, height: 8, width: 8 };
   it.each<[AugmentationOptions, string]>([
     [{ cropPadding: 8 }, 'a cropPadding from 0 to 7 for images of 8 x 8, got 8'],
-    [{ cropPadding: 1, resizedCrop: {} }, 'cropPadding: expected 0 beside resizedCrop'],
+    [{ cropPadding: 1, resizedCrop: {} }, 'cropPadding: expected 0 with resizedCrop'],
     [
       { erasing: { scale: [0.5, 0.2] } },
       'erasing.scale: expected the smaller value first, got 0.5, then 0.2',

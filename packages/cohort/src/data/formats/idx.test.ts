@@ -157,7 +157,7 @@ describe('readIdx', () => {
     mkdirSync(subfolder);
     const notFile = await dataErrorOf(() => readIdx(subfolder, { dimensions: 1 }));
     expect(notFile.kind).toBe('unreadable');
-    expect(notFile.message).toContain('is a folder');
+    expect(notFile.message).toContain('got a folder');
   });
 
   it('answers any damaged file with a DataError or a sound array', async () => {

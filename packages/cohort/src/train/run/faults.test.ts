@@ -108,7 +108,7 @@ describe('a disk', () => {
         }
       });
       expect(reporter.steps).toHaveLength(84);
-      expect(reporter.warnings.join('\n')).toMatch(/Training goes on; measurements wait in memory/);
+      expect(reporter.warnings.join('\n')).toMatch(/Training continues; measurements are kept in memory/);
       expect(outcome).toBeInstanceOf(Error);
       expect(outcome).toMatchObject({
         name: 'RunError',

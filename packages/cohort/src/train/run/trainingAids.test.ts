@@ -152,7 +152,7 @@ describe('early stopping', () => {
 
   it('is refused without validation images', () => {
     expect(() => world.recipe({ train: { epochs: 2, batchSize: 16, earlyStopping: {} } })).toThrow(
-      /train\.earlyStopping.*expected null without validation images.*set data\.validationImages/s,
+      /train\.earlyStopping: requires validation images.*set data\.validationImages/s,
     );
   });
 });
@@ -211,7 +211,7 @@ describe('the cross-entropy and the gradients of a recipe', () => {
         train: { epochs: 1, batchSize: 16, weightAverage: { teacher: {} } },
       }),
     ).toThrow(
-      /weightAverage\.teacher: expected null, since method one runs shared layers and networks apart/,
+      /weightAverage\.teacher: expected null, since method one runs shared layers and networks separately/,
     );
   });
 
