@@ -29,7 +29,11 @@ export interface ChildCohort {
 export function compileCohort(): ChildCohort {
   const root = mkdtempSync(join(tmpdir(), 'cohort-child-'));
   for (const name of packages) compilePackage(name, root);
-  symlinkSync(join(repository, 'packages/torch/build'), join(root, 'packages/torch/build'));
+  for (const folder of ['build', 'native', 'scripts']) {
+    symlinkSync(join(repository, 'packages/torch', folder), join(root, 'packages/torch', folder));
+  }
+  // What tells a clone of the repository, whose engine is in its build folder, from an installed package.
+  mkdirSync(join(root, 'packages/torch/src'));
   const modules = join(root, 'node_modules');
   mkdirSync(join(modules, '@cohort-ml'), { recursive: true });
   for (const name of readdirSync(join(repository, 'node_modules'))) {

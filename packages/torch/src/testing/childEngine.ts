@@ -18,6 +18,7 @@ import typescript from 'typescript';
 const sourceFolder = fileURLToPath(new URL('..', import.meta.url));
 const errorsFolder = fileURLToPath(new URL('../../../errors/src', import.meta.url));
 const buildFolder = fileURLToPath(new URL('../../build', import.meta.url));
+const scriptsFolder = fileURLToPath(new URL('../../scripts', import.meta.url));
 
 /** How a program ended and what it wrote. */
 export interface ProgramResult {
@@ -39,6 +40,7 @@ export class ChildEngine {
     compile(errorsFolder, join(errors, 'dist'));
     copyFileSync(join(errorsFolder, '../package.json'), join(errors, 'package.json'));
     writeFileSync(join(this.#folder, 'package.json'), '{"type":"module"}');
+    symlinkSync(scriptsFolder, join(this.#folder, 'scripts'));
     if (options.withAddon ?? true) symlinkSync(buildFolder, join(this.#folder, 'build'));
   }
 

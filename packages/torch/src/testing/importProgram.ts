@@ -5,8 +5,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const before = { ...process.env };
 const folder = fileURLToPath(new URL('..', import.meta.url));
+// setup/program is a program of its own: it does its work when it is started.
 const modules = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
-  (path) => path.endsWith('.js') && !path.startsWith('testing'),
+  (path) => path.endsWith('.js') && !path.startsWith('testing') && path !== join('setup', 'program.js'),
 );
 for (const path of modules) await import(pathToFileURL(join(folder, path)).href);
 const { isEngineOpen, nn, ops, Tensor, Generator, TorchError } = await import('../index.ts');
