@@ -73,6 +73,8 @@ export interface DatasetOptions {
   cache?: CacheMode;
   /** Refuses broken files instead of leaving them out. */
   strict?: boolean;
+  /** For measuring: a split of which no file is there has no images, as long as the other one is there. */
+  partial?: boolean;
   /** Follows links that lead out of a folder of images. */
   followLinks?: boolean;
   reporter?: LoadingReporter;
@@ -94,6 +96,9 @@ export interface DatasetEntry<Pixels extends ImagePixels = Uint8Array> {
   readonly needsPath?: boolean;
   readonly load: (options: DatasetOptions) => Promise<ImageDataset<Pixels>>;
 }
+
+/** A split without images. */
+export const NO_IMAGES: ImageSplit = { images: new Uint8Array(0), labels: new Uint8Array(0), count: 0 };
 
 /**
  * Checks that a split is what {@link ImageSplit} promises: not empty, lengths that agree, labels inside the classes.

@@ -1,9 +1,9 @@
 /** A run is measured on whatever labelled images there are, all of them, and says which it knows by heart; predictions go on past broken files. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { place, placeClasses, placePictures } from '../data/folder/testing.ts';
-import { dataErrorOf, temporaryFolder } from '../data/testing.ts';
+import { dataErrorOf, temporaryFolder, writeMnistFiles } from '../data/testing.ts';
 import { evaluateRun, type EvaluateOptions, type EvaluateResult } from './evaluateRun.ts';
 import { resolveRecipe } from '../recipes/index.ts';
 import { RememberingReporter } from '../test/tinyRecipe.ts';
@@ -111,6 +111,60 @@ describe('other images', () => {
     const path = await folderOf('strangers', { wolf: 2, bear: 2 });
     const error = await dataErrorOf(() => measure({ dataPath: path }));
     expect(error.message).toMatch(/classes \(cat, dog, fox\), got images of others \(bear, wolf\)/);
+  });
+});
+
+describe("a copy of the run's own dataset, in its own files", () => {
+  const files = join(world.path, 'mnist');
+  const copy = join(world.path, 'copy');
+  let ownRun = '';
+
+  beforeAll(async () => {
+    for (const folder of [files, copy]) mkdirSync(folder);
+    writeMnistFiles(files, { trainCount: 40, testCount: 30, compressed: false });
+    writeMnistFiles(copy, { trainCount: 40, testCount: 30, compressed: true });
+    const recipe = resolveRecipe({
+      name: 'digits',
+      data: { dataset: 'mnist', path: files, trainImages: 20, validationImages: 10, testImages: 10 },
+      networks: [{ model: 'resnet8' }, { model: 'resnet8' }],
+      method: { name: 'independent' },
+      train: { epochs: 1, batchSize: 10 },
+      runs: join(world.path, 'runs'),
+    });
+    const { signal } = new AbortController();
+    const reporter = new RememberingReporter();
+    ownRun = (await trainRun(recipe, { command: 'test', signal, reporter })).runFolder;
+  });
+
+  const measureOwn = (options: Partial<EvaluateOptions>): Promise<EvaluateResult> =>
+    evaluateRun(ownRun, {
+      signal: new AbortController().signal,
+      reporter: new RememberingReporter(),
+      ...options,
+    });
+
+  it('is measured whole, though the recipe takes fewer of its test images', async () => {
+    expect((await measureOwn({})).ensemble.images).toBe(10);
+    const { split, ensemble } = await measureOwn({ dataPath: copy });
+    expect([split, ensemble.images]).toEqual(['test', 30]);
+    expect((await measureOwn({ dataPath: copy, split: 'all' })).ensemble.images).toBe(70);
+  });
+
+  it('has the validation images that the recipe takes of it', async () => {
+    const { ensemble } = await measureOwn({ dataPath: copy, split: 'validation' });
+    expect(ensemble.images).toBe(10);
+  });
+
+  it('may have the files of one split only', async () => {
+    for (const name of readdirSync(copy).filter((name) => name.startsWith('train-labels'))) {
+      unlinkSync(join(copy, name));
+    }
+    const error = await dataErrorOf(() => measureOwn({ dataPath: copy }));
+    expect(error.message).toMatch(/file train-labels-idx1-ubyte\.gz or train-labels-idx1-ubyte, got none in/);
+    for (const name of readdirSync(copy).filter((name) => name.startsWith('train-images'))) {
+      unlinkSync(join(copy, name));
+    }
+    expect((await measureOwn({ dataPath: copy })).ensemble.images).toBe(30);
   });
 });
 

@@ -75,11 +75,14 @@ export async function openEvaluationImages(
   const { dataPath } = request;
   if (dataPath === undefined) return imagesOfRun(run, request, trained);
   if (!existsSync(dataPath) && datasetNames().includes(dataPath)) {
-    return namedDataset(run, { ...request, dataPath }, trained);
+    return wholeDataset(run, request, trained, { name: dataPath, path: null });
   }
-  if (run.recipe.data.dataset !== 'folder') {
+  const { dataset } = run.recipe.data;
+  if (dataset !== 'folder') {
     try {
-      return await ownImages(run, request, trained, dataPath);
+      // The dataset has no validation images: those that the run held out are found as they were for training.
+      if (request.split === 'validation') return await ownImages(run, request, trained, dataPath);
+      return await wholeDataset(run, request, trained, { name: dataset, path: dataPath });
     } catch (error) {
       // Not files of that dataset: images in folders or a table, then.
       if (!(error instanceof DataError)) throw error;
@@ -193,15 +196,23 @@ function without(
   return takeImages(split, dataset, Int32Array.from(rest));
 }
 
-/** A dataset of its own, whose classes are found by name and whose images are brought to the run's size. */
-async function namedDataset(
+/**
+ * All of a dataset, or of its copy at a path, whatever subset the run's recipe takes of it: classes are found by name,
+ * images are brought to the run's size.
+ */
+async function wholeDataset(
   run: LoadedRun,
-  request: EvaluationRequest & { readonly dataPath: string },
+  request: EvaluationRequest,
   trained: TrainedImages | null,
+  { name, path }: { readonly name: string; readonly path: string | null },
 ): Promise<EvaluationImages> {
   const { checkpoint, recipe } = run;
-  const { reporter, signal, split = 'test' } = request;
-  const dataset = await loadDataset(request.dataPath, { reporter, signal });
+  const { reporter, signal } = request;
+  const { strict, followLinks, cache } = recipe.data;
+  // Only images of any size are brought to this one; others keep theirs until the network's size is known below.
+  const settings = { strict, followLinks, cache, imageSize: checkpoint.height, partial: true };
+  const dataset = await loadDataset(name, { ...settings, path, reporter, signal });
+  const split = request.split ?? (dataset.test.count > 0 ? 'test' : 'train');
   const match = matchClasses(dataset.classes, checkpoint.classes);
   if (match.labels.size === 0) {
     throw new DataError('mismatch', {
@@ -218,7 +229,7 @@ async function namedDataset(
   const loaders: BatchLoader[] = [];
   for (const name of names) {
     const given = dataset[name];
-    if (given === undefined) continue;
+    if (given === undefined || given.count === 0) continue;
     const known: number[] = [];
     for (const [index, label] of given.labels.entries()) {
       if ((labelOf[label] ?? -1) >= 0) known.push(index);

@@ -73,6 +73,30 @@ const pack = (inside: string, files: readonly MadeFile[]): Buffer =>
     level: 1,
   });
 
+describe('for measuring', () => {
+  const testOnly = (): MadeFile[] => cifar100Files('binary', 'fine').slice(1);
+
+  it('the test images may be there alone, unpacked and packed', async () => {
+    write(join(folder.path, 'unpacked'), testOnly());
+    writeFileSync(join(folder.path, 'packed.tgz'), pack('cifar-100-binary', testOnly()));
+    for (const name of ['unpacked', 'packed.tgz']) {
+      const dataset = await loadInMemory('cifar100', { path: join(folder.path, name), partial: true });
+      expect([dataset.train.count, dataset.test.count]).toEqual([0, PER_FILE]);
+    }
+    const error = await dataErrorOf(() => loadInMemory('cifar100', { path: join(folder.path, 'unpacked') }));
+    expect(error.message).toMatch(/train\.bin/);
+  });
+
+  it('half of the training images are still refused', async () => {
+    write(
+      folder.path,
+      cifar10Files('binary').filter(({ name }) => name !== 'data_batch_3.bin'),
+    );
+    const error = await dataErrorOf(() => loadInMemory('cifar10', { path: folder.path, partial: true }));
+    expect(error.message).toMatch(/data_batch_3\.bin/);
+  });
+});
+
 describe('cifar10', () => {
   const places: [string, (form: 'binary' | 'python') => string][] = [
     [

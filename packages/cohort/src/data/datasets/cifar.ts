@@ -2,7 +2,7 @@
 import type { DatasetAbout } from '../about.ts';
 import { howToGet } from '../about.ts';
 import type { DatasetEntry, ImageDataset, ImageSplit } from '../dataset.ts';
-import { checkSplit } from '../dataset.ts';
+import { checkSplit, NO_IMAGES } from '../dataset.ts';
 import { decodeCifarBinary } from '../formats/cifarBinary.ts';
 import { decodeCifarPickle } from '../formats/cifarPickle.ts';
 import type { FileForm } from '../formats/fileForms.ts';
@@ -15,7 +15,6 @@ export const CIFAR_SHAPE = { channels: 3, height: 32, width: 32 } as const;
 
 interface CifarForm extends FileForm {
   readonly trainFiles: readonly string[];
-  readonly testFile: string;
   /** Pictures and the labels asked for. */
   readonly decode: (content: Buffer, path: string) => ImageSplit;
 }
@@ -35,7 +34,14 @@ function form(
   where: { folder: string; archive: string; trainFiles: readonly string[]; testFile: string },
   decode: CifarForm['decode'],
 ): CifarForm {
-  return { name: where.folder, files: [...where.trainFiles, where.testFile], ...where, decode };
+  const { testFile, ...form } = where;
+  return {
+    name: where.folder,
+    files: [...where.trainFiles, testFile],
+    testFiles: [testFile],
+    ...form,
+    decode,
+  };
 }
 
 /** The binary form first: it is quicker to read. */
@@ -120,19 +126,21 @@ function entry({ name, about, classes, forms }: CifarVariant): DatasetEntry {
     find: async (options) => (await findForm(datasetPlaces(about.folder, options), forms))?.path ?? null,
     load: async (options): Promise<ImageDataset> => {
       const words = { name, remedyWhenMissing: howToGet(name, about) };
-      const found = await readForm(datasetPlaces(about.folder, options), forms, words);
+      const found = await readForm(datasetPlaces(about.folder, options), forms, words, options);
       const decode = (file: string): ImageSplit => {
         const path = `${found.path}/${file}`;
         const split = found.form.decode(found.contents.get(file) ?? Buffer.alloc(0), path);
         checkSplit(split, CIFAR_SHAPE, classes.length, path);
         return split;
       };
+      const split = (files: readonly string[]): ImageSplit =>
+        files.some((file) => found.contents.has(file)) ? joinSplits(files.map(decode)) : NO_IMAGES;
       return {
         name,
         classes,
         ...CIFAR_SHAPE,
-        train: joinSplits(found.form.trainFiles.map(decode)),
-        test: decode(found.form.testFile),
+        train: split(found.form.trainFiles),
+        test: split(found.form.testFiles),
       };
     },
   };

@@ -2,7 +2,7 @@
 import type { DatasetAbout } from '../about.ts';
 import { howToGet } from '../about.ts';
 import type { DatasetEntry, ImageDataset, ImageSplit } from '../dataset.ts';
-import { checkSplit, imageBytes } from '../dataset.ts';
+import { checkSplit, imageBytes, NO_IMAGES } from '../dataset.ts';
 import { DataError } from '../errors.ts';
 import type { FileForm } from '../formats/fileForms.ts';
 import { findForm, readForm } from '../formats/fileForms.ts';
@@ -17,6 +17,7 @@ const SITE = 'http://ai.stanford.edu/~acoates/stl10';
 const FORM: FileForm = {
   name: 'binary',
   files: ['train_X.bin', 'train_y.bin', 'test_X.bin', 'test_y.bin'],
+  testFiles: ['test_X.bin', 'test_y.bin'],
   folder: 'stl10_binary',
   archive: 'stl10_binary.tar.gz',
 };
@@ -51,10 +52,11 @@ export const stl10: DatasetEntry = {
   find: async (options) => (await findForm(datasetPlaces(about.folder, options), [FORM]))?.path ?? null,
   load: async (options): Promise<ImageDataset> => {
     const words = { name: 'stl10', remedyWhenMissing: howToGet('stl10', about) };
-    const { path, contents } = await readForm(datasetPlaces(about.folder, options), [FORM], words);
+    const { path, contents } = await readForm(datasetPlaces(about.folder, options), [FORM], words, options);
     const split = (name: 'train' | 'test'): ImageSplit => {
-      const pictures = contents.get(`${name}_X.bin`) ?? Buffer.alloc(0);
-      const labels = contents.get(`${name}_y.bin`) ?? Buffer.alloc(0);
+      const pictures = contents.get(`${name}_X.bin`);
+      const labels = contents.get(`${name}_y.bin`);
+      if (pictures === undefined || labels === undefined) return NO_IMAGES;
       return decode(pictures, labels, `${path}/${name}_X.bin`);
     };
     return { name: 'stl10', classes: CLASSES, ...SHAPE, train: split('train'), test: split('test') };

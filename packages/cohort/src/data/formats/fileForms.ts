@@ -11,6 +11,8 @@ export interface FileForm {
   readonly name: string;
   /** Files that the form consists of. */
   readonly files: readonly string[];
+  /** Those of the test images among them. */
+  readonly testFiles: readonly string[];
   /** Folder that they are in when unpacked, if they are not in the dataset's folder itself. */
   readonly folder: string;
   /** Archive that they come in. */
@@ -30,6 +32,12 @@ export interface SearchWords {
   /** The dataset. */
   readonly name: string;
   readonly remedyWhenMissing: string;
+}
+
+/** Which files must be there. */
+export interface ReadFormOptions {
+  /** The files of one split may be missing together; all must be there unless given. */
+  readonly partial?: boolean;
 }
 
 /**
@@ -64,13 +72,14 @@ export async function findForm<Form extends FileForm>(
 
 /**
  * Reads all files of the form that is found at the places.
- * @returns the form and its files' contents by name.
+ * @returns the form and its files' contents by name; of a split that may be missing and is, there are none.
  * @throws {@link DataError} `missing` naming the files and every place, and whatever reading throws.
  */
 export async function readForm<Form extends FileForm>(
   places: readonly string[],
   forms: readonly Form[],
   words: SearchWords,
+  options: ReadFormOptions = {},
 ): Promise<{ form: Form; path: string; contents: ReadonlyMap<string, Buffer> }> {
   const found = await findForm(places, forms);
   if (found === undefined) {
@@ -82,9 +91,11 @@ export async function readForm<Form extends FileForm>(
     });
   }
   const { path } = found;
-  if (found.isArchive) return readPacked(path, forms, words);
+  if (found.isArchive) return readPacked(path, forms, words, options);
   const contents = new Map<string, Buffer>();
-  for (const file of found.form.files) {
+  const present = new Set<string>();
+  for (const file of found.form.files) if (await isFile(join(path, file))) present.add(file);
+  for (const file of neededFiles(found.form, present, options)) {
     const content = await readDataFile(join(path, file), {
       operation: `loading ${words.name} from`,
       maximumBytes: 2 ** 31 - 1,
@@ -99,12 +110,14 @@ async function readPacked<Form extends FileForm>(
   path: string,
   forms: readonly Form[],
   words: SearchWords,
+  options: ReadFormOptions,
 ): Promise<{ form: Form; path: string; contents: ReadonlyMap<string, Buffer> }> {
   const names = new Set(forms.flatMap(({ files }) => files));
   const members = await readArchive(path, (member) => names.has(basename(member)));
   const contents = new Map([...members].map(([member, content]) => [basename(member), content]));
   // The form that misses least: names may be shared, as `train` is.
-  const missingOf = (form: Form): string[] => form.files.filter((file) => !contents.has(file));
+  const missingOf = (form: Form): string[] =>
+    neededFiles(form, contents, options).filter((file) => !contents.has(file));
   const [form] = [...forms].sort((left, right) => missingOf(left).length - missingOf(right).length);
   if (form === undefined || missingOf(form).length > 0) {
     throw new DataError('missing', {
@@ -116,6 +129,18 @@ async function readPacked<Form extends FileForm>(
     });
   }
   return { form, path, contents };
+}
+
+/** All files, or where one split may be missing, those of the splits of which any file is there. */
+function neededFiles(
+  { files, testFiles }: FileForm,
+  present: { has(file: string): boolean },
+  { partial = false }: ReadFormOptions,
+): readonly string[] {
+  if (!partial) return files;
+  const splits = [testFiles, files.filter((file) => !testFiles.includes(file))];
+  const found = splits.filter((split) => split.some((file) => present.has(file))).flat();
+  return found.length === 0 ? files : found;
 }
 
 function describeForm({ files, folder, archive }: FileForm): string {

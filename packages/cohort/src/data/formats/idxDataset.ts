@@ -5,7 +5,7 @@ import { isNothingThere } from '@cohort-ml/errors';
 import type { DatasetAbout } from '../about.ts';
 import { howToGet } from '../about.ts';
 import type { DatasetEntry, DatasetOptions, ImageDataset, ImageShape, ImageSplit } from '../dataset.ts';
-import { checkSplit } from '../dataset.ts';
+import { checkSplit, NO_IMAGES } from '../dataset.ts';
 import { DataError } from '../errors.ts';
 import { datasetPlaces } from '../places.ts';
 import { readIdx } from './idx.ts';
@@ -60,6 +60,11 @@ export async function loadIdxDataset(
     // A folder that has some of the files is the only one read, so that two copies are never mixed.
     const places = folder === undefined ? named : [folder];
     const [images, labels] = FILE_ENDS.map((end) => `${prefixes[split]}-${end}`) as [string, string];
+    if (options.partial === true && folder !== undefined) {
+      // The folder was chosen for having some of the files: where none is of this split, they are of the other.
+      const found = await Promise.all([images, labels].map((file) => hasFile(folder, file)));
+      if (!found.includes(true)) return NO_IMAGES;
+    }
     const imagesPath = await findFile(images, places, description);
     const labelsPath = await findFile(labels, places, description);
     return loadSplit(imagesPath, labelsPath, description);
@@ -151,13 +156,17 @@ async function firstFolderWithFiles(
   folders: readonly string[],
   { prefixes = MNIST_PREFIXES }: IdxDatasetDescription,
 ): Promise<string | undefined> {
-  const names = Object.values(prefixes).flatMap((prefix) =>
-    FILE_ENDS.flatMap((end) => spellings(`${prefix}-${end}`)),
-  );
+  const names = Object.values(prefixes).flatMap((prefix) => FILE_ENDS.map((end) => `${prefix}-${end}`));
   for (const folder of folders) {
-    for (const name of names) if (await isFile(join(folder, name))) return folder;
+    for (const name of names) if (await hasFile(folder, name)) return folder;
   }
   return undefined;
+}
+
+/** Whether a folder has the file in one of its spellings. */
+async function hasFile(folder: string, name: string): Promise<boolean> {
+  for (const spelling of spellings(name)) if (await isFile(join(folder, spelling))) return true;
+  return false;
 }
 
 async function findFile(
