@@ -28,6 +28,21 @@ describe('shares of the training images', () => {
 });
 
 describe('the command line of a comparison', () => {
+  it('follows links out of a folder of images where it is asked to', async () => {
+    const folder = join(recipesFolder(), 'photos');
+    mkdirSync(folder);
+    const asked: unknown[] = [];
+    for (const more of [[], ['--set', 'data.followLinks=true']]) {
+      await run(['compare', folder, ...more], () => ({
+        surveyImages: (_, { followLinks }) => {
+          asked.push(followLinks);
+          return Promise.reject(new Error('enough'));
+        },
+      }));
+    }
+    expect(asked).toEqual([false, true]);
+  });
+
   it('is refused where it names a comparison as if it were a recipe, whose report would be lost', async () => {
     const folder = join(recipesFolder(), 'done');
     mkdirSync(folder);

@@ -12,7 +12,7 @@ import type { CommandOutcome, CommonOptions } from './command.ts';
 import type { CallOptions } from './contracts.ts';
 import type { CliEnvironment } from './environment.ts';
 import { EXIT_CODES } from './failures.ts';
-import { isImageSource } from './recipeArgument.ts';
+import { isImageSource, surveyFor } from './recipeArgument.ts';
 
 /** Options of both commands. */
 export interface ComparisonOptions extends CommonOptions, ReportTargets {
@@ -118,7 +118,7 @@ export async function runComparisonCommand(
         ...targets,
         ...(name === undefined ? {} : { name }),
         known,
-        resolve: await resolverOf(argument, environment, call),
+        resolve: await resolverOf(argument, set, environment, call),
         seeds: seedList ?? Array.from({ length: seeds }, (_, index) => index + 1),
         command: shellCommand(['cohort', ...argv]),
       },
@@ -144,12 +144,13 @@ async function outcomeOf({ status, folder, report, files }: ComparisonResult): P
 /** A recipe by name or path is read once for every change; so is the survey of a folder of images. */
 async function resolverOf(
   argument: string,
+  settings: readonly string[],
   environment: CliEnvironment,
   call: CallOptions,
 ): Promise<(overrides: readonly string[]) => ResolvedRecipe> {
   const { recipesFolder } = environment;
   if (existsSync(argument) && isImageSource(argument, recipesFolder)) {
-    const survey = await environment.actions.surveyImages(argument, call);
+    const survey = await surveyFor(argument, settings, environment, call);
     const { proposeRecipe } = await import('../recipes/propose.ts');
     return (overrides) => proposeRecipe(survey, overrides).recipe;
   }

@@ -3,6 +3,7 @@ import { errorText } from '@cohort-ml/errors';
 import { TABLE_ENDING } from '../data/folder/tableEnding.ts';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ImageSurvey } from '../data/folder/survey.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { RECIPE_ENDINGS } from '../recipes/folder.ts';
 import { nearestName } from '../support/nearestName.ts';
@@ -40,17 +41,27 @@ export async function recipeOf(
     if (options.saveRecipe !== undefined) await save(options.saveRecipe, stringifyRecipe(recipe), call);
     return recipe;
   }
-  const { parseOverrides } = await import('../recipes/overrides.ts');
-  // Wrong usage is told before thousands of files are looked at.
-  const parsed = parseOverrides(overrides);
-  const followLinks = parsed.findLast(({ path }) => path.join('.') === 'data.followLinks')?.value === true;
-  const survey = await environment.actions.surveyImages(argument, { ...call, followLinks });
+  const survey = await surveyFor(argument, overrides, environment, call);
   const { proposeRecipe } = await import('../recipes/propose.ts');
   const { recipe, text } = proposeRecipe(survey, overrides);
   call.reporter.message(text);
   if (options.saveRecipe !== undefined) await save(options.saveRecipe, text, call);
   else call.reporter.message('(to save this recipe: --save-recipe FILE.yaml)');
   return recipe;
+}
+
+/** Looks at a folder or table of images, in the way that the settings ask for. @throws DataError, RecipeError */
+export async function surveyFor(
+  argument: string,
+  overrides: readonly string[],
+  environment: CliEnvironment,
+  call: CallOptions,
+): Promise<ImageSurvey> {
+  const { parseOverrides } = await import('../recipes/overrides.ts');
+  // Wrong usage is reported before thousands of files are looked at.
+  const parsed = parseOverrides(overrides);
+  const followLinks = parsed.findLast(({ path }) => path.join('.') === 'data.followLinks')?.value === true;
+  return environment.actions.surveyImages(argument, { ...call, followLinks });
 }
 
 /** A recipe's name counts before a folder of the same name; `./name` is the folder. */

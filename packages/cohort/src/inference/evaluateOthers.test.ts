@@ -1,5 +1,6 @@
 /** A run is measured on whatever labelled images there are, all of them, and says which it knows by heart; predictions go on past broken files. */
-import { mkdirSync, readFileSync, readdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { place, placeClasses, placePictures } from '../data/folder/testing.ts';
@@ -231,10 +232,11 @@ describe('predictImages', () => {
   async function predict(
     inputs: readonly string[],
     options: Partial<PredictImagesOptions> = {},
+    folder = run,
   ): Promise<ImagePrediction[]> {
     const found: ImagePrediction[] = [];
     const call = { signal: new AbortController().signal, reporter: new RememberingReporter(), top: 2 };
-    for await (const each of predictImages(run, inputs, { ...call, ...options })) found.push(each);
+    for await (const each of predictImages(folder, inputs, { ...call, ...options })) found.push(each);
     return found;
   }
 
@@ -251,6 +253,23 @@ describe('predictImages', () => {
     const labels = (found: readonly ImagePrediction[]) =>
       found.map((each) => ('error' in each ? each.error : each.top.map(({ label }) => label)));
     expect(labels(together)).toEqual(labels(one));
+  });
+
+  it('tells an answer that is not a number from a prediction', async () => {
+    const path = await folderOf('overflow', { a: 1 });
+    const damaged = join(world.path, 'damaged-run');
+    cpSync(run, damaged, { recursive: true });
+    const [name = ''] = readdirSync(join(damaged, 'checkpoints'));
+    const file = join(damaged, 'checkpoints', name, 'checkpoint.json');
+    const info = JSON.parse(readFileSync(file, 'utf8')) as { normalisation: { std: number[] } };
+    info.normalisation.std = [1e-38, 1e-38, 1e-38];
+    const text = JSON.stringify(info);
+    writeFileSync(file, text);
+    writeFileSync(`${file}.sha256`, createHash('sha256').update(text).digest('hex') + '  checkpoint.json\n');
+    const [answer] = await predict([path], {}, damaged);
+    expect(answer).toMatchObject({
+      error: expect.stringMatching(/^resnet8-1 and resnet8-2 answer NaN/) as unknown,
+    });
   });
 
   it('gives an image alone what it gives it among others, bit for bit', async () => {

@@ -101,6 +101,19 @@ async function decode(image: ImageInput, shape: DecodeOptions): Promise<Decoded>
   }
 }
 
+/** A network that answers NaN knows nothing of the image, and the order of its classes means nothing. */
+function refuseNaN(prediction: Prediction): ImagePrediction {
+  const isNaN = ({ top }: Pick<Prediction, 'top'>): boolean =>
+    top.some(({ probability }) => Number.isNaN(probability));
+  if (!isNaN(prediction)) return prediction;
+  const names = prediction.perNetwork.filter(isNaN).map(({ name }) => name);
+  const answer = names.length === 1 ? 'answers' : 'answer';
+  return {
+    path: prediction.path,
+    error: `${names.join(' and ')} ${answer} NaN, as networks do whose training diverged; use an earlier checkpoint with --checkpoint`,
+  };
+}
+
 function* predictAll(
   run: LoadedRun,
   normaliser: BatchNormaliser,
@@ -115,7 +128,7 @@ function* predictAll(
     else {
       const prediction = predictions[next];
       next += 1;
-      if (prediction !== undefined) yield prediction;
+      if (prediction !== undefined) yield refuseNaN(prediction);
     }
   }
 }
