@@ -101,7 +101,10 @@ export function trainNotes(recipesFolder: string): string {
   ]);
 }
 
-/** What the help of every other command says after the options. */
+/**
+ * What the help of every other command says after the options.
+ * @param command with the group that it belongs to: `runs list`
+ */
 export function commandNotes(command: string): string {
   const examples = COMMAND_EXAMPLES[command];
   return notes([...(examples === undefined ? [] : [['Examples', examples] as const]), COMMON_NOTES]);
@@ -114,9 +117,16 @@ const COMMAND_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cohort evaluate runs/mine --data ./photos --confusion c.svg',
   ],
   predict: ['cohort predict runs/demo-20261124-093000 shirt.png'],
-  list: ["cohort runs list --method mcl --best 'accuracy>85%'"],
-  export: ['cohort runs export demo-20261124 --format csv --output demo.csv'],
-  fetch: ['cohort data fetch emoji'],
+  'runs list': ["cohort runs list --method mcl --best 'accuracy>85%'"],
+  export: [
+    'cohort export demo-20261124 --page',
+    'cohort export demo-20261124 --network all --precision float32,int8',
+    'cohort export runs/mine --format transformers.js --out ./my-model',
+  ],
+  'runs export': ['cohort runs export demo-20261124 --format csv --output demo.csv'],
+  dashboard: ['cohort dashboard --open', 'cohort dashboard --export runs.html --select demo-20261124'],
+  probe: ['cohort probe demo-20261124 --data ./photos --by linear,neighbours'],
+  'data fetch': ['cohort data fetch emoji'],
   import: ['cohort import resnet18.pth'],
   bench: ['cohort bench --only mcl --threads 1'],
 };

@@ -80,6 +80,16 @@ describe('cohort --help', () => {
     expect(await run([...command.split(' '), '-h'])).toMatchObject({ out });
   });
 
+  it.each(['train', 'compare', 'export', 'runs export', 'runs list', 'data fetch', 'dashboard', 'probe'])(
+    'shows examples of cohort %s on its page and of nothing else',
+    async (command) => {
+      const { out } = await run([...command.split(' '), '--help']);
+      const examples = /\nExamples:\n((?: {2}.*\n)+)/.exec(out)?.[1]?.trimEnd().split('\n') ?? [];
+      expect(examples.length).toBeGreaterThan(0);
+      for (const example of examples) expect(example.trim()).toMatch(new RegExp(`^cohort ${command} `));
+    },
+  );
+
   it("explains recipes and overrides on train's page", async () => {
     const { out } = await run(['train', '--help']);
     expect(out).toMatch(/^ +recipe +recipe name, YAML file, folder of images/m);

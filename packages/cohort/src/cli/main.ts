@@ -108,10 +108,16 @@ function buildProgram(
   program.configureHelp({ formatHelp: shortHelp });
   for (const command of program.commands.flatMap(leafCommands)) {
     command.addHelpText('after', () =>
-      command.name() === 'train' ? trainNotes(environment.recipesFolder) : commandNotes(command.name()),
+      command.name() === 'train' ? trainNotes(environment.recipesFolder) : commandNotes(pathOf(command)),
     );
   }
   return program;
+}
+
+/** The command with the group that it belongs to: `runs list`. */
+function pathOf(command: Command): string {
+  const group = command.parent?.parent == null ? '' : `${command.parent.name()} `;
+  return `${group}${command.name()}`;
 }
 
 /** `data` itself does nothing: `data list`, `data check` and `data fetch` do. */

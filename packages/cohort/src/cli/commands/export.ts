@@ -9,8 +9,9 @@ import { formatPercent } from '../../progress/progressText.ts';
 import { runCommand, withCommonOptions, type CommonOptions } from '../command.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { formatTable } from '../table.ts';
+import { withRunsFolder, type RunsOptions } from './runs/options.ts';
 
-interface ExportFlags extends CommonOptions {
+interface ExportFlags extends CommonOptions, RunsOptions {
   readonly out?: string;
   readonly network?: string;
   readonly precision: readonly Precision[];
@@ -32,9 +33,9 @@ export function addExportCommand(
   environment: CliEnvironment,
   setExitCode: (code: number) => void,
 ): void {
-  withCommonOptions(program.command('export'))
+  withRunsFolder(withCommonOptions(program.command('export')))
     .description('write a network of a run for other programs, checked on test images before it is written')
-    .argument('<run>', 'path of a run folder')
+    .argument('<run>', 'run folder: its name, a unique prefix, or a path')
     .option('--out <folder>', 'folder to write; left out: exports/ and the name of the run')
     .option(
       '--network <name>',
@@ -79,10 +80,20 @@ export function addExportCommand(
     )
     .action(async (run: string, flags: ExportFlags) => {
       const exitCode = await runCommand(environment, flags, async (call) => {
-        const { out, network, precision, format, page, singleFile, force, checkpoint } = flags;
+        const { out, network, precision, format, page, singleFile, force, checkpoint, runs } = flags;
         const result = await environment.actions.exportRun(run, {
           ...call,
-          ...{ out, network, precisions: precision, formats: format, page, singleFile, force, checkpoint },
+          ...{
+            out,
+            network,
+            precisions: precision,
+            formats: format,
+            page,
+            singleFile,
+            force,
+            checkpoint,
+            runs,
+          },
           dataPath: flags.data,
           testImages: flags.images,
           calibrationImages: flags.calibration,
