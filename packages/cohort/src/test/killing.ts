@@ -8,6 +8,7 @@ import { openRun } from '@cohort-ml/runs';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { writeMnistFiles } from '../data/testing.ts';
+import { seededValues } from './seededValues.ts';
 
 /** What is killed, how often, and where. */
 export interface KillingOptions {
@@ -150,7 +151,7 @@ function traceOf(path: string): string {
       return `${name} ${digest.digest('hex')}`;
     }),
     ...Array.from(run.metrics(), ({ kind, step, epoch, values }) =>
-      JSON.stringify({ kind, step, epoch, values: { ...values, imagesPerSecond: null } }),
+      JSON.stringify({ kind, step, epoch, values: seededValues(values) }),
     ),
     JSON.stringify({ ...run.summary, seconds: null, imagesPerSecond: null, peakMemoryBytes: null }),
     run.info.status,

@@ -31,6 +31,8 @@ const NOT_TERMS = new Set([
   'total',
   'learningRate',
   'imagesPerSecond',
+  'processors',
+  'memoryMegabytes',
   'matchWeight',
   'skipped',
   'skippedMethodStep',
@@ -168,6 +170,14 @@ function sectionsOf(names: readonly string[], { ceilings }: RunDetail): Section[
     },
     { title: 'Embeddings', isCompact: false, panels: space('embedding') },
     { title: 'Space of contrast', isCompact: false, panels: space('contrast') },
+    {
+      title: 'Machine',
+      isCompact: true,
+      panels: [
+        single('processors', 'Processors in use'),
+        single('memoryMegabytes', 'Memory of the process, in MB'),
+      ],
+    },
   ];
   return sections
     .map((section) => ({ ...section, panels: section.panels.filter(({ metrics }) => metrics.length > 0) }))

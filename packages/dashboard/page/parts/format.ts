@@ -107,6 +107,8 @@ const TITLES: Readonly<Record<string, string>> = {
   total: 'loss',
   learningRate: 'learning rate',
   imagesPerSecond: 'images per second',
+  processors: 'processors in use',
+  memoryMegabytes: 'memory in MB',
 };
 
 /** A state in words. */

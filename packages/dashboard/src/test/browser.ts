@@ -30,13 +30,13 @@ export interface TestBrowser {
   readonly close: () => Promise<void>;
 }
 
-/** Starts it. */
-export async function startBrowser(): Promise<TestBrowser> {
+/** Starts it, with further flags of Chromium. */
+export async function startBrowser(flags: readonly string[] = []): Promise<TestBrowser> {
   const profile = mkdtempSync(join(tmpdir(), 'cohort-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: CHROMIUM,
     headless: true,
-    args: FLAGS,
+    args: [...FLAGS, ...flags],
     viewport: { width: 1280, height: 800 },
     acceptDownloads: true,
   });

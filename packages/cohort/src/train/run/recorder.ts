@@ -8,6 +8,7 @@ import { checkpointName } from '../../checkpoints/checkpointChoice.ts';
 import { isDamage, verifyCheckpoint } from '../../checkpoints/checkpoint.ts';
 import type { LoopProgress, LoopRecorder } from '../loop/loop.ts';
 import { progressOf, restoreCheckpoint } from './restore.ts';
+import { MachineUse } from '../../progress/machineUse.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { Session } from './session.ts';
 import { optimizerSteps } from '../../checkpoints/snapshot.ts';
@@ -26,6 +27,7 @@ export interface RecorderSetup {
 export function createRecorder(setup: RecorderSetup): LoopRecorder {
   const { session, run, checkpointer, startedAt, reporter } = setup;
   const elapsedMs = (): number => performance.now() - startedAt;
+  const machine = new MachineUse();
   let isFullTold = false;
   /** Length of the metrics when the checkpoint that was gone back to was written. */
   let restoredBytes: number | null = null;
@@ -75,8 +77,8 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
     step: (values) => {
       record('step', values);
     },
-    epoch: (values) => {
-      record('epoch', values);
+    epoch: (given) => {
+      record('epoch', { ...given, values: { ...given.values, ...machine.read() } });
     },
     heldOut: ({ epoch, step, ...found }) => {
       try {

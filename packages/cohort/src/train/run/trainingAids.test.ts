@@ -6,6 +6,7 @@ import { setThreads } from '@cohort-ml/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { evaluateRun } from '../../inference/evaluateRun.ts';
 import type { RecipeInput, ResolvedRecipe } from '../../recipes/index.ts';
+import { seededValues } from '../../test/seededValues.ts';
 import { lastWeights, RememberingReporter, tinyWorld, type TinyWorld } from '../../test/tinyRecipe.ts';
 import { readCheckpointInfo } from '../../checkpoints/checkpoint.ts';
 import { resumeRun } from './resume.ts';
@@ -45,7 +46,7 @@ function traceOf({ runFolder }: TrainResult): unknown {
     metrics: Array.from(run.metrics(), ({ kind, step, values }) => ({
       kind,
       step,
-      values: { ...values, imagesPerSecond: 0 },
+      values: seededValues(values),
     })),
     networks: run.summary?.networks,
   };
