@@ -123,7 +123,7 @@ function EmbeddingsView({ id, steps, embeddings }: ViewProps): JSX.Element {
             <p class="hint">Point at an image.</p>
           ) : (
             <>
-              <Picture id={id} split="test" image={images[shown] ?? 0} />
+              <Picture id={id} split={embeddings.split} image={images[shown] ?? 0} />
               <b>{classes[labels[shown] ?? -1]}</b>
               <small>image {images[shown]}</small>
             </>

@@ -242,6 +242,7 @@ export interface ImageProbabilities {
 
 /** `GET /runs/:id/embeddings?step=`. */
 export interface Embeddings {
+  readonly split: 'test' | 'validation';
   readonly step: number;
   readonly epoch: number;
   readonly classes: readonly string[];

@@ -50,6 +50,7 @@ export function embeddingsOf(folder: string, step: number): Embeddings | null {
   );
   const [first] = planes;
   return {
+    split: found.split,
     step: found.step,
     epoch: found.epoch,
     classes: found.classes,

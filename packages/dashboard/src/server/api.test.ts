@@ -104,7 +104,7 @@ describe('reading', () => {
       names: null,
     });
     writeEmbeddings(path, {
-      ...{ split: 'test', epoch: 4, step: 40, classes: ['a', 'b', 'c'], networks: ['n1', 'n2'] },
+      ...{ split: 'validation', epoch: 4, step: 40, classes: ['a', 'b', 'c'], networks: ['n1', 'n2'] },
       rows: Int32Array.of(0, 1, 2),
       labels: Int32Array.of(0, 1, 2),
       embeddings: [
@@ -124,6 +124,8 @@ describe('reading', () => {
       (await jsonOf<ImageProbabilities>(ask(`/api/v1/runs/${id}/predictions/0`))).probabilities,
     ).toBeNull();
     const embeddings = await jsonOf<Embeddings>(ask(`/api/v1/runs/${id}/embeddings`));
+    // Their pictures are asked for by it.
+    expect(embeddings.split).toBe('validation');
     // The second network's picture is the first one's, turned and twice as large.
     embeddings.points[1]?.forEach((value, index) => {
       expect(value).toBeCloseTo(embeddings.points[0]?.[index] ?? NaN, 3);

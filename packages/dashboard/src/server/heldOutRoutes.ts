@@ -57,4 +57,4 @@ export function addHeldOutRoutes(api: Hono, given: AppContext, answers: AnswerCa
 }
 
 const NOT_RECORDED =
-  'This run has not recorded what its networks said about held-out images. Runs do so since version 0.2, when they end or write a checkpoint.';
+  'This run has not recorded what its networks said about held-out images. They are recorded at some of its evaluations and when it ends; runs of older versions have none.';
