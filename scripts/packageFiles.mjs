@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { name } = JSON.parse(readFileSync('package.json', 'utf8'));
-const shared = ['LICENSE', ...(name === 'cohort-ml' ? ['recipes'] : [])];
+const shared = ['LICENSE', ...(name === 'cohort-ml' ? ['recipes', 'weights'] : [])];
 
 const action = process.argv[2];
 if (action !== 'add' && action !== 'remove') throw new Error('usage: node packageFiles.mjs add|remove');

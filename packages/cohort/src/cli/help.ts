@@ -30,6 +30,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly (readonly [s
       ['runs', 'list, show, rename, delete and export runs'],
       ['data', 'list, check and fetch datasets'],
       ['import', 'convert PyTorch or safetensors weights'],
+      ['weights', 'trained networks to start from'],
     ],
   ],
   [

@@ -25,6 +25,7 @@ import { addProbeCommand } from './commands/probe.ts';
 import { addRunsCommands } from './commands/runs/index.ts';
 import { addSetupCommand } from './commands/setup.ts';
 import { addTrainCommand } from './commands/train.ts';
+import { addWeightsCommands } from './commands/weights.ts';
 
 /**
  * Runs `cohort` with these arguments.
@@ -100,6 +101,7 @@ function buildProgram(
   addDashboardCommand(program, environment, packageVersion(), setExitCode);
   addDataCommands(program, environment, setExitCode);
   addImportCommand(program, environment, setExitCode);
+  addWeightsCommands(program, environment, setExitCode);
   addSetupCommand(program, environment, setExitCode);
   addDoctorCommand(program, environment, setExitCode);
   addBenchCommand(program, environment, setExitCode);

@@ -49,6 +49,18 @@ function load(network: Network, path: string, changes: object = {}): Pretrained 
   return loadPretrained(network, { path, model, ordinal: 0, channels: 3, classes, ...changes });
 }
 
+it('starts from weights that come with Cohort, and keeps their classifier for the same number of classes', () => {
+  const path = 'cohort:resnet20-cifar100-5000';
+  const network = createNetwork('resnet20', { classes: 100, channels: 3, generator: new Generator(1) });
+  expect(load(network, path, { model: 'resnet20', classes: 100 })).toMatchObject({ classifier: 'kept' });
+  const smaller = createNetwork('resnet20', { classes: 5, channels: 3, generator: new Generator(1) });
+  const { classifier, whyFresh } = load(smaller, path, { model: 'resnet20', classes: 5 });
+  expect([classifier, whyFresh]).toEqual(['fresh', "the file's has 100 classes and this one 5"]);
+  const [own, taken] = [network, smaller].map((each) => each.stateDict().get('conv1.weight')?.toNumbers());
+  expect(own).toBeDefined();
+  expect(own).toEqual(taken);
+});
+
 function errorOf(body: () => unknown): WeightsError {
   try {
     body();

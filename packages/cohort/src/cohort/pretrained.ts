@@ -10,6 +10,7 @@ import {
   openWeights,
   rowsByName,
   targetOf,
+  weightsPath,
   WeightsError,
   type Fit,
   type FitOptions,
@@ -55,12 +56,13 @@ export interface Pretrained {
   readonly skipped: readonly string[];
 }
 
-/** Opens a file or a run folder. */
+/** Opens a file, a run folder, or weights that come with Cohort. */
 export function openSource({
-  path,
+  path: given,
   model,
   ordinal,
 }: Pick<PretrainedOptions, 'path' | 'model' | 'ordinal'>): WeightsFile {
+  const path = weightsPath(given);
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   return isFolder ? openRunWeights(path, model, ordinal) : openWeights(path);
 }

@@ -157,7 +157,7 @@ const topologySchema = z.discriminatedUnion('name', [
 
 /** What a student starts from. */
 const networkSettings = {
-  /** A file of weights (safetensors, .pt, .pth) or a run folder, from the current folder; null means fresh weights. */
+  /** A file of weights (safetensors, .pt, .pth) or a run folder, from the current folder, or `cohort:NAME` (`cohort weights list`); null means fresh weights. */
   weights: z.string().min(1).nullable().default(null),
 };
 

@@ -12,5 +12,14 @@ export { copyWeights, type ClassRows } from './copyWeights.ts';
 export { WeightsError, type WeightsErrorKind, type WeightsProblem } from './errors.ts';
 export { targetOf, type Fit, type Target } from './fit.ts';
 export type { NameRule } from './names.ts';
+export {
+  findOffered,
+  listOffered,
+  OFFERED_PREFIX,
+  offeredPath,
+  portableWeights,
+  weightsPath,
+  type OfferedWeights,
+} from './offered.ts';
 export { suggestModels } from './suggest.ts';
 export { openWeights, type StoredTensor, type TensorDictionary, type WeightsFile } from './weightsFile.ts';

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
+import { portableWeights } from '../../weights/index.ts';
 
 /**
  * SHA-256 of the resolved recipe, 16 hex digits of it. What a run is called, where it lies and on how many threads it runs
@@ -12,7 +13,7 @@ export function recipeDigest(recipe: ResolvedRecipe): string {
   const { data, networks, seed, topology, method, train } = recipe;
   const trained = {
     data: { ...data, path: absolute(data.path) },
-    networks: networks.map((network) => ({ ...network, weights: absolute(network.weights) })),
+    networks: networks.map((network) => ({ ...network, weights: portableWeights(network.weights) })),
     seed,
     topology,
     method,

@@ -14,6 +14,7 @@ import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
 import { recordTrainedImages } from './trainedImages.ts';
 import { openSession, type Session, type TrainOptions } from './session.ts';
+import { portableWeights } from '../../weights/index.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
 
 export type { Accuracies, TrainResult } from './results.ts';
@@ -100,6 +101,9 @@ export async function trainSession(
 /** The recipe as it can be used from any folder: its paths of data and weights count from the current one. */
 export function withAbsolutePaths(recipe: ResolvedRecipe): ResolvedRecipe {
   const absolute = (path: string | null): string | null => (path === null ? null : resolve(path));
-  const networks = recipe.networks.map((network) => ({ ...network, weights: absolute(network.weights) }));
+  const networks = recipe.networks.map((network) => ({
+    ...network,
+    weights: portableWeights(network.weights),
+  }));
   return { ...recipe, data: { ...recipe.data, path: absolute(recipe.data.path) }, networks };
 }
