@@ -85,7 +85,7 @@ const entry = {
   independentAccuracy: scoreIn(independent.path, networkName),
   command,
   date: info.endedAt.slice(0, 10),
-  licence: 'MIT, as Cohort; see the licence of the images for what they may be used for',
+  licence: 'Apache-2.0, as Cohort; see the licence of the images for what they may be used for',
   sha256: createHash('sha256').update(readFileSync(file)).digest('hex'),
   bytes: statSync(file).size,
 };
