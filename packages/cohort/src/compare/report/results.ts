@@ -1,5 +1,5 @@
 /** The result of one training, as the report needs it. */
-import type { Score } from '../../evaluate/tally.ts';
+import type { Score } from '../../support/score.ts';
 import { unpackCorrectness, type ImageCorrectness } from '../../evaluate/correctnessFile.ts';
 import type { Cell } from '../plan/plan.ts';
 import type { CellRecord } from './record.ts';

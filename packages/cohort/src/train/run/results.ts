@@ -1,5 +1,6 @@
 /** The result of a run, for its summary and for the caller. */
-import type { CohortScore, Score } from '../../evaluate/accuracy.ts';
+import type { CohortScore } from '../../evaluate/accuracy.ts';
+import type { Score } from '../../support/score.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 import type { CohortCost } from '../../cohort/cost.ts';
 import type { LoopOutcome } from '../loop/loop.ts';
