@@ -18,7 +18,7 @@ import {
   writeError,
   writeSums,
 } from './files.ts';
-import { takeLock } from './lock.ts';
+import { acquireFetchLock } from './lock.ts';
 import { unpackArchive } from './unpack.ts';
 
 /** What {@link fetchDataset} is given. */
@@ -80,7 +80,7 @@ export async function fetchDataset(name: string, options: FetchOptions = {}): Pr
     );
   }
   makeWritableFolder(job.workFolder);
-  const giveBack = takeLock(join(cache, `.fetching-${about.folder}.lock`), name);
+  const lock = acquireFetchLock(join(cache, `.fetching-${about.folder}.lock`), name);
   try {
     const made = join(job.workFolder, 'made');
     await rm(made, { recursive: true, force: true });
@@ -100,7 +100,7 @@ export async function fetchDataset(name: string, options: FetchOptions = {}): Pr
     if (about.origin.kind === 'made') await rm(job.workFolder, { recursive: true, force: true });
     throw writeError(error, job.workFolder);
   } finally {
-    giveBack();
+    lock.release();
   }
 }
 

@@ -6,11 +6,11 @@ import { randomBytes, createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { errorText } from '@cohort-ml/errors';
+import { isProcessRunning } from '@cohort-ml/runs';
 import * as z from 'zod';
 import type { ImageShape } from '../dataset.ts';
 import { imageBytes } from '../dataset.ts';
 import { DataError } from '../errors.ts';
-import { isRunning } from '../loading/processes.ts';
 import { cacheFolder, type Variables } from '../places.ts';
 
 const indexFile = 'index.json';
@@ -160,7 +160,8 @@ async function removeLeftovers(folder: string): Promise<void> {
   const parent = dirname(folder);
   const beginning = `${basename(folder)}.partial-`;
   for (const name of await readdir(parent)) {
-    if (!name.startsWith(beginning) || isRunning(Number.parseInt(name.slice(beginning.length), 10))) continue;
+    if (!name.startsWith(beginning) || isProcessRunning(Number.parseInt(name.slice(beginning.length), 10)))
+      continue;
     await rm(join(parent, name), { recursive: true, force: true });
   }
 }

@@ -9,7 +9,7 @@ import {
   removeHeldOutAfter,
   reopenRun,
   runsNamed,
-  type HeldRunLock,
+  type HeldFileLock,
   type RunReader,
   type RunWriter,
 } from '@cohort-ml/runs';
@@ -128,7 +128,7 @@ function reopen(
   run: RunReader,
   chosen: Resumable | null,
   recipe: ResolvedRecipe,
-  lock: HeldRunLock,
+  lock: HeldFileLock,
   { command, overrides = [], reporter }: ResumeOptions,
 ): RunWriter {
   const metricsBytes = chosen?.info.training.metricsBytes ?? 0;
