@@ -46,7 +46,7 @@ class Growing<Numbers extends NumberArray<Numbers>> {
 /** Numbers in double precision. */
 export class GrowingFloats extends Growing<Float64Array> {
   /** @param array the first numbers, if any; taken over, not copied */
-  constructor(array = new Float64Array()) {
+  constructor(array: Float64Array = new Float64Array()) {
     super((length) => new Float64Array(length), array);
   }
 }
@@ -54,7 +54,7 @@ export class GrowingFloats extends Growing<Float64Array> {
 /** Whole numbers from 0 below 2^32. */
 export class GrowingIndices extends Growing<Uint32Array> {
   /** @param array the first numbers, if any; taken over, not copied */
-  constructor(array = new Uint32Array()) {
+  constructor(array: Uint32Array = new Uint32Array()) {
     super((length) => new Uint32Array(length), array);
   }
 }

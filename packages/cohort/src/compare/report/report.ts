@@ -8,7 +8,7 @@ import type { Selection } from '../execute/folder.ts';
 import { describeEnvironments, describeTopologies } from './conditions.ts';
 import { describeSettings } from '../plan/ownSettings.ts';
 import type { LeftOut, Plan } from '../plan/plan.ts';
-import { bestNetwork, type CellResult } from './results.ts';
+import { bestNetwork, type CellResult } from './cellResult.ts';
 import { aggregate, meanOf, type Aggregate } from '../../evaluate/statistics.ts';
 
 /** Every measure of a score, over seeds. */
