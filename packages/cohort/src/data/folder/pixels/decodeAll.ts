@@ -24,8 +24,8 @@ export interface DecodeAllOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A long pass shows a sign of life this often. */
-const SIGN_OF_LIFE_MS = 10_000;
+/** Progress is reported this often; whoever shows it decides how often to do so. */
+const IMAGES_PER_REPORT = 20;
 
 /** Decodes all files, a bounded number at a time. @param skip indices that are known to be broken */
 export async function decodeAll(
@@ -38,7 +38,6 @@ export async function decodeAll(
   const broken = new Map(skip);
   const failed: number[] = [];
   let done = 0;
-  let toldAt = performance.now();
   const decode = async (path: string, index: number): Promise<string | null> => {
     if (broken.has(index)) return null;
     let pixels: Uint8Array;
@@ -52,11 +51,10 @@ export async function decodeAll(
     measureImage(moments, index, pixels, shape.channels);
     await keep(index, pixels);
     done += 1;
-    if (performance.now() - toldAt > SIGN_OF_LIFE_MS) {
-      reporter?.message(
+    if (done % IMAGES_PER_REPORT === 0) {
+      reporter?.progress?.(
         `decoded ${done.toLocaleString('en-US')} of ${paths.length.toLocaleString('en-US')} images`,
       );
-      toldAt = performance.now();
     }
     return digestOf(pixels);
   };

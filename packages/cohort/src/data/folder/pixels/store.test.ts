@@ -115,7 +115,8 @@ describe('where decoded images are kept', () => {
     const bytes = 23 * 3 * 16 * 16;
     const fits = new Notes();
     const memory = await plainOf(options('auto', { memoryBytes: bytes, reporter: fits }));
-    expect(fits.text).toContain('decoding 23 images to 16 x 16 in memory');
+    expect(fits.messages).toContain('decoding 23 images to 16 x 16 in memory');
+    expect(fits.progressed).toEqual(['decoded 20 of 23 images']);
     expect(caches()).toEqual([]);
     const beyond = new Notes();
     expect(await plainOf(options('auto', { memoryBytes: bytes - 1, reporter: beyond }))).toEqual(memory);
