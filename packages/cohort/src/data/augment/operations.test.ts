@@ -177,6 +177,8 @@ describe('operations on pixels refuse', () => {
       'applyByGroup: expected one group per image, 2 in all, got 3.',
     ],
   ])('%s', (_, apply, message) => {
-    expect(() => { scope(() => void apply()); }).toThrow(message);
+    expect(() => {
+      scope(() => void apply());
+    }).toThrow(message);
   });
 });
