@@ -41,6 +41,7 @@ export default defineConfig({
           text: 'Use it',
           items: staged([
             page('Cohort', '/'),
+            page('Install', '/docs/install'),
             page('Data', '/docs/data'),
             page('Models and weights', '/docs/models'),
             page('Training settings', '/docs/training'),
@@ -48,6 +49,7 @@ export default defineConfig({
             page('Export', '/docs/export'),
             page('Runtime', '/docs/runtime'),
             page('Dashboard', '/docs/dashboard'),
+            page('Transfer', '/docs/transfer'),
           ]),
         },
         {

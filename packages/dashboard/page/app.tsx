@@ -8,7 +8,7 @@ import { ComparisonPage } from './pages/comparison.tsx';
 import { CurvesPage } from './pages/curves.tsx';
 import { DifferencePage } from './pages/difference.tsx';
 import { RunPage } from './pages/run.tsx';
-import { RunsPage } from './pages/runs.tsx';
+import { RunsPage } from './pages/runs/runs.tsx';
 import { listOf, link, path } from './state/location.ts';
 import { isConnected, meta, problem } from './state/runs.ts';
 import { choice, switchTheme } from './state/theme.ts';

@@ -24,14 +24,9 @@ export {
   type HeldOutPredictions,
   type HeldOutSplit,
 } from './heldOut/index.ts';
-export {
-  acquireRunLock,
-  isRunLive,
-  readRunLock,
-  type HeldRunLock,
-  type RunLock,
-  type RunLockState,
-} from './lock.ts';
+export { acquireFileLock, type FileLock, type FileLockState, type HeldFileLock } from './fileLock.ts';
+export { acquireRunLock, isRunLive, readRunLock } from './lock.ts';
+export { isProcessRunning } from './processIdentity.ts';
 export { decodeMetric, type MetricFilter, type MetricRecord } from './metrics.ts';
 export { listRuns, openRun, type RunList, type RunReader } from './reader.ts';
 export type { RunObserver } from './observer.ts';

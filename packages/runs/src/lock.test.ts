@@ -1,11 +1,11 @@
 /** One process at a time holds a run, whatever the others do, and a dead one keeps nobody out. */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import typescript from 'typescript';
 import { describe, expect, test } from 'vitest';
+import { transpileFolder } from '../../../scripts/transpileFolder.ts';
 import { acquireRunLock, isRunLive, readRunLock } from './lock.ts';
 import { runErrorOf, temporaryFolder } from './testing.ts';
 
@@ -20,30 +20,15 @@ function deadPid(): number {
   return spawnSync('true').pid;
 }
 
-/** This folder's sources and the errors that they import, as JavaScript: Node 20 runs no TypeScript, and `dist` may be stale. */
+/** This folder's sources and the errors that they import, as JavaScript. */
 function compiledLock(): string {
   const folder = temporaryFolder();
-  compileFolder(sourceFolder, folder, '{"type":"module"}');
+  transpileFolder(sourceFolder, folder);
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   const errors = join(folder, 'node_modules/@cohort-ml/errors');
-  mkdirSync(errors, { recursive: true });
-  compileFolder(errorsFolder, errors, '{"type":"module","exports":"./index.js"}');
+  transpileFolder(errorsFolder, errors);
+  writeFileSync(join(errors, 'package.json'), '{"type":"module","exports":"./index.js"}');
   return join(folder, 'lock.js');
-}
-
-function compileFolder(source: string, target: string, manifest: string): void {
-  for (const file of readdirSync(source).filter((name) => /(?<!\.test)\.ts$/.test(name))) {
-    const { outputText } = typescript.transpileModule(readFileSync(join(source, file), 'utf8'), {
-      fileName: file,
-      compilerOptions: {
-        target: typescript.ScriptTarget.ES2022,
-        module: typescript.ModuleKind.ESNext,
-        verbatimModuleSyntax: true,
-        rewriteRelativeImportExtensions: true,
-      },
-    });
-    writeFileSync(join(target, file.replace(/\.ts$/, '.js')), outputText);
-  }
-  writeFileSync(join(target, 'package.json'), manifest);
 }
 
 const sourceFolder = fileURLToPath(new URL('.', import.meta.url));
@@ -143,7 +128,7 @@ describe('acquireRunLock', () => {
       writeFileSync(join(folder, 'lock.json'), text);
       expect(runErrorOf(() => acquireRunLock(folder)).kind).toBe('corrupt');
       expect(runErrorOf(() => readRunLock(folder)).message).toContain(
-        'it does not say which process holds the run: if no process trains it, remove the file',
+        'it does not name the process that holds the lock: if no process does, remove the file',
       );
       expect(isRunLive(folder)).toBe(true);
       expect(readdirSync(folder)).toEqual(['lock.json']);

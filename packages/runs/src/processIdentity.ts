@@ -1,4 +1,5 @@
 /** Tells one process from a later one with the same number, so that what a dead process left behind is known as such. */
+import { errorCode } from '@cohort-ml/errors';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -8,7 +9,7 @@ export interface ProcessIdentity {
   readonly pid: number;
   /** Name of the machine. */
   readonly host: string;
-  /** When the process started, in whatever form the system tells it; null where it does not. */
+  /** When the process started, in whatever form the system gives it; null where it gives none. */
   readonly processStart: string | null;
 }
 
@@ -23,18 +24,19 @@ export function ownIdentity(): ProcessIdentity {
 /** Whether that very process is there: one that has its number but started at another time is another. */
 export function stateOf({ pid, host, processStart }: ProcessIdentity): ProcessState {
   if (host !== hostname()) return 'unknown';
-  if (!isThere(pid)) return 'dead';
+  if (!isProcessRunning(pid)) return 'dead';
   const start = startOf(pid);
   return processStart === null || start === null || start === processStart ? 'live' : 'dead';
 }
 
-function isThere(pid: number): boolean {
+/** Whether there is a process with this number, of whatever user; a later process may have been given it. */
+export function isProcessRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
     // EPERM: there is one, of another user.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return errorCode(error) === 'EPERM';
   }
 }
 

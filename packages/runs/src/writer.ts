@@ -11,7 +11,8 @@ import {
 } from './checkpoints.ts';
 import { describeFileError, fileErrorCode, RunError } from './errors.ts';
 import { appendWhole, makeFolders, removeQuietly, replaceFile, syncTree } from './files.ts';
-import { acquireRunLock, type HeldRunLock } from './lock.ts';
+import type { HeldFileLock } from './fileLock.ts';
+import { acquireRunLock } from './lock.ts';
 import { encodeMetric, type MetricRecord } from './metrics.ts';
 import type { RunObserver } from './observer.ts';
 import { runId } from './runId.ts';
@@ -70,7 +71,7 @@ export function createRun(options: RunOptions): RunWriter {
     command: options.command,
     failure: null,
   };
-  let lock: HeldRunLock;
+  let lock: HeldFileLock;
   try {
     // Before all else: from here on nobody takes the folder for one that was left.
     lock = acquireRunLock(folder);
@@ -92,7 +93,7 @@ export function createRun(options: RunOptions): RunWriter {
 /** How a run is resumed. */
 export interface ReopenOptions {
   /** The lock on it; the writer gives it back when the run ends. */
-  readonly lock: HeldRunLock;
+  readonly lock: HeldFileLock;
   /** Name of the checkpoint that it continues from; null where there is none, and it starts over. */
   readonly checkpoint: string | null;
   /** How long the metrics file was when that was written: what came after is done again. */
@@ -157,14 +158,14 @@ export class RunWriter {
   #pendingLines: string[] = [];
   #lastGoodCheckpoint: string | null;
   #closed = false;
-  readonly #lock: HeldRunLock;
+  readonly #lock: HeldFileLock;
 
   /** Use `createRun` or `reopenRun`. */
   constructor(
     path: string,
     info: RunInfo,
     now: () => Date,
-    lock: HeldRunLock,
+    lock: HeldFileLock,
     lastGoodCheckpoint: string | null = null,
   ) {
     this.#lock = lock;

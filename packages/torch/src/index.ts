@@ -1,17 +1,70 @@
 /** LibTorch for Node: tensors, scopes, autograd, layers, optimizers and safetensors; everything public is exported here. */
-export * from './autograd.ts';
+
+// Tensors and how long they live.
 export type { OperatorArgument, OperatorResult } from './callBuffer.ts';
-export { observeOperators, type OperatorCall, type OperatorObserver } from './dispatch.ts';
 export type { DType, Layout, MemoryFormat, TypedArray, TypedArrayOf } from './dtype.ts';
-export * from './engine.ts';
-export * from './engine/devices.ts';
-export * from './errors.ts';
 export type { Operators, TensorOperators } from './generated/operators.ts';
-export * from './generator.ts';
+export { Generator, seedDefaultGenerator } from './generator.ts';
 export { keep, liveTensorCount, scope } from './scope.ts';
 export { ops, tensor, Tensor, type NestedNumbers } from './tensor.ts';
+
+// Differentiation.
+export {
+  autocast,
+  backward,
+  backwardTogether,
+  enableGrad,
+  grad,
+  gradOfGrad,
+  isGradEnabled,
+  noGrad,
+  type DifferentiationOptions,
+  type IndependentGraph,
+} from './autograd.ts';
+
+// The engine, its devices and what it is doing.
+export { observeOperators, type OperatorCall, type OperatorObserver } from './dispatch.ts';
+export {
+  allowInternalOperators,
+  assertArithmetic,
+  engineInfo,
+  isEngineOpen,
+  memoryStatistics,
+  openEngine,
+  setDeterministic,
+  setThreads,
+  threads,
+  trimMemory,
+  type ArithmeticReport,
+  type EngineInfo,
+} from './engine.ts';
+export {
+  cudaDevices,
+  currentDevice,
+  deviceMemory,
+  resolveDevice,
+  synchronize,
+  useDevice,
+  withDevice,
+  type CudaDevice,
+  type CudaSettings,
+} from './engine/devices.ts';
+
+// Layers, optimizers and files of tensors.
 export * as nn from './nn/index.ts';
 export * as optim from './optim/index.ts';
 export * as safetensors from './safetensors/index.ts';
-export { SafetensorsError } from './safetensors/index.ts';
 export { encodeTensors, loadTensors, saveTensors, type LoadedTensors } from './weights.ts';
+
+// Errors.
+export { DeviceError } from './engine/devices.ts';
+export {
+  ArgumentError,
+  ArithmeticFaultError,
+  DisposedTensorError,
+  EngineLoadError,
+  OperatorError,
+  OutOfMemoryError,
+  TorchError,
+} from './errors.ts';
+export { SafetensorsError } from './safetensors/index.ts';

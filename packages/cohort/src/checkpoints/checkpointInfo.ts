@@ -1,10 +1,11 @@
-/** What a checkpoint says beside its tensors: `checkpoint.json`, its versions and its check. */
+/** What a checkpoint records besides its tensors: `checkpoint.json`, its versions and its check. */
 import { CohortError, errorText } from '@cohort-ml/errors';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RESIZE_FILTERS } from '@cohort-ml/runtime';
 import * as z from 'zod';
+import { mapMeasures } from '../support/score.ts';
 import { provenanceSchema } from './provenance.ts';
 
 /** A checkpoint is missing a part, is damaged, or belongs to something else. */
@@ -21,10 +22,9 @@ const finite = z.number();
 
 /** Measures in the order of `Score`, so that the summary of a run that was stopped after its last step is the same text. */
 const scoreSchema = z.object({
-  accuracy: finite,
-  // Not measured when the first checkpoints of this kind were written, as the last one.
+  ...mapMeasures(() => finite),
+  // Neither was measured when the first checkpoints of this kind were written.
   topFiveAccuracy: finite.default(NaN),
-  negativeLogLikelihood: finite,
   expectedCalibrationError: finite.default(NaN),
 });
 const correctnessSchema = z.object({

@@ -1,6 +1,6 @@
 /** Finds out what `cohort train` was pointed at: a recipe, or a folder of images for which one is proposed. */
 import { errorText } from '@cohort-ml/errors';
-import { TABLE_ENDING } from '../data/folder/tableEnding.ts';
+import { TABLE_ENDING } from '../data/folder/tables/tableEnding.ts';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ImageSurvey } from '../data/folder/survey.ts';

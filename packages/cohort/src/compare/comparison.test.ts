@@ -15,7 +15,7 @@ import { planComparison, type Plan, type PlanRequest } from './plan/plan.ts';
 import type { CellRunner } from './execute/runCell.ts';
 import { reportComparison, type ComparisonResult } from './report/reportComparison.ts';
 import { reportTables } from './report/render/tables.ts';
-import type { CellResult } from './report/results.ts';
+import type { CellResult } from './report/cellResult.ts';
 import { runComparison, type ComparisonOptions } from './execute/runComparison.ts';
 import { readVariantSettings, variantsOf, type VariantSettings } from './plan/variants.ts';
 

@@ -56,13 +56,15 @@ export interface ImageDataset<Pixels extends ImagePixels = Uint8Array> extends I
 /** Where decoded images are kept: see `data.cache` in the recipe. */
 export type CacheMode = 'auto' | 'memory' | 'disk' | 'none';
 
-/** Who is told what was found while loading. */
+/** Receives what was found while loading. */
 export interface LoadingReporter {
   message(text: string): void;
   warning(text: string): void;
+  /** How far a long load has come, in a few words; called often, and shown in place where that is possible. */
+  progress?(text: string): void;
 }
 
-/** What a dataset's loader may be told. */
+/** Settings of a dataset's loader. */
 export interface DatasetOptions {
   /** Folder of the dataset's files; null or absent means its usual places. */
   path?: string | null;

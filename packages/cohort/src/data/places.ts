@@ -1,20 +1,12 @@
 /** Where a dataset's files may be, in the order in which they are looked for; the same for every dataset. */
 import { access } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { join } from 'node:path';
 import { isNothingThere } from '@cohort-ml/errors';
+import { cohortCacheFolder } from '@cohort-ml/torch/setup';
 import type { DatasetOptions } from './dataset.ts';
 
 /** Environment variables by name. */
 export type Variables = Readonly<Record<string, string | undefined>>;
-
-/** Cohort's cache: `$XDG_CACHE_HOME/cohort`, or `~/.cache/cohort`. A relative `$XDG_CACHE_HOME` is ignored, as its standard says. */
-export function cacheFolder(variables: Variables): string {
-  const given = variables.XDG_CACHE_HOME ?? '';
-  if (isAbsolute(given)) return join(given, 'cohort');
-  const home = variables.HOME ?? '';
-  return join(isAbsolute(home) ? home : homedir(), '.cache', 'cohort');
-}
 
 /**
  * Places to look in for the files of a dataset: `options.path` alone when it is given, since silently training on another
@@ -27,7 +19,7 @@ export function datasetPlaces(folder: string, options: DatasetOptions, systemFol
   const dataFolder = variables.COHORT_DATA ?? '';
   return [
     ...(dataFolder === '' ? [] : [join(dataFolder, folder)]),
-    join(cacheFolder(variables), folder),
+    join(cohortCacheFolder(variables), folder),
     ...(systemFolder === undefined ? [] : [systemFolder]),
   ];
 }

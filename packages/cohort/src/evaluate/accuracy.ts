@@ -6,9 +6,8 @@ import type { Correctness } from './correctness.ts';
 import type { Predictions } from './predictions.ts';
 import type { HeldOutEmbeddings } from './representation.ts';
 import { isPicked } from './spread.ts';
-import { Tally, type Score } from './tally.ts';
-
-export type { Score } from './tally.ts';
+import type { Score } from '../support/score.ts';
+import { Tally } from './tally.ts';
 
 /** Scores of a cohort. */
 export interface CohortScore {

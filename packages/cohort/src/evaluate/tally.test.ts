@@ -2,7 +2,8 @@
 import { scope, tensor, Tensor } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { noClass } from './predictions.ts';
-import { Tally, type Score } from './tally.ts';
+import type { Score } from '../support/score.ts';
+import { Tally } from './tally.ts';
 
 /** The score of one network over batches of logits. */
 function scoreOf(classes: number, batches: readonly { logits: number[][]; labels: number[] }[]): Score {

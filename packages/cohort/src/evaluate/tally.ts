@@ -1,25 +1,8 @@
 /** Adds up scores of networks batch by batch: top-1, top-5, negative log-likelihood, calibration, which images were right, and what was predicted. */
 import type { Tensor } from '@cohort-ml/torch';
 import { CorrectnessRecorder, type Correctness } from './correctness.ts';
+import type { Score } from '../support/score.ts';
 import { noClass, PredictionRecorder, type Predictions } from './predictions.ts';
-
-/** Measures over a split. */
-export interface Score {
-  /** Share of images whose most probable class is right, 0 to 1. An answer that is not a number is wrong. */
-  readonly accuracy: number;
-  /**
-   * Share of images whose right class is among the five most probable, 0 to 1; 1 where there are no more than five. Among
-   * equally probable classes every order counts the same: a network that finds 100 classes alike has 0.05.
-   */
-  readonly topFiveAccuracy: number;
-  /** Mean of -ln(probability of the right class). */
-  readonly negativeLogLikelihood: number;
-  /**
-   * Expected calibration error (Guo et al., arXiv 1706.04599, equation 3), 0 to 1: how far the probability of the chosen
-   * class is from the share that is right, over 15 bins of equal width. NaN where an answer is not a number.
-   */
-  readonly expectedCalibrationError: number;
-}
 
 /** Probabilities below this count as this, so that one certain mistake does not make the mean infinite. */
 const smallestProbability = 1e-12;

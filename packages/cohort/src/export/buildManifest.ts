@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { IMAGE_RESIZE } from '../data/index.ts';
 import type { LoadedRun } from '../inference/loadRun.ts';
+import { at } from '../support/at.ts';
+import { mapMeasures } from '../support/score.ts';
 import type { ExportEntry } from './entries.ts';
 import {
   inputName,
@@ -71,14 +73,7 @@ export function buildManifest(
     input,
     preprocessing: describePreprocessing(run, input),
     networks: entries.map((entry, index) => {
-      const { accuracy, topFiveAccuracy, negativeLogLikelihood, expectedCalibrationError } = reference.scores[
-        index
-      ] ?? {
-        accuracy: NaN,
-        topFiveAccuracy: NaN,
-        negativeLogLikelihood: NaN,
-        expectedCalibrationError: NaN,
-      };
+      const score = at(reference.scores, index);
       return {
         name: entry.name,
         kind: entry.kind,
@@ -89,10 +84,7 @@ export function buildManifest(
         embedding: entry.embedding,
         trained: {
           images: reference.labels.length,
-          accuracy,
-          topFiveAccuracy,
-          negativeLogLikelihood,
-          expectedCalibrationError,
+          ...mapMeasures((measure) => score[measure]),
         },
       };
     }),

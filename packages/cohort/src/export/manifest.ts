@@ -1,4 +1,5 @@
-/** `cohort.json`: what an exported folder holds, as the runtime, the page and other programs read it. No engine, no imports. */
+/** `cohort.json`: what an exported folder holds, as the runtime, the page and other programs read it. No engine. */
+import type { Score } from '../support/score.ts';
 
 /** How weights and activations are stored in a model file. */
 export type Precision = 'float32' | 'float16' | 'int8';
@@ -111,14 +112,9 @@ export interface ManifestNetwork {
 }
 
 /** How good a network is on test images. */
-export interface ManifestScore {
+export interface ManifestScore extends Score {
   /** How many test images it was measured on. */
   readonly images: number;
-  /** Share of images whose most probable class is right, 0 to 1. */
-  readonly accuracy: number;
-  readonly topFiveAccuracy: number;
-  readonly negativeLogLikelihood: number;
-  readonly expectedCalibrationError: number;
 }
 
 /** One ONNX file. */

@@ -1,6 +1,7 @@
 /** What the run's own networks say to the test images, by LibTorch: the measure of every exported file. */
 import { scope } from '@cohort-ml/torch';
-import { Tally, type Score } from '../evaluate/tally.ts';
+import { Tally } from '../evaluate/tally.ts';
+import type { Score } from '../support/score.ts';
 import type { EntryFunction } from './entries.ts';
 import type { RawImages } from './images.ts';
 

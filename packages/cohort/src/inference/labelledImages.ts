@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import { basename, join, relative, resolve } from 'node:path';
 import { DataError } from '../data/errors.ts';
-import { TABLE_ENDING } from '../data/folder/tableEnding.ts';
+import { TABLE_ENDING } from '../data/folder/tables/tableEnding.ts';
 import { listImages } from '../data/folder/folderDataset.ts';
 import { completeListing, countOf, firstNames, type ImageListing } from '../data/folder/listing.ts';
 import { splitNamed, type SplitName } from '../data/folder/splitNames.ts';

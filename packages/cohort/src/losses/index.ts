@@ -24,7 +24,7 @@ export { ensembleWeights } from './ensembleWeights.ts';
 export { LossError } from './errors.ts';
 export { gatedEnsemble } from './gatedEnsemble.ts';
 export { layerwiseContrast, termsCounted, weightsAcross } from './layerwise.ts';
-export { memoryContrast, updateBank, type ContrastSamples } from './memoryBank.ts';
+export { memoryContrast, updateBank, type ContrastSamples } from './memoryContrast.ts';
 export { meansOfDivergences, meansOfOthers, mutualDistillation, pairedDistillation } from './mutual.ts';
 export { rampUp } from './rampUp.ts';
 export { distillationGap, type DistillationGap } from './switching.ts';

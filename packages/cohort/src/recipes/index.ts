@@ -1,4 +1,5 @@
 /** What recipes offer to the command line and to training. */
+export { withAbsolutePaths } from './absolutePaths.ts';
 export { describeSettings, type SettingDescription } from './describeSettings.ts';
 export { recipeAdvice } from './advice.ts';
 export { OverrideSyntaxError, RecipeError, describeProblem } from './errors.ts';

@@ -1,5 +1,5 @@
 /** Proposes a recipe for a folder of images: networks by size and number of the images, a schedule by their number, MCL. */
-import { TABLE_ENDING } from '../data/folder/tableEnding.ts';
+import { TABLE_ENDING } from '../data/folder/tables/tableEnding.ts';
 import { basename, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import type { ImageSurvey } from '../data/folder/survey.ts';

@@ -1,17 +1,9 @@
 /** Compiles the sources of all packages afresh, for tests that need processes of their own to kill: `dist` may be stale. */
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import typescript from 'typescript';
+import { transpileFolder } from '../../../../scripts/transpileFolder.ts';
 
 const repository = fileURLToPath(new URL('../../../../', import.meta.url));
 
@@ -53,23 +45,7 @@ export function compileCohort(): ChildCohort {
 }
 
 function compilePackage(name: string, root: string): void {
-  const source = join(repository, 'packages', name, 'src');
   const target = join(root, 'packages', name);
-  for (const path of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
-    if (!path.endsWith('.ts') || path.endsWith('.test.ts') || path.startsWith('generated')) continue;
-    const { outputText } = typescript.transpileModule(readFileSync(join(source, path), 'utf8'), {
-      fileName: path,
-      compilerOptions: {
-        target: typescript.ScriptTarget.ES2022,
-        module: typescript.ModuleKind.ESNext,
-        verbatimModuleSyntax: true,
-        rewriteRelativeImportExtensions: true,
-      },
-    });
-    const output = join(target, 'dist', path.replace(/\.ts$/, '.js'));
-    mkdirSync(dirname(output), { recursive: true });
-    writeFileSync(output, outputText);
-  }
-  const manifest = readFileSync(join(repository, 'packages', name, 'package.json'));
-  writeFileSync(join(target, 'package.json'), manifest);
+  transpileFolder(join(repository, 'packages', name, 'src'), join(target, 'dist'));
+  copyFileSync(join(repository, 'packages', name, 'package.json'), join(target, 'package.json'));
 }

@@ -7,7 +7,8 @@ import { formatMetric, formatTick } from '../parts/format.ts';
 import { useLoaded } from '../state/load.ts';
 import { changeOf } from '../state/runs.ts';
 import type { DrawnSeries, Rule } from './drawn.ts';
-import { LineChart, type Range } from './lineChart.tsx';
+import type { Range } from './chartKeys.ts';
+import { LineChart } from './lineChart.tsx';
 import { lookOf } from './palette.ts';
 
 /** One line: a metric of a run. */

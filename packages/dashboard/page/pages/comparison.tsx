@@ -8,6 +8,7 @@ import { LineChart } from '../charts/lineChart.tsx';
 import { lookOf } from '../charts/palette.ts';
 import { formatBytes, formatMetric, formatNumber, formatTick } from '../parts/format.ts';
 import { State } from '../parts/state.tsx';
+import { Table } from '../parts/table.tsx';
 import { useLoaded } from '../state/load.ts';
 import { link } from '../state/location.ts';
 import { rows } from '../state/runs.ts';
@@ -81,22 +82,31 @@ function ReportView({ report }: { report: Report }): JSX.Element {
       exact: true,
     },
   }));
+  const accuracyPlot = (
+    title: string,
+    accuracyOf: (method: MethodReport) => Aggregate | undefined,
+  ): JSX.Element => (
+    <DotPlot
+      title={title}
+      format={(value) => formatTick('accuracy', value)}
+      rows={methods.map((method) => ({
+        label: label(method),
+        values: accuracyOf(method)?.values ?? [],
+        mean: accuracyOf(method)?.mean ?? NaN,
+        interval: null,
+      }))}
+    />
+  );
   const compared = methods.filter(({ differences }) => differences.meanNetwork !== undefined);
   return (
     <>
       <p class="hint">{report.facts.join(', ')}</p>
       <div class="chart-grid">
         <section class="card">
-          <DotPlot
-            title="Accuracy of the mean network, a mark for each seed"
-            format={(value) => formatTick('accuracy', value)}
-            rows={methods.map((method) => ({
-              label: label(method),
-              values: method.meanNetwork.accuracy?.values ?? [],
-              mean: method.meanNetwork.accuracy?.mean ?? NaN,
-              interval: null,
-            }))}
-          />
+          {accuracyPlot(
+            'Accuracy of the mean network, a mark for each seed',
+            ({ meanNetwork }) => meanNetwork.accuracy,
+          )}
         </section>
         {compared.length > 0 && (
           <section class="card">
@@ -115,16 +125,10 @@ function ReportView({ report }: { report: Report }): JSX.Element {
           </section>
         )}
         <section class="card">
-          <DotPlot
-            title="Accuracy of the ensemble, a mark for each seed"
-            format={(value) => formatTick('accuracy', value)}
-            rows={methods.map((method) => ({
-              label: label(method),
-              values: method.ensemble.accuracy?.values ?? [],
-              mean: method.ensemble.accuracy?.mean ?? NaN,
-              interval: null,
-            }))}
-          />
+          {accuracyPlot(
+            'Accuracy of the ensemble, a mark for each seed',
+            ({ ensemble }) => ensemble.accuracy,
+          )}
         </section>
         <section class="card">
           <LineChart
@@ -140,67 +144,43 @@ function ReportView({ report }: { report: Report }): JSX.Element {
       </div>
       <section class="card">
         <h2>Accuracy</h2>
-        <div class="scroll-x" tabIndex={0} role="region" aria-label="Accuracy table, scrollable">
-          <table class="plain">
-            <thead>
-              <tr>
-                <th scope="col">method</th>
-                <th scope="col" class="number">
-                  seeds
-                </th>
-                <th scope="col" class="number">
-                  mean network
-                </th>
-                <th scope="col" class="number">
-                  difference
-                </th>
-                <th scope="col" class="number">
-                  over seeds
-                </th>
-                <th scope="col" class="number">
-                  over images
-                </th>
-                <th scope="col" class="number">
-                  ensemble
-                </th>
-                <th scope="col" class="number">
-                  difference
-                </th>
-                <th scope="col" class="number">
-                  NLL
-                </th>
-                <th scope="col" class="number">
-                  calibration error
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {methods.map((method) => (
-                <tr key={label(method)}>
-                  <th scope="row">
-                    {label(method)}
-                    {method.label === report.baseline && <small> baseline</small>}
-                  </th>
-                  <td class="number">{method.seeds.length}</td>
-                  <td class="number">
-                    <WithDeviation of={method.meanNetwork.accuracy} />
-                  </td>
-                  <DifferenceCells difference={method.differences.meanNetwork} />
-                  <td class="number">
-                    <WithDeviation of={method.ensemble.accuracy} />
-                  </td>
-                  <td class="number">
-                    {method.differences.ensemble === undefined
-                      ? ''
-                      : points(method.differences.ensemble.mean)}
-                  </td>
-                  <td class="number">{formatMaybe(method.meanNetwork.negativeLogLikelihood)}</td>
-                  <td class="number">{formatMaybe(method.meanNetwork.expectedCalibrationError)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          label="Accuracy table"
+          text={['method']}
+          numbers={[
+            'seeds',
+            'mean network',
+            'difference',
+            'over seeds',
+            'over images',
+            'ensemble',
+            'difference',
+            'NLL',
+            'calibration error',
+          ]}
+        >
+          {methods.map((method) => (
+            <tr key={label(method)}>
+              <th scope="row">
+                {label(method)}
+                {method.label === report.baseline && <small> baseline</small>}
+              </th>
+              <td class="number">{method.seeds.length}</td>
+              <td class="number">
+                <WithDeviation of={method.meanNetwork.accuracy} />
+              </td>
+              <DifferenceCells difference={method.differences.meanNetwork} />
+              <td class="number">
+                <WithDeviation of={method.ensemble.accuracy} />
+              </td>
+              <td class="number">
+                {method.differences.ensemble === undefined ? '' : points(method.differences.ensemble.mean)}
+              </td>
+              <td class="number">{formatMaybe(method.meanNetwork.negativeLogLikelihood)}</td>
+              <td class="number">{formatMaybe(method.meanNetwork.expectedCalibrationError)}</td>
+            </tr>
+          ))}
+        </Table>
         {report.notes.map((note) => (
           <p key={note} class="hint">
             {note}
@@ -214,38 +194,24 @@ function ReportView({ report }: { report: Report }): JSX.Element {
       </section>
       <section class="card">
         <h2>Cost</h2>
-        <div class="scroll-x" tabIndex={0} role="region" aria-label="Cost table, scrollable">
-          <table class="plain">
-            <thead>
-              <tr>
-                <th scope="col">method</th>
-                <th scope="col" class="number">
-                  seconds per epoch
-                </th>
-                <th scope="col" class="number">
-                  peak memory
-                </th>
-                <th scope="col" class="number">
-                  parameters in training
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {methods.map((method) => (
-                <tr key={label(method)}>
-                  <th scope="row">{label(method)}</th>
-                  <td class="number">{formatMaybe(method.secondsPerEpoch ?? undefined)}</td>
-                  <td class="number">
-                    {method.peakMemoryBytes === null ? '' : formatBytes(method.peakMemoryBytes.mean)}
-                  </td>
-                  <td class="number">
-                    {method.trainingParameters === null ? '' : formatNumber(method.trainingParameters)}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          label="Cost table"
+          text={['method']}
+          numbers={['seconds per epoch', 'peak memory', 'parameters in training']}
+        >
+          {methods.map((method) => (
+            <tr key={label(method)}>
+              <th scope="row">{label(method)}</th>
+              <td class="number">{formatMaybe(method.secondsPerEpoch ?? undefined)}</td>
+              <td class="number">
+                {method.peakMemoryBytes === null ? '' : formatBytes(method.peakMemoryBytes.mean)}
+              </td>
+              <td class="number">
+                {method.trainingParameters === null ? '' : formatNumber(method.trainingParameters)}
+              </td>
+            </tr>
+          ))}
+        </Table>
       </section>
     </>
   );
@@ -278,38 +244,23 @@ function RunsOf({ detail }: { detail: ComparisonDetail }): JSX.Element {
   return (
     <section class="card">
       <h2>Runs</h2>
-      <div class="scroll-x" tabIndex={0} role="region" aria-label="Runs table, scrollable">
-        <table class="plain">
-          <thead>
-            <tr>
-              <th scope="col">method</th>
-              <th scope="col">seed</th>
-              <th scope="col">run</th>
-              <th scope="col">state</th>
-              <th scope="col" class="number">
-                accuracy
-              </th>
+      <Table label="Runs table" text={['method', 'seed', 'run', 'state']} numbers={['accuracy']}>
+        {detail.runs.map(({ id, label, seed }) => {
+          const row = rows.value.get(id);
+          const accuracy = row?.results.accuracy?.last;
+          return (
+            <tr key={id}>
+              <td>{label}</td>
+              <td>{seed}</td>
+              <td>
+                <a href={link(`/run/${id}`)}>{row?.folder ?? id}</a>
+              </td>
+              <td>{row !== undefined && <State row={row} />}</td>
+              <td class="number">{typeof accuracy === 'number' ? percent(accuracy) : ''}</td>
             </tr>
-          </thead>
-          <tbody>
-            {detail.runs.map(({ id, label, seed }) => {
-              const row = rows.value.get(id);
-              const accuracy = row?.results.accuracy?.last;
-              return (
-                <tr key={id}>
-                  <td>{label}</td>
-                  <td>{seed}</td>
-                  <td>
-                    <a href={link(`/run/${id}`)}>{row?.folder ?? id}</a>
-                  </td>
-                  <td>{row !== undefined && <State row={row} />}</td>
-                  <td class="number">{typeof accuracy === 'number' ? percent(accuracy) : ''}</td>
-                </tr>
-              );
-            })}
-          </tbody>
-        </table>
-      </div>
+          );
+        })}
+      </Table>
     </section>
   );
 }

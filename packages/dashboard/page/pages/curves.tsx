@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import type { MetricEntry, RunRow, XAxis } from '../../src/api/types.ts';
 import { api } from '../api/index.ts';
 import { MetricChart, type Line } from '../charts/metricChart.tsx';
-import type { Range } from '../charts/lineChart.tsx';
+import type { Range } from '../charts/chartKeys.ts';
 import { lookOf } from '../charts/palette.ts';
 import { metricTitle } from '../parts/format.ts';
 import { isReadable } from '../parts/state.tsx';

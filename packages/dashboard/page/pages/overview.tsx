@@ -6,6 +6,7 @@ import type { Rule } from '../charts/drawn.ts';
 import { MetricChart, type Line } from '../charts/metricChart.tsx';
 import { useLoaded } from '../state/load.ts';
 import { query, setQuery } from '../state/location.ts';
+import { Facts, type Fact } from '../parts/facts.tsx';
 import { formatBytes, formatNumber } from '../parts/format.ts';
 import { MatchingHeat } from './matching.tsx';
 
@@ -231,9 +232,13 @@ function Machine({ detail, metrics }: { detail: RunDetail; metrics: readonly Met
   const speed = metrics.find(({ name }) => name === 'imagesPerSecond')?.last;
   const text = (value: unknown): string =>
     typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+  const cores = text(environment.cores);
   const bytes = (value: unknown): string => (typeof value === 'number' ? formatBytes(value) : '');
-  const facts: readonly (readonly [string, string])[] = [
-    ['processor', `${text(environment.cpu)}, ${text(environment.cores)} cores`],
+  const facts: readonly Fact[] = [
+    [
+      'processor',
+      [text(environment.cpu), cores === '' ? '' : `${cores} cores`].filter((part) => part !== '').join(', '),
+    ],
     ['threads', text(environment.threads)],
     ['throughput', typeof speed === 'number' ? `${formatNumber(speed)} images per second` : ''],
     ['peak memory', bytes(summary?.peakMemoryBytes)],
@@ -246,16 +251,7 @@ function Machine({ detail, metrics }: { detail: RunDetail; metrics: readonly Met
   return (
     <section class="card">
       <h2>Machine</h2>
-      <dl class="facts">
-        {facts
-          .filter(([, value]) => value !== '' && value !== ',  cores')
-          .map(([name, value]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ))}
-      </dl>
+      <Facts facts={facts} />
     </section>
   );
 }

@@ -3,6 +3,7 @@ import { useState } from 'preact/hooks';
 import type { JSX } from 'preact';
 import type { RunDetail, Setting } from '../../src/api/types.ts';
 import { formatBytes, formatTime } from '../parts/format.ts';
+import { Table } from '../parts/table.tsx';
 import { textOf } from './difference.tsx';
 import { CopyButton } from './overview.tsx';
 
@@ -54,32 +55,16 @@ export function RecipePanel({ detail }: { detail: RunDetail }): JSX.Element {
           {detail.checkpoints.length === 0 ? (
             <p class="hint">There are none.</p>
           ) : (
-            <table class="plain">
-              <thead>
-                <tr>
-                  <th scope="col">name</th>
-                  <th scope="col" class="number">
-                    epoch
-                  </th>
-                  <th scope="col" class="number">
-                    size
-                  </th>
-                  <th scope="col" class="number">
-                    written
-                  </th>
+            <Table label="Checkpoints" text={['name']} numbers={['epoch', 'size', 'written']}>
+              {detail.checkpoints.map(({ name, epoch, bytes, modifiedAt }) => (
+                <tr key={name}>
+                  <td>{name}</td>
+                  <td class="number">{epoch}</td>
+                  <td class="number">{formatBytes(bytes)}</td>
+                  <td class="number">{formatTime(modifiedAt)}</td>
                 </tr>
-              </thead>
-              <tbody>
-                {detail.checkpoints.map(({ name, epoch, bytes, modifiedAt }) => (
-                  <tr key={name}>
-                    <td>{name}</td>
-                    <td class="number">{epoch}</td>
-                    <td class="number">{formatBytes(bytes)}</td>
-                    <td class="number">{formatTime(modifiedAt)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+              ))}
+            </Table>
           )}
         </section>
         <section class="card">

@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import type { RunRow } from '../../src/api/types.ts';
 import { sharedData } from '../api/index.ts';
 import { EditDialog } from '../parts/editDialog.tsx';
+import { Facts, type Fact } from '../parts/facts.tsx';
 import { formatDuration, formatNetworks, formatResult, formatTime } from '../parts/format.ts';
 import { State } from '../parts/state.tsx';
 import { link } from '../state/location.ts';
@@ -25,7 +26,7 @@ export function RunHead({ row, tab }: { row: RunRow; tab: string }): JSX.Element
   const accuracy = formatResult('accuracy', row.results.accuracy, 'last');
   const best = formatResult('accuracy', row.results.accuracy, 'best');
   const ensemble = formatResult('accuracy/ensemble', row.results['accuracy/ensemble'], 'last');
-  const facts: readonly (readonly [string, string])[] = [
+  const facts: readonly Fact[] = [
     ['method', row.method ?? ''],
     ['dataset', row.dataset ?? ''],
     ['networks', formatNetworks(row.networks)],
@@ -59,16 +60,7 @@ export function RunHead({ row, tab }: { row: RunRow; tab: string }): JSX.Element
         )}
       </div>
       {row.note !== '' && <p class="note">{row.note}</p>}
-      <dl class="facts">
-        {facts
-          .filter(([, value]) => value !== '' && value !== ' (best )')
-          .map(([name, value]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ))}
-      </dl>
+      <Facts facts={facts} />
       <nav class="tabs" aria-label="Parts of the run">
         {TABS.filter(([key]) => key !== 'try' || sharedData === null).map(([key, title]) => (
           <a

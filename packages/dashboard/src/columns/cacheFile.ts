@@ -102,9 +102,9 @@ function parseColumns(bytes: Buffer): { mark: LogMark; tables: RunTables } | nul
     return begin;
   };
   const floats = (count: number): GrowingFloats =>
-    GrowingFloats.from(new Float64Array(buffer, advance(count * 8), count));
+    new GrowingFloats(new Float64Array(buffer, advance(count * 8), count));
   const indices = (count: number): GrowingIndices =>
-    GrowingIndices.from(new Uint32Array(buffer, advance(count * 4), count));
+    new GrowingIndices(new Uint32Array(buffer, advance(count * 4), count));
   const [steps, epochs] = head.tables.map(({ count, columns }) => {
     const [step, epoch, timeMs] = [floats(count), floats(count), floats(count)];
     const named = columns.map((column): [string, Column] => {

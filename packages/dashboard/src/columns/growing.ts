@@ -1,20 +1,26 @@
 /** Typed arrays that grow by doubling: how columns of unknown length are kept without boxing a number. */
 
-/** Numbers in double precision. */
-export class GrowingFloats {
-  #array: Float64Array;
-  #length = 0;
+const FIRST_LENGTH = 64;
 
-  /** @param initial is taken over, not copied */
-  constructor(initial: Float64Array = new Float64Array(64)) {
-    this.#array = initial;
-  }
+/** What the two kinds of arrays below have in common. */
+interface NumberArray<Self> {
+  readonly length: number;
+  [index: number]: number;
+  set(values: Self): void;
+  subarray(begin: number, end: number): Self;
+}
 
-  /** One that holds these numbers already. */
-  static from(array: Float64Array): GrowingFloats {
-    const growing = new GrowingFloats(array);
-    growing.#length = array.length;
-    return growing;
+/** Numbers that are added at the end. */
+class Growing<Numbers extends NumberArray<Numbers>> {
+  readonly #allocate: (length: number) => Numbers;
+  #array: Numbers;
+  #length: number;
+
+  /** @param array the first numbers; taken over, not copied */
+  constructor(allocate: (length: number) => Numbers, array: Numbers) {
+    this.#allocate = allocate;
+    this.#array = array;
+    this.#length = array.length;
   }
 
   get length(): number {
@@ -23,7 +29,7 @@ export class GrowingFloats {
 
   push(value: number): void {
     if (this.#length === this.#array.length) {
-      const larger = new Float64Array(Math.max(64, this.#array.length * 2));
+      const larger = this.#allocate(Math.max(FIRST_LENGTH, this.#length * 2));
       larger.set(this.#array);
       this.#array = larger;
     }
@@ -32,43 +38,23 @@ export class GrowingFloats {
   }
 
   /** A view of what is there now; it does not grow. */
-  view(): Float64Array {
+  view(): Numbers {
     return this.#array.subarray(0, this.#length);
   }
 }
 
+/** Numbers in double precision. */
+export class GrowingFloats extends Growing<Float64Array> {
+  /** @param array the first numbers, if any; taken over, not copied */
+  constructor(array: Float64Array = new Float64Array()) {
+    super((length) => new Float64Array(length), array);
+  }
+}
+
 /** Whole numbers from 0 below 2^32. */
-export class GrowingIndices {
-  #array: Uint32Array;
-  #length = 0;
-
-  constructor(initial: Uint32Array = new Uint32Array(64)) {
-    this.#array = initial;
-  }
-
-  /** One that holds these numbers already. */
-  static from(array: Uint32Array): GrowingIndices {
-    const growing = new GrowingIndices(array);
-    growing.#length = array.length;
-    return growing;
-  }
-
-  get length(): number {
-    return this.#length;
-  }
-
-  push(value: number): void {
-    if (this.#length === this.#array.length) {
-      const larger = new Uint32Array(Math.max(64, this.#array.length * 2));
-      larger.set(this.#array);
-      this.#array = larger;
-    }
-    this.#array[this.#length] = value;
-    this.#length += 1;
-  }
-
-  /** A view of what is there now; it does not grow. */
-  view(): Uint32Array {
-    return this.#array.subarray(0, this.#length);
+export class GrowingIndices extends Growing<Uint32Array> {
+  /** @param array the first numbers, if any; taken over, not copied */
+  constructor(array: Uint32Array = new Uint32Array()) {
+    super((length) => new Uint32Array(length), array);
   }
 }

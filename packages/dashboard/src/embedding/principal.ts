@@ -79,12 +79,7 @@ function multiply(
   const product = new Float64Array(count * directions);
   for (let row = 0; row < count; row += 1) {
     for (let inner = 0; inner < size; inner += 1) {
-      const factor = left[row * size + inner] ?? 0;
-      if (factor === 0) continue;
-      for (let column = 0; column < directions; column += 1) {
-        const at = row * directions + column;
-        product[at] = (product[at] ?? 0) + factor * (right[inner * directions + column] ?? 0);
-      }
+      addScaled(product, row, left[row * size + inner] ?? 0, right, inner, directions);
     }
   }
   return product;
@@ -101,15 +96,26 @@ function multiplyTransposed(
   const product = new Float64Array(size * directions);
   for (let row = 0; row < count; row += 1) {
     for (let inner = 0; inner < size; inner += 1) {
-      const factor = left[row * size + inner] ?? 0;
-      if (factor === 0) continue;
-      for (let column = 0; column < directions; column += 1) {
-        const at = inner * directions + column;
-        product[at] = (product[at] ?? 0) + factor * (right[row * directions + column] ?? 0);
-      }
+      addScaled(product, inner, left[row * size + inner] ?? 0, right, row, directions);
     }
   }
   return product;
+}
+
+/** Adds `factor` times a row of `right` to a row of `product`; rows are `width` long. */
+function addScaled(
+  product: Float64Array,
+  row: number,
+  factor: number,
+  right: Float64Array,
+  from: number,
+  width: number,
+): void {
+  if (factor === 0) return;
+  for (let column = 0; column < width; column += 1) {
+    const at = row * width + column;
+    product[at] = (product[at] ?? 0) + factor * (right[from * width + column] ?? 0);
+  }
 }
 
 /** Gram and Schmidt, twice for accuracy; a column that vanishes becomes zero. */

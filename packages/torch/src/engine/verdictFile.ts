@@ -4,8 +4,9 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { cpus, homedir } from 'node:os';
-import { dirname, isAbsolute, join } from 'node:path';
+import { cpus } from 'node:os';
+import { dirname, join } from 'node:path';
+import { cohortCacheFolder } from '../setup/engineCache.ts';
 
 /** What one look found. */
 export interface StoredVerdicts {
@@ -37,15 +38,13 @@ function computingLibraries(): string[] {
 
 /** The file for the engine that is open now. @param config LibTorch's description of itself */
 export function verdictPath(config: string): string {
-  const cache = process.env.XDG_CACHE_HOME;
-  const root = cache !== undefined && isAbsolute(cache) ? cache : join(homedir(), '.cache');
   const variables = Object.keys(process.env)
     .filter((name) => deciding.test(name))
     .sort()
     .map((name) => `${name}=${process.env[name] ?? ''}`);
   const facts = [config, cpus()[0]?.model ?? '', process.arch, ...computingLibraries(), ...variables];
   const digest = createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 16);
-  return join(root, 'cohort', 'arithmetic', `${digest}.json`);
+  return join(cohortCacheFolder(), 'arithmetic', `${digest}.json`);
 }
 
 /** What the file holds; null where there is none, or where it is not one of ours. */

@@ -36,12 +36,18 @@ export interface BuiltEngine {
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** `$COHORT_ENGINE_CACHE`, else `cohort/engine` in `$XDG_CACHE_HOME` or `~/.cache`; relative values are ignored. */
+/** `cohort` in `$XDG_CACHE_HOME` or `~/.cache`, where Cohort keeps what it can make again; relative values are ignored. */
+export function cohortCacheFolder(variables: Variables = process.env): string {
+  const given = variables.XDG_CACHE_HOME ?? '';
+  if (isAbsolute(given)) return join(given, 'cohort');
+  const home = variables.HOME ?? '';
+  return join(isAbsolute(home) ? home : homedir(), '.cache', 'cohort');
+}
+
+/** `$COHORT_ENGINE_CACHE`, else `engine` in the folder above; relative values are ignored. */
 export function engineCacheFolder(variables: Variables = process.env): string {
   const own = variables.COHORT_ENGINE_CACHE ?? '';
-  if (isAbsolute(own)) return own;
-  const shared = variables.XDG_CACHE_HOME ?? '';
-  return join(isAbsolute(shared) ? shared : join(homedir(), '.cache'), 'cohort', 'engine');
+  return isAbsolute(own) ? own : join(cohortCacheFolder(variables), 'engine');
 }
 
 /** Twelve hexadecimal digits of SHA-256 over texts in their order. */

@@ -1,5 +1,5 @@
 /** What `cohort setup` needs: building the engine, and where it stands. Opens no LibTorch. */
-export { engineCacheFolder, rememberedEngine } from './engineCache.ts';
+export { cohortCacheFolder, engineCacheFolder, rememberedEngine } from './engineCache.ts';
 export type { BuiltEngine, FileStamp } from './engineCache.ts';
 export { isRepository, setupCommand } from './locateAddon.ts';
 export { EngineSetupError, setUpEngine } from './setUpEngine.ts';

@@ -1,19 +1,10 @@
 /** Compiles the engine's sources afresh, for tests that need a process or a thread of their own to break things in. */
 import { execFile } from 'node:child_process';
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import typescript from 'typescript';
+import { transpileFolder } from '../../../../scripts/transpileFolder.ts';
 
 const sourceFolder = fileURLToPath(new URL('..', import.meta.url));
 const errorsFolder = fileURLToPath(new URL('../../../errors/src', import.meta.url));
@@ -35,9 +26,9 @@ export class ChildEngine {
 
   /** @param options.withAddon false leaves the native addon out, as before the first build */
   constructor(options: { readonly withAddon?: boolean } = {}) {
-    compile(sourceFolder, join(this.#folder, 'src'));
+    transpileFolder(sourceFolder, join(this.#folder, 'src'));
     const errors = join(this.#folder, 'node_modules/@cohort-ml/errors');
-    compile(errorsFolder, join(errors, 'dist'));
+    transpileFolder(errorsFolder, join(errors, 'dist'));
     copyFileSync(join(errorsFolder, '../package.json'), join(errors, 'package.json'));
     writeFileSync(join(this.#folder, 'package.json'), '{"type":"module"}');
     symlinkSync(scriptsFolder, join(this.#folder, 'scripts'));
@@ -74,23 +65,5 @@ export class ChildEngine {
 
   dispose(): void {
     rmSync(this.#folder, { recursive: true, force: true });
-  }
-}
-
-function compile(source: string, target: string): void {
-  for (const path of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
-    if (!path.endsWith('.ts') || path.endsWith('.test.ts') || path.startsWith('generated')) continue;
-    const { outputText } = typescript.transpileModule(readFileSync(join(source, path), 'utf8'), {
-      fileName: path,
-      compilerOptions: {
-        target: typescript.ScriptTarget.ES2022,
-        module: typescript.ModuleKind.ESNext,
-        verbatimModuleSyntax: true,
-        rewriteRelativeImportExtensions: true,
-      },
-    });
-    const output = join(target, path.replace(/\.ts$/, '.js'));
-    mkdirSync(dirname(output), { recursive: true });
-    writeFileSync(output, outputText);
   }
 }

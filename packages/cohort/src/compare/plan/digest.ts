@@ -1,24 +1,14 @@
 /** A digest of what a recipe trains, by which a comparison finds the runs that it has already done. */
 import { createHash } from 'node:crypto';
-import { resolve } from 'node:path';
-import type { ResolvedRecipe } from '../../recipes/index.ts';
-import { portableWeights } from '../../weights/index.ts';
+import { withAbsolutePaths, type ResolvedRecipe } from '../../recipes/index.ts';
 
 /**
  * SHA-256 of the resolved recipe, 16 hex digits of it. What a run is called, where it lies and on how many threads it runs
  * is left out, since the training is the same; paths count from the current folder, as in a run's recipe.
  */
 export function recipeDigest(recipe: ResolvedRecipe): string {
-  const absolute = (path: string | null): string | null => (path === null ? null : resolve(path));
-  const { data, networks, seed, topology, method, train } = recipe;
-  const trained = {
-    data: { ...data, path: absolute(data.path) },
-    networks: networks.map((network) => ({ ...network, weights: portableWeights(network.weights) })),
-    seed,
-    topology,
-    method,
-    train,
-  };
+  const { data, networks, seed, topology, method, train } = withAbsolutePaths(recipe);
+  const trained = { data, networks, seed, topology, method, train };
   return createHash('sha256').update(canonical(trained)).digest('hex').slice(0, 16);
 }
 

@@ -5,6 +5,7 @@ import { errorText } from '@cohort-ml/errors';
 import { parse } from 'yaml';
 import * as z from 'zod';
 import { methodFacts, methodNames, methodVariants } from '../../methods/registry.ts';
+import { isSection, type Section } from '../../support/section.ts';
 import { nearestName } from '../../support/nearestName.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import { CompareError } from '../errors.ts';
@@ -23,8 +24,6 @@ const settingsSchema = z.record(
   z.string(),
   z.looseObject({ name: z.string().optional(), overrides: z.array(z.string()).optional() }).nullable(),
 );
-
-type MethodSection = Readonly<Record<string, unknown>>;
 
 /** Settings by the label that they are for. */
 export type VariantSettings = z.output<typeof settingsSchema>;
@@ -103,14 +102,14 @@ function variantOf(label: string, given: VariantSettings[string], own: ResolvedR
 }
 
 /** What needs no settings file: a method by its name, or one of its variants. */
-function knownSection(label: string): MethodSection | null {
+function knownSection(label: string): Section | null {
   if (methodFacts(label) !== undefined) return { name: label };
   const variant = methodVariants().get(label);
   return variant === undefined ? null : { ...variant.settings, name: variant.method };
 }
 
 /** The first setting that a section gives another value than its label stands for. */
-function contradiction(known: MethodSection, section: MethodSection, prefix: string): string | null {
+function contradiction(known: Section, section: Section, prefix: string): string | null {
   for (const [key, value] of Object.entries(known)) {
     const given = section[key];
     const path = `${prefix}${key}`;
@@ -122,7 +121,7 @@ function contradiction(known: MethodSection, section: MethodSection, prefix: str
   return null;
 }
 
-function contradicts(label: string, path: string, known: MethodSection | null): CompareError {
+function contradicts(label: string, path: string, known: Section | null): CompareError {
   return new CompareError(
     'reading the settings of methods',
     `in the section ${label} settings of what ${label} stands for (${JSON.stringify(known)})`,
@@ -156,15 +155,11 @@ function unknownLabel(label: string): CompareError {
 }
 
 /** Sections inside sections are merged, all else is replaced. */
-export function merged(base: MethodSection, changes: MethodSection): MethodSection {
+export function merged(base: Section, changes: Section): Section {
   const result: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(changes)) {
     const before = result[key];
     result[key] = isSection(before) && isSection(value) ? merged(before, value) : value;
   }
   return result;
-}
-
-function isSection(value: unknown): value is MethodSection {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -6,7 +6,7 @@ import * as z from 'zod';
 import type { EvaluateResult } from '../../inference/evaluateRun.ts';
 import { correctnessSchema, namedCorrectness } from '../../evaluate/correctnessFile.ts';
 import { jsonOf } from './json.ts';
-import { scoreSchema } from './score.ts';
+import { scoreSchema } from '../../support/score.ts';
 
 const fileName = 'best-validation.json';
 

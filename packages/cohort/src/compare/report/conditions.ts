@@ -1,7 +1,7 @@
 /** Under what conditions the rows of a comparison came to be, where they are not the same for all: shared layers, machines, versions. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Plan } from '../plan/plan.ts';
-import type { CellResult } from './results.ts';
+import type { CellResult } from './cellResult.ts';
 
 /** Which methods share layers, and how; nothing where none does. */
 export function describeTopologies({ labels, cells }: Plan): string[] {

@@ -1,5 +1,5 @@
 /** The difference in accuracy of two methods with the same seeds, with intervals over seeds and over test images. */
-import { bestNetwork, type CellResult } from './results.ts';
+import { bestNetwork, type CellResult } from './cellResult.ts';
 import { intervalOverImages, intervalOverSeeds, meanOf, type Interval } from '../../evaluate/statistics.ts';
 
 /** What is compared: the networks' mean, the network that was best on validation images, or the ensemble. */

@@ -4,14 +4,14 @@ import * as z from 'zod';
 import { correctnessSchema, readCorrectness } from '../../evaluate/correctnessFile.ts';
 import { readBestScores } from './bestScores.ts';
 import type { Selection } from '../execute/folder.ts';
-import { number, scoreSchema } from './score.ts';
+import { scoreSchema, storedNumber } from '../../support/score.ts';
 
 /** Accuracies after each epoch that was measured; null where it was not on these images. */
 const historySchema = z.object({
   epochs: z.array(z.int()),
   /** By the network's name, and `ensemble`. */
-  validation: z.record(z.string(), z.array(number.nullable())),
-  test: z.record(z.string(), z.array(number.nullable())),
+  validation: z.record(z.string(), z.array(storedNumber.nullable())),
+  test: z.record(z.string(), z.array(storedNumber.nullable())),
 });
 
 /** Schema of a record; numbers that are not finite are text in JSON. */
@@ -22,10 +22,10 @@ export const recordSchema = z.object({
   endedAt: z.string().nullable(),
   epochs: z.int(),
   steps: z.int(),
-  seconds: number,
+  seconds: storedNumber,
   /** Of training steps, without measuring. */
-  imagesPerSecond: number,
-  peakMemoryBytes: number,
+  imagesPerSecond: storedNumber,
+  peakMemoryBytes: storedNumber,
   trainingParameters: z.int(),
   leader: z.string().nullable(),
   /** Scores are of the epoch that counts. */
@@ -56,10 +56,10 @@ const validationSchema = scoreSchema.nullish().transform((score) => score ?? nul
 const summarySchema = z.object({
   epochs: z.int(),
   steps: z.int(),
-  seconds: number,
-  imagesPerSecond: number,
+  seconds: storedNumber,
+  imagesPerSecond: storedNumber,
   trainingParameters: z.int(),
-  peakMemoryBytes: number,
+  peakMemoryBytes: storedNumber,
   networks: z
     .array(
       z.object({

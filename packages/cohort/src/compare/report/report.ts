@@ -1,6 +1,6 @@
 /** The report of a comparison as data: per method means over seeds, differences to the baseline with intervals, and costs. */
 import { basename } from 'node:path';
-import type { Score } from '../../evaluate/tally.ts';
+import { mapMeasures, type Score } from '../../support/score.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import { differenceOf, type Difference, type Subject } from './difference.ts';
 import type { CellFailure } from '../execute/execute.ts';
@@ -8,7 +8,7 @@ import type { Selection } from '../execute/folder.ts';
 import { describeEnvironments, describeTopologies } from './conditions.ts';
 import { describeSettings } from '../plan/ownSettings.ts';
 import type { LeftOut, Plan } from '../plan/plan.ts';
-import { bestNetwork, type CellResult } from './results.ts';
+import { bestNetwork, type CellResult } from './cellResult.ts';
 import { aggregate, meanOf, type Aggregate } from '../../evaluate/statistics.ts';
 
 /** Every measure of a score, over seeds. */
@@ -192,24 +192,13 @@ function scoreAt(result: CellResult | undefined, index: number | null): Score | 
 }
 
 function meanScore(scores: readonly Score[]): Score {
-  const mean = (measure: keyof Score): number => meanOf(scores.map((score) => score[measure]));
-  return {
-    accuracy: mean('accuracy'),
-    topFiveAccuracy: mean('topFiveAccuracy'),
-    negativeLogLikelihood: mean('negativeLogLikelihood'),
-    expectedCalibrationError: mean('expectedCalibrationError'),
-  };
+  return mapMeasures((measure) => meanOf(scores.map((score) => score[measure])));
 }
 
 function measuresOf(scores: readonly (Score | null)[]): Measures {
-  const over = (measure: keyof Score): Aggregate =>
-    aggregate(scores.flatMap((score) => (score === null ? [] : [score[measure]])));
-  return {
-    accuracy: over('accuracy'),
-    topFiveAccuracy: over('topFiveAccuracy'),
-    negativeLogLikelihood: over('negativeLogLikelihood'),
-    expectedCalibrationError: over('expectedCalibrationError'),
-  };
+  return mapMeasures((measure) =>
+    aggregate(scores.flatMap((score) => (score === null ? [] : [score[measure]]))),
+  );
 }
 
 interface Told extends Pick<ReportInput, 'plan' | 'select' | 'results'> {

@@ -8,7 +8,7 @@ import type { Execution } from '../execute/execute.ts';
 import { readPlan } from '../execute/folder.ts';
 import { baselineOf } from '../plan/plan.ts';
 import { buildReport, type ComparisonReport } from './report.ts';
-import { resultOf } from './results.ts';
+import { resultOf } from './cellResult.ts';
 import { writeReport } from './writeReport.ts';
 
 /** The result of a comparison. */

@@ -1,6 +1,6 @@
 /** Brightness, contrast, saturation, hue and sharpness of whole batches, each sample by its own factor, as in Pillow's `ImageEnhance`. */
 import { ops, scope, type Tensor } from '@cohort-ml/torch';
-import { blend, luminance, toBytes } from './pixels.ts';
+import { assertNumberPerImage, blend, luminance, toBytes } from './pixels.ts';
 
 /**
  * Multiplies pixels by the factor: 0 gives black, 1 the image (Pillow's `ImageEnhance.Brightness`).
@@ -8,9 +8,10 @@ import { blend, luminance, toBytes } from './pixels.ts';
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @param factors float32 `[B, 1, 1, 1]`, from 0, without a unit
  * @returns uint8 `[B, C, H, W]`
- * @throws {OperatorError} when the shapes do not broadcast
+ * @throws {ArgumentError} for other images, or another number of factors
  */
 export function adjustBrightness(images: Tensor, factors: Tensor): Tensor {
+  assertNumberPerImage('adjustBrightness', images, factors.numel);
   return scope(() => toBytes(images.to('float32').mul(factors)));
 }
 
@@ -20,9 +21,10 @@ export function adjustBrightness(images: Tensor, factors: Tensor): Tensor {
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @param factors float32 `[B, 1, 1, 1]`, from 0, without a unit
  * @returns uint8 `[B, C, H, W]`
- * @throws {OperatorError} when the shapes do not broadcast
+ * @throws {ArgumentError} for other images, or another number of factors
  */
 export function adjustContrast(images: Tensor, factors: Tensor): Tensor {
+  assertNumberPerImage('adjustContrast', images, factors.numel);
   return scope(() => {
     const grey = luminance(images).to('float64'); // float64 holds the sum exactly
     const mean = grey
@@ -42,9 +44,10 @@ export function adjustContrast(images: Tensor, factors: Tensor): Tensor {
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @param factors float32 `[B, 1, 1, 1]`, from 0, without a unit
  * @returns uint8 `[B, C, H, W]`
- * @throws {OperatorError} when the shapes do not broadcast
+ * @throws {ArgumentError} for other images, or another number of factors
  */
 export function adjustSaturation(images: Tensor, factors: Tensor): Tensor {
+  assertNumberPerImage('adjustSaturation', images, factors.numel);
   if (images.shape[1] !== 3) return images;
   return scope(() => blend(luminance(images), images, factors));
 }
@@ -56,9 +59,10 @@ export function adjustSaturation(images: Tensor, factors: Tensor): Tensor {
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @param factors float32 `[B, 1, 1, 1]`, from 0, without a unit
  * @returns uint8 `[B, C, H, W]`
- * @throws {OperatorError} when the shapes do not broadcast
+ * @throws {ArgumentError} for other images, or another number of factors
  */
 export function adjustSharpness(images: Tensor, factors: Tensor): Tensor {
+  assertNumberPerImage('adjustSharpness', images, factors.numel);
   const [, , height = 0, width = 0] = images.shape;
   if (height < 3 || width < 3) return images;
   return scope(() => {
@@ -80,15 +84,16 @@ export function adjustSharpness(images: Tensor, factors: Tensor): Tensor {
 }
 
 /**
- * Rotates the hue and keeps saturation and value (HSV, Smith, SIGGRAPH 1978). It is computed in float32 and rounded: Pillow's way
+ * Rotates the hue and keeps saturation and value (HSV: Smith, Color gamut transform pairs, SIGGRAPH 1978). It is computed in float32 and rounded: Pillow's way
  * through HSV in bytes would lose up to a few levels. Images without three channels are returned as they are.
  *
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @param turns float32 `[B, 1, 1, 1]`, in turns of the colour circle; 0 gives the image
  * @returns uint8 `[B, C, H, W]`
- * @throws {OperatorError} when the shapes do not broadcast
+ * @throws {ArgumentError} for other images, or another number of turns
  */
 export function adjustHue(images: Tensor, turns: Tensor): Tensor {
+  assertNumberPerImage('adjustHue', images, turns.numel);
   if (images.shape[1] !== 3) return images;
   return scope(() => {
     const values = images.to('float32');

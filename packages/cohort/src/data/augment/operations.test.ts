@@ -146,3 +146,39 @@ describe('applyByGroup', () => {
     expect(result).toEqual([11, 2, 30, 41, 5]);
   });
 });
+
+describe('operations on pixels refuse', () => {
+  const images = (): Tensor => ops.zeros([2, 3, 4, 4], { dtype: 'uint8' });
+
+  it.each<[string, () => unknown, string]>([
+    [
+      'floats',
+      () => autoContrast(ops.zeros([2, 3, 4, 4])),
+      'autoContrast: expected images as uint8 [batch, channels, height, width], got float32 [2, 3, 4, 4].',
+    ],
+    [
+      'one image without a batch',
+      () => equalise(ops.zeros([3, 4, 4], { dtype: 'uint8' })),
+      'got uint8 [3, 4, 4].',
+    ],
+    [
+      'fewer factors than images, which would broadcast',
+      () => adjustHue(images(), perSample([0.5])),
+      'adjustHue: expected one number per image, 2 in all, got 1.',
+    ],
+    [
+      'more bits than a byte has',
+      () => posterise(images(), [8, 9]),
+      'posterise: expected whole numbers of bits from 0 to 8, got 9.',
+    ],
+    [
+      'groups for other images',
+      () => applyByGroup(images(), Int32Array.of(0, 0, 0), (_, samples) => samples),
+      'applyByGroup: expected one group per image, 2 in all, got 3.',
+    ],
+  ])('%s', (_, apply, message) => {
+    expect(() => {
+      scope(() => void apply());
+    }).toThrow(message);
+  });
+});

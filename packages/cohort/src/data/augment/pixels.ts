@@ -1,5 +1,24 @@
 /** What operations on raw pixels share: Pillow's blending, luminance, and applying each operation to its samples of a batch. */
-import { scope, Tensor } from '@cohort-ml/torch';
+import { ArgumentError, scope, Tensor } from '@cohort-ml/torch';
+
+/** @throws {ArgumentError} unless the images are uint8 `[B, C, H, W]` */
+export function assertImages(operation: string, images: Tensor): void {
+  if (images.dtype === 'uint8' && images.shape.length === 4) return;
+  throw new ArgumentError(
+    operation,
+    `expected images as uint8 [batch, channels, height, width], got ${images.dtype} [${images.shape.join(', ')}].`,
+  );
+}
+
+/** @throws {ArgumentError} unless the images are uint8 `[B, C, H, W]` and there is a number for each of them */
+export function assertNumberPerImage(operation: string, images: Tensor, count: number): void {
+  assertImages(operation, images);
+  if (count === images.shape[0]) return;
+  throw new ArgumentError(
+    operation,
+    `expected one number per image, ${images.shape[0] ?? 0} in all, got ${count}.`,
+  );
+}
 
 /**
  * Converts floats to bytes as Pillow does: clamped to 0 and 255, fractions dropped.
@@ -31,8 +50,10 @@ export function blend(degenerate: Tensor, image: Tensor, factor: Tensor): Tensor
  *
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @returns float32 `[B, 1, H, W]`, 0 to 255
+ * @throws {ArgumentError} for other images
  */
 export function luminance(images: Tensor): Tensor {
+  assertImages('luminance', images);
   const values = images.to('float32');
   const channels = images.shape[1] ?? 0;
   if (channels !== 3) return channels === 1 ? values : values.mean([1], true).add(0.5).floor();
@@ -48,6 +69,7 @@ export function luminance(images: Tensor): Tensor {
  * @param groups B groups, one per sample, from 0; a sample with a negative one stays as it is
  * @param apply receives a group, its samples `[G, C, H, W]` and their G rows, and returns the same shape and dtype
  * @returns a new tensor `[B, C, H, W]`
+ * @throws {ArgumentError} when there is not one group per sample
  * @throws {OperatorError} when `apply` returns another shape or dtype
  */
 export function applyByGroup(
@@ -55,6 +77,12 @@ export function applyByGroup(
   groups: Int32Array,
   apply: (group: number, samples: Tensor, rows: Int32Array) => Tensor,
 ): Tensor {
+  if (groups.length !== images.shape[0]) {
+    throw new ArgumentError(
+      'applyByGroup',
+      `expected one group per image, ${images.shape[0] ?? 0} in all, got ${groups.length}.`,
+    );
+  }
   const members = new Map<number, number[]>();
   for (const [row, group] of groups.entries()) {
     if (group < 0) continue;

@@ -1,7 +1,7 @@
 /** Posterise, solarise, auto-contrast and equalise for whole batches: functions from bytes to bytes, as in Pillow's `ImageOps`. */
-import { ops, scope, Tensor } from '@cohort-ml/torch';
+import { ArgumentError, ops, scope, Tensor } from '@cohort-ml/torch';
 import { perSample } from './draws.ts';
-import { toBytes } from './pixels.ts';
+import { assertImages, assertNumberPerImage, toBytes } from './pixels.ts';
 
 /**
  * Keeps the highest bits of every byte (`ImageOps.posterize`).
@@ -9,9 +9,14 @@ import { toBytes } from './pixels.ts';
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @param bits B numbers of bits, one per sample, 0 to 8; 8 keeps the image
  * @returns uint8 `[B, C, H, W]`
- * @throws {OperatorError} when their number does not fit the batch
+ * @throws {ArgumentError} for other images, another number of values, or bits that are not whole numbers from 0 to 8
  */
 export function posterise(images: Tensor, bits: ArrayLike<number>): Tensor {
+  assertNumberPerImage('posterise', images, bits.length);
+  const wrong = Array.from(bits).find((count) => !Number.isInteger(count) || count < 0 || count > 8);
+  if (wrong !== undefined) {
+    throw new ArgumentError('posterise', `expected whole numbers of bits from 0 to 8, got ${wrong}.`);
+  }
   const masks = Uint8Array.from(bits, (count) => 0xff << (8 - count));
   return scope(() => images.bitwiseAnd(Tensor.fromTypedArray(masks, [masks.length, 1, 1, 1])));
 }
@@ -22,9 +27,10 @@ export function posterise(images: Tensor, bits: ArrayLike<number>): Tensor {
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @param thresholds B thresholds, one per sample, in levels; 256 keeps the image
  * @returns uint8 `[B, C, H, W]`
- * @throws {OperatorError} when their number does not fit the batch
+ * @throws {ArgumentError} for other images, or another number of thresholds
  */
 export function solarise(images: Tensor, thresholds: ArrayLike<number>): Tensor {
+  assertNumberPerImage('solarise', images, thresholds.length);
   return scope(() => ops.where(images.lt(perSample(thresholds)), images, images.bitwiseNot()));
 }
 
@@ -33,8 +39,10 @@ export function solarise(images: Tensor, thresholds: ArrayLike<number>): Tensor 
  *
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @returns uint8 `[B, C, H, W]`
+ * @throws {ArgumentError} for other images
  */
 export function autoContrast(images: Tensor): Tensor {
+  assertImages('autoContrast', images);
   return scope(() => {
     // In float64, as Python computes: the fractions are dropped, and a rounding error would show.
     const values = images.to('float64');
@@ -52,8 +60,10 @@ export function autoContrast(images: Tensor): Tensor {
  *
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @returns uint8 `[B, C, H, W]`
+ * @throws {ArgumentError} for other images
  */
 export function equalise(images: Tensor): Tensor {
+  assertImages('equalise', images);
   const [batch = 0, channels = 0, height = 0, width = 0] = images.shape;
   return scope(() => {
     const pixels = images.reshape([batch * channels, height * width]).to('int64');

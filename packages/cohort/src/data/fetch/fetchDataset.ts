@@ -1,11 +1,12 @@
 /** `cohort data fetch`: brings a dataset into the cache, whole or not at all, and finds that it is already there. */
 import { copyFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { cohortCacheFolder } from '@cohort-ml/torch/setup';
 import type { DatasetAbout, Download, RemoteFile } from '../about.ts';
 import { DataError } from '../errors.ts';
 import type { PackageInstaller } from '../emoji/packages.ts';
 import type { Variables } from '../places.ts';
-import { cacheFolder, exists } from '../places.ts';
+import { exists } from '../places.ts';
 import { datasetEntry } from '../registry.ts';
 import type { DownloadProgress } from './download.ts';
 import { downloadFile, hasChecksum } from './download.ts';
@@ -18,7 +19,7 @@ import {
   writeError,
   writeSums,
 } from './files.ts';
-import { takeLock } from './lock.ts';
+import { acquireFetchLock } from './lock.ts';
 import { unpackArchive } from './unpack.ts';
 
 /** What {@link fetchDataset} is given. */
@@ -69,7 +70,7 @@ interface Job {
 export async function fetchDataset(name: string, options: FetchOptions = {}): Promise<FetchResult> {
   const { about } = datasetEntry(name);
   if (about === undefined || about.origin.kind === 'manual') throw notOffered(name, about);
-  const cache = cacheFolder(options.environment ?? process.env);
+  const cache = cohortCacheFolder(options.environment ?? process.env);
   const folder = join(cache, about.folder);
   const job = { name, about, folder, workFolder: join(cache, `.fetching-${about.folder}`), options };
   const present = await verifySums(folder);
@@ -80,7 +81,7 @@ export async function fetchDataset(name: string, options: FetchOptions = {}): Pr
     );
   }
   makeWritableFolder(job.workFolder);
-  const giveBack = takeLock(join(cache, `.fetching-${about.folder}.lock`), name);
+  const lock = acquireFetchLock(join(cache, `.fetching-${about.folder}.lock`), name);
   try {
     const made = join(job.workFolder, 'made');
     await rm(made, { recursive: true, force: true });
@@ -100,7 +101,7 @@ export async function fetchDataset(name: string, options: FetchOptions = {}): Pr
     if (about.origin.kind === 'made') await rm(job.workFolder, { recursive: true, force: true });
     throw writeError(error, job.workFolder);
   } finally {
-    giveBack();
+    lock.release();
   }
 }
 

@@ -80,7 +80,7 @@ function answer(
     return;
   }
   response.write(body.subarray(0, limit), () => {
-    // What was written has to leave the machine before the connection is cut.
-    setTimeout(() => response.destroy(), 20);
+    // The client drops what it has not read by the time the connection closes.
+    setTimeout(() => response.destroy(), 250);
   });
 }

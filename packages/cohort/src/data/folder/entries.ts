@@ -32,6 +32,6 @@ export const imagenet: DatasetEntry<PixelSource> = {
   name: 'imagenet',
   about: aboutImagenet,
   find: async (options) =>
-    (await import('./listImagenet.ts')).findImagenet(datasetPlaces(aboutImagenet.folder, options)),
+    (await import('./layout/listImagenet.ts')).findImagenet(datasetPlaces(aboutImagenet.folder, options)),
   load: async (options) => (await import('./folderDataset.ts')).loadImagenet(options),
 };

@@ -5,11 +5,11 @@ import type { DatasetOptions, ImageDataset, ImageFit, ImageSplit } from '../data
 import { DataError } from '../errors.ts';
 import type { PixelSource } from '../loading/pixelSource.ts';
 import { datasetPlaces } from '../places.ts';
-import { TABLE_ENDING } from './tableEnding.ts';
+import { TABLE_ENDING } from './tables/tableEnding.ts';
 import { countOf, firstNames, type BrokenFile, type FoundImage, type ImageListing } from './listing.ts';
-import { listFolder } from './listFolder.ts';
-import { findImagenet, listImagenet } from './listImagenet.ts';
-import { listTable } from './listTable.ts';
+import { listFolder } from './layout/listFolder.ts';
+import { findImagenet, listImagenet } from './layout/listImagenet.ts';
+import { listTable } from './tables/listTable.ts';
 import {
   brokenError,
   brokenList,
@@ -20,7 +20,7 @@ import {
 } from './report.ts';
 import { chooseTestImages } from './split.ts';
 import type { SplitName } from './splitNames.ts';
-import { decodeListing, type StoredSet } from './store.ts';
+import { decodeListing, type StoredSet } from './pixels/store.ts';
 import type { WalkOptions } from './walk.ts';
 
 /** Proportions are kept: what photos show is seen as it is. */

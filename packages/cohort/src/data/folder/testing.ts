@@ -85,10 +85,15 @@ function chunk(type: string, content: Buffer): Buffer {
   return Buffer.concat([ends.subarray(0, 4), named, ends.subarray(4)]);
 }
 
-/** Remembers what it is told. */
+/** Remembers everything that is reported. */
 export class Notes implements LoadingReporter {
   readonly messages: string[] = [];
   readonly warnings: string[] = [];
+  readonly progressed: string[] = [];
+
+  progress(text: string): void {
+    this.progressed.push(text);
+  }
 
   message(text: string): void {
     this.messages.push(text);

@@ -23,7 +23,7 @@ import { EmbeddingHeads } from '../parts/embeddingHead.ts';
 import { memorySettings, type MemoryBanks } from './memoryBank.ts';
 import type { ContrastSpace, Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { inFullPrecision } from '../parts/precision.ts';
-import { RememberedContrast } from './rememberedContrast.ts';
+import { MemoryContrast } from './memoryContrast.ts';
 import { defineMethod } from '../definition.ts';
 import { contrastSettings, lossWeight } from '../parts/settings.ts';
 
@@ -60,7 +60,7 @@ export class MutualContrastiveLearning implements Method {
   readonly #topology: Topology;
   readonly #networkCount: number;
   readonly #settings: MclSettings;
-  readonly #memory: RememberedContrast | null;
+  readonly #memory: MemoryContrast | null;
   readonly #classification: Classification;
 
   constructor(context: MethodContext, settings: MclSettings) {
@@ -71,7 +71,7 @@ export class MutualContrastiveLearning implements Method {
     const widths = context.networks.map((network) => network.embeddingSize);
     const heads = new EmbeddingHeads(widths, settings.embeddingSize, context.generator);
     const { memory, embeddingSize } = settings;
-    this.#memory = memory === null ? null : new RememberedContrast(context, memory, embeddingSize);
+    this.#memory = memory === null ? null : new MemoryContrast(context, memory, embeddingSize);
     this.modules = this.#memory === null ? { heads } : { heads, memory: this.#memory.banks };
   }
 

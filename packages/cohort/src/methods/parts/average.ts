@@ -1,5 +1,5 @@
 /** Exponential moving averages of modules (mean teachers, Tarvainen and Valpola, arXiv 1703.01780). */
-import { keep, nn, noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
+import { ArgumentError, keep, nn, noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
 import { at } from '../../support/at.ts';
 
 /** Counts the updates of averages, in an int64 scalar buffer, so that the count is saved with them. */
@@ -47,9 +47,19 @@ export function startAverages(averages: readonly nn.AnyModule[], sources: readon
  * @param averages floating tensors of any shape
  * @param sources one per average, in the same order, of the same shape and dtype
  * @param decay share of the old average that is kept, from 0 to 1
+ * @throws {ArgumentError} for another number of sources, or a decay outside of 0 to 1
  * @throws {OperatorError} when shapes or dtypes differ
  */
 export function updateAverages(averages: readonly Tensor[], sources: readonly Tensor[], decay: number): void {
+  if (sources.length !== averages.length) {
+    throw new ArgumentError(
+      'updateAverages',
+      `expected one source per average, ${averages.length} in all, got ${sources.length}.`,
+    );
+  }
+  if (!(decay >= 0 && decay <= 1)) {
+    throw new ArgumentError('updateAverages', `expected a decay from 0 to 1, got ${decay}.`);
+  }
   noGrad(() => {
     scope(() => {
       for (const [index, average] of averages.entries()) {

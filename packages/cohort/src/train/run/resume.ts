@@ -9,12 +9,12 @@ import {
   removeHeldOutAfter,
   reopenRun,
   runsNamed,
-  type HeldRunLock,
+  type HeldFileLock,
   type RunReader,
   type RunWriter,
 } from '@cohort-ml/runs';
 import { nearestName } from '../../support/nearestName.ts';
-import { parseRecipe, stringifyRecipe, type ResolvedRecipe } from '../../recipes/index.ts';
+import { parseRecipe, stringifyRecipe, withAbsolutePaths, type ResolvedRecipe } from '../../recipes/index.ts';
 import { shellCommand } from '../../support/shellCommand.ts';
 import { CHANGES, type Change } from '../../checkpoints/changes.ts';
 import { chooseCheckpoint, type SoundCheckpoint } from '../../checkpoints/checkpointChoice.ts';
@@ -22,8 +22,8 @@ import type { ResumableInfo } from '../../checkpoints/checkpointInfo.ts';
 import { networkNames } from '../../recipes/networkNames.ts';
 import { differences, machineDifferences } from '../../checkpoints/provenance.ts';
 import { progressOf, restoreCheckpoint } from './restore.ts';
-import { accuraciesOf, type TrainResult } from './results.ts';
-import { trainSession, withAbsolutePaths } from './run.ts';
+import { accuraciesOf, type TrainResult } from './runResult.ts';
+import { trainSession } from './run.ts';
 import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
 import { openSession, type Session, type TrainOptions } from './session.ts';
@@ -128,7 +128,7 @@ function reopen(
   run: RunReader,
   chosen: Resumable | null,
   recipe: ResolvedRecipe,
-  lock: HeldRunLock,
+  lock: HeldFileLock,
   { command, overrides = [], reporter }: ResumeOptions,
 ): RunWriter {
   const metricsBytes = chosen?.info.training.metricsBytes ?? 0;

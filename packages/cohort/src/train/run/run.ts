@@ -1,7 +1,6 @@
 /** One run: a recipe from data to a finished run folder. */
-import { resolve } from 'node:path';
 import { createRun, type RunWriter } from '@cohort-ml/runs';
-import { stringifyRecipe, type ResolvedRecipe } from '../../recipes/index.ts';
+import { stringifyRecipe, withAbsolutePaths, type ResolvedRecipe } from '../../recipes/index.ts';
 import { Checkpointer } from '../../checkpoints/checkpointer.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
 import { withConfusions } from './confusionRecord.ts';
@@ -9,15 +8,14 @@ import { writeCorrectness } from '../../evaluate/correctnessFile.ts';
 import { describeCost } from '../../cohort/cost.ts';
 import { trainCohort, type LoopProgress } from '../loop/loop.ts';
 import { createRecorder } from './recorder.ts';
-import { result, summary, type TrainResult } from './results.ts';
+import { result, summary, type TrainResult } from './runResult.ts';
 import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
 import { recordTrainedImages } from './trainedImages.ts';
 import { openSession, type Session, type TrainOptions } from './session.ts';
-import { portableWeights } from '../../weights/index.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
 
-export type { Accuracies, TrainResult } from './results.ts';
+export type { Accuracies, TrainResult } from './runResult.ts';
 export type { TrainOptions } from './session.ts';
 
 /** Trains a recipe and writes its run folder. @throws typed errors of data, losses, files and engine. */
@@ -96,14 +94,4 @@ export async function trainSession(
   } finally {
     session.dispose();
   }
-}
-
-/** The recipe as it can be used from any folder: its paths of data and weights count from the current one. */
-export function withAbsolutePaths(recipe: ResolvedRecipe): ResolvedRecipe {
-  const absolute = (path: string | null): string | null => (path === null ? null : resolve(path));
-  const networks = recipe.networks.map((network) => ({
-    ...network,
-    weights: portableWeights(network.weights),
-  }));
-  return { ...recipe, data: { ...recipe.data, path: absolute(recipe.data.path) }, networks };
 }

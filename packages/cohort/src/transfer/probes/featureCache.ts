@@ -7,8 +7,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolders } from '@cohort-ml/runs';
 import { loadTensors, saveTensors, scope, Tensor } from '@cohort-ml/torch';
+import { cohortCacheFolder } from '@cohort-ml/torch/setup';
 import { IMAGE_RESIZE } from '../../data/index.ts';
-import { cacheFolder, type Variables } from '../../data/places.ts';
+import type { Variables } from '../../data/places.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { FeatureTable, StageName } from './features.ts';
 
@@ -26,7 +27,7 @@ export interface FeatureKey {
 
 /** `$XDG_CACHE_HOME/cohort/features`, or in `~/.cache`. */
 export function featureCacheFolder(environment: Variables = process.env): string {
-  return join(cacheFolder(environment), 'features');
+  return join(cohortCacheFolder(environment), 'features');
 }
 
 /** Reads and writes the tables of a folder. */

@@ -1,6 +1,7 @@
 /** How runs look on a console: a table of many, a page of one. */
 import { basename } from 'node:path';
 import type { MetricSummary, RunDetails, RunEntry } from '@cohort-ml/runs';
+import { isSection } from '../../../support/section.ts';
 import { shellCommand } from '../../../support/shellCommand.ts';
 import { formatBytes, formatDuration, formatPercent, formatTerm } from '../../../progress/progressText.ts';
 import { formatTable } from '../../table.ts';
@@ -100,7 +101,7 @@ function classSection({ summary }: RunDetails): string[] {
   const list: unknown = summary?.classes;
   if (!Array.isArray(list)) return [];
   const classes = list.flatMap((entry: unknown) => {
-    if (!isRecord(entry) || typeof entry.name !== 'string' || !isRecord(entry.accuracy)) return [];
+    if (!isSection(entry) || typeof entry.name !== 'string' || !isSection(entry.accuracy)) return [];
     const { ensemble } = entry.accuracy;
     return typeof ensemble === 'number'
       ? [{ name: entry.name, images: entry.images, accuracy: ensemble }]
@@ -108,7 +109,7 @@ function classSection({ summary }: RunDetails): string[] {
   });
   const shown = classes.sort((left, right) => left.accuracy - right.accuracy).slice(0, SHOWN_CLASSES);
   const rest = classes.length - shown.length;
-  const balanced = isRecord(summary?.balancedAccuracy) ? summary.balancedAccuracy.ensemble : undefined;
+  const balanced = isSection(summary?.balancedAccuracy) ? summary.balancedAccuracy.ensemble : undefined;
   return section(
     typeof balanced === 'number'
       ? `test accuracy of the ensemble by class, balanced ${formatPercent(balanced, 2)}`
@@ -120,10 +121,6 @@ function classSection({ summary }: RunDetails): string[] {
       ...(rest > 0 ? [`and ${rest} more`] : []),
     ],
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function section(title: string, lines: readonly string[]): string[] {

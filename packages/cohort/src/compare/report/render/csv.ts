@@ -1,6 +1,7 @@
 /** A report as CSV in long form, a value per row, so that any program can read it: RFC 4180, with a heading. */
 import type { Difference } from '../difference.ts';
 import type { ComparisonReport, Measures, MethodReport } from '../report.ts';
+import { SCORE_MEASURES } from '../../../support/score.ts';
 import type { Aggregate } from '../../../evaluate/statistics.ts';
 
 type Cell = string | number | null;
@@ -34,14 +35,7 @@ function rowsOf(method: MethodReport): Cell[][] {
     ...Array<null>(4 - more.length).fill(null),
   ];
   const measured = (subject: string, measures: Measures | null): Cell[][] =>
-    measures === null
-      ? []
-      : [
-          row(subject, 'accuracy', measures.accuracy),
-          row(subject, 'topFiveAccuracy', measures.topFiveAccuracy),
-          row(subject, 'negativeLogLikelihood', measures.negativeLogLikelihood),
-          row(subject, 'expectedCalibrationError', measures.expectedCalibrationError),
-        ];
+    measures === null ? [] : SCORE_MEASURES.map((measure) => row(subject, measure, measures[measure]));
   const single = (value: number): Aggregate => ({ mean: value, standardDeviation: null, values: [value] });
   return [
     ...method.networks.flatMap((network) => measured(network.name, network)),

@@ -1,0 +1,97 @@
+/** The result of a run, for its summary and for the caller. */
+import type { CohortScore } from '../../evaluate/accuracy.ts';
+import type { Score } from '../../support/score.ts';
+import type { Cohort } from '../../cohort/cohort.ts';
+import type { CohortCost } from '../../cohort/cost.ts';
+import type { LoopOutcome } from '../loop/loop.ts';
+import type { SplitScores } from '../loop/measure.ts';
+
+/** The result of a run. */
+export interface TrainResult {
+  /** `interrupted` by a signal, `stopped` when the time that it was given was over; both can be resumed. */
+  readonly status: 'finished' | 'interrupted' | 'stopped';
+  readonly runFolder: string;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  /** Every network's accuracies. */
+  readonly networks: readonly ({ readonly name: string } & Accuracies)[];
+  readonly ensemble: Accuracies;
+}
+
+/** Accuracies at the last evaluation, 0 to 1. */
+export interface Accuracies {
+  /** Null when interrupted before test images were looked at. */
+  readonly testAccuracy: number | null;
+  /** Absent without a validation split; null when interrupted before any evaluation. */
+  readonly validationAccuracy?: number | null;
+}
+
+/** What `summary.json` says. */
+export function summary(
+  cohort: Cohort,
+  outcome: LoopOutcome,
+  seconds: number,
+  hasValidation: boolean,
+  cost: CohortCost,
+): Record<string, unknown> {
+  const { epochs, steps, skippedSteps, skippedMethodSteps, imagesPerSecond, scores, bestEpoch } = outcome;
+  const measured = (of: (score: CohortScore) => Score | undefined): Record<string, Score | null> => {
+    const value = (score: CohortScore | null): Score | null => (score === null ? null : (of(score) ?? null));
+    const test = value(scores.test);
+    return hasValidation ? { validation: value(scores.validation), test } : { test };
+  };
+  return {
+    epochs,
+    ...(bestEpoch === undefined ? {} : { bestEpoch }),
+    steps,
+    skippedSteps,
+    skippedMethodSteps,
+    seconds,
+    imagesPerSecond,
+    trainingParameters: cost.trainingParameters,
+    peakMemoryBytes: cost.peakMemoryBytes,
+    networks: cohort.names.map((name, index) => ({
+      name,
+      ...cost.networks[index],
+      ...measured((score) => score.networks[index]),
+    })),
+    ensemble: measured((score) => score.ensemble),
+    ...(cohort.method.leader === undefined ? {} : { leader: cohort.names[cohort.method.leader] }),
+  };
+}
+
+/** What the caller gets. */
+export function result(
+  runFolder: string,
+  cohort: Cohort,
+  outcome: LoopOutcome,
+  seconds: number,
+  hasValidation: boolean,
+): TrainResult {
+  const { status, imagesPerSecond, scores } = outcome;
+  return {
+    status,
+    runFolder,
+    seconds,
+    imagesPerSecond,
+    ...accuraciesOf(cohort.names, scores, hasValidation),
+  };
+}
+
+/** Accuracies of every network and the ensemble. */
+export function accuraciesOf(
+  names: readonly string[],
+  { validation, test }: SplitScores,
+  hasValidation: boolean,
+): Pick<TrainResult, 'networks' | 'ensemble'> {
+  const accuracies = (of: (score: CohortScore) => Score | undefined): Accuracies => {
+    const value = (score: CohortScore | null): number | null =>
+      score === null ? null : (of(score)?.accuracy ?? null);
+    const testAccuracy = value(test);
+    return hasValidation ? { validationAccuracy: value(validation), testAccuracy } : { testAccuracy };
+  };
+  return {
+    networks: names.map((name, index) => ({ name, ...accuracies((score) => score.networks[index]) })),
+    ensemble: accuracies((score) => score.ensemble),
+  };
+}
