@@ -12,7 +12,7 @@ import {
   type ImageSplit,
   type Normalisation,
 } from '../data/index.ts';
-import { heldOutImages } from '../methods/registry.ts';
+import { heldOutImages, methodFacts } from '../methods/registry.ts';
 import { designSizeOf } from '../models/registry.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 
@@ -149,6 +149,7 @@ export function createTrainingLoader(recipe: ResolvedRecipe, data: RecipeData): 
     dropLast: true,
     augmentation: recipe.data.augmentation,
     networks: recipe.networks.length,
+    viewsPerImage: methodFacts(recipe.method.name)?.isSelfSupervised === true ? 2 : 1,
     channelsLast: recipe.train.channelsLast,
   });
 }
