@@ -4,6 +4,7 @@ import { TABLE_ENDING } from '../data/folder/tableEnding.ts';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ResolvedRecipe } from '../recipes/index.ts';
+import type { ProposedRecipe } from '../recipes/propose.ts';
 import { RECIPE_ENDINGS } from '../recipes/folder.ts';
 import { nearestName } from '../support/nearestName.ts';
 import type { CallOptions } from './contracts.ts';
@@ -19,13 +20,19 @@ export interface RecipeOptions {
   readonly saveRecipe?: string;
 }
 
-/** The recipe to train, from its name or path or from a folder of images. @throws RecipeError, DataError */
+/**
+ * The recipe to train, from its name or path or from a folder of images.
+ *
+ * @param purpose for which one is proposed: to classify, or to learn from pictures without labels
+ * @throws RecipeError, DataError
+ */
 export async function recipeOf(
   argument: string,
   givenOverrides: readonly string[],
   options: RecipeOptions,
   environment: CliEnvironment,
   call: CallOptions,
+  purpose: 'train' | 'pretrain' = 'train',
 ): Promise<ResolvedRecipe> {
   const overrides = [
     ...givenOverrides,
@@ -44,13 +51,26 @@ export async function recipeOf(
   // Wrong usage is told before thousands of files are looked at.
   const parsed = parseOverrides(overrides);
   const followLinks = parsed.findLast(({ path }) => path.join('.') === 'data.followLinks')?.value === true;
-  const survey = await environment.actions.surveyImages(argument, { ...call, followLinks });
-  const { proposeRecipe } = await import('../recipes/propose.ts');
-  const { recipe, text } = proposeRecipe(survey, overrides);
+  const { recipe, text } = await proposalFor(argument, overrides, environment, { ...call, followLinks }, purpose);
   call.reporter.message(text);
   if (options.saveRecipe !== undefined) await save(options.saveRecipe, text, call);
   else call.reporter.message('(to save this recipe: --save-recipe FILE.yaml)');
   return recipe;
+}
+
+async function proposalFor(
+  path: string,
+  overrides: readonly string[],
+  { actions }: CliEnvironment,
+  call: CallOptions & { readonly followLinks: boolean },
+  purpose: 'train' | 'pretrain',
+): Promise<ProposedRecipe> {
+  if (purpose === 'pretrain') {
+    const survey = await actions.surveyPictures(path, call);
+    return (await import('../recipes/proposePretraining.ts')).proposePretraining(survey, overrides);
+  }
+  const survey = await actions.surveyImages(path, call);
+  return (await import('../recipes/propose.ts')).proposeRecipe(survey, overrides);
 }
 
 /** A recipe's name counts before a folder of the same name; `./name` is the folder. */

@@ -14,7 +14,7 @@ import { recipeOf, type RecipeOptions } from '../recipeArgument.ts';
 import { formatTable } from '../table.ts';
 
 /** Options of `cohort train` that decide how a run goes on and ends. */
-interface RunOptions {
+export interface RunOptions {
   readonly resume?: string;
   readonly allow?: readonly Change[];
   /** Seconds. */
