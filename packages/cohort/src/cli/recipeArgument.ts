@@ -51,7 +51,13 @@ export async function recipeOf(
   // Wrong usage is told before thousands of files are looked at.
   const parsed = parseOverrides(overrides);
   const followLinks = parsed.findLast(({ path }) => path.join('.') === 'data.followLinks')?.value === true;
-  const { recipe, text } = await proposalFor(argument, overrides, environment, { ...call, followLinks }, purpose);
+  const { recipe, text } = await proposalFor(
+    argument,
+    overrides,
+    environment,
+    { ...call, followLinks },
+    purpose,
+  );
   call.reporter.message(text);
   if (options.saveRecipe !== undefined) await save(options.saveRecipe, text, call);
   else call.reporter.message('(to save this recipe: --save-recipe FILE.yaml)');
