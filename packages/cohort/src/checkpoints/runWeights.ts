@@ -1,5 +1,6 @@
 /** The networks of a run as weights for others: those of one architecture, from its newest intact checkpoint. */
 import { openRun } from '@cohort-ml/runs';
+import { methodFacts } from '../methods/index.ts';
 import { parseRecipe } from '../recipes/index.ts';
 import type { StoredTensor, WeightsFile } from '../weights/index.ts';
 import { CheckpointError, readModuleTensors } from './checkpoint.ts';
@@ -8,6 +9,9 @@ import { networkNames } from '../recipes/networkNames.ts';
 
 /** Key of a file's metadata: the names of its classes, as a JSON list. */
 export const classNamesKey = 'cohort.classNames';
+
+/** Key of a file's metadata: `fresh` when its classifier was never trained. */
+export const classifierKey = 'cohort.classifier';
 
 /**
  * Opens a network of a run.
@@ -37,7 +41,10 @@ export function openRunWeights(path: string, model: string, ordinal: number): We
   return {
     path,
     format: 'run folder',
-    metadata: { [classNamesKey]: JSON.stringify(info.classes) },
+    metadata: {
+      [classNamesKey]: JSON.stringify(info.classes),
+      ...(methodFacts(recipe.method.name)?.isSelfSupervised === true ? { [classifierKey]: 'fresh' } : {}),
+    },
     classNames: info.classes,
     skipped: [],
     dictionaries: [{ path: name, tensors: new Map(entries), others: [] }],

@@ -7,6 +7,7 @@ import type { CommandActions } from './contracts.ts';
 /** The real work behind every command. */
 export const commandActions: CommandActions = {
   surveyImages: async (...given) => (await import('../data/folder/survey.ts')).surveyImages(...given),
+  surveyPictures: async (...given) => (await import('../data/folder/survey.ts')).surveyPictures(...given),
   trainRun: async (...given) => (await import('../train/run/run.ts')).trainRun(...given),
   resumeRun: async (run, options) => {
     const { findRun, resumeRun } = await import('../train/run/resume.ts');

@@ -5,7 +5,7 @@ import type { Comparison, ComparisonRequest, ReportOptions } from '../compare/co
 import type { DatasetCheck } from '../data/checkDataset.ts';
 import type { FetchResult } from '../data/fetch/fetchDataset.ts';
 import type { DatasetListing } from '../data/listDatasets.ts';
-import type { ImageSurvey } from '../data/folder/survey.ts';
+import type { ImageSurvey, PictureSurvey } from '../data/folder/survey.ts';
 import type { ExportResult } from '../export/exportRun.ts';
 import type { ExportOptions } from '../export/options.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
@@ -43,6 +43,11 @@ export interface CommandActions {
     path: string,
     options: CallOptions & { readonly followLinks?: boolean },
   ) => Promise<ImageSurvey>;
+  /** As {@link surveyImages}, of pictures in any nesting, with labels or without. */
+  readonly surveyPictures: (
+    path: string,
+    options: CallOptions & { readonly followLinks?: boolean },
+  ) => Promise<PictureSurvey>;
   readonly trainRun: (recipe: ResolvedRecipe, options: TrainOptions) => Promise<TrainResult>;
   /** By the path of a run folder, or the id of one in `runs`. */
   readonly resumeRun: (run: string, options: ResumeOptions) => Promise<TrainResult>;

@@ -8,6 +8,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly (readonly [s
     'Train and use',
     [
       ['train', 'train a recipe, or one proposed for a folder of images'],
+      ['pretrain', 'learn from pictures without labels'],
       ['evaluate', "measure a run's networks on its images or on others"],
       ['predict', "classify images with a run's networks"],
       ['export', 'write networks as ONNX, for the browser or PyTorch'],
@@ -112,6 +113,12 @@ export function commandNotes(command: string): string {
 }
 
 const COMMAND_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  pretrain: [
+    'cohort pretrain ./photos',
+    'cohort pretrain ./photos method.name=simclr-mcl train.epochs=100',
+    'cohort pretrain ./photos --then-train train.epochs=50',
+    'cohort train ./photos networks.0.weights=runs/photos-pretraining-20261129-093000',
+  ],
   compare: ['cohort compare demo --methods independent,dml,mcl --seeds 5 --parallel 2'],
   evaluate: [
     'cohort evaluate demo-20261124-093000',

@@ -20,6 +20,7 @@ import { commandNotes, shortHelp, trainNotes } from './help.ts';
 import { addImportCommand } from './commands/import.ts';
 import { addMethodsCommand } from './commands/methods.ts';
 import { addModelsCommand } from './commands/models.ts';
+import { addPretrainCommand } from './commands/pretrain.ts';
 import { addPredictCommand } from './commands/predict.ts';
 import { addProbeCommand } from './commands/probe.ts';
 import { addRunsCommands } from './commands/runs/index.ts';
@@ -89,6 +90,7 @@ function buildProgram(
     })
     .showHelpAfterError('Run cohort --help for the commands, and cohort COMMAND --help for details.');
   addTrainCommand(program, environment, argv, setExitCode);
+  addPretrainCommand(program, environment, argv, setExitCode);
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
   addExportCommand(program, environment, setExitCode);

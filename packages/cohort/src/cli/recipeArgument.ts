@@ -5,6 +5,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ImageSurvey } from '../data/folder/survey.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
+import type { ProposedRecipe } from '../recipes/propose.ts';
 import { RECIPE_ENDINGS } from '../recipes/folder.ts';
 import { nearestName } from '../support/nearestName.ts';
 import type { CallOptions } from './contracts.ts';
@@ -20,13 +21,19 @@ export interface RecipeOptions {
   readonly saveRecipe?: string;
 }
 
-/** The recipe to train, from its name or path or from a folder of images. @throws RecipeError, DataError */
+/**
+ * The recipe to train, from its name or path or from a folder of images.
+ *
+ * @param purpose for which one is proposed: to classify, or to learn from pictures without labels
+ * @throws RecipeError, DataError
+ */
 export async function recipeOf(
   argument: string,
   givenOverrides: readonly string[],
   options: RecipeOptions,
   environment: CliEnvironment,
   call: CallOptions,
+  purpose: 'train' | 'pretrain' = 'train',
 ): Promise<ResolvedRecipe> {
   const overrides = [
     ...givenOverrides,
@@ -41,9 +48,7 @@ export async function recipeOf(
     if (options.saveRecipe !== undefined) await save(options.saveRecipe, stringifyRecipe(recipe), call);
     return recipe;
   }
-  const survey = await surveyFor(argument, overrides, environment, call);
-  const { proposeRecipe } = await import('../recipes/propose.ts');
-  const { recipe, text } = proposeRecipe(survey, overrides);
+  const { recipe, text } = await proposalFor(argument, overrides, environment, call, purpose);
   call.reporter.message(text);
   if (options.saveRecipe !== undefined) await save(options.saveRecipe, text, call);
   else call.reporter.message('(to save this recipe: --save-recipe FILE.yaml)');
@@ -57,11 +62,31 @@ export async function surveyFor(
   environment: CliEnvironment,
   call: CallOptions,
 ): Promise<ImageSurvey> {
-  const { parseOverrides } = await import('../recipes/overrides.ts');
-  // Wrong usage is reported before thousands of files are looked at.
-  const parsed = parseOverrides(overrides);
-  const followLinks = parsed.findLast(({ path }) => path.join('.') === 'data.followLinks')?.value === true;
+  const followLinks = await followsLinks(overrides);
   return environment.actions.surveyImages(argument, { ...call, followLinks });
+}
+
+/** Wrong usage is reported before thousands of files are looked at. @throws RecipeError */
+async function followsLinks(overrides: readonly string[]): Promise<boolean> {
+  const { parseOverrides } = await import('../recipes/overrides.ts');
+  const parsed = parseOverrides(overrides);
+  return parsed.findLast(({ path }) => path.join('.') === 'data.followLinks')?.value === true;
+}
+
+async function proposalFor(
+  path: string,
+  overrides: readonly string[],
+  environment: CliEnvironment,
+  call: CallOptions,
+  purpose: 'train' | 'pretrain',
+): Promise<ProposedRecipe> {
+  if (purpose === 'pretrain') {
+    const followLinks = await followsLinks(overrides);
+    const survey = await environment.actions.surveyPictures(path, { ...call, followLinks });
+    return (await import('../recipes/proposePretraining.ts')).proposePretraining(survey, overrides);
+  }
+  const survey = await surveyFor(path, overrides, environment, call);
+  return (await import('../recipes/propose.ts')).proposeRecipe(survey, overrides);
 }
 
 /** A recipe's name counts before a folder of the same name; `./name` is the folder. */

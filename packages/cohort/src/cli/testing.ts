@@ -88,6 +88,7 @@ async function runWith(
     recipesFolder,
     actions: {
       surveyImages: unexpected,
+      surveyPictures: unexpected,
       trainRun: unexpected,
       resumeRun: unexpected,
       evaluateRun: unexpected,

@@ -12,8 +12,12 @@ import {
   type ImageSplit,
   type Normalisation,
 } from '../data/index.ts';
-import { heldOutImages } from '../methods/registry.ts';
+import { heldOutImages, methodFacts } from '../methods/registry.ts';
 import { designSizeOf } from '../models/registry.ts';
+import { hasLabels, labelledImages } from '../data/labels.ts';
+import { hashKeys, RANDOM_PURPOSE } from '../data/loading/random.ts';
+import { takeImages } from '../data/loading/subset.ts';
+import { pickedPositions } from '../evaluate/spread.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 
 /** Images of a recipe: the subsets that it asks for and what they are normalised with. */
@@ -110,18 +114,55 @@ export function createHeldOutLoader(recipe: ResolvedRecipe, data: RecipeData): B
   return data.heldOut === undefined ? null : wholeSplitLoader(recipe, data, data.heldOut);
 }
 
-/** The batches of training images that an online probe knows the labels of, without augmentation; null without such a probe. */
-export function createProbeMemoryLoader(recipe: ResolvedRecipe, data: RecipeData): BatchLoader | null {
-  const { probe } = recipe.train;
-  if (probe === null) return null;
-  const { train } = data.dataset;
-  const count = probe.trainImages === null ? null : Math.min(probe.trainImages, train.count);
+/**
+ * The batches of training images that a probe knows the labels of, without augmentation; a stratified subset of so many.
+ *
+ * @param trainImages as in the recipe's `train.probe`; null: all that have a label
+ * @throws {DataError} `missing` where no image has a label
+ */
+export function createMemoryLoader(
+  recipe: ResolvedRecipe,
+  data: RecipeData,
+  trainImages: number | null,
+): BatchLoader {
+  if (!hasLabels(data.dataset)) {
+    throw new DataError('missing', {
+      operation: 'setting up the online probe',
+      expected: 'training images of two or more classes',
+      received: 'images without labels',
+      remedy:
+        'Set train.probe to null; alignment, uniformity and effective rank show progress without labels.',
+    });
+  }
+  const train = labelledImages(data.dataset.train, data.dataset);
+  const count = trainImages === null ? null : Math.min(trainImages, train.count);
   const setting = 'train.probe.trainImages';
   return wholeSplitLoader(
     recipe,
     data,
     stratifiedSubset(train, data.dataset, { count, seed: recipe.seed, setting }),
   );
+}
+
+/** Held-out images whose views are compared in the course of a training without labels. */
+const viewedImages = 500;
+
+/** Two views each of held-out images, evenly spaced, with the recipe's augmentation: the same after every epoch. */
+export function createViewLoader(
+  recipe: ResolvedRecipe,
+  { dataset, normalisation }: RecipeData,
+): BatchLoader {
+  const split = dataset.validation ?? dataset.test;
+  const chosen = takeImages(split, dataset, pickedPositions(viewedImages, split.count));
+  return new BatchLoader(chosen, {
+    shape: dataset,
+    batchSize: Math.min(evaluationBatchSize, chosen.count),
+    normalisation,
+    seed: hashKeys(RANDOM_PURPOSE.heldOutViews, recipe.seed),
+    augmentation: { ...recipe.data.augmentation, views: 'shared' },
+    viewsPerImage: 2,
+    channelsLast: recipe.train.channelsLast,
+  });
 }
 
 function wholeSplitLoader(
@@ -149,6 +190,7 @@ export function createTrainingLoader(recipe: ResolvedRecipe, data: RecipeData): 
     dropLast: true,
     augmentation: recipe.data.augmentation,
     networks: recipe.networks.length,
+    viewsPerImage: methodFacts(recipe.method.name)?.isSelfSupervised === true ? 2 : 1,
     channelsLast: recipe.train.channelsLast,
   });
 }

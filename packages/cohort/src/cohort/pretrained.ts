@@ -16,10 +16,9 @@ import {
   type FitOptions,
   type WeightsFile,
 } from '../weights/index.ts';
-import { openRunWeights } from '../checkpoints/runWeights.ts';
+import { classifierKey, openRunWeights } from '../checkpoints/runWeights.ts';
 
-/** Key of a file's metadata: `fresh` when its classifier was never trained. */
-export const classifierKey = 'cohort.classifier';
+export { classifierKey };
 
 /** A network that takes weights. */
 export interface PretrainedOptions extends FitOptions {

@@ -36,6 +36,8 @@ export interface ImageDataset<Pixels extends ImagePixels = Uint8Array> extends I
   readonly name: string;
   /** Class names in the order of the labels. */
   readonly classes: readonly string[];
+  /** Place of the class that stands for images without a label; absent where all have one. */
+  readonly unlabelledClass?: number;
   readonly train: ImageSplit<Pixels>;
   readonly test: ImageSplit<Pixels>;
   /** Images to choose by, where the dataset has such a split or one was made. */

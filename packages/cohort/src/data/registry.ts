@@ -6,7 +6,7 @@ import { cifar10, cifar100, cifar100Coarse } from './datasets/cifar.ts';
 import { emoji } from './datasets/emoji.ts';
 import { emnist } from './datasets/emnist.ts';
 import { fashionMnist } from './datasets/fashionMnist.ts';
-import { folder, imagenet } from './folder/entries.ts';
+import { folder, imagenet, unlabelled } from './folder/entries.ts';
 import { kmnist } from './datasets/kmnist.ts';
 import { mnist } from './datasets/mnist.ts';
 import { stl10 } from './datasets/stl10.ts';
@@ -27,6 +27,7 @@ const datasets = new Registry<DatasetEntry<ImagePixels>>('dataset', [
   mnist,
   stl10,
   tinyImagenet,
+  unlabelled,
 ]);
 
 /**

@@ -93,6 +93,8 @@ export interface EvaluationOptions {
   readonly pause?: () => Promise<void>;
   /** The ensemble, where it is not the mean of the networks' probabilities. */
   readonly ensemble?: Ensemble | undefined;
+  /** Probabilities `[B, classes]` of every network in the place of its classifier's, for networks without a trained one. */
+  readonly probabilities?: (outputs: readonly NetworkOutput[]) => readonly Tensor[];
   /** Most bytes that the probabilities of images may take that are kept with their predictions; none are unless given. */
   readonly probabilityBytes?: number;
   /**
@@ -124,12 +126,15 @@ export async function evaluateCohort(
           const { images, labels } = loader.batch(0, number);
           if (labels.numel === 0) return;
           const outputs = networks.map((network) => network.call(images));
+          const own = options.probabilities?.(outputs);
           const ensemble = options.ensemble?.logits(outputs, images);
           tally.add(
-            withEnsemble(
-              outputs.map(({ logits }) => logits),
-              ensemble,
-            ),
+            own === undefined
+              ? withEnsemble(
+                  outputs.map(({ logits }) => logits),
+                  ensemble,
+                )
+              : [...own, ops.stack(own, 0).mean([0])],
             labels,
           );
           heldOut.add(

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import * as yaml from 'yaml';
 import { datasetEntry } from '../data/index.ts';
 import { assertSameData } from '../inference/sameData.ts';
+import { assertTrainedClassifier } from '../inference/trainedClassifier.ts';
 import { loadRun, type LoadedRun } from '../inference/loadRun.ts';
 import { loadRecipeData, type RecipeData } from '../cohort/images.ts';
 import { buildManifest, cohortVersion, describeInput } from './buildManifest.ts';
@@ -50,6 +51,7 @@ export async function exportRun(runPath: string, options: ExportOptions): Promis
   const { reporter, signal } = options;
   const run = loadRun(runPath, reporter, options.checkpoint);
   try {
+    assertTrainedClassifier(run.recipe, runPath);
     const entries = chooseEntries(run, options.network);
     if (settings.formats.includes('torchvision')) checkTorchvision(entries);
     reportChoice(run, entries, options);

@@ -8,6 +8,7 @@ import { evaluateCohort } from '../evaluate/accuracy.ts';
 import type { Score } from '../support/score.ts';
 import { confusionsOf, neverPredictedWarning, type Confusion } from '../evaluate/confusion.ts';
 import type { Correctness } from '../evaluate/correctness.ts';
+import { assertTrainedClassifier } from './trainedClassifier.ts';
 import { loadRun } from './loadRun.ts';
 
 /** How good a network or the ensemble is on a split. */
@@ -71,6 +72,7 @@ export async function evaluateRun(runPath: string, options: EvaluateOptions): Pr
   const run = loadRun(runPath, reporter, options.checkpoint, options.device);
   let images: EvaluationImages | null = null;
   try {
+    assertTrainedClassifier(run.recipe, runPath);
     images = await openEvaluationImages(run, { ...options, runPath });
     const { batches, split, source, unknownClasses } = images;
     reporter.message(

@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { decodeImage, type DecodeOptions } from '../data/loading/decodeImage.ts';
 import { DataError } from '../data/errors.ts';
 import { BatchNormaliser } from '../data/loading/normaliseBatch.ts';
+import { assertTrainedClassifier } from './trainedClassifier.ts';
 import { loadRun, type LoadedRun } from './loadRun.ts';
 import { predictPixels, type Prediction } from './predictPixels.ts';
 import type { PredictOptions } from './predictRun.ts';
@@ -47,6 +48,7 @@ export async function* predictImages(
   const normaliser = new BatchNormaliser(normalisation);
   const shape = { channels, height, width, fit };
   try {
+    assertTrainedClassifier(run.recipe, runPath);
     const images = imageInputs(inputs, { signal, ...(stdin === undefined ? {} : { stdin }) });
     let waiting: Decoded[] = [];
     for await (const image of decodedInOrder(images, shape, Math.max(batch, DECODED_TOGETHER))) {

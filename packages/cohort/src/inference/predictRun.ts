@@ -4,6 +4,7 @@ import { BatchNormaliser, decodeImage } from '../data/index.ts';
 import { mapPool } from '../data/loading/pool.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import { predictPixels, type Prediction } from './predictPixels.ts';
+import { assertTrainedClassifier } from './trainedClassifier.ts';
 import { loadRun } from './loadRun.ts';
 
 export type { LabelProbability } from '../evaluate/rank.ts';
@@ -40,6 +41,7 @@ export async function predictRun(
   const { channels, height, width, fit = 'fill', normalisation } = run.checkpoint;
   const normaliser = new BatchNormaliser(normalisation);
   try {
+    assertTrainedClassifier(run.recipe, runPath);
     // All are decoded first: one broken file is found before any work is shown.
     const shape = { channels, height, width, fit };
     const decoded = await decodeInOrder(imagePaths, shape, options.signal);

@@ -34,6 +34,7 @@ const variants: readonly object[] = [
   { name: 'kdcl', teacher: 'general' },
   { name: 'okddip', detachTargets: true },
   { name: 'mcl', memory: { negatives: 4, positives: 1 } },
+  { name: 'moco', head: 'mlp', queue: 8 },
 ];
 
 function factsOf(name: string): MethodFacts {
@@ -102,7 +103,15 @@ function build(settings: MethodSettings, topology: TopologyName, options: BuildO
   return { networks, method, optimizer: new optim.SGD(parameters, { learningRate, momentum: 0.9 }) };
 }
 
-const batch: StepInput = { images, labels, epoch: 100, indices: Int32Array.from([0, 1, 2, 3, 4, 5, 6, 7]) };
+const batch: StepInput = {
+  images,
+  otherView: { images: images.add(otherImages.mul(0.1)) },
+  labels,
+  epoch: 100,
+  indices: Int32Array.from([0, 1, 2, 3, 4, 5, 6, 7]),
+};
+
+const isSelfSupervised = ({ name }: MethodSettings): boolean => factsOf(name).isSelfSupervised === true;
 
 function step(
   { method, optimizer }: Built,
@@ -118,8 +127,26 @@ function step(
   });
 }
 
+/** Two batches take turns: a queue then holds the keys of the other one, after the random ones that it begins with. */
+function expectToTellApart(built: Built): void {
+  const other: StepInput = {
+    ...batch,
+    images: otherImages,
+    otherView: { images: otherImages.add(images.mul(0.1)) },
+  };
+  const values = Array.from({ length: 13 }, (_, number) =>
+    step(built, number, number % 2 === 0 ? batch : other),
+  );
+  expect(values.flatMap((terms) => Object.values(terms)).every(Number.isFinite)).toBe(true);
+  expect(values[12]?.vcl).toBeLessThan(values[2]?.vcl ?? NaN);
+}
+
 describe.each(cases)('%s', (_, settings, topology) => {
-  it('learns: terms stay finite and the networks classify better after a few steps', () => {
+  it('learns: terms stay finite, and the networks classify, or tell images apart, better after a few steps', () => {
+    if (isSelfSupervised(settings)) {
+      expectToTellApart(build(settings, topology, { learningRate: 0.01 }));
+      return;
+    }
     const built = build(settings, topology);
     const first = step(built, 0, batch);
     let last = first;
@@ -132,8 +159,9 @@ describe.each(cases)('%s', (_, settings, topology) => {
     const built = build(settings, topology);
     const views = built.networks.map((__, index) => (index === 0 ? images : otherImages));
     const mix = { labels: otherLabels, weight: tensor([0.3, 0.9, 1, 0.5, 0.6, 0.7, 0.2, 0.8]) };
-    const isMixable = settings.name !== 'mcl' || settings.memory === null;
-    step(built, 0, { ...batch, views }, 'bfloat16');
+    const isMixable = !isSelfSupervised(settings) && (settings.name !== 'mcl' || settings.memory === null);
+    const otherView = { images, views: views.toReversed() };
+    step(built, 0, { ...batch, views, otherView }, 'bfloat16');
     const values = step(built, 1, isMixable ? { ...batch, views, mix } : batch);
     expect(Object.values(values).every(Number.isFinite)).toBe(true);
   });
@@ -176,6 +204,10 @@ describe.each(cases)('%s, with what every method takes', (_, settings, topology)
       );
     };
     const plain = terms({});
+    if (isSelfSupervised(settings)) {
+      expect(terms({ classification: () => tensor(7) })).toEqual(plain);
+      return;
+    }
     const twice = terms({ classification: (...given) => classificationWith({})(...given).mul(2) });
     expect(twice).toEqual({
       ...plain,
@@ -194,18 +226,20 @@ describe.each(cases)('%s, with what every method takes', (_, settings, topology)
       return;
     }
     const [plain, averaged] = [build(settings, topology), build(settings, topology, { isAveraged: true })];
-    const first = averaged.networks.map((network) => network.classifier.weight.toNumbers());
+    // Of the stem: classifiers of networks that learn without labels stay as they are.
+    const weightOf = (network?: Network): number[] | undefined => network?.parameters()[0]?.toNumbers();
+    const first = averaged.networks.map(weightOf);
     for (const number of [0, 1]) {
       step(averaged, number, batch);
       step(plain, number, batch);
     }
     const kept = averaged.method.deployed ?? [];
     for (const [index, network] of averaged.networks.entries()) {
-      const weight = network.classifier.weight.toNumbers();
+      const weight = weightOf(network);
       // The training is not touched, and the average of two steps lies between them.
-      expect(weight).toEqual(plain.networks[index]?.classifier.weight.toNumbers());
-      expect(kept[index]?.classifier.weight.toNumbers()).not.toEqual(weight);
-      expect(kept[index]?.classifier.weight.toNumbers()).not.toEqual(first[index]);
+      expect(weight).toEqual(weightOf(plain.networks[index]));
+      expect(weightOf(kept[index])).not.toEqual(weight);
+      expect(weightOf(kept[index])).not.toEqual(first[index]);
       expect(kept[index]?.stateDict().get('bn1.num_batches_tracked')?.item()).toBe(
         network.stateDict().get('bn1.num_batches_tracked')?.item(),
       );
@@ -229,8 +263,8 @@ describe.each(cases)('%s, with what every method takes', (_, settings, topology)
 });
 
 const taughtCases = cases.filter(([, { name }]) => {
-  const { keepsAverages, runsTrunks } = factsOf(name);
-  return keepsAverages !== true && runsTrunks !== true;
+  const { keepsAverages, runsTrunks, isSelfSupervised: hasNoLabels } = factsOf(name);
+  return keepsAverages !== true && runsTrunks !== true && hasNoLabels !== true;
 });
 
 describe.each(taughtCases)('%s, taught by its averages', (_, settings, topology) => {

@@ -27,6 +27,11 @@ export interface MethodFacts {
   readonly runsTrunks?: true;
   /** Whether it keeps averages of the networks' weights, so that a recipe must not ask for more. */
   readonly keepsAverages?: true;
+  /**
+   * Whether it learns from two views of every image and not from labels, so that classifiers stay untrained and progress is
+   * measured by nearest neighbours where there are labels.
+   */
+  readonly isSelfSupervised?: true;
   /** Whether its ensemble is another than the mean of the networks' probabilities. */
   readonly hasEnsemble?: true;
 }

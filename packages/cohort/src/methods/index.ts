@@ -7,6 +7,7 @@ export {
   type TopologyName,
   type VariantFacts,
 } from './definition.ts';
+export { SelfSupervisionError } from './selfSupervised/errors.ts';
 export { MemoryBankError } from './mcl/memoryBank.ts';
 export type {
   ContrastSpace,

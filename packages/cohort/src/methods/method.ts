@@ -36,6 +36,8 @@ export interface StepInput extends LabelledImages {
   readonly epoch: number;
   /** Positions of the samples among the training images, `[B]`; absent where samples are not from there. */
   readonly indices?: Int32Array;
+  /** The same images, varied anew: the second view of every image, for methods that learn from two; absent for all others. */
+  readonly otherView?: CohortBatch;
   /** How often each sample came earlier in the same epoch, `[B]`; all are the first of their epoch unless given. */
   readonly repeats?: Int32Array;
 }

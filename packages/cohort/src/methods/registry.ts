@@ -16,9 +16,31 @@ import type { MethodDefinition, MethodFacts, MethodSchema, VariantFacts } from '
 import { lmcl } from './mcl/lmcl.ts';
 import { mcl } from './mcl/mcl.ts';
 import type { Method, MethodContext } from './method.ts';
+import { moco } from './selfSupervised/moco.ts';
+import { mocoMcl } from './selfSupervised/mocoMcl.ts';
+import { simclr } from './selfSupervised/simclr.ts';
+import { simclrMcl } from './selfSupervised/simclrMcl.ts';
 
 /** In the order in which `cohort methods` lists them. */
-const builtIn = [independent, mcl, lmcl, dml, clIlr, one, okddip, kdcl, pcl, ffl, afd, dcm, switokd] as const;
+const builtIn = [
+  independent,
+  mcl,
+  lmcl,
+  dml,
+  clIlr,
+  one,
+  okddip,
+  kdcl,
+  pcl,
+  ffl,
+  afd,
+  dcm,
+  switokd,
+  moco,
+  mocoMcl,
+  simclr,
+  simclrMcl,
+] as const;
 
 type BuiltInSchema = (typeof builtIn)[number]['settings'];
 

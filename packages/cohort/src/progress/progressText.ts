@@ -44,9 +44,13 @@ function formatTerms(terms: Readonly<Record<string, number>>): string[] {
   return Object.entries(terms).map(([name, value]) => `${name} ${formatTerm(value)}`);
 }
 
-/** `accuracy` or `validation accuracy`, then one part a network: `resnet8-1 86.1%`. */
-export function accuracyParts(accuracies: readonly NetworkAccuracy[], areValidation = false): string[] {
-  const label = areValidation ? 'validation accuracy ' : 'accuracy ';
+/** `accuracy`, `validation accuracy` or `accuracy by neighbours`, then one part a network: `resnet8-1 86.1%`. */
+export function accuracyParts(
+  accuracies: readonly NetworkAccuracy[],
+  areValidation = false,
+  areNeighbours = false,
+): string[] {
+  const label = `${areValidation ? 'validation ' : ''}accuracy ${areNeighbours ? 'by neighbours ' : ''}`;
   return accuracies.map(
     ({ name, accuracy }, index) => `${index === 0 ? label : ''}${name} ${formatPercent(accuracy)}`,
   );
@@ -74,7 +78,7 @@ export function liveStepGroups(event: StepEvent, display: LiveDisplay): PartGrou
       ...memoryParts(display.memoryBytes),
     ],
     formatTerms(event.terms),
-    accuracyParts(display.accuracies, display.areValidation),
+    accuracyParts(display.accuracies, display.areValidation, display.areNeighbours),
   ];
 }
 
@@ -84,8 +88,8 @@ export function liveEpochGroups(event: EpochEndEvent, display: LiveDisplay): Par
   const [place = '', ...rest] = epochHead(event);
   return [
     [`${place} ${bar}`, ...rest, ...memoryParts(display.memoryBytes)],
-    [...formatTerms(event.terms), ...informationParts(event)],
-    accuracyParts(display.accuracies, display.areValidation),
+    [...formatTerms(event.terms), ...spreadParts(event), ...informationParts(event)],
+    accuracyParts(display.accuracies, display.areValidation, display.areNeighbours),
   ];
 }
 
@@ -95,12 +99,23 @@ export interface LiveDisplay {
   /** Of the last evaluation. */
   readonly accuracies: readonly NetworkAccuracy[];
   readonly areValidation: boolean;
+  readonly areNeighbours: boolean;
   /** Memory that the process takes; null if nobody asked. */
   readonly memoryBytes: number | null;
 }
 
 function memoryParts(bytes: number | null): string[] {
   return bytes === null ? [] : [formatBytes(bytes)];
+}
+
+function spreadParts({ spread }: EpochEndEvent): string[] {
+  if (spread === undefined) return [];
+  const { alignment, uniformity, effectiveRank } = spread;
+  return [
+    `alignment ${formatTerm(alignment)}`,
+    `uniformity ${formatTerm(uniformity)}`,
+    `effective rank ${formatTerm(effectiveRank)}`,
+  ];
 }
 
 function informationParts({ sharedInformation }: EpochEndEvent): string[] {
@@ -123,8 +138,9 @@ export function epochParts(event: EpochEndEvent, memoryBytes: number | null = nu
     ...epochHead(event),
     ...memoryParts(memoryBytes),
     ...formatTerms(event.terms),
+    ...spreadParts(event),
     ...informationParts(event),
-    ...accuracyParts(event.accuracies ?? [], event.areValidation),
+    ...accuracyParts(event.accuracies ?? [], event.areValidation, event.areNeighbours),
   ];
 }
 

@@ -48,6 +48,14 @@ export interface EpochEndEvent {
   readonly accuracies?: readonly NetworkAccuracy[];
   /** Lower bound of what two networks' embeddings share, in nats; absent where it was not measured. */
   readonly sharedInformation?: number;
+  /** How features of two views spread, as means over the networks; absent except for methods that learn without labels. */
+  readonly spread?: {
+    readonly alignment: number;
+    readonly uniformity: number;
+    readonly effectiveRank: number;
+  };
+  /** True where the accuracies are those of nearest neighbours rather than of classifiers. */
+  readonly areNeighbours?: boolean;
   /** True where the accuracies are on validation images rather than on test images. */
   readonly areValidation?: boolean;
 }

@@ -41,6 +41,8 @@ export function findInconsistencies(recipe: unknown): Inconsistency[] {
     ...checkSchedule(recipe),
     ...checkWeightAverage(recipe),
     ...checkEarlyStopping(recipe),
+    ...checkQueue(recipe),
+    ...checkLabelsUnused(recipe),
   ];
 }
 
@@ -202,4 +204,44 @@ function checkEarlyStopping(recipe: unknown): Inconsistency[] {
   if (datasetsThatNeedPath().includes(dataset)) return [];
   const message = `requires validation images, since test images must not influence training; set data.validationImages, e.g. to 0.1`;
   return [{ path: ['train', 'earlyStopping'], message }];
+}
+
+function checkQueue(recipe: unknown): Inconsistency[] {
+  const queue = valueAt(recipe, ['method', 'queue']);
+  const { batchSize } = soundParts(trainSchema, valueAt(recipe, ['train']));
+  const { trainImages } = soundParts(dataSchema(), valueAt(recipe, ['data']));
+  if (typeof queue !== 'number' || !(queue > 0)) return [];
+  const path = ['method', 'queue'];
+  if (trainImages != null && queue > trainImages) {
+    const message = `expected at most data.trainImages (${trainImages}), since a queue larger than the data holds keys of every query's own image, got ${queue}; null chooses a length`;
+    return [{ path, message }];
+  }
+  if (batchSize === undefined || queue % batchSize === 0) return [];
+  const message = `expected a multiple of train.batchSize (${batchSize}), since a queue takes whole batches, got ${queue}; null chooses a length`;
+  return [{ path, message }];
+}
+
+/** Settings that are about labels, in a recipe whose method uses none: they would do nothing in silence. */
+function checkLabelsUnused(recipe: unknown): Inconsistency[] {
+  const method = valueAt(recipe, ['method', 'name']);
+  if (methodFacts(method)?.isSelfSupervised !== true) return [];
+  const name = `method ${String(method)} learns without labels`;
+  const given = valueAt(recipe, ['data', 'augmentation']) ?? {};
+  const augmentation = soundParts(augmentationSettings, given);
+  const { sampler } = soundParts(dataSchema(), valueAt(recipe, ['data']));
+  const { classification, weightAverage } = soundParts(trainSchema, valueAt(recipe, ['train']));
+  const { labelSmoothing = 0, classWeights = null, logitAdjustment = null } = classification ?? {};
+  const broken: Inconsistency[] = [];
+  const refuse = (path: readonly PathSegment[], expected: string): void => {
+    broken.push({ path, message: `expected ${expected}, since ${name}; omit the line` });
+  };
+  for (const mixing of ['mixup', 'cutmix'] as const) {
+    if (augmentation[mixing] != null) refuse(['data', 'augmentation', mixing], 'null');
+  }
+  if (sampler?.name === 'class-balanced') refuse(['data', 'sampler', 'name'], 'shuffled');
+  if (labelSmoothing > 0) refuse(['train', 'classification', 'labelSmoothing'], '0');
+  if (classWeights !== null) refuse(['train', 'classification', 'classWeights'], 'null');
+  if (logitAdjustment !== null) refuse(['train', 'classification', 'logitAdjustment'], 'null');
+  if (weightAverage?.teacher != null) refuse(['train', 'weightAverage', 'teacher'], 'null');
+  return broken;
 }

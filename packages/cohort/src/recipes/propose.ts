@@ -20,16 +20,34 @@ const MANY_IMAGES = 20_000;
 
 /**
  * Proposes a recipe. Overrides count more than the proposal; an override of `train.epochs` also sets what depends on it.
+ * @param start what the networks start from; fresh weights unless given
  * @throws RecipeError for overrides that are wrong.
  */
-export function proposeRecipe(survey: ImageSurvey, overrides: readonly string[] = []): ProposedRecipe {
+export function proposeRecipe(
+  survey: ImageSurvey,
+  overrides: readonly string[] = [],
+  start: StartingPoint | null = null,
+): ProposedRecipe {
   const parsed = parseOverrides(overrides);
   const epochs = parsed.findLast(({ path }) => path.join('.') === 'train.epochs')?.value;
-  const proposal = propose(survey, typeof epochs === 'number' && epochs >= 1 ? Math.floor(epochs) : null);
+  const fresh = propose(survey, typeof epochs === 'number' && epochs >= 1 ? Math.floor(epochs) : null);
+  const proposal = start === null ? fresh : startingFrom(fresh, start);
   const source = `the recipe proposed for ${survey.path}`;
   const recipe = parseRecipe(stringify(proposal), source, overrides);
   const { data } = applyOverrides(proposal, parsed);
   return { recipe, text: `${heading(survey)}${stringify(data, { lineWidth: 0 })}` };
+}
+
+/** Networks that were trained before, for a training that goes on with them. */
+export interface StartingPoint {
+  /** Models and weights, in order. */
+  readonly networks: RecipeInput['networks'];
+  /** Side of the images that they were trained on; null: decided from the images. */
+  readonly imageSize: number | null;
+}
+
+function startingFrom(fresh: RecipeInput, { networks, imageSize }: StartingPoint): RecipeInput {
+  return { ...fresh, networks, data: { ...fresh.data, ...(imageSize === null ? {} : { imageSize }) } };
 }
 
 function heading({ path, images, classes, shorterSide }: ImageSurvey): string {
@@ -43,7 +61,7 @@ function heading({ path, images, classes, shorterSide }: ImageSurvey): string {
 
 function propose(survey: ImageSurvey, wantedEpochs: number | null): RecipeInput {
   const { trainingImages } = survey;
-  const isLarge = survey.shorterSide >= 128 && trainingImages >= MANY_IMAGES;
+  const isLarge = isLargeSet(survey);
   const [height, width] = isLarge ? [128, 128] : [survey.height, survey.width];
   const model = proposeModel(isLarge, trainingImages);
   const epochs = wantedEpochs ?? proposeEpochs(trainingImages);
@@ -77,7 +95,13 @@ function proposeName(path: string): string {
   return name.slice(0, 100) || 'photos';
 }
 
-function proposeModel(isLarge: boolean, images: number): ModelName {
+/** Whether there are many large photos. */
+export function isLargeSet({ shorterSide, trainingImages }: ImageSurvey): boolean {
+  return shorterSide >= 128 && trainingImages >= MANY_IMAGES;
+}
+
+/** A model that so many training images suffice for. */
+export function proposeModel(isLarge: boolean, images: number): ModelName {
   if (isLarge) return 'imagenet-shufflenetv2-1x';
   if (images < 2000) return 'resnet8';
   return images < MANY_IMAGES ? 'resnet20' : 'resnet32';
@@ -90,7 +114,7 @@ function proposeEpochs(images: number): number {
   return images < 50_000 ? 40 : 30;
 }
 
-/** 64, or for small sets the largest power of two of which an epoch has two batches. */
-function proposeBatchSize(images: number): number {
-  return Math.min(64, 2 ** Math.max(1, Math.floor(Math.log2(Math.max(2, images / 2)))));
+/** The most, or for small sets the largest power of two of which an epoch has two batches. */
+export function proposeBatchSize(images: number, most = 64): number {
+  return Math.min(most, 2 ** Math.max(1, Math.floor(Math.log2(Math.max(2, images / 2)))));
 }

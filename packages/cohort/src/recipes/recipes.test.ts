@@ -29,6 +29,8 @@ describe('a recipe that is right', () => {
           horizontalFlip: false,
           randAugment: null,
           colourJitter: null,
+          greyscale: null,
+          blur: null,
           erasing: null,
           mixup: null,
           cutmix: null,

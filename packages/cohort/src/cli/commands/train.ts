@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, type Command } from 'commander';
 import { shellCommand } from '../../support/shellCommand.ts';
-import { formatDuration, formatPercent } from '../../progress/progressText.ts';
+import { formatDuration, formatPercent, formatTerm } from '../../progress/progressText.ts';
 import type { CommonOptions } from '../command.ts';
 import { runCommand, withCommonOptions } from '../command.ts';
 import { CHANGES, type Change } from '../../checkpoints/changes.ts';
@@ -14,7 +14,7 @@ import { recipeOf, type RecipeOptions } from '../recipeArgument.ts';
 import { formatTable } from '../table.ts';
 
 /** Options of `cohort train` that decide how a run goes on and ends. */
-interface RunOptions {
+export interface RunOptions {
   readonly resume?: string;
   readonly allow?: readonly Change[];
   /** Seconds. */
@@ -30,29 +30,10 @@ export function addTrainCommand(
   argv: readonly string[],
   setExitCode: (code: number) => void,
 ): void {
-  withCommonOptions(program.command('train'))
+  withRunOptions(program.command('train'))
     .description('train a recipe, or one proposed for a folder of images, and write a run folder')
     .argument('[recipe]', 'recipe name, YAML file, folder of images, or CSV; omitted with --resume')
     .argument('[overrides...]', 'settings to change, as key=value with dotted paths and YAML values')
-    .option('--strict', 'stop at broken image files instead of skipping them')
-    .option('--follow-links', 'follow links that lead outside the folder of images')
-    .option(
-      '--tensorboard [folder]',
-      'also write TensorBoard event files, to FOLDER/RUN (default: the run folder)',
-    )
-    .option('--dashboard', 'show the runs in the browser while it trains; the address is printed')
-    .option('--save-recipe <file>', 'also write the recipe to a new file')
-    .option('--resume <run>', 'resume a run, by its folder or id, from its newest intact checkpoint')
-    .option(
-      '--allow <change>',
-      'with --resume: continue even though code, data or recipe has changed',
-      collectChanges,
-    )
-    .option(
-      '--stop-after <time>',
-      'stop after this long (90s, 50m, 2h); write a checkpoint and exit with 0',
-      parseDuration,
-    )
     .action(
       async (
         recipe: string | undefined,
@@ -80,24 +61,49 @@ export function addTrainCommand(
     );
 }
 
+/** Adds the options that every command has which trains a recipe. */
+export function withRunOptions(command: Command): Command {
+  return withCommonOptions(command)
+    .option('--strict', 'stop at broken image files instead of skipping them')
+    .option('--follow-links', 'follow links that lead outside the folder of images')
+    .option(
+      '--tensorboard [folder]',
+      'also write TensorBoard event files, to FOLDER/RUN (default: the run folder)',
+    )
+    .option('--dashboard', 'show the runs in the browser while it trains; the address is printed')
+    .option('--save-recipe <file>', 'also write the recipe to a new file')
+    .option('--resume <run>', 'resume a run, by its folder or id, from its newest intact checkpoint')
+    .option(
+      '--allow <change>',
+      'with --resume: continue even though code, data or recipe has changed',
+      collectChanges,
+    )
+    .option(
+      '--stop-after <time>',
+      'stop after this long (90s, 50m, 2h); write a checkpoint and exit with 0',
+      parseDuration,
+    );
+}
+
 /** A new run of a recipe, or an old one gone on with. */
-async function train(
+export async function train(
   recipe: string | undefined,
   overrides: readonly string[],
   options: RecipeOptions & RunOptions,
   environment: CliEnvironment,
   call: TrainOptions,
+  purpose: 'train' | 'pretrain' = 'train',
 ): Promise<TrainResult> {
   const { resume, allow = [] } = options;
   if (resume === undefined) {
     if (recipe === undefined) {
       throw new UsageError(
-        'cohort train needs a recipe, or --resume with a run. Run cohort train --help for examples.',
+        `cohort ${purpose} needs a recipe, or --resume with a run. Run cohort ${purpose} --help for examples.`,
       );
     }
     if (allow.length > 0)
       throw new UsageError('--allow requires --resume. Add --resume RUN, or omit --allow.');
-    const resolved = await recipeOf(recipe, overrides, options, environment, call);
+    const resolved = await recipeOf(recipe, overrides, options, environment, call, purpose);
     return withDashboard(options, resolved.runs, call, () => environment.actions.trainRun(resolved, call));
   }
   // They would change or write the recipe of a new run.
@@ -122,12 +128,12 @@ async function train(
 }
 
 /** Runs a training with the dashboard beside it where that was asked for. */
-async function withDashboard(
+export async function withDashboard<Result>(
   { dashboard }: RunOptions,
   runs: string,
   { reporter }: TrainOptions,
-  training: () => Promise<TrainResult>,
-): Promise<TrainResult> {
+  training: () => Promise<Result>,
+): Promise<Result> {
   if (dashboard !== true) return training();
   const { startDashboardBeside } = await import('../dashboardBeside.ts');
   const stop = startDashboardBeside({
@@ -165,7 +171,9 @@ function parseDuration(text: string): number {
 
 const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
-function describeResult(result: TrainResult): string {
+/** What a training came to, for people. */
+export function describeResult(result: TrainResult, command: 'train' | 'pretrain' = 'train'): string {
+  const { selfSupervised } = result;
   const shown = (accuracy: number | null): string =>
     accuracy === null ? 'not measured' : formatPercent(accuracy, 2);
   const rows = [...result.networks, { name: 'ensemble', ...result.ensemble }].map((row) => [
@@ -174,7 +182,8 @@ function describeResult(result: TrainResult): string {
     shown(row.testAccuracy),
   ]);
   const isValidated = result.ensemble.validationAccuracy !== undefined;
-  const headings = ['network', ...(isValidated ? ['validation accuracy'] : []), 'test accuracy'];
+  const by = selfSupervised === undefined ? '' : ' by neighbours';
+  const headings = ['network', ...(isValidated ? [`validation accuracy${by}`] : []), `test accuracy${by}`];
   const isFinished = result.status === 'finished';
   // A training that was stopped early has nothing to show yet.
   const isMeasured = [...result.networks, result.ensemble].some(
@@ -182,7 +191,16 @@ function describeResult(result: TrainResult): string {
   );
   return [
     ...(isMeasured ? [formatTable(headings, rows)] : []),
+    ...describeSpread(selfSupervised?.spread ?? null),
     `${isFinished ? 'finished' : 'stopped'} after ${formatDuration(result.seconds)}; run folder: ${result.runFolder}`,
-    ...(isFinished ? [] : [`to resume: ${shellCommand(['cohort', 'train', '--resume', result.runFolder])}`]),
+    ...(isFinished ? [] : [`to resume: ${shellCommand(['cohort', command, '--resume', result.runFolder])}`]),
   ].join('\n');
+}
+
+function describeSpread(spread: NonNullable<TrainResult['selfSupervised']>['spread']): string[] {
+  if (spread === null) return [];
+  const { alignment, uniformity, effectiveRank } = spread;
+  return [
+    `features of held-out pictures: alignment of two views ${formatTerm(alignment)} (0 is best), uniformity ${formatTerm(uniformity)} (lower is better), effective rank ${formatTerm(effectiveRank)} (higher is better)`,
+  ];
 }

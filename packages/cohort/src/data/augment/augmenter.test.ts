@@ -16,6 +16,8 @@ const everything: AugmentationOptions = {
   horizontalFlip: true,
   randAugment: { operations: 3, magnitude: 15 },
   colourJitter: {},
+  greyscale: { probability: 0.5 },
+  blur: { sigma: [0.2, 1.5], probability: 0.7 },
   erasing: { probability: 0.7, fill: 'noise' },
 };
 const normalisation = (channels: number): { mean: number[]; std: number[] } => ({

@@ -4,10 +4,12 @@ import type { ImageShape } from '../dataset.ts';
 import type { MixedLabels } from '../../losses/index.ts';
 import { DataError } from '../errors.ts';
 import type { Normalisation } from '../loading/normalisation.ts';
+import { blur, drawBlur } from './blur.ts';
 import { colourJitter, drawColourJitter } from './colourJitter.ts';
 import { checkCrop, cropAndFlip, drawCropAndFlip } from './cropAndFlip.ts';
 import type { DrawKeys } from './draws.ts';
 import { drawErasing, erase } from './erasing.ts';
+import { drawGreyscale, greyscale } from './greyscale.ts';
 import { drawMixing, mixImages } from './mixing.ts';
 import { drawRandAugment, randAugment } from './randAugment.ts';
 import { drawResizedCrop, resizedCrop } from './resizedCrop.ts';
@@ -49,8 +51,8 @@ export class Augmenter {
   }
 
   /**
-   * Crops, flips, varies and erases: raw `[B, C, H, W]`, 0 to 255 of any dtype, to the same. RandAugment and colour jitter
-   * work on bytes: fractions are rounded on the way.
+   * Crops, flips, varies and erases: raw `[B, C, H, W]`, 0 to 255 of any dtype, to the same. RandAugment, colour jitter,
+   * greyscale and blur work on bytes: fractions are rounded on the way.
    */
   vary(images: Tensor, keys: DrawKeys): Tensor {
     const settings = this.#settings;
@@ -62,10 +64,12 @@ export class Augmenter {
       if (settings.cropPadding > 0 || settings.horizontalFlip) {
         current = cropAndFlip(current, settings, drawCropAndFlip(settings, keys));
       }
-      const { randAugment: rand, colourJitter: jitter } = settings;
-      if (rand !== null || jitter !== null) current = asBytes(current);
+      const { randAugment: rand, colourJitter: jitter, greyscale: grey, blur: blurring } = settings;
+      if ([rand, jitter, grey, blurring].some((each) => each !== null)) current = asBytes(current);
       if (rand !== null) current = randAugment(current, rand, drawRandAugment(rand, keys));
       if (jitter !== null) current = colourJitter(current, drawColourJitter(jitter, keys));
+      if (grey !== null) current = greyscale(current, drawGreyscale(grey, keys));
+      if (blurring !== null) current = blur(current, drawBlur(blurring, keys));
       if (settings.erasing !== null) {
         current = erase(current, drawErasing(settings.erasing, this.#shape, keys), this.#fill);
       }

@@ -39,6 +39,16 @@ export const colourJitterSettings = z.strictObject({
   probability: probability.default(1),
 });
 
+/** Takes the colour away (torchvision's `RandomGrayscale`); images of one channel stay as they are. */
+export const greyscaleSettings = z.strictObject({ probability: probability.default(0.2) });
+
+/** Gaussian blur, as in SimCLR and MoCo v2. */
+export const blurSettings = z.strictObject({
+  /** Smallest and largest standard deviation in pixels; published for images of 224 pixels, smaller ones want less. */
+  sigma: z.tuple([z.number().min(0.01).max(20), z.number().min(0.01).max(20)]).default([0.1, 2]),
+  probability: probability.default(0.5),
+});
+
 /** Random erasing (Zhong et al., arXiv 1708.04896). */
 export const erasingSettings = z.strictObject({
   probability: probability.default(0.5),
@@ -68,6 +78,8 @@ export const augmentationSettings = z.strictObject({
   horizontalFlip: z.boolean().default(false),
   randAugment: randAugmentSettings.nullable().default(null),
   colourJitter: colourJitterSettings.nullable().default(null),
+  greyscale: greyscaleSettings.nullable().default(null),
+  blur: blurSettings.nullable().default(null),
   erasing: erasingSettings.nullable().default(null),
   mixup: mixupSettings.nullable().default(null),
   cutmix: cutmixSettings.nullable().default(null),
@@ -82,6 +94,8 @@ export type AugmentationSettings = z.output<typeof augmentationSettings>;
 export type ResizedCropSettings = z.output<typeof resizedCropSettings>;
 export type RandAugmentSettings = z.output<typeof randAugmentSettings>;
 export type ColourJitterSettings = z.output<typeof colourJitterSettings>;
+export type GreyscaleSettings = z.output<typeof greyscaleSettings>;
+export type BlurSettings = z.output<typeof blurSettings>;
 export type ErasingSettings = z.output<typeof erasingSettings>;
 
 /** Settings that are sound one by one and do not go together. */
@@ -94,11 +108,12 @@ export interface AugmentationConflict {
 
 /** Every rule between the settings of augmentation that is broken; parts that are not sound are left out. */
 export function augmentationConflicts(settings: Partial<AugmentationSettings>): AugmentationConflict[] {
-  const { cropPadding = 0, resizedCrop, erasing, mixup, cutmix } = settings;
+  const { cropPadding = 0, resizedCrop, blur, erasing, mixup, cutmix } = settings;
   const conflicts: AugmentationConflict[] = [];
   for (const [section, key, range] of [
     ['resizedCrop', 'scale', resizedCrop?.scale],
     ['resizedCrop', 'ratio', resizedCrop?.ratio],
+    ['blur', 'sigma', blur?.sigma],
     ['erasing', 'scale', erasing?.scale],
     ['erasing', 'ratio', erasing?.ratio],
   ] as const) {

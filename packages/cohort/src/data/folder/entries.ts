@@ -11,6 +11,13 @@ export const folder: DatasetEntry<PixelSource> = {
   load: async (options) => (await import('./folderDataset.ts')).loadFolder(options),
 };
 
+/** Every picture of a folder in any nesting, for methods that learn without labels. */
+export const unlabelled: DatasetEntry<PixelSource> = {
+  name: 'unlabelled',
+  needsPath: true,
+  load: async (options) => (await import('./unlabelledDataset.ts')).loadUnlabelled(options),
+};
+
 const aboutImagenet: DatasetAbout = {
   title: 'ImageNet (ILSVRC 2012)',
   licence: 'research only, after registration',

@@ -66,22 +66,13 @@ async function loadListing(
   listing: ImageListing,
   options: DatasetOptions,
 ): Promise<ImageDataset<PixelSource>> {
-  const { reporter, strict = false } = options;
+  const { reporter } = options;
   for (const notice of listing.notices) reporter?.message(`${listing.source}: ${notice}`);
   for (const warning of listing.warnings) reporter?.warning(`${listing.source}: ${warning}`);
   const stored = await decodeListing(listing, FOLDER_FIT, options);
   try {
-    const broken = [
-      ...listing.broken,
-      ...[...stored.broken]
-        .sort(([left], [right]) => left - right)
-        .map(([index, reason]) => ({ name: listing.images[index]?.name ?? '', reason })),
-    ];
-    if (broken.length > 0) {
-      if (strict) throw brokenError(listing.source, broken);
-      reporter?.warning(`${countOf(broken.length, 'broken file')} left out:\n${brokenList(broken)}`);
-    }
-    const dataset = splitUp(name, listing, { stored, broken }, options);
+    const usable = usableImages(listing, stored, options);
+    const dataset = splitUp(name, listing, { stored, usable, broken: brokenFiles(listing, stored) }, options);
     return { ...dataset, notices: listing.notices, dispose: stored.dispose };
   } catch (error) {
     stored.dispose();
@@ -89,8 +80,35 @@ async function loadListing(
   }
 }
 
+function brokenFiles(listing: ImageListing, stored: StoredSet): BrokenFile[] {
+  return [
+    ...listing.broken,
+    ...[...stored.broken]
+      .sort(([left], [right]) => left - right)
+      .map(([index, reason]) => ({ name: listing.images[index]?.name ?? '', reason })),
+  ];
+}
+
+/** The images that can be used; of others a warning tells. @throws {@link DataError} for broken files where all must be whole */
+export function usableImages(
+  listing: ImageListing,
+  stored: StoredSet,
+  { reporter, strict = false }: Pick<DatasetOptions, 'reporter' | 'strict'>,
+): Usable[] {
+  const broken = brokenFiles(listing, stored);
+  if (broken.length > 0) {
+    if (strict) throw brokenError(listing.source, broken);
+    reporter?.warning(`${countOf(broken.length, 'broken file')} left out:\n${brokenList(broken)}`);
+  }
+  return listing.images.flatMap((image, index): Usable[] => {
+    const pixelDigest = stored.pixelDigests[index];
+    if (pixelDigest == null || stored.broken.has(index)) return [];
+    return [{ image, index, pixelDigest, bytesDigest: stored.bytesDigests[index] ?? '' }];
+  });
+}
+
 /** One usable image, with its place in the stored set. */
-interface Usable {
+export interface Usable {
   readonly image: FoundImage;
   readonly index: number;
   readonly pixelDigest: string;
@@ -100,16 +118,19 @@ interface Usable {
 function splitUp(
   name: string,
   listing: ImageListing,
-  { stored, broken }: { readonly stored: StoredSet; readonly broken: readonly BrokenFile[] },
+  {
+    stored,
+    usable,
+    broken,
+  }: {
+    readonly stored: StoredSet;
+    readonly usable: readonly Usable[];
+    readonly broken: readonly BrokenFile[];
+  },
   options: DatasetOptions,
 ): ImageDataset<PixelSource> {
   const { source } = listing;
   const { reporter } = options;
-  const usable = listing.images.flatMap((image, index): Usable[] => {
-    const pixelDigest = stored.pixelDigests[index];
-    if (pixelDigest == null || stored.broken.has(index)) return [];
-    return [{ image, index, pixelDigest, bytesDigest: stored.bytesDigests[index] ?? '' }];
-  });
   const present = new Set(usable.map(({ image }) => image.className));
   const classes = listing.classes.filter((className) => present.has(className));
   const lost = listing.classes.filter((className) => !present.has(className));
@@ -163,7 +184,7 @@ function splitUp(
 }
 
 /** Names are left out: a folder that was moved or renamed holds the same images. */
-function digestOf(known: readonly KnownImage[]): string {
+export function digestOf(known: readonly KnownImage[]): string {
   const hash = createHash('sha256');
   for (const { className, split, pixelDigest } of known) {
     hash.update(`${JSON.stringify(className)} ${split} ${pixelDigest}\n`);

@@ -10,8 +10,13 @@ export const TEST_SHARE = 0.2;
  * of a recipe, so that runs can be compared, and for every name and order of the files.
  * @param labels class of each image
  * @param digests of the pixels of each image
+ * @param wantedOf how many of a class's images; a fifth unless given
  */
-export function chooseTestImages(labels: readonly number[], digests: readonly string[]): boolean[] {
+export function chooseTestImages(
+  labels: readonly number[],
+  digests: readonly string[],
+  wantedOf = (total: number): number => Math.max(1, Math.round(total * TEST_SHARE)),
+): boolean[] {
   const classes = new Map<number, Map<string, number[]>>();
   for (const [index, label] of labels.entries()) {
     const groups = classes.get(label) ?? new Map<string, number[]>();
@@ -21,15 +26,15 @@ export function chooseTestImages(labels: readonly number[], digests: readonly st
   }
   const chosen = labels.map(() => false);
   for (const groups of classes.values()) {
-    for (const index of chooseFrom([...groups].sort(byHash).map(([, group]) => group))) chosen[index] = true;
+    const sorted = [...groups].sort(byHash).map(([, group]) => group);
+    for (const index of chooseFrom(sorted, wantedOf)) chosen[index] = true;
   }
   return chosen;
 }
 
-/** About a fifth of the images of one class, as whole groups. */
-function chooseFrom(groups: readonly (readonly number[])[]): number[] {
-  const total = groups.reduce((sum, group) => sum + group.length, 0);
-  const wanted = Math.max(1, Math.round(total * TEST_SHARE));
+/** About as many of the images of one class as are wanted, as whole groups. */
+function chooseFrom(groups: readonly (readonly number[])[], wantedOf: (total: number) => number): number[] {
+  const wanted = wantedOf(groups.reduce((sum, group) => sum + group.length, 0));
   const chosen: number[] = [];
   if (groups.length < 2) return chosen;
   for (const group of groups) if (chosen.length + group.length <= wanted) chosen.push(...group);

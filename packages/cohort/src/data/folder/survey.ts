@@ -2,7 +2,9 @@
 import { DataError } from '../errors.ts';
 import { listImages } from './folderDataset.ts';
 import { decideShape, inspectImages, medianShorterSide, type Inspection } from './inspect.ts';
-import type { FoundImage } from './listing.ts';
+import type { FoundImage, ImageListing } from './listing.ts';
+import { listUnlabelled } from './listUnlabelled.ts';
+import { UNLABELLED } from '../labels.ts';
 import { TEST_SHARE } from './split.ts';
 import type { WalkOptions } from './walk.ts';
 
@@ -21,12 +23,37 @@ export interface ImageSurvey {
   readonly width: number;
 }
 
+/** What a look at pictures found that need no labels; `classes` are those of the pictures that have one. */
+export interface PictureSurvey extends ImageSurvey {
+  readonly unlabelledImages: number;
+}
+
 /** Files that are opened for the sizes; more tell nothing new. */
 const SAMPLE = 500;
 
 /** Looks at a folder or table. @throws {@link DataError} as the dataset `folder`, and `decode` when no image of the sample can be read. */
 export async function surveyImages(path: string, options: WalkOptions = {}): Promise<ImageSurvey> {
-  const { images, classes } = await listImages(path, options);
+  return survey(path, await listImages(path, options), options);
+}
+
+/** Looks at a folder whose pictures may have labels or not. @throws {@link DataError} as the dataset `unlabelled`, and `decode` */
+export async function surveyPictures(path: string, options: WalkOptions = {}): Promise<PictureSurvey> {
+  const found = await survey(path, await listUnlabelled(path, options), options);
+  const classes = found.classes.filter(({ name }) => name !== UNLABELLED);
+  const labelledImages = classes.reduce((sum, { count }) => sum + count, 0);
+  const unlabelledImages = found.images - labelledImages;
+  // Test images are a fifth of those with a label; of others a few are held out, at most 5%.
+  const trainingImages = found.hasTestSplit
+    ? found.trainingImages
+    : Math.round(labelledImages * (1 - TEST_SHARE) + unlabelledImages * (classes.length === 0 ? 0.95 : 1));
+  return { ...found, classes, unlabelledImages, trainingImages };
+}
+
+async function survey(
+  path: string,
+  { images, classes }: ImageListing,
+  options: WalkOptions,
+): Promise<ImageSurvey> {
   const step = Math.max(1, Math.ceil(images.length / SAMPLE));
   const sample = images.filter((_, index) => index % step === 0).map((image) => image.path);
   const inspections = await inspectImages(sample, options.signal);

@@ -162,6 +162,24 @@ describe('BatchLoader', () => {
     shared.dispose();
   });
 
+  it('varies every image twice where two views are asked for, the first as if it were the only one', () => {
+    const once = new BatchLoader(split, training);
+    const twice = new BatchLoader(split, { ...training, viewsPerImage: 2 });
+    const augmentation = { ...training.augmentation, views: 'independent' } as const;
+    const each = new BatchLoader(split, { ...training, augmentation, networks: 2, viewsPerImage: 2 });
+    scope(() => {
+      const { images, otherView } = twice.batch(1, 0);
+      expect(images.toNumbers()).toEqual(once.batch(1, 0).images.toNumbers());
+      expect(otherView?.images.toNumbers()).not.toEqual(images.toNumbers());
+      expect(otherView?.images.toNumbers()).toEqual(twice.batch(1, 0).otherView?.images.toNumbers());
+      expect(once.batch(1, 0).otherView).toBeUndefined();
+      const { views = [], otherView: other } = each.batch(1, 0);
+      const all = [...views, ...(other?.views ?? [])].map((view) => view.toNumbers().join());
+      expect(new Set(all).size).toBe(4);
+    });
+    for (const loader of [once, twice, each]) loader.dispose();
+  });
+
   it('mixes normalised images of a batch and gives their second labels', () => {
     const before = liveTensorCount();
     const loader = new BatchLoader(split, { ...plain, seed: 3, augmentation: { mixup: { alpha: 1 } } });

@@ -2,6 +2,7 @@
 import { keep, scope, Tensor } from '@cohort-ml/torch';
 import { Augmenter, type AugmentationOptions } from '../augment/index.ts';
 import type { MixedLabels } from '../../losses/index.ts';
+import { at } from '../../support/at.ts';
 import { viewKeys, type DrawKeys } from '../augment/draws.ts';
 import type { ImageShape, ImageSplit } from '../dataset.ts';
 import { DataError } from '../errors.ts';
@@ -25,6 +26,8 @@ export interface BatchLoaderOptions {
   readonly augmentation?: AugmentationOptions | null;
   /** Networks that see a batch; 1 unless given. It matters where augmentation gives each its own view. */
   readonly networks?: number;
+  /** Times that every image is varied anew: 2 for methods that learn from two views; 1 unless given. */
+  readonly viewsPerImage?: 1 | 2;
   /** Lays images out channels-last in memory; the shape stays `[B, C, H, W]`. */
   readonly channelsLast?: boolean;
 }
@@ -35,6 +38,8 @@ export interface Batch {
   readonly images: Tensor;
   /** The images as each network sees them; absent where all see the same. */
   readonly views?: readonly Tensor[];
+  /** The same images, varied anew: the second view of each; absent unless there are two. */
+  readonly otherView?: { readonly images: Tensor; readonly views?: readonly Tensor[] };
   /** int64, `[B]`. */
   readonly labels: Tensor;
   /** Partners of the labels where images were mixed. */
@@ -129,17 +134,17 @@ export class BatchLoader {
     const fetched = this.#images instanceof Prefetcher ? this.#images.take({ epoch, number }) : undefined;
     const repeats = this.#partOf(this.#orderOf(epoch).repeats, number);
     const keys = { seed: this.#options.seed ?? 0, epoch, indices, repeats };
-    const { views, labels, mix } = this.#make(keys, fetched);
-    const [images] = views as [Tensor, ...Tensor[]];
+    const { passes, labels, mix } = this.#make(keys, fetched);
+    const [first = [], second] = passes;
     return {
-      images,
-      ...(views.length > 1 ? { views } : {}),
+      ...asSeen(first),
+      ...(second === undefined ? {} : { otherView: asSeen(second) }),
       labels,
       ...(mix === null ? {} : { mix }),
       indices,
       repeats,
       dispose: () => {
-        for (const tensor of [...views, labels, mix?.labels, mix?.weight]) tensor?.dispose();
+        for (const tensor of [...passes.flat(), labels, mix?.labels, mix?.weight]) tensor?.dispose();
       },
     };
   }
@@ -179,25 +184,28 @@ export class BatchLoader {
     return epochValues.slice(start, end);
   }
 
-  /** Images as each view shows them, labels and, where images are mixed, their partners. */
+  /** For each time that images are varied, what every network sees; labels and, where images are mixed, their partners. */
   #make(
     keys: DrawKeys,
     fetched: Uint8Array | undefined,
-  ): { views: Tensor[]; labels: Tensor; mix: MixedLabels | null } {
-    const { channelsLast = false, networks = 1 } = this.#options;
+  ): { passes: Tensor[][]; labels: Tensor; mix: MixedLabels | null } {
+    const { channelsLast = false, networks = 1, viewsPerImage = 1 } = this.#options;
     const augmenter = this.#augmenter;
     return scope(() => {
       const rows = Tensor.fromTypedArray(keys.indices).to('int64');
       const raw = this.#raw(keys.indices, rows, fetched); // [B, C, H, W]
       const labels = this.#labels.indexSelect(0, rows);
       const count = augmenter?.hasIndependentViews === true ? networks : 1;
-      let views = Array.from({ length: count }, (_, view) =>
+      let views = Array.from({ length: viewsPerImage * count }, (_, view) =>
         this.#normaliser.apply(augmenter?.vary(raw, viewKeys(keys, view)) ?? raw),
       );
       let mix: MixedLabels | null = null;
       if (augmenter?.isMixing === true) ({ views, mix } = augmenter.mix(views, labels, keys));
       if (channelsLast) views = views.map((images) => images.contiguous({ memoryFormat: 'channelsLast' }));
-      return { views, labels, mix };
+      const passes = Array.from({ length: viewsPerImage }, (_, pass) =>
+        views.slice(pass * count, (pass + 1) * count),
+      );
+      return { passes, labels, mix };
     });
   }
 
@@ -212,4 +220,9 @@ export class BatchLoader {
     this.#order = { epoch, indices, repeats: countRepeats(indices) };
     return this.#order;
   }
+}
+
+/** One view for all networks, or each its own. */
+function asSeen(views: readonly Tensor[]): Pick<Batch, 'images' | 'views'> {
+  return { images: at(views, 0, 'the views of a batch'), ...(views.length > 1 ? { views } : {}) };
 }

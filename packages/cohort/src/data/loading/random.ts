@@ -20,7 +20,10 @@ export const RANDOM_PURPOSE = {
   colourJitter: 11,
   erasing: 12,
   mixing: 13,
+  greyscale: 14,
+  blur: 15,
   testSplit: 20,
+  heldOutViews: 21,
   step: 30,
   shots: 40,
 } as const;

@@ -62,9 +62,11 @@ export function updateAverages(averages: readonly Tensor[], sources: readonly Te
   }
   noGrad(() => {
     scope(() => {
-      for (const [index, average] of averages.entries()) {
-        average.lerp_(at(sources, index, 'the tensors to average').detach(), 1 - decay);
-      }
+      // All are computed before any is written: networks that share layers have several tensors over the same memory.
+      const moved = averages.map((average, index) =>
+        average.lerp(at(sources, index, 'the tensors to average').detach(), 1 - decay),
+      );
+      for (const [index, average] of averages.entries()) average.copy_(at(moved, index, 'the new averages'));
     });
   });
 }

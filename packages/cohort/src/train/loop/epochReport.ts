@@ -1,11 +1,11 @@
 /** What is reported and recorded about an epoch: means of every value, accuracies, speed. */
 import type { CohortScore } from '../../evaluate/accuracy.ts';
-import type { RepresentationMeasures } from '../../evaluate/representation.ts';
+import type { EmbeddingSpread, RepresentationMeasures } from '../../evaluate/representation.ts';
 import type { TrainingClock } from '../../progress/clock.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 import type { LoopSetup } from './loopSetup.ts';
 import type { SplitScores } from './measure.ts';
-import type { NetworkAccuracy } from '../../progress/reporter.ts';
+import type { EpochEndEvent, NetworkAccuracy } from '../../progress/reporter.ts';
 import type { TermValues } from './step.ts';
 
 /** The result of an epoch. */
@@ -49,6 +49,7 @@ export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: Traini
       : test.length > 0
         ? { accuracies: test }
         : {}),
+    ...(setup.selfSupervised == null ? {} : unlabelledProgress(cohort.names, representations)),
     ...(sharedInformation === null ? {} : { sharedInformation }),
   });
 }
@@ -60,4 +61,24 @@ function accuraciesOf(cohort: Cohort, score: CohortScore | null): NetworkAccurac
     name,
     accuracy: (score.networks[index] ?? score.ensemble).accuracy,
   }));
+}
+
+/** How embeddings spread, as means over the networks, and that accuracy is that of nearest neighbours. */
+function unlabelledProgress(
+  names: readonly string[],
+  representations: RepresentationMeasures | null,
+): Pick<EpochEndEvent, 'areNeighbours' | 'spread'> {
+  const spread = representations === null ? null : meanSpread(names, representations);
+  return { areNeighbours: true, ...(spread === null ? {} : { spread }) };
+}
+
+/** Means over the networks of how their features spread. */
+export function meanSpread(names: readonly string[], { values }: RepresentationMeasures): EmbeddingSpread {
+  const mean = (measure: keyof EmbeddingSpread): number =>
+    names.reduce((sum, name) => sum + (values[`embedding/${name}/${measure}`] ?? NaN), 0) / names.length;
+  return {
+    alignment: mean('alignment'),
+    uniformity: mean('uniformity'),
+    effectiveRank: mean('effectiveRank'),
+  };
 }

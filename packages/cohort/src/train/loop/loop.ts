@@ -31,6 +31,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
   const stopping =
     earlyStopping === null ? null : new EarlyStopping(earlyStopping, from?.earlyStopping ?? null);
   let scores: SplitScores = from?.scores ?? { validation: null, test: null };
+  let representations: RepresentationMeasures | null = null;
   let diagnosis: string | null = from?.diagnosis ?? null;
   const isStopping = (): boolean => setup.signal.aborted || setup.isTimeOver?.() === true;
   const progress = (
@@ -59,7 +60,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     const { steps, imagesPerSecond } = clock;
     const { skipped: skippedSteps, methodSkipped: skippedMethodSteps } = guards.state;
     const skips = { skippedSteps, skippedMethodSteps };
-    return { status, epochs: epochsDone, steps, ...skips, scores, imagesPerSecond };
+    return { status, epochs: epochsDone, steps, ...skips, scores, representations, imagesPerSecond };
   };
   // What was learned since the last checkpoint would be lost otherwise.
   const stop = async (reached: LoopProgress): Promise<LoopOutcome> => {
@@ -102,7 +103,6 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     });
     if (batchesDone !== null) return await stop(progress(epoch, batchesDone, means));
     const isLast = epoch + 1 === epochs;
-    let representations: RepresentationMeasures | null = null;
     const isEvaluated = isLast || (epoch + 1) % evaluateEveryEpochs === 0;
     if (isEvaluated) {
       const where = `after epoch ${epoch + 1}, step ${clock.steps}`;
@@ -126,7 +126,10 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     const terms = means.values();
     reportEpoch(
       setup,
-      { epoch: epoch + 1, seconds, terms, scores: isEvaluated ? scores : null, representations, probed },
+      {
+        ...{ epoch: epoch + 1, seconds, terms, probed },
+        ...(isEvaluated ? { scores, representations } : { scores: null, representations: null }),
+      },
       clock,
     );
     const found = cohort.method.diagnose?.(terms, recipe.train.batchSize) ?? null;

@@ -1,5 +1,6 @@
 /** What the training loop works with, what it tells, and where it stands: the shapes that its parts share. */
 import type { optim } from '@cohort-ml/torch';
+import type { RepresentationMeasures } from '../../evaluate/representation.ts';
 import type { BatchLoader } from '../../data/index.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
@@ -8,6 +9,7 @@ import type { GradientClipping } from './gradientClipping.ts';
 import type { HeldOutRecord } from './heldOutRecords.ts';
 import type { OnlineProbe } from './onlineProbe.ts';
 import type { SplitScores } from './measure.ts';
+import type { SelfSupervisedMeasures } from './selfSupervised.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { TermValues } from './step.ts';
 
@@ -63,6 +65,8 @@ export interface LoopSetup {
   readonly heldOut?: BatchLoader | null;
   /** Measures embeddings by nearest neighbours every few epochs; null where the recipe does not ask for it. */
   readonly onlineProbe?: OnlineProbe | null;
+  /** What a cohort that learns without labels is measured on; null or absent for all others. */
+  readonly selfSupervised?: SelfSupervisedMeasures | null;
   readonly reporter: Reporter;
   readonly recorder: LoopRecorder;
   readonly signal: AbortSignal;
@@ -86,5 +90,7 @@ export interface LoopOutcome {
   readonly skippedMethodSteps: number;
   /** Scores of the last evaluation. */
   readonly scores: SplitScores;
+  /** What embeddings were like at the last evaluation; null where none was made since the training was taken up. */
+  readonly representations: RepresentationMeasures | null;
   readonly imagesPerSecond: number;
 }

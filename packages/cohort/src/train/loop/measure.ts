@@ -10,6 +10,12 @@ import {
 } from '../../evaluate/representation.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
+import {
+  measureViews,
+  rememberNeighbours,
+  type NeighbourClassifier,
+  type SelfSupervisedMeasures,
+} from './selfSupervised.ts';
 import { copyEmbeddings, probabilityBytes, type HeldOutRecord } from './heldOutRecords.ts';
 
 /** Scores of the same weights on the splits; null where they have not been measured. */
@@ -24,6 +30,8 @@ export interface MeasureSetup {
   /** Null where there is no validation split and the test images stand in. */
   readonly validation: BatchLoader | null;
   readonly test: BatchLoader;
+  /** For a cohort that learns without labels, what takes the place of its classifiers; absent or null for all others. */
+  readonly selfSupervised?: SelfSupervisedMeasures | null;
   /** Looked at between batches. */
   readonly isStopping: () => boolean;
   /** Whether embeddings are to be recorded; by default they are not. */
@@ -42,21 +50,29 @@ class MeasuringStopped extends Error {}
 
 /**
  * Measures on validation images where there are any, and then on test images only at the end. Embeddings are compared on
- * the images that every evaluation is on. Nothing of the training changes.
+ * the images that every evaluation is on. Of a cohort that learns without labels, accuracy is that of nearest neighbours, or
+ * none where there are no labels. Nothing of the training changes.
  *
  * @returns null when it was stopped half-way
  */
 export async function measure(setup: MeasureSetup, isLast: boolean, where: string): Promise<Measured | null> {
-  const { cohort, validation, test, isStopping } = setup;
+  const { cohort, validation, test, isStopping, selfSupervised = null } = setup;
   const { names, method } = cohort;
-  const measures: RepresentationMeasures[] = [];
+  const hasScores = selfSupervised === null || selfSupervised.neighbours !== null;
+  let representations: RepresentationMeasures | null = null;
+  let classifier: NeighbourClassifier | null = null;
   const embeddings: HeldOutRecord['embeddings'][] = [];
   const predicted: HeldOutRecord['predictions'][number][] = [];
+  const pause = async (): Promise<void> => {
+    await setImmediate();
+    if (isStopping()) throw new MeasuringStopped();
+  };
   const on = async (loader: BatchLoader, split: 'validation' | 'test'): Promise<CohortScore> => {
+    const isFirst = validation === null || split === 'validation';
     const heldOut = {
       images: representationImages,
       take: (given: HeldOutEmbeddings): void => {
-        measures.push(measureRepresentations(given, names, method.contrastSpace));
+        representations ??= measureRepresentations(given, names, method.contrastSpace);
         if (setup.recordsEmbeddings === true) {
           embeddings.push({ split, ...copyEmbeddings(given, loader.imageCount) });
         }
@@ -64,27 +80,32 @@ export async function measure(setup: MeasureSetup, isLast: boolean, where: strin
     };
     const { predictions, ...score } = await evaluateCohort(method.deployed ?? cohort.networks, loader, {
       ensemble: ensembleOf(cohort),
-      ...(isLast ? { probabilityBytes } : {}),
-      pause: async () => {
-        await setImmediate();
-        if (isStopping()) throw new MeasuringStopped();
-      },
-      ...(measures.length === 0 ? { heldOut } : {}),
+      ...(classifier === null ? {} : { probabilities: classifier.probabilities }),
+      ...(isLast && hasScores ? { probabilityBytes } : {}),
+      pause,
+      ...(isFirst ? { heldOut } : {}),
     });
-    if (isLast) predicted.push([split, predictions]);
-    assertScoreFinite(score, cohort, `on the ${split} images`, where);
+    if (isLast && hasScores) predicted.push([split, predictions]);
+    if (hasScores) assertScoreFinite(score, cohort, `on the ${split} images`, where);
     return score;
   };
   try {
+    if (selfSupervised !== null) {
+      const { views, neighbours } = selfSupervised;
+      representations = await measureViews(cohort, views, pause, where);
+      classifier = neighbours === null ? null : await rememberNeighbours(cohort, neighbours, pause);
+    }
     const scores = {
       validation: validation === null ? null : await on(validation, 'validation'),
       test: validation === null || isLast ? await on(test, 'test') : null,
     };
     const record = { predictions: predicted, embeddings: embeddings[0] ?? null };
-    return { scores, representations: measures[0] ?? null, record };
+    return { scores: hasScores ? scores : { validation: null, test: null }, representations, record };
   } catch (error) {
     if (error instanceof MeasuringStopped) return null;
     throw error;
+  } finally {
+    classifier?.dispose();
   }
 }
 

@@ -8,7 +8,7 @@ import { writeCorrectness } from '../../evaluate/correctnessFile.ts';
 import { describeCost } from '../../cohort/cost.ts';
 import { trainCohort, type LoopProgress } from '../loop/loop.ts';
 import { createRecorder } from './recorder.ts';
-import { result, summary, type TrainResult } from './runResult.ts';
+import { result, selfSupervisedResult, summary, type TrainResult } from './runResult.ts';
 import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
 import { recordTrainedImages } from './trainedImages.ts';
@@ -77,14 +77,16 @@ export async function trainSession(
     });
     await checkpointer.close();
     const seconds = (performance.now() - startedAt) / 1000;
+    const withoutLabels = selfSupervisedResult(cohort, outcome, session.selfSupervised);
+    const more = withoutLabels === null ? {} : { selfSupervised: withoutLabels };
     if (outcome.status === 'finished') {
       const correctness = outcome.scores.test?.correctness;
       if (correctness !== undefined) writeCorrectness(run.path, cohort.names, correctness);
       const cost = describeCost(cohort, session.images);
-      const content = summary(cohort, outcome, seconds, validation !== null, cost);
+      const content = { ...summary(cohort, outcome, seconds, validation !== null, cost), ...more };
       run.finish(withConfusions(content, run.path, reporter));
     } else run.interrupt();
-    return result(run.path, cohort, outcome, seconds, validation !== null);
+    return { ...result(run.path, cohort, outcome, seconds, validation !== null), ...more };
   } catch (thrown) {
     // What is being written is finished first: nobody may take the run up before.
     await checkpointer.close().catch(() => undefined);

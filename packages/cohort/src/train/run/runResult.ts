@@ -3,6 +3,9 @@ import type { CohortScore } from '../../evaluate/accuracy.ts';
 import type { Score } from '../../support/score.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 import type { CohortCost } from '../../cohort/cost.ts';
+import type { EmbeddingSpread } from '../../evaluate/representation.ts';
+import { meanSpread } from '../loop/epochReport.ts';
+import type { SelfSupervisedMeasures } from '../loop/selfSupervised.ts';
 import type { LoopOutcome } from '../loop/loop.ts';
 import type { SplitScores } from '../loop/measure.ts';
 
@@ -16,6 +19,16 @@ export interface TrainResult {
   /** Every network's accuracies. */
   readonly networks: readonly ({ readonly name: string } & Accuracies)[];
   readonly ensemble: Accuracies;
+  /** Of methods that learn without labels: whose accuracies these are, and how features spread; absent for all others. */
+  readonly selfSupervised?: SelfSupervisedResult;
+}
+
+/** What there is to say of networks whose classifiers were not trained. */
+export interface SelfSupervisedResult {
+  /** Whether there were labels, so that the accuracies are those of nearest neighbours; without, they are null. */
+  readonly hasNeighbours: boolean;
+  /** Means over the networks at the last evaluation; null where none was made since the training was taken up. */
+  readonly spread: EmbeddingSpread | null;
 }
 
 /** Accuracies at the last evaluation, 0 to 1. */
@@ -58,6 +71,17 @@ export function summary(
     ensemble: measured((score) => score.ensemble),
     ...(cohort.method.leader === undefined ? {} : { leader: cohort.names[cohort.method.leader] }),
   };
+}
+
+/** What a result says of a cohort that learned without labels; null for all others. */
+export function selfSupervisedResult(
+  { names }: Cohort,
+  { representations }: LoopOutcome,
+  measures: SelfSupervisedMeasures | null,
+): SelfSupervisedResult | null {
+  if (measures === null) return null;
+  const spread = representations === null ? null : meanSpread(names, representations);
+  return { hasNeighbours: measures.neighbours !== null, spread };
 }
 
 /** What the caller gets. */

@@ -8,21 +8,27 @@ import {
   type ImagePixels,
   type ImageSplit,
 } from '../../data/index.ts';
+import { countUnlabelled, hasLabels } from '../../data/labels.ts';
+import { methodFacts } from '../../methods/index.ts';
 import { recipeAdvice, type ResolvedRecipe } from '../../recipes/index.ts';
+import { onlineProbeSchema } from '../../recipes/trainingAids.ts';
 import type { NamedOptimizers } from '../../checkpoints/checkpoint.ts';
 import type { ImageInfo } from '../../checkpoints/checkpointInfo.ts';
 import { cohortModules, createCohort, type Cohort } from '../../cohort/cohort.ts';
 import {
   createEvaluationLoader,
   createHeldOutLoader,
-  createProbeMemoryLoader,
+  createMemoryLoader,
   createTrainingLoader,
+  createViewLoader,
   loadRecipeData,
+  type RecipeData,
 } from '../../cohort/images.ts';
 import { GradientClipping } from '../loop/gradientClipping.ts';
 import { applyDevice } from '../../cohort/device.ts';
 import { applyThreads, describeMachine, type MachineDescription } from '../../cohort/environment.ts';
 import type { OnlineProbe } from '../loop/onlineProbe.ts';
+import type { SelfSupervisedMeasures } from '../loop/selfSupervised.ts';
 import { createOptimizer, createSchedule } from '../loop/optimizer.ts';
 import { describeProvenance, type Provenance } from '../../checkpoints/provenance.ts';
 import type { Reporter } from '../../progress/reporter.ts';
@@ -56,6 +62,8 @@ export interface Session {
   readonly test: BatchLoader;
   readonly heldOut: BatchLoader | null;
   readonly onlineProbe: OnlineProbe | null;
+  /** What a cohort that learns without labels is measured on; null for all others. */
+  readonly selfSupervised: SelfSupervisedMeasures | null;
   readonly images: ImageInfo;
   readonly dataset: ImageDataset<ImagePixels>;
   /** The images that the networks or their method learn from. */
@@ -86,6 +94,7 @@ export async function openSession(
   const loaded = await loadRecipeData(recipe, { signal: options.signal, reporter });
   const data = { ...loaded, ...(from === null ? {} : { normalisation: from.normalisation }) };
   const { dataset, normalisation } = data;
+  assertLabels(recipe, dataset);
   const cohort = createCohort(
     from === null ? recipe : withoutWeights(recipe),
     { classes: dataset.classes.length, channels: dataset.channels, classNames: dataset.classes },
@@ -124,12 +133,14 @@ export async function openSession(
   const test = createEvaluationLoader(recipe, data, 'test');
   const heldOut = createHeldOutLoader(recipe, data);
   assertOtherBatches(cohort, training, recipe);
-  const memory = createProbeMemoryLoader(recipe, data);
   const { probe } = recipe.train;
+
+  const memory = probe === null ? null : createMemoryLoader(recipe, data, probe.trainImages);
   const onlineProbe =
     memory === null || probe === null
       ? null
       : { settings: probe, classes: dataset.classes.length, memory, queries: validation ?? test };
+  const selfSupervised = isSelfSupervised(recipe) ? openSelfSupervised(recipe, data) : null;
   const { classes, channels, height, width } = dataset;
   return {
     recipe,
@@ -143,6 +154,7 @@ export async function openSession(
     test,
     heldOut,
     onlineProbe,
+    selfSupervised,
     schedule: createSchedule(recipe),
     dataset,
     learnedFrom: [dataset.train, ...(data.heldOut === undefined ? [] : [data.heldOut])],
@@ -166,6 +178,8 @@ export async function openSession(
       test.dispose();
       heldOut?.dispose();
       memory?.dispose();
+      selfSupervised?.views.dispose();
+      selfSupervised?.neighbours?.memory.dispose();
       dataset.dispose?.();
     },
   };
@@ -174,6 +188,37 @@ export async function openSession(
 /** The recipe with networks that start afresh: what a checkpoint holds is put in afterwards. */
 function withoutWeights(recipe: ResolvedRecipe): ResolvedRecipe {
   return { ...recipe, networks: recipe.networks.map((network) => ({ ...network, weights: null })) };
+}
+
+function isSelfSupervised({ method }: ResolvedRecipe): boolean {
+  return methodFacts(method.name)?.isSelfSupervised === true;
+}
+
+/** How neighbours vote without a section `train.probe`. */
+const defaultVotes = onlineProbeSchema.parse({});
+
+function openSelfSupervised(recipe: ResolvedRecipe, data: RecipeData): SelfSupervisedMeasures {
+  const { k, temperature, trainImages } = recipe.train.probe ?? defaultVotes;
+  const { classes } = data.dataset;
+  return {
+    views: createViewLoader(recipe, data),
+    neighbours: hasLabels(data.dataset)
+      ? { memory: createMemoryLoader(recipe, data, trainImages), classes: classes.length, k, temperature }
+      : null,
+  };
+}
+
+/** Classifiers cannot learn from images without labels. */
+function assertLabels(recipe: ResolvedRecipe, { train, unlabelledClass }: ImageDataset<ImagePixels>): void {
+  if (unlabelledClass === undefined || isSelfSupervised(recipe)) return;
+  const unlabelled = countUnlabelled(train, { unlabelledClass });
+  throw new DataError('argument', {
+    operation: `setting up method ${recipe.method.name}`,
+    expected: 'images with labels to learn from',
+    received: `${unlabelled} of ${train.count} training images without one`,
+    remedy:
+      'Set method to one that learns without labels, e.g. moco-mcl, or data.dataset to folder, which reads labelled images alone.',
+  });
 }
 
 function assertValidation(recipe: ResolvedRecipe, validation: BatchLoader | null): void {

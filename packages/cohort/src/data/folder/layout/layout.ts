@@ -236,15 +236,21 @@ function classLayout(folder: ImageTree, source: string, hint: string): Layout {
     throw flatSplits([{ role: 'train', rest: '', folder: only }], source, hint);
   }
   const nested = nestedCopies(all);
-  const classes = all.filter((one) => !nested.includes(one));
+  const unlabelled = all.filter((one) => all.length > 2 && hasNoLabels(one));
+  const classes = all.filter((one) => !nested.includes(one) && !unlabelled.includes(one));
   const aSplit = classes.filter((one) => splitNamed(one.name) !== undefined).map(({ name }) => name);
   const shared = sharedFolders(classes);
   return {
     splits: [{ split: null, classes: classesOf(classes), loose: folder.images }],
-    notices:
-      aSplit.length > 0 && classes.length > 2
+    notices: [
+      ...(aSplit.length > 0 && classes.length > 2
         ? [`treated as a class like the others: ${aSplit.join(', ')}`]
-        : [],
+        : []),
+      ...unlabelled.map(
+        (one) =>
+          `left out, since pictures in it have no label: ${one.place} (${countOf(one.count, 'image')}); cohort pretrain learns from them too`,
+      ),
+    ],
     warnings: [
       ...(aSplit.length > 0 && classes.length <= 2
         ? [`treated as a class, although named like a split: ${aSplit.join(', ')}`]
@@ -288,6 +294,11 @@ function sharedFolders(classes: readonly ImageTree[]): string[] {
 
 function sharedWarning(classes: readonly ImageTree[], shared: readonly string[]): string {
   return `${namesOf(classes)} are taken as the classes, and all of them hold the folders ${firstNames(shared)}. If those are the classes, give one of the folders around them, or sort them into train/CLASS and test/CLASS.`;
+}
+
+/** Whether a folder beside classes is named as one of pictures without labels: `unlabelled`, `unlabeled_images`. */
+function hasNoLabels({ name }: ImageTree): boolean {
+  return /^unlabell?ed/i.test(name) && roleNamed(name)?.rest === '';
 }
 
 function isGeneric({ name }: ImageTree): boolean {

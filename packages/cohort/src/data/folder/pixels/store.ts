@@ -23,6 +23,8 @@ export interface StoredSet {
   readonly broken: ReadonlyMap<number, string>;
   readonly pixelDigests: readonly (string | null)[];
   readonly bytesDigests: readonly (string | null)[];
+  /** Images with a side shorter than the shape's; 0 where that is not known any more. */
+  readonly smaller: number;
   readonly dispose: () => void;
 }
 
@@ -73,6 +75,9 @@ export async function decodeListing(
   reporter?.message(
     `decoding ${countOf(paths.length, 'image')} to ${shape.height} x ${shape.width} ${placeText(place, folder)}`,
   );
+  const smaller = facts.filter(
+    (fact) => fact !== null && (fact.width < shape.width || fact.height < shape.height),
+  ).length;
   const skip = brokenOf(inspections);
   const bytesDigests = facts.map((fact) => fact?.bytesDigest ?? null);
   const common = { shape, reporter, signal };
@@ -90,12 +95,12 @@ export async function decodeListing(
     const dispose = (): void => {
       tensor.dispose();
     };
-    return { shape, pixels, ...decoded, bytesDigests, dispose };
+    return { shape, pixels, ...decoded, bytesDigests, smaller, dispose };
   }
   if (builder === null) {
     const decoded = await decodeAll(paths, skip, { ...common, keep: () => undefined });
     const pixels = new FilePixels(paths, decoded.moments, shape, everyRow(paths.length));
-    return { shape, pixels, ...decoded, bytesDigests, dispose: () => undefined };
+    return { shape, pixels, ...decoded, bytesDigests, smaller, dispose: () => undefined };
   }
   try {
     const decoded = await decodeAll(paths, skip, {
@@ -103,7 +108,7 @@ export async function decodeListing(
       keep: (index, pixels) => builder.write(index, pixels),
     });
     const { channels, height, width } = shape;
-    return mappedSet(
+    const set = mappedSet(
       await builder.finish(
         {
           version: 1,
@@ -120,6 +125,7 @@ export async function decodeListing(
         decoded.moments,
       ),
     );
+    return { ...set, smaller };
   } catch (error) {
     await builder.abandon();
     throw error;
@@ -136,6 +142,7 @@ function mappedSet({ index, moments, pixelPath }: OpenCache): StoredSet {
     broken: new Map(index.broken),
     bytesDigests,
     pixelDigests,
+    smaller: 0,
     dispose: () => {
       tensor.dispose();
     },
