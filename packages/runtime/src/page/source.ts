@@ -9,7 +9,7 @@ import {
   type Precision,
 } from '../classifier/manifest.ts';
 import { readLocation } from '../classifier/files.ts';
-import { decodeBase64 } from '../wasm/kernels.ts';
+import { decodeBase64 } from '../wasm/base64.ts';
 
 /** Identifier of the element that holds the export in a single file. */
 export const embeddedId = 'export';
