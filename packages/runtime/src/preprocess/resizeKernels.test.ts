@@ -79,10 +79,8 @@ describe('where WebAssembly is forbidden', () => {
     const expected = resize(image, { width: 20, height: 30 });
     vi.resetModules();
     vi.stubGlobal('WebAssembly', {
-      Module: class {
-        constructor() {
-          throw new Error("Refused to compile: 'wasm-unsafe-eval' is not allowed");
-        }
+      Module: () => {
+        throw new Error("Refused to compile: 'wasm-unsafe-eval' is not allowed");
       },
     });
     const fresh = await import('./resize.ts');
