@@ -11,6 +11,7 @@ export interface Kernels {
   readonly convolveFloat: Kernel;
   readonly convolveInteger: Kernel;
   readonly winogradFloat: Kernel;
+  readonly winogradFloat4: Kernel;
   readonly winogradInteger: Kernel;
   readonly depthwiseFloat: Kernel;
   readonly depthwiseInteger: Kernel;
