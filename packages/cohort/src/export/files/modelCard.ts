@@ -55,14 +55,15 @@ function listed(labels: readonly string[]): string {
   return labels.length > 20 ? `${shown} and ${labels.length - 20} more (see \`labels.json\`).` : `${shown}.`;
 }
 
-function dataSection({ manifest, about, trainingImages }: CardContent): string {
-  const name =
+function dataSection({ about, trainingImages }: CardContent): string {
+  const count = number(trainingImages);
+  const what =
     about === undefined
-      ? `\`${manifest.run.dataset}\`, images of the user's own`
-      : `[${about.title}](${about.homepage})`;
+      ? `${count} images of the user's own`
+      : `${count} images of [${about.title}](${about.homepage})`;
   const limits =
     "It can only name these classes and has no answer for 'none of them'; images unlike the training images get answers that mean little.";
-  return `## Data\n\nTrained on ${number(trainingImages)} images: ${name}. ${limits}`;
+  return `## Data\n\nTrained on ${what}. ${limits}`;
 }
 
 function accuracySection({ networks, models }: ExportManifest): string {
