@@ -27,20 +27,33 @@ const begin = performance.now();
 
 const engineCache = join(project, 'engine');
 
-function run(command, ...parameters) {
+const usual = {
+  ...process.env,
+  NO_COLOR: '1',
+  OMP_NUM_THREADS: '1',
+  COHORT_ENGINE_CACHE: engineCache,
+  ...(reusesBuild ? { COHORT_ENGINE_BUILD: 'never' } : {}),
+};
+/** A machine that has no LibTorch, no built engine and no compiler. */
+const withoutEngine = {
+  ...usual,
+  LIBTORCH: join(project, 'no-libtorch'),
+  CXX: 'no-compiler',
+  COHORT_ENGINE_CACHE: join(project, 'no-engine'),
+  COHORT_ENGINE_BUILD: 'always',
+};
+
+function runWith(env, command, ...parameters) {
   return execFileSync(command, parameters, {
     cwd: project,
     encoding: 'utf8',
-    env: {
-      ...process.env,
-      NO_COLOR: '1',
-      OMP_NUM_THREADS: '1',
-      ...(reusesBuild ? { COHORT_ENGINE_CACHE: engineCache, COHORT_ENGINE_BUILD: 'never' } : {}),
-    },
+    env,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 }
-const cohort = (...parameters) => run(join(project, 'node_modules', '.bin', 'cohort'), ...parameters);
+const run = (...parameters) => runWith(usual, ...parameters);
+const command = join(project, 'node_modules', '.bin', 'cohort');
+const cohort = (...parameters) => run(command, ...parameters);
 
 function assert(condition, message) {
   if (!condition) throw new Error(message);
@@ -94,6 +107,30 @@ const [best] = await classifier.classify('photos/bright/3.png', { top: 1 });
 console.log(JSON.stringify({ sum, networks: recipe.networks.length, label: best?.label, runs: typeof listRuns }));
 `;
 
+/** What must work where there is no LibTorch; `failure` is what a tensor says there. */
+const programWithoutEngine = `
+import { exportDashboard, startDashboard } from '@cohort-ml/dashboard';
+import { listRuns } from '@cohort-ml/runs';
+import { createClassifier } from '@cohort-ml/runtime';
+import { tensor } from '@cohort-ml/torch';
+
+const dashboard = await startDashboard({ root: 'runs', host: '127.0.0.1', port: 0, token: null, canEdit: false, version: '' });
+const page = await (await fetch(dashboard.url)).text();
+await dashboard.close();
+const written = await exportDashboard({ root: 'runs', target: 'runs.html', select: [], version: '' });
+const classifier = await createClassifier('./exported/');
+const [best] = await classifier.classify('photos/dark/3.png', { top: 1 });
+let failure = '';
+try {
+  tensor([1]);
+} catch (error) {
+  failure = error.message;
+}
+console.log(JSON.stringify({
+  label: best.label, pageRuns: written.runs, isPage: page.includes('<script'), runs: typeof listRuns, failure,
+}));
+`;
+
 try {
   const tarballs = packPackages(join(project, 'tarballs'));
   for (const { name, files } of tarballs) {
@@ -115,7 +152,10 @@ try {
   else
     assert(cohort('setup').includes('Ready: LibTorch'), 'cohort setup did not say that the engine is ready');
   step(reusesBuild ? "took the repository's engine" : 'set up');
-  assert(cohort('--help').includes('(demo)'), 'cohort --help does not list the packed recipes');
+  assert(
+    cohort('train', '--help').includes('(demo)'),
+    'cohort train --help does not list the packed recipes',
+  );
   assert(cohort('models').includes('resnet20'), 'cohort models lists no resnet20');
   await writeImages();
   cohort(
@@ -145,6 +185,26 @@ try {
   assert(answer.sum === 6 && answer.networks >= 2, `the program answered ${JSON.stringify(answer)}`);
   assert(['dark', 'bright'].includes(answer.label), `the classifier answered ${answer.label}`);
   step('type-checked and ran a TypeScript program');
+  writeFileSync(join(project, 'withoutEngine.mjs'), programWithoutEngine);
+  const bare = JSON.parse(runWith(withoutEngine, process.execPath, 'withoutEngine.mjs'));
+  assert(['dark', 'bright'].includes(bare.label), `without LibTorch the classifier answered ${bare.label}`);
+  assert(
+    bare.isPage && bare.pageRuns === 1,
+    `without LibTorch the dashboard answered ${JSON.stringify(bare)}`,
+  );
+  assert(bare.failure.includes('npx cohort setup'), `without LibTorch a tensor said: ${bare.failure}`);
+  for (const parameters of [
+    ['runs', 'list', '--runs', 'runs'],
+    ['methods'],
+    ['train', '--help'],
+    ['dashboard', '--export', 'shared.html', '--runs', 'runs'],
+  ]) {
+    assert(
+      runWith(withoutEngine, command, ...parameters).length > 0,
+      `cohort ${parameters.join(' ')} printed nothing without LibTorch`,
+    );
+  }
+  step('used runs, exports and the dashboard without LibTorch');
 } finally {
   rmSync(project, { recursive: true, force: true });
 }

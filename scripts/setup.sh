@@ -48,9 +48,9 @@ lock() {
 }
 
 check_tools() {
-  command -v node >/dev/null || fail 'Node.js was not found. Install version 20 or newer: https://nodejs.org'
-  node -e 'process.exit(parseInt(process.versions.node, 10) >= 20 ? 0 : 1)' ||
-    fail "Node.js 20 or newer is needed; $(command -v node) is $(node --version). Update it: https://nodejs.org"
+  command -v node >/dev/null || fail 'Node.js was not found. Install version 20.12 or newer: https://nodejs.org'
+  node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 12) ? 0 : 1)' ||
+    fail "Node.js 20.12 or newer is needed; $(command -v node) is $(node --version). Update it: https://nodejs.org"
   command -v npm >/dev/null || fail 'npm was not found. It comes with Node.js: https://nodejs.org (Debian: apt-get install npm)'
   command -v "${CXX:-c++}" >/dev/null || command -v g++ >/dev/null ||
     fail 'No C++ compiler was found. Install g++ (Debian: apt-get install g++; macOS: xcode-select --install)'

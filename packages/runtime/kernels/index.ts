@@ -1,6 +1,7 @@
 /** Everything that the runtime calls. */
 export { convolveFloat, convolveInteger } from './convolution';
 export { winogradFloat, winogradInteger } from './winograd';
+export { winogradFloat4 } from './winograd4';
 export { depthwiseFloat, depthwiseInteger } from './depthwise';
 export {
   addInteger, affine, binary, clearBorder, copyBlocks, copyChannel, dequantise, pool, quantise, scaleSums,

@@ -12,28 +12,39 @@ export const tileSizes = [4, 3, 2, 1];
 
 const range = (count) => Array.from({ length: count }, (_, index) => index);
 
-/** The loops over kernel rows, kernel columns and input blocks, the same for both types. */
+/**
+ * The loops over kernel rows, kernel columns and input blocks, the same for both types.
+ *
+ * V8 moves all loads of a basic block to its beginning and all arithmetic to its end, so four lanes in one block keep 24
+ * vectors alive, and most are spilled. The `break` after each lane, which is never taken since weights never lie at such
+ * an address, ends the block and holds the sums in their place.
+ */
 function accumulate(pixels, stride, multiplyAdd) {
   const step = (lane) => `
           w0 = v128.load(w, ${lane * 32});
           w1 = v128.load(w, ${lane * 32 + 16});
 ${range(pixels)
+  .map((pixel) => `          x${pixel} = v128.load32_splat(p, ${pixel * stride * 16});`)
+  .join('\n')}
+${range(pixels)
   .map(
-    (pixel) => `          x = v128.load32_splat(p, ${pixel * stride * 16 + lane * 4});
-          a${pixel} = ${multiplyAdd}(x, w0, a${pixel});
-          b${pixel} = ${multiplyAdd}(x, w1, b${pixel});`,
+    (pixel) => `          a${pixel} = ${multiplyAdd}(x${pixel}, w0, a${pixel});
+          b${pixel} = ${multiplyAdd}(x${pixel}, w1, b${pixel});`,
   )
-  .join('\n')}`;
+  .join('\n')}${lane < 3 ? `
+          p += 4;
+          if (w == ${lane + 1}) break;` : ''}`;
   return `
     let w = weights;
     let rowStart = input;
+    const nextBlock = inputPlane - 12;
     for (let ky = kernelHeight; ky > 0; ky--) {
       let column = rowStart;
       for (let kx = kernelWidth; kx > 0; kx--) {
         let p = column;
         for (let block = inputBlocks; block > 0; block--) {${range(4).map(step).join('')}
           w += 128;
-          p += inputPlane;
+          p += nextBlock;
         }
         column += columnStep;
       }
@@ -55,7 +66,7 @@ function floatTile(pixels, stride) {
   return `
 function float${pixels}x${stride}(${shared},
   bias: usize, residual: usize, residualPlane: usize, low: v128, high: v128, both: bool): void {
-  let x: v128, w0: v128, w1: v128;
+  let ${range(pixels).map((pixel) => `x${pixel}: v128`).join(', ')}, w0: v128, w1: v128;
   for (; count > 0; count--) {
 ${sums(pixels, 'v128.load(bias)', 'v128.load(bias, 16)')}
 ${accumulate(pixels, stride, 'multiplyAdd')}
@@ -81,7 +92,7 @@ function integerTile(pixels, stride) {
   return `
 function integer${pixels}x${stride}(${shared},
   bias: usize, finish: usize, residual: usize): void {
-  let x: v128, w0: v128, w1: v128;
+  let ${range(pixels).map((pixel) => `x${pixel}: v128`).join(', ')}, w0: v128, w1: v128;
   for (; count > 0; count--) {
 ${sums(pixels, 'v128.load(bias)', 'v128.load(bias, 16)')}
 ${accumulate(pixels, stride, 'dotAdd')}

@@ -1,6 +1,6 @@
 /**
- * Compiles `kernels/` to WebAssembly, once for every engine and once with relaxed SIMD, and writes both into
- * `src/wasm/binaries.ts`. `node scripts/buildKernels.mjs`
+ * Compiles `kernels/` to WebAssembly: those of networks once for every engine and once with relaxed SIMD, into
+ * `src/wasm/binaries.ts`, and the resize into `src/preprocess/resizeBinary.ts`. `node scripts/buildKernels.mjs`
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -9,13 +9,13 @@ import asc from 'assemblyscript/asc';
 import { tileSource } from '../kernels/tiles.mjs';
 
 const kernels = fileURLToPath(new URL('../kernels/', import.meta.url));
-const target = fileURLToPath(new URL('../src/wasm/binaries.ts', import.meta.url));
+const source = fileURLToPath(new URL('../src/', import.meta.url));
 
-async function compile(...options) {
+async function compile(entry, ...options) {
   let binary;
   const { error, stderr } = await asc.main(
     [
-      'index.ts',
+      entry,
       '--outFile',
       'kernels.wasm',
       '--optimizeLevel',
@@ -46,7 +46,7 @@ async function compile(...options) {
 
 /** The text of `src/wasm/binaries.ts`. */
 export async function binariesSource() {
-  const [plain, relaxed] = [await compile(), await compile('--enable', 'relaxed-simd')];
+  const [plain, relaxed] = [await compile('index.ts'), await compile('index.ts', '--enable', 'relaxed-simd')];
   return `/** The kernels, compiled from \`kernels/\` by \`npm run build:kernels\`, in base64; a test compares them with their source. */
 
 /** For every engine with SIMD. */
@@ -59,8 +59,21 @@ export const relaxedKernels =
 `;
 }
 
+/** The text of `src/preprocess/resizeBinary.ts`. */
+export async function resizeSource() {
+  const binary = await compile('resize.ts');
+  return `/** The kernels of the resize, compiled from \`kernels/resize.ts\` by \`npm run build:kernels\`, in base64; a test compares them with their source. */
+export const resizeKernels =
+  '${binary.toString('base64')}';
+`;
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const source = await binariesSource();
-  await writeFile(target, source);
-  console.log(`${target}: ${source.length} bytes`);
+  for (const [path, text] of [
+    ['wasm/binaries.ts', await binariesSource()],
+    ['preprocess/resizeBinary.ts', await resizeSource()],
+  ]) {
+    await writeFile(join(source, path), text);
+    console.log(`${path}: ${text.length} bytes`);
+  }
 }

@@ -9,6 +9,7 @@ export {
   type Prediction,
 } from './classifier/classifier.ts';
 export { decodeImage, type ImageSource, type Pixels } from './classifier/decode.ts';
+export { decodeBySharp } from './classifier/sharpDecode.ts';
 export {
   readManifest,
   type Manifest,

@@ -44,12 +44,13 @@ export async function diagnose(): Promise<Diagnosis> {
 }
 
 function checkNode(): DiagnosisCheck {
-  const isOld = Number.parseInt(process.versions.node, 10) < 20;
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const isOld = major < 20 || (major === 20 && minor < 12);
   return {
     name: 'Node.js',
     status: isOld ? 'fail' : 'ok',
     value: process.version,
-    ...(isOld ? { advice: 'Install Node.js 20 or newer.' } : {}),
+    ...(isOld ? { advice: 'Install Node.js 20.12 or newer.' } : {}),
   };
 }
 

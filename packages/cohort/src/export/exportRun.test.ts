@@ -163,6 +163,17 @@ describe('a folder', () => {
     const [, , int8] = manifest.models;
     expect(int8?.quantisation).toMatchObject({ calibrationImages: 20, weightBits: 8 });
     const card = readFileSync(join(out, 'README.md'), 'utf8');
+    for (const { path, parity } of manifest.models)
+      for (const { program, networks } of parity)
+        for (const { name, accuracy, trainedAccuracy } of networks) {
+          const row = card
+            .split('\n')
+            .find((line) => [`\`${path}\``, name, program].every((cell) => line.includes(` ${cell} |`)));
+          const lost = (100 * (trainedAccuracy - accuracy)).toFixed(2);
+          expect(row).toContain(
+            `| ${(100 * accuracy).toFixed(2)} % | ${Number(lost) === 0 ? '0.00' : lost} |`,
+          );
+        }
     expect(card).toContain('| `onnx/model_quantized.onnx` | int8 |');
     expect(card).toContain('Fashion-MNIST');
     expect(card).not.toContain(world.path);

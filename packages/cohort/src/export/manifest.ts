@@ -155,6 +155,8 @@ export interface ManifestParity {
     /** Share of images with the same most probable class as LibTorch's, 0 to 1. */
     readonly agreement: number;
     readonly accuracy: number;
+    /** The same of the network as it was trained, by LibTorch in float32, on the same images. */
+    readonly trainedAccuracy: number;
   }[];
 }
 

@@ -62,7 +62,7 @@ test('equal scores have no error, on every image', async () => {
   expect(networks).toEqual([
     {
       ...{ name: 'resnet8-1', images: 100, relativeError: 0, relativeErrorBound: 1e-5 },
-      ...{ probabilityError: 0, agreement: 1, accuracy: 1 },
+      ...{ probabilityError: 0, agreement: 1, accuracy: 1, trainedAccuracy: 1 },
     },
   ]);
 });
@@ -91,6 +91,7 @@ test('in int8 scores may differ, and accuracy may not fall', async () => {
   );
   const allowed = await measureParity(turned, { ...task('int8'), maximumLoss: 10 });
   expect(allowed.networks[0]?.accuracy).toBeCloseTo(0.9);
+  expect(allowed.networks[0]?.trainedAccuracy).toBe(1);
 });
 
 test.each<Precision>(['float32', 'float16', 'int8'])(

@@ -67,9 +67,7 @@ export async function measureParity(runner: ModelRunner, task: ParityTask): Prom
     name: entry.name,
     ...(sums[index] ?? new Comparison(reference, index)).result(bound),
   }));
-  for (const [index, network] of networks.entries()) {
-    checkBounds(runner, task, network, sums[index]?.trainedAccuracy ?? 0);
-  }
+  for (const network of networks) checkBounds(runner, task, network);
   return { program: runner.program, networks };
 }
 
@@ -104,11 +102,6 @@ class Comparison {
   constructor(reference: Reference, entry: number) {
     this.#reference = reference;
     this.#expected = reference.logits[entry] ?? new Float32Array();
-  }
-
-  /** Accuracy of LibTorch's scores on the same images. */
-  get trainedAccuracy(): number {
-    return this.#trainedRight / Math.max(1, this.#images);
   }
 
   /** @param scores `[rows, classes]` @param places of the rows among all test images */
@@ -146,6 +139,7 @@ class Comparison {
       probabilityError: this.#probabilityError,
       agreement: this.#same / images,
       accuracy: this.#right / images,
+      trainedAccuracy: this.#trainedRight / images,
     };
   }
 }
@@ -165,9 +159,8 @@ function checkBounds(
   runner: ModelRunner,
   { precision, maximumLoss }: ParityTask,
   network: NetworkParity,
-  trainedAccuracy: number,
 ): void {
-  const { name, relativeError, relativeErrorBound, accuracy, images } = network;
+  const { name, relativeError, relativeErrorBound, accuracy, trainedAccuracy, images } = network;
   if (!Number.isFinite(relativeError)) {
     throw new ExportError(
       `In ${precision}, ${name} gives scores that are not numbers when ${runner.program} runs it. Nothing was written. Export it in float32.`,

@@ -180,7 +180,7 @@ export class Classifier {
       fit: resize.fit,
       background: colour(background),
     });
-    return this.#alive().run(Float32Array.from(input), [1, channels, height, width]);
+    return this.#alive().run(new Float32Array(input), [1, channels, height, width]);
   }
 
   #best(outputs: Record<string, ModelOutput>, { output }: ManifestNetwork, top: number): Prediction[] {

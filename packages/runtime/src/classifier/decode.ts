@@ -2,6 +2,7 @@
 import { ImageDecodeError } from '../errors.ts';
 import type { PixelImage } from '../preprocess/index.ts';
 import { hasFileSystem, readLocation } from './files.ts';
+import { decodeBySharp, type Sharp } from './sharpDecode.ts';
 
 /** Interleaved 8-bit pixels, e.g. `ImageData`. The number of channels follows from the length where it is not given. */
 export interface Pixels {
@@ -19,19 +20,6 @@ export type ImageSource = Pixels | CanvasImageSource | Blob | ArrayBuffer | Uint
 
 /** Largest number of pixels that are decoded unless told otherwise: 100 million. */
 export const defaultMostPixels = 100_000_000;
-
-/** The part of `sharp` that is used, an optional dependency in Node. */
-type Sharp = (
-  bytes: Uint8Array,
-  options: { limitInputPixels: number; failOn: 'error' },
-) => {
-  rotate(): ReturnType<Sharp>;
-  toColourspace(name: string): ReturnType<Sharp>;
-  raw(options: { depth: 'uchar' }): ReturnType<Sharp>;
-  toBuffer(options: {
-    resolveWithObject: true;
-  }): Promise<{ data: Uint8Array; info: { width: number; height: number; channels: number } }>;
-};
 
 const isPixels = (source: ImageSource): source is Pixels =>
   typeof source === 'object' && 'data' in source && 'width' in source && ArrayBuffer.isView(source.data);
@@ -102,16 +90,24 @@ async function loadSharp(): Promise<Sharp> {
   }
 }
 
+/** Kinds that training reads by readers of its own and browsers mostly not at all, by their first bytes. */
+const refusedKinds: readonly (readonly [string, RegExp])[] = [
+  ['TIFF', /^(II[*+]\0|MM\0[*+])/],
+  ['BMP', /^BM/],
+  ['Netpbm', /^P[1-7][\s#]/],
+];
+
 async function decodeWithSharp(bytes: Uint8Array, name: string, mostPixels: number): Promise<PixelImage> {
+  const start = String.fromCharCode(...bytes.subarray(0, 4));
+  const refused = refusedKinds.find(([, pattern]) => pattern.test(start));
+  if (refused !== undefined) {
+    throw new ImageDecodeError(
+      `${name} is a ${refused[0]} file, which is not read here. Save it as PNG or JPEG.`,
+    );
+  }
   const sharp = await loadSharp();
   try {
-    const { data, info } = await sharp(bytes, { limitInputPixels: mostPixels, failOn: 'error' })
-      .rotate()
-      .toColourspace('srgb')
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    const { width, height, channels } = info;
-    return fromPixels({ width, height, data, channels: channels as 1 | 2 | 3 | 4 }, mostPixels);
+    return fromPixels(await decodeBySharp(sharp, bytes, mostPixels), mostPixels);
   } catch (error) {
     if (error instanceof ImageDecodeError) throw error;
     const reason = error instanceof Error ? error.message : String(error);

@@ -186,6 +186,17 @@ describe.skipIf(!hasChromium)('exported page in Chromium (skipped where Chromium
       await page.setInputFiles('#file', await picture([0, 0, 255]));
       await page.waitForSelector('.network');
       expect(await firstLabels(page)).toEqual(['blue', 'blue', 'blue']);
+      expect(await page.textContent('h1')).toBe('colours: image classifier');
+    });
+  });
+
+  it("is headed by the run's name where the images were a folder of the user's own", async () => {
+    const file = join(folder, 'named.html');
+    const { manifest, files } = exportedFiles();
+    const run = { dataset: 'folder', id: 'garden-birds-20261129-195630' };
+    await writeFile(file, await buildSingleFile({ manifest: { ...manifest, run }, files }));
+    await open(pathToFileURL(file).href, {}, async (page) => {
+      expect(await page.textContent('h1')).toBe('garden-birds: image classifier');
     });
   });
 });

@@ -9,7 +9,7 @@ import {
   type Precision,
 } from '../classifier/manifest.ts';
 import { readLocation } from '../classifier/files.ts';
-import { decodeBase64 } from '../wasm/kernels.ts';
+import { decodeBase64 } from '../wasm/base64.ts';
 
 /** Identifier of the element that holds the export in a single file. */
 export const embeddedId = 'export';
@@ -67,11 +67,18 @@ function parse(bytes: Uint8Array): unknown {
 }
 
 function sourceOf(value: unknown, models: readonly ManifestModel[], load: PageSource['load']): PageSource {
-  const { run } = value as { run?: { dataset?: unknown } };
+  const { run } = value as { run?: { dataset?: unknown; id?: unknown } };
   return {
     manifest: readManifest(value),
-    dataset: typeof run?.dataset === 'string' ? run.dataset : '',
+    dataset: nameOf(run?.dataset, run?.id),
     models: [...models].sort((a, b) => a.bytes - b.bytes),
     load,
   };
+}
+
+/** The dataset; for a folder of the user's own, the run without its time: `photos` of `photos-20261129-195630`. */
+function nameOf(dataset: unknown, id: unknown): string {
+  if (typeof dataset !== 'string') return '';
+  if (dataset !== 'folder' || typeof id !== 'string') return dataset;
+  return id.replace(/-\d{8}-\d{6}(-\d+)?$/, '');
 }

@@ -107,69 +107,6 @@ export function packDenseIntegers(weights: ArrayLike<number>, shape: KernelShape
   return packed;
 }
 
-/**
- * `4 G g G^T` of every 3x3 filter (arXiv 1509.09308, equation 6), with G times two so that integers stay integers:
- * `[O, C, 3, 3] -> [16, O, C]`.
- */
-function transformFilters(weights: ArrayLike<number>, outputs: number, inputs: number): Float64Array {
-  const filters = outputs * inputs;
-  const result = new Float64Array(16 * filters);
-  const half = new Float64Array(12);
-  for (let filter = 0; filter < filters; filter++) {
-    for (let x = 0; x < 3; x++) {
-      const top = weights[filter * 9 + x] ?? 0;
-      const middle = weights[filter * 9 + 3 + x] ?? 0;
-      const bottom = weights[filter * 9 + 6 + x] ?? 0;
-      half[x] = 2 * top;
-      half[3 + x] = top + middle + bottom;
-      half[6 + x] = top - middle + bottom;
-      half[9 + x] = 2 * bottom;
-    }
-    for (let row = 0; row < 4; row++) {
-      const left = half[row * 3] ?? 0;
-      const middle = half[row * 3 + 1] ?? 0;
-      const right = half[row * 3 + 2] ?? 0;
-      const at = row * 4 * filters + filter;
-      result[at] = 2 * left;
-      result[at + filters] = left + middle + right;
-      result[at + 2 * filters] = left - middle + right;
-      result[at + 3 * filters] = 2 * right;
-    }
-  }
-  return result;
-}
-
-/** Filters in Winograd's form, `[16][outputs / 8][inputs / 4][4][8]`. */
-export function packWinograd(weights: Float32Array, outputs: number, inputs: number): Float32Array {
-  const transformed = new Float32Array(transformFilters(weights, outputs, inputs));
-  for (let index = 0; index < transformed.length; index++) transformed[index] = (transformed[index] ?? 0) / 4;
-  const elementSize = Math.ceil(outputs / 8) * Math.ceil(inputs / 4) * 32;
-  const packed = new Float32Array(16 * elementSize);
-  const one = { outputs, inputs, height: 1, width: 1 };
-  for (let element = 0; element < 16; element++) {
-    const filters = transformed.subarray(element * outputs * inputs, (element + 1) * outputs * inputs);
-    packed.set(packDense(filters, one), element * elementSize);
-  }
-  return packed;
-}
-
-/** As `packWinograd`, four times as large and exact, `[16][outputs / 8][inputs / 8][4 pairs][8][2]`. */
-export function packWinogradIntegers(
-  weights: ArrayLike<number>,
-  outputs: number,
-  inputs: number,
-): Int16Array {
-  const transformed = transformFilters(weights, outputs, inputs);
-  const elementSize = Math.ceil(outputs / 8) * Math.ceil(inputs / 8) * 64;
-  const packed = new Int16Array(16 * elementSize);
-  const one = { outputs, inputs, height: 1, width: 1 };
-  for (let element = 0; element < 16; element++) {
-    const filters = transformed.subarray(element * outputs * inputs, (element + 1) * outputs * inputs);
-    packed.set(packDenseIntegers(filters, one), element * elementSize);
-  }
-  return packed;
-}
-
 /** Weights of a depthwise convolution: `[C, 1, kernelHeight, kernelWidth] -> [block][tap][lanes]`. */
 export function packDepthwise<T extends Float32Array | Int16Array>(
   weights: ArrayLike<number>,

@@ -20,24 +20,42 @@ export function multiplyBytes(a: number, b: number): number {
 export function flatten(image: PixelImage, background: Background = WHITE): PixelImage {
   const { width, height, channels, data } = image;
   if (channels === 1 || channels === 3) return image;
+  if (channels === 4) return { width, height, channels: 3, data: flattenColours(data, background) };
   const [red, green, blue] = background;
   // Grey stays grey on a grey background.
-  const isGrey = channels === 2 && red === green && green === blue;
-  const outputs = isGrey ? 1 : 3;
+  const outputs = red === green && green === blue ? 1 : 3;
   const flat = new Uint8Array(width * height * outputs);
   const ground = Uint8Array.of(red, green, blue);
-  const step = channels === 2 ? 0 : 1;
-  for (let from = 0, to = 0; from < data.length; from += channels, to += outputs) {
-    const alpha = data[from + channels - 1] ?? 0;
+  for (let from = 0, to = 0; from < data.length; from += 2, to += outputs) {
+    const colour = data[from] ?? 0;
+    const alpha = data[from + 1] ?? 0;
     for (let channel = 0; channel < outputs; channel += 1) {
-      const colour = data[from + channel * step] ?? 0;
-      flat[to + channel] =
-        alpha === 255
-          ? colour
-          : multiplyBytes(colour, alpha) + multiplyBytes(ground[channel] ?? 0, 255 - alpha);
+      flat[to + channel] = blend(colour, ground[channel] ?? 0, alpha);
     }
   }
   return { width, height, channels: outputs, data: flat };
+}
+
+function blend(colour: number, ground: number, alpha: number): number {
+  return multiplyBytes(colour, alpha) + multiplyBytes(ground, 255 - alpha);
+}
+
+/** Canvases give four channels even where all is opaque, so that case is written out. */
+function flattenColours(data: PixelImage['data'], [red, green, blue]: Background): Uint8Array {
+  const flat = new Uint8Array((data.length / 4) * 3);
+  for (let from = 0, to = 0; from < data.length; from += 4, to += 3) {
+    const alpha = data[from + 3] ?? 0;
+    if (alpha === 255) {
+      flat[to] = data[from] ?? 0;
+      flat[to + 1] = data[from + 1] ?? 0;
+      flat[to + 2] = data[from + 2] ?? 0;
+    } else {
+      flat[to] = blend(data[from] ?? 0, red, alpha);
+      flat[to + 1] = blend(data[from + 1] ?? 0, green, alpha);
+      flat[to + 2] = blend(data[from + 2] ?? 0, blue, alpha);
+    }
+  }
+  return flat;
 }
 
 /**

@@ -1,18 +1,27 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { plainKernels } from './binaries.ts';
-import { decodeBase64, startKernels } from './kernels.ts';
+import { decodeBase64 } from './base64.ts';
+import { resizeKernels } from '../preprocess/resizeBinary.ts';
+import { startKernels } from './kernels.ts';
 
 interface Build {
   readonly binariesSource: () => Promise<string>;
+  readonly resizeSource: () => Promise<string>;
 }
 
 describe('kernels', () => {
   it('are what their source compiles to', async () => {
     const script = '../../scripts/buildKernels.mjs';
-    const { binariesSource } = (await import(script)) as Build;
-    const committed = await readFile(new URL('binaries.ts', import.meta.url), 'utf8');
-    expect((await binariesSource()) === committed, 'run `npm run build:kernels`').toBe(true);
+    const { binariesSource, resizeSource } = (await import(script)) as Build;
+    const committed = (path: string): Promise<string> => readFile(new URL(path, import.meta.url), 'utf8');
+    const advice = 'run `npm run build:kernels`';
+    expect((await binariesSource()) === (await committed('binaries.ts')), advice).toBe(true);
+    expect((await resizeSource()) === (await committed('../preprocess/resizeBinary.ts')), advice).toBe(true);
+  });
+
+  it('of the resize are small enough to be compiled synchronously on the main thread of every browser', () => {
+    expect(decodeBase64(resizeKernels).length).toBeLessThan(4096);
   });
 
   it('start from a module that was compiled elsewhere', async () => {

@@ -1,5 +1,6 @@
 /** Starts the compiled kernels: one instance, with a memory of its own, for each model. */
 import { EnvironmentError } from '../errors.ts';
+import { decodeBase64 } from './base64.ts';
 import { plainKernels, relaxedKernels } from './binaries.ts';
 
 type Kernel = (...values: number[]) => void;
@@ -10,6 +11,7 @@ export interface Kernels {
   readonly convolveFloat: Kernel;
   readonly convolveInteger: Kernel;
   readonly winogradFloat: Kernel;
+  readonly winogradFloat4: Kernel;
   readonly winogradInteger: Kernel;
   readonly depthwiseFloat: Kernel;
   readonly depthwiseInteger: Kernel;
@@ -30,14 +32,6 @@ const relaxedProbe = Uint8Array.of(
   ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 19, 1, 17, 0],
   ...[65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11],
 );
-
-/** Bytes of a base64 text, in every environment. */
-export function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const characters = atob(text);
-  const bytes = new Uint8Array(characters.length);
-  for (let index = 0; index < bytes.length; index++) bytes[index] = characters.charCodeAt(index);
-  return bytes;
-}
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 

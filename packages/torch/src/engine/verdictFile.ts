@@ -3,10 +3,11 @@
  * library and processor. A file that is damaged, or cannot be read or written, costs a new look and nothing else.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cohortCacheFolder } from '../setup/engineCache.ts';
+import { makeFolders } from '../setup/makeFolders.ts';
 
 /** What one look found. */
 export interface StoredVerdicts {
@@ -71,7 +72,7 @@ function digestOf(convolutions: string, faults: readonly string[]): string {
 export function writeVerdicts(path: string, { convolutions, faults }: StoredVerdicts): boolean {
   const partial = `${path}.${process.pid}.partial`;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     writeFileSync(partial, JSON.stringify({ convolutions, faults, digest: digestOf(convolutions, faults) }));
     renameSync(partial, path);
     return true;

@@ -1,16 +1,9 @@
 /** The cache of built engines: an installed package compiles its native code once per machine, outside `node_modules`. */
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, relative } from 'node:path';
+import { makeFolders } from './makeFolders.ts';
 
 /** File name of the compiled addon. */
 export const addonName = 'cohort_torch.node';
@@ -81,12 +74,14 @@ function notePath(packageFolder: string, variables: Variables): string {
   return join(engineCacheFolder(variables), `current-${platformName()}-${key}.json`);
 }
 
-/** Writes down which engine this package uses from now on. */
+/** Writes down which engine this package uses from now on; writes nothing where that is already written, so that a cache may be read-only. */
 export function rememberEngine(packageFolder: string, engine: BuiltEngine, variables: Variables): void {
   const path = notePath(packageFolder, variables);
-  mkdirSync(dirname(path), { recursive: true });
+  const note = `${JSON.stringify(engine, null, 2)}\n`;
+  if (existsSync(path) && readFileSync(path, 'utf8') === note) return;
+  makeFolders(dirname(path));
   const partial = `${path}.${process.pid}`;
-  writeFileSync(partial, `${JSON.stringify(engine, null, 2)}\n`);
+  writeFileSync(partial, note);
   renameSync(partial, path);
 }
 

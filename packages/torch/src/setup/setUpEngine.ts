@@ -1,17 +1,19 @@
 /** Builds the engine of an installed package into the user's cache, unless one for this LibTorch and compiler is there. */
+import { errorCode, errorText } from '@cohort-ml/errors';
 import { spawn, spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import {
   findLibTorch,
   LibTorchNotFoundError,
@@ -29,6 +31,8 @@ import {
 import type { BuiltEngine } from './engineCache.ts';
 import { isRepository, packageFolder } from './locateAddon.ts';
 import { TorchError } from '../errors.ts';
+import { takeBuildLock } from './buildLock.ts';
+import { makeFolders } from './makeFolders.ts';
 
 /** The engine cannot be set up; the message says what is missing and how to get it. */
 export class EngineSetupError extends TorchError {
@@ -59,9 +63,10 @@ export interface EngineSetupResult extends BuiltEngine {
 
 /**
  * Finds LibTorch and a compiler, compiles the engine where the cache has none for both, and remembers it for this package.
- * Needs no network. Several processes may do so at once: each builds in a folder of its own, and one of them is kept.
+ * Needs no network. Where several processes do so at once, one builds and the others wait for it.
  *
- * @throws {EngineSetupError} for a missing LibTorch or compiler, sources that do not compile, and in the repository.
+ * @throws {EngineSetupError} for a missing LibTorch or compiler, sources that do not compile, a cache that cannot be written,
+ *   and in the repository.
  */
 export async function setUpEngine(options: EngineSetupOptions = {}): Promise<EngineSetupResult> {
   const { folder = packageFolder, variables = process.env, onMessage = () => undefined } = options;
@@ -88,19 +93,46 @@ export async function setUpEngine(options: EngineSetupOptions = {}): Promise<Eng
     library,
   };
   const isCached = existsSync(engine.addon) && options.force !== true;
-  const begin = performance.now();
-  if (!isCached) {
+  const seconds = isCached ? undefined : await buildOnce(folder, target, torch, options);
+  inCache(() => {
+    rememberEngine(folder, engine, variables);
+  });
+  onMessage(
+    seconds === undefined
+      ? `the engine is in ${target}`
+      : `built the engine in ${seconds} s; it is kept in ${target}`,
+  );
+  return { ...engine, built: seconds !== undefined, seconds: seconds ?? 0 };
+}
+
+/** Builds unless another process does so first: the seconds that it took, or undefined where the other one built. */
+async function buildOnce(
+  folder: string,
+  target: string,
+  torch: LibTorchInstallation,
+  options: EngineSetupOptions,
+): Promise<number | undefined> {
+  const { onMessage = () => undefined, signal, force = false } = options;
+  inCache(() => {
+    makeFolders(dirname(target));
+  });
+  const lock = await takeBuildLock(`${target}.lock`, {
+    signal,
+    onWait: (holder) => {
+      onMessage(`waiting for ${holder}, which is building the engine ...`);
+    },
+  }).catch(refuseCache);
+  try {
+    if (existsSync(join(target, addonName)) && (lock.hasWaited || !force)) return undefined;
+    const begin = performance.now();
     onMessage(
       `building the engine for LibTorch ${torch.version} in ${torch.root}; this happens once and takes a minute or more ...`,
     );
     await compile(folder, target, torch, options);
+    return Math.round((performance.now() - begin) / 1000);
+  } finally {
+    lock.release();
   }
-  rememberEngine(folder, engine, variables);
-  const seconds = isCached ? 0 : Math.round((performance.now() - begin) / 1000);
-  onMessage(
-    isCached ? `the engine is in ${target}` : `built the engine in ${seconds} s; it is kept in ${target}`,
-  );
-  return { ...engine, built: !isCached, seconds };
 }
 
 function locateLibTorch(variables: NodeJS.ProcessEnv): LibTorchInstallation {
@@ -162,15 +194,21 @@ async function compile(
   torch: LibTorchInstallation,
   { variables = process.env, signal }: EngineSetupOptions,
 ): Promise<void> {
-  const cache = dirname(target);
-  makeFolder(cache);
-  const work = mkdtempSync(join(cache, 'building-'));
+  const prefix = `building-${basename(target)}-`;
+  const work = inCache(() => {
+    // Killed builds leave hundreds of megabytes; whoever holds the lock may remove them.
+    for (const name of readdirSync(dirname(target)))
+      if (name.startsWith(prefix)) rmSync(join(dirname(target), name), { recursive: true, force: true });
+    return mkdtempSync(join(dirname(target), prefix));
+  });
   try {
-    for (const part of ['native', 'scripts'])
-      cpSync(join(folder, part), join(work, part), { recursive: true });
-    mkdirSync(join(work, 'node_modules'));
     const headers = createRequire(join(folder, 'package.json')).resolve('node-api-headers/package.json');
-    symlinkSync(dirname(headers), join(work, 'node_modules', 'node-api-headers'), 'junction');
+    inCache(() => {
+      for (const part of ['native', 'scripts'])
+        cpSync(join(folder, part), join(work, part), { recursive: true });
+      mkdirSync(join(work, 'node_modules'));
+      symlinkSync(dirname(headers), join(work, 'node_modules', 'node-api-headers'), 'junction');
+    });
     const environment = { ...variables, CXX: compilerName(variables) };
     const output = await runBuild(
       join(realpathSync(work), 'scripts', 'buildNative.mjs'),
@@ -183,24 +221,31 @@ async function compile(
         `${output.trim()}\nThe engine could not be built for LibTorch ${torch.version} in ${torch.root}. Read what stands above, or choose another LibTorch (LIBTORCH) or compiler (CXX).`,
       );
     }
-    mkdirSync(target, { recursive: true });
-    renameSync(join(work, 'build', addonName), join(target, addonName));
+    inCache(() => {
+      makeFolders(target);
+      renameSync(join(work, 'build', addonName), join(target, addonName));
+    });
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
-function makeFolder(path: string): void {
+/** Runs what writes to the cache. @throws {EngineSetupError} where the system refuses */
+function inCache<T>(write: () => T): T {
   try {
-    mkdirSync(path, { recursive: true });
+    return write();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new EngineSetupError(
-      'setup',
-      `the cache of engines cannot be written: ${reason}. Set COHORT_ENGINE_CACHE to a folder of your own.`,
-      { cause: error },
-    );
+    return refuseCache(error);
   }
+}
+
+function refuseCache(error: unknown): never {
+  if (errorCode(error) === undefined || errorCode(error) === 'ABORT_ERR') throw error;
+  throw new EngineSetupError(
+    'setup',
+    `the cache of engines cannot be written: ${errorText(error)}. Set COHORT_ENGINE_CACHE to a folder of your own.`,
+    { cause: error },
+  );
 }
 
 /** Null on success, else everything that the build said. */

@@ -142,28 +142,23 @@ function describeTrained({ networks }: ExportManifest): string {
   );
 }
 
-/** Every file as every program runs it, beside the network as it was trained. */
-function describeModels({ networks, models }: ExportManifest): string {
-  const trainedOf = (name: string): string => {
-    const trained = networks.find((network) => network.name === name)?.trained;
-    return trained === undefined ? '' : formatPercent(trained.accuracy, 2);
-  };
-  const rows = models.flatMap((model) => rowsOf(model, trainedOf));
+/** Every file as every program runs it, beside the network as it was trained on the same images. */
+function describeModels({ models }: ExportManifest): string {
   return formatTable(
     ['file', 'size', 'network', 'run by', 'images', 'trained', 'accuracy', 'same class', 'score error'],
-    rows,
+    models.flatMap(rowsOf),
   );
 }
 
-function rowsOf(model: ManifestModel, trainedOf: (name: string) => string): string[][] {
-  return model.parity.flatMap(({ program, networks }) =>
-    networks.map(({ name, images, accuracy, agreement, relativeError }) => [
-      model.path,
-      kibibytes(model.bytes),
+function rowsOf({ path, bytes, parity }: ManifestModel): string[][] {
+  return parity.flatMap(({ program, networks }) =>
+    networks.map(({ name, images, accuracy, trainedAccuracy, agreement, relativeError }) => [
+      path,
+      kibibytes(bytes),
       name,
       program,
       images.toLocaleString('en-US'),
-      trainedOf(name),
+      formatPercent(trainedAccuracy, 2),
       formatPercent(accuracy, 2),
       formatPercent(agreement, 2),
       relativeError.toExponential(1),

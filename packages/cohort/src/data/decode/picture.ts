@@ -1,9 +1,8 @@
 /** Decodes an image file of any kind to upright 8-bit pixels in its own size, by whichever reader knows its kind. */
 import { CohortError } from '@cohort-ml/errors';
-import { cmykToRgb, type PixelImage } from '@cohort-ml/runtime';
+import { decodeBySharp, type PixelImage } from '@cohort-ml/runtime';
 import { isBmp, readBmpHeader, readBmpPixels } from './bmp.ts';
 import { isNetpbm, readNetpbmHeader, readNetpbmPixels } from './netpbm.ts';
-import { samplesToBytes, withAlpha, type Samples } from './samples.ts';
 import { isGreyTiff, isOrdinaryTiff, isTiff, openTiff, readTiffPixels } from './tiff.ts';
 
 /** Sharp, set up for many images at once. */
@@ -68,49 +67,7 @@ export async function readPicture(sharp: Sharp, content: Buffer, maximumPixels: 
     check(header);
     return readBmpPixels(content, header);
   }
-  return readBySharp(sharp, content, maximumPixels);
-}
-
-async function readBySharp(sharp: Sharp, content: Buffer, maximumPixels: number): Promise<PixelImage> {
-  const image = sharp(content, { limitInputPixels: maximumPixels, failOn: 'error', ignoreIcc: true });
-  const { space, depth, hasAlpha } = await image.metadata();
-  const upright = image.autoOrient();
-  if (space === 'cmyk') {
-    const { data, info } = await upright
-      .pipelineColourspace('cmyk')
-      .toColourspace('cmyk')
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    return cmykToRgb(info.width, info.height, data);
-  }
-  const isGrey = isGreySpace(space) && !hasAlpha;
-  if (depth === 'ushort') {
-    const { data, info } = await upright
-      .toColourspace(isGrey ? 'grey16' : 'rgb16')
-      .raw({ depth: 'ushort' })
-      .toBuffer({ resolveWithObject: true });
-    const { width, height } = info;
-    const channels = channelsOf(info.channels);
-    const values = new Uint16Array(new Uint8Array(data).buffer);
-    const samples = { width, height, bands: channels, data: values, format: 'unsigned', bits: 16 } as const;
-    return { width, height, channels, data: deepBytes(samples, channels) };
-  }
-  const { data, info } = await upright
-    .toColourspace(isGrey ? 'b-w' : 'srgb')
-    .raw({ depth: 'uchar' })
-    .toBuffer({ resolveWithObject: true });
-  return { width: info.width, height: info.height, channels: channelsOf(info.channels), data };
-}
-
-/** Colours by their range; alpha by its own. */
-function deepBytes(samples: Samples, channels: 1 | 2 | 3 | 4): Uint8Array {
-  const colours = samplesToBytes(samples, channels <= 2 ? [0] : [0, 1, 2]);
-  return channels % 2 === 1 ? colours : withAlpha(colours, samplesToBytes(samples, [channels - 1]));
-}
-
-function channelsOf(count: number): 1 | 2 | 3 | 4 {
-  if (count === 1 || count === 2 || count === 3 || count === 4) return count;
-  throw new Error(`it has ${count} channels`);
+  return decodeBySharp(sharp, content, maximumPixels);
 }
 
 function isGreySpace(space: string | undefined): boolean {

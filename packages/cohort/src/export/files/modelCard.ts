@@ -1,7 +1,7 @@
 /** The exported folder's README.md: what the network is, how good it is, and how to use every file. */
 import type { DatasetAbout } from '../../data/about.ts';
 import { textFile, type ExportedFile } from '../folder.ts';
-import type { ExportManifest, ManifestModel, ManifestNetwork } from '../manifest.ts';
+import type { ExportManifest, ManifestModel, ManifestNetwork, ManifestParity } from '../manifest.ts';
 import type { ExportFormat } from '../options.ts';
 import { dtypeNames } from './transformersJs.ts';
 
@@ -55,14 +55,15 @@ function listed(labels: readonly string[]): string {
   return labels.length > 20 ? `${shown} and ${labels.length - 20} more (see \`labels.json\`).` : `${shown}.`;
 }
 
-function dataSection({ manifest, about, trainingImages }: CardContent): string {
-  const name =
+function dataSection({ about, trainingImages }: CardContent): string {
+  const count = number(trainingImages);
+  const what =
     about === undefined
-      ? `\`${manifest.run.dataset}\`, images of the user's own`
-      : `[${about.title}](${about.homepage})`;
+      ? `${count} images of the user's own`
+      : `${count} images of [${about.title}](${about.homepage})`;
   const limits =
     "It can only name these classes and has no answer for 'none of them'; images unlike the training images get answers that mean little.";
-  return `## Data\n\nTrained on ${number(trainingImages)} images: ${name}. ${limits}`;
+  return `## Data\n\nTrained on ${what}. ${limits}`;
 }
 
 function accuracySection({ networks, models }: ExportManifest): string {
@@ -104,6 +105,7 @@ function parityTable(models: readonly ManifestModel[]): string {
         program,
         number(network.images),
         percent(network.accuracy),
+        pointsLost(network),
         percent(network.agreement),
         network.relativeError.toExponential(1),
       ]),
@@ -118,6 +120,7 @@ function parityTable(models: readonly ManifestModel[]): string {
       'run by',
       'images',
       'accuracy',
+      'points lost',
       'same class',
       'largest difference of a score, relative',
     ],
@@ -247,6 +250,11 @@ function table(header: readonly string[], rows: readonly (readonly string[])[]):
 
 function percent(share: number): string {
   return Number.isFinite(share) ? `${(100 * share).toFixed(2)} %` : '-';
+}
+
+/** Of accuracy against the network as it was trained, on the same images; negative where the file is better by chance. */
+function pointsLost({ trainedAccuracy, accuracy }: ManifestParity['networks'][number]): string {
+  return (100 * (trainedAccuracy - accuracy)).toFixed(2).replace(/^-(0\.00)$/, '$1');
 }
 
 function number(value: number): string {

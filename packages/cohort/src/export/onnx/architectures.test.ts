@@ -1,8 +1,9 @@
-/** Every architecture is traced to a file that ONNX's own checker accepts and ONNX Runtime computes as LibTorch does. */
+/** Every architecture is traced to a file that ONNX's own checker accepts, and that ONNX Runtime and our runtime compute as LibTorch does. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadModel } from '@cohort-ml/runtime';
 import { scope, Tensor } from '@cohort-ml/torch';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BatchNormaliser } from '../../data/index.ts';
@@ -51,26 +52,27 @@ function traced(name: string): Traced {
 }
 
 describe.each(modelNames())('%s', (name) => {
-  test('computes in ONNX Runtime what it computes in LibTorch, for batches of any size', async () => {
+  test('computes in ONNX Runtime and our runtime what it computes in LibTorch, for batches of any size', async () => {
     const { graph, shape, run, dispose } = traced(name);
     const file = encodeModel(graph, description);
     writeFileSync(join(folder, `${name}.onnx`), file);
     const program = new GraphProgram(graph);
+    const model = await loadModel(file);
     for (const batch of [1, 3]) {
       const input = pixels([batch, ...shape]);
       const images = (): Tensor => Tensor.fromTypedArray(input, [batch, ...shape]);
-      const outputs = await runOnnx(file, input, [batch, ...shape]);
       const logits = numbersOf(() => run(images()).logits);
+      const embedding = numbersOf(() => run(images()).embedding);
+      const outputs = await runOnnx(file, input, [batch, ...shape]);
       expect(relativeError(outputs.get('logits'), logits)).toBeLessThan(1e-5);
-      expect(
-        relativeError(
-          outputs.get('embedding'),
-          numbersOf(() => run(images()).embedding),
-        ),
-      ).toBeLessThan(1e-5);
+      expect(relativeError(outputs.get('embedding'), embedding)).toBeLessThan(1e-5);
+      const ours = model.run(input, [batch, ...shape]);
+      expect(relativeError(ours.logits?.data, logits)).toBeLessThan(1e-5);
+      expect(relativeError(ours.embedding?.data, embedding)).toBeLessThan(1e-5);
       const own = scope(() => Float32Array.from(program.run(images()).get('logits')?.toNumbers() ?? []));
       expect(relativeError(own, logits)).toBeLessThan(1e-5);
     }
+    model.dispose();
     program.dispose();
     dispose();
   });

@@ -4,16 +4,11 @@ import type { GraphNode } from '../../onnx/model.ts';
 import { integer, windowOf, type Window } from '../attributes.ts';
 import { followActivation } from '../follow.ts';
 import type { Lowering } from '../lowering.ts';
-import { spread, Tensor, type Border } from '../tensor.ts';
+import { Tensor, type Border } from '../tensor.ts';
 import { floatsOf, type Value } from '../value.ts';
-import {
-  packDense,
-  packDepthwise,
-  packWinograd,
-  padded,
-  spreadGroups,
-  type KernelShape,
-} from '../weights.ts';
+import { packDense, packDepthwise, padded, spreadGroups, type KernelShape } from '../weights.ts';
+import { filters2, filters4, packWinograd } from '../winogradWeights.ts';
+import { winogradScratch, winogradTile } from './winograd.ts';
 
 /** A convolution in numbers; a linear layer is one of 1x1 on one pixel. */
 export interface ConvolutionShape extends KernelShape, Window {
@@ -23,9 +18,6 @@ export interface ConvolutionShape extends KernelShape, Window {
   readonly outputHeight: number;
   readonly outputWidth: number;
 }
-
-/** Bytes of a convolution's transformed input and products that should stay in the cache. */
-const winogradBytes = 262_144;
 
 /** @throws {ModelFileError} where weights and input disagree */
 export function convolutionShape(
@@ -69,11 +61,11 @@ export function convolutionShape(
   };
 }
 
-/** Zeros that a convolution reads around its input. */
-export function convolutionBorder(shape: ConvolutionShape, tiles: boolean): Border {
+/** Zeros that a convolution reads around its input, where it computes whole tiles of `tile` times `tile` output pixels. */
+export function convolutionBorder(shape: ConvolutionShape, tile: number): Border {
   const { stride, dilation, pads, height, width, outputHeight, outputWidth, inputHeight, inputWidth } = shape;
   const beyond = (outputs: number, kernel: number, pad: number, size: number): number => {
-    const whole = tiles ? 2 * Math.ceil(outputs / 2) : outputs;
+    const whole = tile * Math.ceil(outputs / tile);
     return Math.max(0, (whole - 1) * stride + (kernel - 1) * dilation + 1 - pad - size);
   };
   return {
@@ -82,28 +74,6 @@ export function convolutionBorder(shape: ConvolutionShape, tiles: boolean): Bord
     bottom: beyond(outputHeight, height, pads[0], inputHeight),
     right: beyond(outputWidth, width, pads[1], inputWidth),
   };
-}
-
-/** Whether Winograd's algorithm applies and pays. */
-export function usesWinograd(shape: ConvolutionShape, fewestInputs: number): boolean {
-  const { height, width, stride, dilation, groups, inputs, outputs, outputHeight, outputWidth } = shape;
-  const fits = height === 3 && width === 3 && stride === 1 && dilation === 1 && groups === 1;
-  return fits && inputs >= fewestInputs && outputs >= 8 && outputHeight * outputWidth >= 16;
-}
-
-/** Rows of tiles at once, bytes from one block of tiles to the next, and all bytes, of Winograd's scratch memory. */
-export function winogradScratch(
-  shape: ConvolutionShape,
-  inputBlocks: number,
-  productBlocks: number,
-): { rows: number; plane: number; tensor: Tensor } {
-  const tilesX = Math.ceil(shape.outputWidth / 2);
-  const tilesY = Math.ceil(shape.outputHeight / 2);
-  const blocks = inputBlocks + productBlocks;
-  const fitting = Math.max(Math.floor(winogradBytes / (256 * blocks * tilesX)), Math.ceil(16 / tilesX));
-  const rows = Math.min(tilesY, fitting);
-  const plane = spread(rows * tilesX * 16);
-  return { rows, plane, tensor: new Tensor([1, 4 * (8 + 16 * blocks), 1, plane / 16], null) };
 }
 
 /** An Add that nothing else uses and whose other operand is known: it becomes the convolution's residual. */
@@ -162,8 +132,8 @@ export function convolve(lowering: Lowering, convolution: FloatConvolution): voi
   const { kernels, weights: store } = lowering;
   const outputShape = convolution.outputShape ?? [1, outputs, outputHeight, outputWidth];
   const depthwise = groups > 1 && groups === inputs && groups === outputs;
-  const winograd = usesWinograd(shape, 8);
-  const input = lowering.image(convolution.input, convolutionBorder(shape, winograd));
+  const tile = winogradTile(shape);
+  const input = lowering.image(convolution.input, convolutionBorder(shape, tile));
   const added = depthwise ? null : followResidual(convolution.output, outputShape, lowering);
   const residual = added && lowering.image(added.value);
   const { low, high, output: name } = followActivation(added ? added.output : convolution.output, lowering);
@@ -196,9 +166,12 @@ export function convolve(lowering: Lowering, convolution: FloatConvolution): voi
     return;
   }
 
-  if (winograd) {
-    const address = store.place(`winograd ${key}`, () => packWinograd(weights, outputs, inputs));
-    const scratch = winogradScratch(shape, input.blocks, 2 * Math.ceil(output.blocks / 2));
+  if (tile > 1) {
+    const address = store.place(`winograd ${tile} ${key}`, () =>
+      packWinograd(weights, outputs, inputs, tile === 4 ? filters4 : filters2),
+    );
+    const scratch = winogradScratch(shape, tile, input.blocks, 2 * Math.ceil(output.blocks / 2));
+    const run = tile === 4 ? kernels.winogradFloat4 : kernels.winogradFloat;
     lowering.emit({
       name: 'Conv 3x3',
       reads,
@@ -227,7 +200,7 @@ export function convolve(lowering: Lowering, convolution: FloatConvolution): voi
           ...[...residualArguments(), low, high],
         ];
         return () => {
-          kernels.winogradFloat(...values);
+          run(...values);
         };
       },
     });

@@ -8,16 +8,16 @@ import type { Lowering } from '../lowering.ts';
 import { Tensor, type Quantisation } from '../tensor.ts';
 import type { QuantisedConstant, Value } from '../value.ts';
 import { constantOf } from '../value.ts';
-import { packDenseIntegers, packDepthwise, packWinogradIntegers } from '../weights.ts';
+import { packDenseIntegers, packDepthwise } from '../weights.ts';
+import { packWinogradIntegers } from '../winogradWeights.ts';
 import {
   convolutionBorder,
   convolutionShape,
   followResidual,
   lowerConvolution,
-  usesWinograd,
-  winogradScratch,
   type ConvolutionShape,
 } from './convolution.ts';
+import { isPlain3x3, winogradScratch } from './winograd.ts';
 
 /** Int8 weights with zero point 0 and one scale, or one per output channel. */
 export function symmetric(value: Value, axis: number): QuantisedConstant | null {
@@ -187,8 +187,8 @@ export function convolveIntegers(
   const { biases, scales } = biasAndScales(convolution, inputQuantisation.scale);
   const activated = followActivation(convolution.output, lowering);
   const finish = followIntegers(activated, outputShape, lowering, !depthwise);
-  const winograd = finish !== null && usesWinograd(shape, 16);
-  const input = lowering.blocked(convolution.input, convolutionBorder(shape, winograd));
+  const winograd = finish !== null && isPlain3x3(shape, 16);
+  const input = lowering.blocked(convolution.input, convolutionBorder(shape, winograd ? 2 : 1));
   const integers = weights.integers.data;
   const first = (): number => input.origin - pads[0] * input.row - pads[1] * 16;
   const factors = finish ? scales.map((scale) => scale / finish.scale) : scales;
@@ -254,7 +254,7 @@ export function convolveIntegers(
     if (depthwise) return packDepthwise(integers, outputs, height * width, 8, (size) => new Int16Array(size));
     return winograd ? packWinogradIntegers(integers, outputs, inputs) : packDenseIntegers(integers, shape);
   });
-  const scratch = winograd ? winogradScratch(shape, input.blocks, 2 * output.blocks) : null;
+  const scratch = winograd ? winogradScratch(shape, 2, input.blocks, 2 * output.blocks) : null;
   const reads = residual ? [input, residual] : [input];
   lowering.emit({
     name: `Conv int8 ${name}`,

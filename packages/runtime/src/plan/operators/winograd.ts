@@ -1,0 +1,48 @@
+/** Where Winograd's algorithm applies and pays, with which tiles, and how much memory it takes. */
+import { spread, Tensor } from '../tensor.ts';
+import type { ConvolutionShape } from './convolution.ts';
+
+/** Bytes of transformed input and products that should stay in the cache. */
+const cacheBytes = 262_144;
+/** Weights of larger layers would take more time to read than larger tiles save, and more memory than phones like to give. */
+const mostTransformedWeights = 4 * 1024 * 1024;
+/** Vectors at the beginning of the scratch memory, for one tile on its way. */
+const scratchVectors = 52;
+
+const tilesOf = ({ outputHeight, outputWidth }: ConvolutionShape, tile: number): number =>
+  Math.ceil(outputHeight / tile) * Math.ceil(outputWidth / tile);
+
+/** Whether an algorithm for filters of 3x3 and stride 1 may be used. */
+export function isPlain3x3(shape: ConvolutionShape, fewestInputs: number): boolean {
+  const { height, width, stride, dilation, groups, inputs, outputs, outputHeight, outputWidth } = shape;
+  const fits = height === 3 && width === 3 && stride === 1 && dilation === 1 && groups === 1;
+  return fits && inputs >= fewestInputs && outputs >= 8 && outputHeight * outputWidth >= 16;
+}
+
+/** Side of the tiles of output pixels in float32: 4 or 2, or 1 where the convolution is computed directly. */
+export function winogradTile(shape: ConvolutionShape): 1 | 2 | 4 {
+  if (!isPlain3x3(shape, 8)) return 1;
+  const isSmall = 36 * 4 * shape.inputs * shape.outputs <= mostTransformedWeights;
+  return isSmall && 36 * tilesOf(shape, 4) < 0.9 * 16 * tilesOf(shape, 2) ? 4 : 2;
+}
+
+/** Rows of tiles at once, bytes from one block of tiles to the next, and all bytes, of the scratch memory. */
+export function winogradScratch(
+  shape: ConvolutionShape,
+  tile: number,
+  inputBlocks: number,
+  productBlocks: number,
+): { rows: number; plane: number; tensor: Tensor } {
+  const tilesX = Math.ceil(shape.outputWidth / tile);
+  const tilesY = Math.ceil(shape.outputHeight / tile);
+  const elements = (tile + 2) ** 2;
+  const blocks = inputBlocks + productBlocks;
+  const fitting = Math.max(
+    Math.floor(cacheBytes / (16 * elements * blocks * tilesX)),
+    Math.ceil(16 / tilesX),
+  );
+  const rows = Math.min(tilesY, fitting);
+  const plane = spread(rows * tilesX * 16);
+  const vectors = scratchVectors + elements * blocks;
+  return { rows, plane, tensor: new Tensor([1, 4 * vectors, 1, plane / 16], null) };
+}
