@@ -3,6 +3,7 @@ export * from './autograd.ts';
 export type { OperatorArgument, OperatorResult } from './callBuffer.ts';
 export { observeOperators, type OperatorCall, type OperatorObserver } from './dispatch.ts';
 export type { DType, Layout, MemoryFormat, TypedArray, TypedArrayOf } from './dtype.ts';
+export * from './distributed/index.ts';
 export * from './engine.ts';
 export * from './engine/devices.ts';
 export * from './errors.ts';

@@ -12,6 +12,7 @@ export const commandActions: CommandActions = {
     const { findRun, resumeRun } = await import('../train/run/resume.ts');
     return resumeRun(findRun(run), options);
   },
+  trainRank: async (...given) => (await import('../launch/trainRank.ts')).trainRank(...given),
   evaluateRun: async (run, options) => {
     const { findRun } = await import('@cohort-ml/runs');
     const path = findRun(run, options.runs ?? 'runs');

@@ -94,6 +94,8 @@ export interface EvaluationOptions {
   readonly pause?: () => Promise<void>;
   /** The ensemble, where it is not the mean of the networks' probabilities. */
   readonly ensemble?: Ensemble | undefined;
+  /** Runs the networks; one after the other unless given. */
+  readonly run?: ((networks: readonly Network[], images: Tensor) => readonly NetworkOutput[]) | undefined;
   /** Most bytes that the probabilities of images may take that are kept with their predictions; none are unless given. */
   readonly probabilityBytes?: number;
   /**
@@ -124,7 +126,8 @@ export async function evaluateCohort(
         scope(() => {
           const { images, labels } = loader.batch(0, number);
           if (labels.numel === 0) return;
-          const outputs = networks.map((network) => network.call(images));
+          const outputs =
+            options.run?.(networks, images) ?? networks.map((network) => network.call(images));
           const ensemble = options.ensemble?.logits(outputs, images);
           tally.add(
             withEnsemble(

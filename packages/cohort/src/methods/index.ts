@@ -27,6 +27,7 @@ export type {
 } from './method.ts';
 export {
   createMethod,
+  crossingOutputs,
   heldOutImages,
   methodFacts,
   methodNames,

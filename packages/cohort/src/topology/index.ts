@@ -1,4 +1,18 @@
 /** How a cohort shares the layers of its networks. */
 export { SeparatedOutputs } from './separatedOutputs.ts';
 export { Branches, lastStage, latestSplits, Tree } from './sharedLayers.ts';
-export { imagesOf, Peers, type CohortBatch, type Topology } from './topology.ts';
+export { imagesOf, Peers, type CohortBatch, type Refine, type Topology } from './topology.ts';
+export {
+  DistributedPeers,
+  everyOutput,
+  type CrossingOutput,
+} from './distributed/distributedPeers.ts';
+export { Exchange } from './distributed/exchange.ts';
+export {
+  evenPlacement,
+  ownersOf,
+  parsePlacement,
+  PlacementError,
+  placementText,
+  type Placement,
+} from './distributed/placement.ts';

@@ -7,7 +7,7 @@ import { ModelError } from '../models/errors.ts';
 import type { Network, NetworkOutput, StageOutputs, Trunk } from '../models/network.ts';
 
 import { ascend, groupsBetweenSplits, mostSplits, whyFewerSplits } from './splits.ts';
-import { viewOf, type CohortBatch, type Topology } from './topology.ts';
+import { viewOf, type CohortBatch, type Refine, type Topology } from './topology.ts';
 import { at } from '../support/at.ts';
 
 /** Turns the output of a shared part into what each of `ways` branches or networks continues with. */
@@ -66,11 +66,11 @@ export class Tree implements Topology {
     return scope(() => this.runFrom(this.trunks(batch, keepStages), keepStages));
   }
 
-  runRefined(
-    batch: CohortBatch,
-    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
-  ): StageOutputs[] {
-    return refine(this.run(batch, true));
+  runRefined(batch: CohortBatch, refine: Refine): StageOutputs[] {
+    return refine(
+      this.run(batch, true),
+      this.networks.map((_, index) => index),
+    );
   }
 
   parameters(): nn.Parameter[] {

@@ -22,6 +22,14 @@ export function imagesOf({ images, views }: CohortBatch): CohortBatch {
   return views === undefined ? { images } : { images, views };
 }
 
+/**
+ * Turns networks' outputs, stages included, into the outputs of their stages, each on its own.
+ *
+ * @param outputs of the networks that are run here
+ * @param places of these networks in the cohort
+ */
+export type Refine = (outputs: readonly NetworkOutput[], places: readonly number[]) => StageOutputs[];
+
 /** Runs all networks of a cohort on one batch. */
 export interface Topology {
   /** Whether networks share nothing, so that `separated` of a batch is heeded; elsewhere it changes nothing. */
@@ -36,13 +44,8 @@ export interface Topology {
   /**
    * Runs the networks and what refines their stages; the refinement counts as part of its network when networks are
    * differentiated at the same time.
-   *
-   * @param refine turns every network's output, stages included, into the outputs of its stages; each on its own
    */
-  runRefined(
-    batch: CohortBatch,
-    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
-  ): StageOutputs[];
+  runRefined(batch: CohortBatch, refine: Refine): StageOutputs[];
 
   /** Every parameter of the cohort once, whichever networks share it. */
   parameters(): nn.Parameter[];
@@ -65,11 +68,9 @@ export class Peers implements Topology {
     }));
   }
 
-  runRefined(
-    batch: CohortBatch,
-    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
-  ): StageOutputs[] {
-    return refine(this.#runWhole(batch, true)).map(({ embeddings, logits }, index) => ({
+  runRefined(batch: CohortBatch, refine: Refine): StageOutputs[] {
+    const places = this.networks.map((_, index) => index);
+    return refine(this.#runWhole(batch, true), places).map(({ embeddings, logits }, index) => ({
       embeddings: embeddings.map((embedding) => leaf(batch, index, embedding)),
       logits: logits.map((each) => leaf(batch, index, each)),
     }));
@@ -92,7 +93,7 @@ export class Peers implements Topology {
 }
 
 /** The output itself, or a leaf in its place where the batch asks for these. */
-function leaf({ separated }: CohortBatch, network: number, output: Tensor): Tensor {
+export function leaf({ separated }: CohortBatch, network: number, output: Tensor): Tensor {
   return separated?.separate(network, output) ?? output;
 }
 

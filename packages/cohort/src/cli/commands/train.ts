@@ -8,6 +8,7 @@ import type { CommonOptions } from '../command.ts';
 import { runCommand, withCommonOptions } from '../command.ts';
 import { CHANGES, type Change } from '../../checkpoints/changes.ts';
 import type { TrainOptions, TrainResult } from '../../train/run/run.ts';
+import type { FollowerResult } from '../../train/distributed/follow.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { EXIT_CODES, UsageError } from '../failures.ts';
 import { recipeOf, type RecipeOptions } from '../recipeArgument.ts';
@@ -70,7 +71,7 @@ export function addTrainCommand(
           };
           const result = await train(recipe, overrides, options, environment, given);
           return {
-            text: describeResult(result),
+            text: 'runFolder' in result ? describeResult(result) : `this rank has ${result.status}`,
             json: result,
             exitCode: result.status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
           };
@@ -87,8 +88,9 @@ async function train(
   options: RecipeOptions & RunOptions,
   environment: CliEnvironment,
   call: TrainOptions,
-): Promise<TrainResult> {
+): Promise<TrainResult | FollowerResult> {
   const { resume, allow = [] } = options;
+  const { variables, actions } = environment;
   if (resume === undefined) {
     if (recipe === undefined) {
       throw new UsageError(
@@ -97,8 +99,16 @@ async function train(
     }
     if (allow.length > 0)
       throw new UsageError('--allow requires --resume. Add --resume RUN, or omit --allow.');
-    const resolved = await recipeOf(recipe, overrides, options, environment, call);
-    return withDashboard(options, resolved.runs, call, () => environment.actions.trainRun(resolved, call));
+    const isLaunched = variables.COHORT_LAUNCHED === '1';
+    const { saveRecipe: _, ...following } = options;
+    // One rank writes it.
+    const given = isLaunched && variables.RANK !== '0' ? following : options;
+    const resolved = await recipeOf(recipe, overrides, given, environment, call);
+    return withDashboard(options, resolved.runs, call, () =>
+      isLaunched
+        ? actions.trainRank({ kind: 'new', recipe: resolved }, call, variables)
+        : actions.trainRun(resolved, call),
+    );
   }
   // They would change or write the recipe of a new run.
   for (const [option, value] of [
@@ -116,8 +126,11 @@ async function train(
   const { parseOverrides } = await import('../../recipes/overrides.ts');
   parseOverrides(settings);
   const runs = existsSync(resume) ? dirname(resolve(resume)) : 'runs';
+  const given = { ...call, overrides: settings, allow };
   return withDashboard(options, runs, call, () =>
-    environment.actions.resumeRun(resume, { ...call, overrides: settings, allow }),
+    variables.COHORT_LAUNCHED === '1'
+      ? actions.trainRank({ kind: 'resume', run: resume }, given, variables)
+      : actions.resumeRun(resume, given),
   );
 }
 
@@ -126,8 +139,8 @@ async function withDashboard(
   { dashboard }: RunOptions,
   runs: string,
   { reporter }: TrainOptions,
-  training: () => Promise<TrainResult>,
-): Promise<TrainResult> {
+  training: () => Promise<TrainResult | FollowerResult>,
+): Promise<TrainResult | FollowerResult> {
   if (dashboard !== true) return training();
   const { startDashboardBeside } = await import('../dashboardBeside.ts');
   const stop = startDashboardBeside({

@@ -119,6 +119,10 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     },
   };
 
+  get ofNetworks(): readonly (readonly nn.AnyModule[])[] {
+    return this.modules.branches.networks.map((branches) => [branches]);
+  }
+
   terms(step: StepInput): StepTerms {
     const { labels, mix, epoch } = step;
     const { weights, distillationTemperature } = this.#settings;
@@ -153,6 +157,10 @@ export class LayerwiseMutualContrastiveLearning implements Method {
 
   wantsOtherBatch(step: number): boolean {
     return this.#settings.meta?.outerBatch === 'other' && this.#meta?.isDue(step) === true;
+  }
+
+  runsNetworksAfter(step: number): boolean {
+    return this.#meta?.isDue(step) === true;
   }
 
   afterStep(input: StepInput, context: StepContext): MetaStepValues | undefined {
@@ -194,8 +202,8 @@ export class LayerwiseMutualContrastiveLearning implements Method {
 
   /** Embeddings and logits of every stage of every network. */
   #stageOutputs(batch: LabelledImages): StageOutputs[] {
-    return this.#topology.runRefined(batch, (outputs) =>
-      this.modules.branches.call(outputs).map(({ embeddings, logits }) => ({
+    return this.#topology.runRefined(batch, (outputs, places) =>
+      this.modules.branches.refine(outputs, places).map(({ embeddings, logits }) => ({
         embeddings: embeddings.map(inFullPrecision),
         logits: logits.map(inFullPrecision),
       })),
@@ -275,5 +283,6 @@ export const lmcl = defineMethod({
   minimumNetworks: 2,
   training: 'refinement branches, embedding heads, matching network, aggregators',
   deployed: 'every network',
+  crossing: () => ['logits', 'embedding'],
   create: (context, settings) => new LayerwiseMutualContrastiveLearning(context, settings),
 });

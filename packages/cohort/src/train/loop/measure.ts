@@ -64,6 +64,7 @@ export async function measure(setup: MeasureSetup, isLast: boolean, where: strin
     };
     const { predictions, ...score } = await evaluateCohort(method.deployed ?? cohort.networks, loader, {
       ensemble: ensembleOf(cohort),
+      run: cohort.runNetworks,
       ...(isLast ? { probabilityBytes } : {}),
       pause: async () => {
         await setImmediate();
