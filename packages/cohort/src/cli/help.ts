@@ -8,6 +8,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly (readonly [s
     'Train and use',
     [
       ['train', 'train a recipe, or one proposed for a folder of images'],
+      ['launch', 'train on several processes or hosts'],
       ['evaluate', "measure a run's networks on its images or on others"],
       ['predict', "classify images with a run's networks"],
       ['export', 'write networks as ONNX, for the browser or PyTorch'],
@@ -108,6 +109,12 @@ export function commandNotes(command: string): string {
 }
 
 const COMMAND_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  launch: [
+    'cohort launch --nproc 2 train demo',
+    'cohort launch --nproc 2 --dry-run train demo',
+    'cohort launch --nproc 2 --max-restarts 3 train --resume runs/demo-20261124-093000',
+    'srun cohort launch train demo    (one rank for each task)',
+  ],
   compare: ['cohort compare demo --methods independent,dml,mcl --seeds 5 --parallel 2'],
   evaluate: [
     'cohort evaluate demo-20261124-093000',

@@ -89,6 +89,8 @@ async function runWith(
     actions: {
       surveyImages: unexpected,
       trainRun: unexpected,
+      planLaunch: unexpected,
+      trainRank: unexpected,
       resumeRun: unexpected,
       evaluateRun: unexpected,
       predictImages: () => unexpectedImages(),

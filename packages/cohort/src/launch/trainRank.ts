@@ -11,15 +11,7 @@ import { findRun, resumeRun, type ResumeOptions } from '../train/run/resume.ts';
 import { trainRun, type TrainOptions, type TrainResult } from '../train/run/run.ts';
 import { openLaunchPipe, type LaunchPipe } from './launchPipe.ts';
 import { RankPlaceError, rankPlace, type Variables } from './rankPlace.ts';
-
-/** Set for the processes that a launcher starts: they are ranks, and not trainings of their own. */
-export const launchedVariable = 'COHORT_LAUNCHED';
-
-/** The placement that `cohort launch` was given. */
-export const placementVariable = 'COHORT_PLACEMENT';
-
-/** Longest wait for other ranks, in seconds. */
-export const timeoutVariable = 'COHORT_RANK_TIMEOUT';
+import { launchedVariable, placementVariable, timeoutVariable } from './variables.ts';
 
 /** What is trained: a recipe, or a run that is resumed. */
 export type RankTask =

@@ -104,7 +104,7 @@ async function train(
     // One rank writes it.
     const given = isLaunched && variables.RANK !== '0' ? following : options;
     const resolved = await recipeOf(recipe, overrides, given, environment, call);
-    return withDashboard(options, resolved.runs, call, () =>
+    return withDashboard(options, resolved.runs, call, variables, () =>
       isLaunched
         ? actions.trainRank({ kind: 'new', recipe: resolved }, call, variables)
         : actions.trainRun(resolved, call),
@@ -127,7 +127,7 @@ async function train(
   parseOverrides(settings);
   const runs = existsSync(resume) ? dirname(resolve(resume)) : 'runs';
   const given = { ...call, overrides: settings, allow };
-  return withDashboard(options, runs, call, () =>
+  return withDashboard(options, runs, call, variables, () =>
     variables.COHORT_LAUNCHED === '1'
       ? actions.trainRank({ kind: 'resume', run: resume }, given, variables)
       : actions.resumeRun(resume, given),
@@ -139,9 +139,10 @@ async function withDashboard(
   { dashboard }: RunOptions,
   runs: string,
   { reporter }: TrainOptions,
+  { RANK = '0', COHORT_LAUNCHED }: CliEnvironment['variables'],
   training: () => Promise<TrainResult | FollowerResult>,
 ): Promise<TrainResult | FollowerResult> {
-  if (dashboard !== true) return training();
+  if (dashboard !== true || (COHORT_LAUNCHED === '1' && RANK !== '0')) return training();
   const { startDashboardBeside } = await import('../dashboardBeside.ts');
   const stop = startDashboardBeside({
     runs,

@@ -12,6 +12,12 @@ import { ownersOf, type Placement } from './placement.ts';
 /** What an exchange needs of a process group. */
 export type Collectives = Pick<ProcessGroup, 'rank' | 'size' | 'allGather' | 'allGatherText'>;
 
+/** What an output is, on the rank that has it. */
+interface OutputShape extends TensorShape {
+  /** Kernels round by the order in memory, so that it has to be the same on all ranks. */
+  readonly isChannelsLast: boolean;
+}
+
 /** Outputs of one network in a fixed order; all networks have as many, or the same number of stages each. */
 export type FlatOutputs = readonly Tensor[];
 
@@ -23,7 +29,7 @@ export class Exchange {
   readonly #group: Collectives;
   readonly #owners: readonly number[];
   /** Shapes of all networks' outputs, by what this rank's own look like: asked for once. */
-  readonly #shapes = new Map<string, readonly (readonly TensorShape[])[]>();
+  readonly #shapes = new Map<string, readonly (readonly OutputShape[])[]>();
   /** Stand-ins for outputs that did not cross, with the rank that has them. */
   readonly #absent = new WeakMap<Tensor, number>();
   #wholeDepth = 0;
@@ -67,7 +73,7 @@ export class Exchange {
     crosses: (place: number, count: number) => boolean,
   ): FlatOutputs[] {
     const shapes = this.#shapesOf(own, kind);
-    const crossing = (network: number): TensorShape[] => {
+    const crossing = (network: number): OutputShape[] => {
       const all = at(shapes, network, 'the shapes');
       return all.filter((_, place) => crosses(place, all.length));
     };
@@ -89,7 +95,9 @@ export class Exchange {
         .reduce((sum, before) => sum + crossing(before).length, 0);
       const all = at(shapes, network, 'the shapes');
       return all.map((shape, place) =>
-        crosses(place, all.length) ? at(received, next++, 'what was received') : this.#standIn(shape, rank),
+        crosses(place, all.length)
+          ? laidOut(at(received, next++, 'what was received'), shape)
+          : this.#standIn(shape, rank),
       );
     });
   }
@@ -160,14 +168,21 @@ export class Exchange {
     return standIn;
   }
 
-  #shapesOf(own: readonly FlatOutputs[], kind: string): readonly (readonly TensorShape[])[] {
-    const mine = own.map((outputs) => outputs.map(({ dtype, shape }): TensorShape => ({ dtype, shape })));
+  #shapesOf(own: readonly FlatOutputs[], kind: string): readonly (readonly OutputShape[])[] {
+    const mine = own.map((outputs) =>
+      outputs.map((output): OutputShape => {
+        const { dtype, shape } = output;
+        const isChannelsLast =
+          shape.length === 4 && !output.hasMemoryFormat('contiguous') && output.hasMemoryFormat('channelsLast');
+        return { dtype, shape, isChannelsLast };
+      }),
+    );
     const text = JSON.stringify(mine);
     const key = `${kind} ${text}`;
     const known = this.#shapes.get(key);
     if (known !== undefined) return known;
     const texts = this.#group.allGatherText(text);
-    const byRank = texts.map((each) => JSON.parse(each) as TensorShape[][]);
+    const byRank = texts.map((each) => JSON.parse(each) as OutputShape[][]);
     const shapes = this.#owners.map((rank, network) => {
       const place = at(this.placement, rank, 'the placement').indexOf(network);
       return at(at(byRank, rank, 'the shapes of a rank'), place, 'the shapes of a network');
@@ -175,4 +190,8 @@ export class Exchange {
     this.#shapes.set(key, shapes);
     return shapes;
   }
+}
+
+function laidOut(output: Tensor, { isChannelsLast }: OutputShape): Tensor {
+  return isChannelsLast ? noGrad(() => output.contiguous({ memoryFormat: 'channelsLast' })) : output;
 }

@@ -1,10 +1,12 @@
 /** A training as every rank but the first sees it: the same steps, without a run folder. */
 import { recipeSchema, type ResolvedRecipe } from '../../recipes/index.ts';
 import type { ImageInfo, TrainingState } from '../../checkpoints/checkpointInfo.ts';
+import type { Placement } from '../../topology/index.ts';
 import { trainCohort, type LoopOutcome, type LoopProgress } from '../loop/loop.ts';
 import { openSession, type Session, type TrainOptions } from '../run/session.ts';
 import { DistributionError } from '../../cohort/distributable.ts';
 import { agreeOnTraining } from './agreement.ts';
+import { planText, planTraining, type Plan } from './plan.ts';
 import { silentRecorder } from './recorder.ts';
 import type { Ranks } from './ranks.ts';
 import { spreadState } from './spread.ts';
@@ -49,10 +51,17 @@ export function joinTraining<From extends SharedFrom>(
   for (const difference of differing) {
     reporter.warning(`the last digits may differ from a training in one process: ${difference}`);
   }
+  if (ranks.isFirst) reporter.message(planText(planOf(session, ranks.exchange.placement)));
   const shared = JSON.parse(ranks.group.broadcastText(JSON.stringify(from), 0)) as From | null;
   if (shared === null) return null;
   spreadState(ranks, session);
   return ranks.isFirst ? from : shared;
+}
+
+function planOf({ recipe, dataset }: Session, placement: Placement): Plan {
+  const { channels, height, width, train } = dataset;
+  const input = { classes: dataset.classes.length, channels, height, width, trainingLabels: train.labels };
+  return planTraining(recipe, placement, input);
 }
 
 /**
