@@ -17,13 +17,13 @@ import {
   latestSplits,
   Peers,
   Tree,
+  type Distribution,
   type Exchange,
   type Topology,
 } from '../topology/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { classification as plainClassification } from '../losses/index.ts';
 import { createClassification } from './classification.ts';
-import { assertDistributable } from './distributable.ts';
 import { networkNames } from '../recipes/networkNames.ts';
 import { describePretrained, loadPretrained } from './pretrained.ts';
 import { at } from '../support/at.ts';
@@ -120,31 +120,37 @@ export function createCohortMethod(
 
 /** Evaluation needs logits and embeddings of every network, whatever crosses in training. */
 function runOver(exchange: Exchange): RunNetworks {
-  return (networks, images) =>
-    new DistributedPeers(networks, exchange, ['logits', 'embedding']).run({ images });
+  const distribution = { exchange, crossing: ['logits', 'embedding'] } as const;
+  return (networks, images) => new DistributedPeers(networks, distribution).run({ images });
 }
 
-/** How the networks are run together; from here on those that share layers share their weights. */
-function createTopology(
+/** What crosses between ranks with this recipe. */
+function distributionOf(recipe: ResolvedRecipe, exchange: Exchange): Distribution {
+  const crossing = crossingOutputs(recipe.method);
+  // The ensemble of averages teaches by logits, whatever the method itself needs.
+  const teaches = recipe.train.weightAverage?.teacher != null && !crossing.includes('logits');
+  return { exchange, crossing: teaches ? [...crossing, 'logits'] : crossing };
+}
+
+/**
+ * How the networks are run together; from here on those that share layers share their weights.
+ *
+ * @param exchange between the ranks that the networks are spread over, if they are
+ */
+export function createTopology(
   recipe: ResolvedRecipe,
   networks: readonly Network[],
-  exchange: Exchange | undefined,
+  exchange?: Exchange,
 ): Topology {
   const { topology } = recipe;
-  if (exchange !== undefined) {
-    assertDistributable(recipe);
-    const crossing = crossingOutputs(recipe.method);
-    // The ensemble of averages teaches by logits, whatever the method itself needs.
-    const teaches = recipe.train.weightAverage?.teacher != null && !crossing.includes('logits');
-    return new DistributedPeers(networks, exchange, teaches ? [...crossing, 'logits'] : crossing);
-  }
+  const distribution = exchange && distributionOf(recipe, exchange);
   switch (topology.name) {
     case 'peers':
-      return new Peers(networks);
+      return distribution === undefined ? new Peers(networks) : new DistributedPeers(networks, distribution);
     case 'branches':
-      return new Branches(networks, topology.sharedStages ?? lastStage(networks));
+      return new Branches(networks, topology.sharedStages ?? lastStage(networks), distribution);
     case 'tree':
-      return new Tree(networks, topology.splitAfterStages ?? latestSplits(networks));
+      return new Tree(networks, topology.splitAfterStages ?? latestSplits(networks), distribution);
   }
 }
 

@@ -1,7 +1,6 @@
 /** The plan of a recipe on its own images, for `cohort launch --dry-run`. */
 import { applyThreads } from '../cohort/environment.ts';
 import { loadRecipeData } from '../cohort/images.ts';
-import { assertDistributable } from '../cohort/distributable.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { evenPlacement, parsePlacement } from '../topology/index.ts';
@@ -18,7 +17,7 @@ export interface PlanRequest {
 /**
  * Loads the images and works out the plan.
  *
- * @throws {PlacementError} for networks that cannot be placed, {DistributionError} for a recipe that cannot be spread
+ * @throws {PlacementError} for networks that cannot be placed
  */
 export async function planRecipe(
   { recipe, ranks, placement }: PlanRequest,
@@ -26,7 +25,6 @@ export async function planRecipe(
 ): Promise<Plan> {
   const count = recipe.networks.length;
   const chosen = placement === undefined ? evenPlacement(count, ranks) : parsePlacement(placement, count, ranks);
-  assertDistributable(recipe);
   applyThreads(recipe, options.reporter);
   const { dataset } = await loadRecipeData(recipe, options);
   try {

@@ -1,5 +1,7 @@
 /** Compiles the sources of all packages afresh, for tests that need processes of their own to kill: `dist` may be stale. */
 import {
+  cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -70,6 +72,8 @@ function compilePackage(name: string, root: string): void {
     mkdirSync(dirname(output), { recursive: true });
     writeFileSync(output, outputText);
   }
+  const programs = join(repository, 'packages', name, 'bin');
+  if (existsSync(programs)) cpSync(programs, join(target, 'bin'), { recursive: true });
   const manifest = readFileSync(join(repository, 'packages', name, 'package.json'));
   writeFileSync(join(target, 'package.json'), manifest);
 }

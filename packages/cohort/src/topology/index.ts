@@ -2,12 +2,9 @@
 export { SeparatedOutputs } from './separatedOutputs.ts';
 export { Branches, lastStage, latestSplits, Tree } from './sharedLayers.ts';
 export { imagesOf, Peers, type CohortBatch, type Refine, type Topology } from './topology.ts';
-export {
-  DistributedPeers,
-  everyOutput,
-  type CrossingOutput,
-} from './distributed/distributedPeers.ts';
-export { Exchange } from './distributed/exchange.ts';
+export { DistributedPeers } from './distributed/distributedPeers.ts';
+export { everyOutput, type CrossingOutput, type Distribution } from './distributed/distribution.ts';
+export { Exchange, type FlatOutputs } from './distributed/exchange.ts';
 export {
   evenPlacement,
   ownersOf,

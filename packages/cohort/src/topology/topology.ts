@@ -47,6 +47,12 @@ export interface Topology {
    */
   runRefined(batch: CohortBatch, refine: Refine): StageOutputs[];
 
+  /** Completes the gradients of layers that ranks share; called after `backward` in a training on several ranks. */
+  passBack?(): void;
+
+  /** Forgets what a training step has left for `passBack`; called at its end, in any case. */
+  forget?(): void;
+
   /** Every parameter of the cohort once, whichever networks share it. */
   parameters(): nn.Parameter[];
 

@@ -41,6 +41,11 @@ export class Exchange {
     this.#owners = ownersOf(placement);
   }
 
+  /** Number of this rank. */
+  get rank(): number {
+    return this.#group.rank;
+  }
+
   /** Whether this rank runs every network itself, for a while. */
   get isWhole(): boolean {
     return this.#wholeDepth > 0;

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { ProcessGroup } from '@cohort-ml/torch';
-import { DistributionError } from '../../cohort/distributable.ts';
+import { DistributionError } from '../../cohort/distributionError.ts';
 import { differences, machineDifferences, type Provenance } from '../../checkpoints/provenance.ts';
 import { placementText, type Placement } from '../../topology/index.ts';
 import { at } from '../../support/at.ts';

@@ -4,7 +4,7 @@ import type { ImageInfo, TrainingState } from '../../checkpoints/checkpointInfo.
 import type { Placement } from '../../topology/index.ts';
 import { trainCohort, type LoopOutcome, type LoopProgress } from '../loop/loop.ts';
 import { openSession, type Session, type TrainOptions } from '../run/session.ts';
-import { DistributionError } from '../../cohort/distributable.ts';
+import { DistributionError } from '../../cohort/distributionError.ts';
 import { agreeOnTraining } from './agreement.ts';
 import { planText, planTraining, type Plan } from './plan.ts';
 import { silentRecorder } from './recorder.ts';

@@ -2,7 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { ProcessGroup } from '@cohort-ml/torch';
-import { DistributionError } from '../../cohort/distributable.ts';
+import { DistributionError } from '../../cohort/distributionError.ts';
 import { evenPlacement, Exchange, parsePlacement } from '../../topology/index.ts';
 import { Ranks } from './ranks.ts';
 

@@ -1,11 +1,9 @@
 /** What a distributed training will do, before it starts: who holds which networks, and what crosses in every step. */
-import { autocast, Generator, noGrad, ops, scope, type Tensor } from '@cohort-ml/torch';
-import { assertDistributable } from '../../cohort/distributable.ts';
-import { createNetworks, networkNames } from '../../cohort/cohort.ts';
-import { createMethod, crossingOutputs } from '../../methods/index.ts';
-import type { NetworkOutput, StageOutputs } from '../../models/network.ts';
+import { autocast, backward, Generator, ops, packedBytes, scope, type Tensor } from '@cohort-ml/torch';
+import { createNetworks, createTopology, networkNames } from '../../cohort/cohort.ts';
+import { createMethod, type StepTerms } from '../../methods/index.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
-import { Peers, type CohortBatch, type CrossingOutput, type Placement, type Refine } from '../../topology/index.ts';
+import { evenPlacement, Exchange, type FlatOutputs, type Placement } from '../../topology/index.ts';
 
 /** The images that a plan is for. */
 export interface PlanInput {
@@ -33,11 +31,11 @@ export interface Plan {
 /** Images that a plan is made with; bytes grow with the images of a batch. */
 const sampleImages = 2;
 
-/** Works the plan out, from one forward pass of the method. @throws {DistributionError} for a recipe that cannot be spread */
+/** Works the plan out, from one step of the method on made-up images; nothing is trained. */
 export function planTraining(recipe: ResolvedRecipe, placement: Placement, input: PlanInput): Plan {
-  assertDistributable(recipe);
   const networks = createNetworks(recipe, input);
-  const topology = new MeasuringPeers(networks, crossingOutputs(recipe.method));
+  const exchange = new MeasuringExchange(networks.length);
+  const topology = createTopology(recipe, networks, exchange);
   const generator = new Generator(recipe.seed);
   const method = createMethod(recipe.method, {
     networks,
@@ -49,18 +47,21 @@ export function planTraining(recipe: ResolvedRecipe, placement: Placement, input
     batchSize: sampleImages,
   });
   try {
-    noGrad(() => {
-      scope(() => {
-        const { channels, height, width } = input;
-        const images = ops.randn([sampleImages, channels, height, width], { generator });
-        const labels = ops.zeros([sampleImages], { dtype: 'int64' });
-        const indices = Int32Array.from({ length: sampleImages }, (_, index) => index);
-        autocast(() => method.terms({ images, labels, epoch: 0, indices }), recipe.train.precision === 'bfloat16');
-      });
+    scope(() => {
+      const { channels, height, width } = input;
+      const images = ops.randn([sampleImages, channels, height, width], { generator });
+      const labels = ops.arange(sampleImages, { dtype: 'int64' });
+      const indices = Int32Array.from({ length: sampleImages }, (_, index) => index);
+      const terms = (): StepTerms => method.terms({ images, labels, epoch: 0, indices });
+      const { losses } = recipe.train.precision === 'bfloat16' ? autocast(terms) : terms();
+      // What layers that ranks share are passed back crosses as well.
+      if (topology.passBack === undefined) return;
+      backward(Object.values(losses).reduce((sum, { value }) => sum.add(value), ops.zeros([])));
+      topology.passBack();
     });
     const names = networkNames(recipe);
     const bytesOf = (network: number): number =>
-      Math.round(((topology.bytes[network] ?? 0) * recipe.train.batchSize) / sampleImages);
+      Math.round(((exchange.bytes[network] ?? 0) * recipe.train.batchSize) / sampleImages);
     const ranks = placement.map((own, rank) => ({
       rank,
       networks: own.map((network) => names[network] ?? ''),
@@ -69,52 +70,28 @@ export function planTraining(recipe: ResolvedRecipe, placement: Placement, input
     }));
     return { ranks, bytesPerStepAndPeer: Math.max(...ranks.map(({ bytesPerStep }) => bytesPerStep)) };
   } finally {
+    topology.forget?.();
     for (const module of [...networks, ...(method.deployed ?? []), ...Object.values(method.modules)]) module.dispose();
+    for (const optimizer of Object.values(method.optimizers ?? {})) optimizer.dispose();
   }
 }
 
-/** Adds up what would cross. */
-class MeasuringPeers extends Peers {
+/** One rank that has every network, and adds up what it would pass on if it were not alone. */
+class MeasuringExchange extends Exchange {
+  /** By network. */
   readonly bytes: number[] = [];
-  readonly #crossing: readonly CrossingOutput[];
 
-  constructor(networks: ConstructorParameters<typeof Peers>[0], crossing: readonly CrossingOutput[]) {
-    super(networks);
-    this.#crossing = crossing;
+  constructor(networks: number) {
+    const alone = { rank: 0, size: 1, allGather: (tensor: Tensor) => tensor.unsqueeze(0), allGatherText: (text: string) => [text] };
+    super(alone, evenPlacement(networks, 1));
   }
 
-  override run(batch: CohortBatch, keepStages = false): NetworkOutput[] {
-    const outputs = super.run(batch, keepStages);
-    for (const [network, { logits, embedding, stages }] of outputs.entries()) {
-      this.#add(network, 'logits', [logits]);
-      this.#add(network, 'embedding', [embedding]);
-      if (this.#crossing.includes('stages')) this.#add(network, 'stages', stages);
-      else this.#add(network, 'lastStage', stages.slice(-1));
+  override gather(...[own, , crosses]: Parameters<Exchange['gather']>): FlatOutputs[] {
+    for (const [network, outputs] of own.entries()) {
+      const crossing = outputs.filter((_, place) => crosses(place, outputs.length));
+      this.bytes[network] = (this.bytes[network] ?? 0) + packedBytes(crossing);
     }
-    return outputs;
-  }
-
-  override runRefined(batch: CohortBatch, refine: Refine): StageOutputs[] {
-    const outputs = super.runRefined(batch, refine);
-    for (const [network, { logits, embeddings }] of outputs.entries()) {
-      this.#add(network, 'logits', logits);
-      this.#add(network, 'embedding', embeddings);
-    }
-    return outputs;
-  }
-
-  override over(networks: ConstructorParameters<typeof Peers>[0]): Peers {
-    const inner = new MeasuringPeers(networks, this.#crossing);
-    // Averages that teach cross as well.
-    Object.defineProperty(inner, 'bytes', { value: this.bytes });
-    return inner;
-  }
-
-  #add(network: number, output: CrossingOutput, tensors: readonly Tensor[]): void {
-    if (!this.#crossing.includes(output)) return;
-    const width = (tensor: Tensor): number => (tensor.dtype === 'bfloat16' ? 2 : 4);
-    const bytes = tensors.reduce((sum, tensor) => sum + tensor.numel * width(tensor), 0);
-    this.bytes[network] = (this.bytes[network] ?? 0) + bytes;
+    return [...own];
   }
 }
 

@@ -73,9 +73,11 @@ function differentiate(tools: StepTools, input: StepInput, where: string): TermV
         backwardTogether(separated.graphs(), networksAtOnce);
       });
     }
+    topology?.passBack?.();
     return values;
   } finally {
     separated?.dispose();
+    topology?.forget?.();
   }
 }
 
