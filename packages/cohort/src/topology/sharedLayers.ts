@@ -74,6 +74,14 @@ export class Tree implements Topology {
     return scope(() => this.runFrom(this.trunks(batch, keepStages), keepStages));
   }
 
+  ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[] {
+    return this.#distribution?.exchange.ofEach(outputs, compute) ?? outputs.map(compute);
+  }
+
+  parts(logits: readonly Tensor[], compute: (logits: Tensor) => Tensor): Tensor[] {
+    return this.#distribution?.exchange.parts(logits, compute) ?? logits.map((each) => compute(each));
+  }
+
   passBack(): void {
     this.#cuts?.passBack();
   }
@@ -134,16 +142,17 @@ export class Tree implements Topology {
     const everyone = this.networks.map((_, index) => index);
     const [shared] = trunks;
     if (trunks.length === 1 && shared !== undefined) {
-      this.#grow(shared, 0, everyone, { keepStages, atSplit, outputs });
+      this.#grow(shared, 0, everyone, { keepStages, atSplit, outputs }, this.#cuts?.partOf(shared) ?? null);
       return outputs;
     }
     for (const [index, trunk] of trunks.entries()) {
-      this.#grow(trunk, 0, everyone, { keepStages, atSplit, only: index, outputs });
+      const run = { keepStages, atSplit, only: index, outputs };
+      this.#grow(trunk, 0, everyone, run, this.#cuts?.partOf(trunk) ?? null);
     }
     return outputs;
   }
 
-  /** From a split on: what the group's networks give, or one of them. */
+  /** From a split on: what the group's networks give, or one of them; `place` is that of the part among the cuts. */
   #grow(
     trunk: Trunk,
     level: number,
@@ -154,22 +163,27 @@ export class Tree implements Topology {
       readonly only?: number;
       readonly outputs: Map<number, NetworkOutput>;
     },
+    place: number | null,
   ): void {
     const parts = (this.#levels[level + 1] ?? this.networks.map((_, index) => [index])).filter(
       ([index = -1]) => group.includes(index),
     );
     const onward = parts.length > 1 ? run.atSplit(trunk, parts.length) : trunk;
+    // Where one rank runs every network for a while, it does so as a single process would.
+    const cuts = this.#distribution?.exchange.isWhole === true ? null : this.#cuts;
     for (const part of parts) {
       if (run.only !== undefined && !part.includes(run.only)) continue;
       const index = at(part, 0, 'a group');
       const network = at(this.networks, index, 'the cohort');
       if (part.length === 1) {
-        const own = this.#cuts === null ? apart(onward) : this.#cuts.cutBranch(onward, index);
+        const own = cuts === null ? apart(onward) : cuts.cutNetwork(onward, place, index);
         if (own !== null) run.outputs.set(index, network.branch(own, run.keepStages));
         continue;
       }
-      const longer = network.extend(onward, at(this.splits, level + 1, 'the splits'), run.keepStages);
-      this.#grow(longer, level + 1, part, run);
+      const group =
+        cuts === null ? { trunk: apart(onward), part: null } : cuts.cutGroup(onward, place);
+      const longer = network.extend(group.trunk, at(this.splits, level + 1, 'the splits'), run.keepStages);
+      this.#grow(longer, level + 1, part, run, group.part);
     }
   }
 

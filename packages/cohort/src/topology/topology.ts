@@ -47,6 +47,23 @@ export interface Topology {
    */
   runRefined(batch: CohortBatch, refine: Refine): StageOutputs[];
 
+  /**
+   * Computes a tensor of each network's outputs alone, where the network is.
+   *
+   * @param outputs of all networks, in the cohort's order
+   * @returns one tensor per network; those of networks on other ranks are constants
+   */
+  ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[];
+
+  /**
+   * Computes the parts of a sum, each of which needs one network's logits alone: where the network is.
+   *
+   * @param logits of all networks, in the cohort's order
+   * @param compute a scalar `[]`
+   * @returns one scalar per network; those of networks on other ranks are constants
+   */
+  parts(logits: readonly Tensor[], compute: (logits: Tensor) => Tensor): Tensor[];
+
   /** Completes the gradients of layers that ranks share; called after `backward` in a training on several ranks. */
   passBack?(): void;
 
@@ -80,6 +97,14 @@ export class Peers implements Topology {
       embeddings: embeddings.map((embedding) => leaf(batch, index, embedding)),
       logits: logits.map((each) => leaf(batch, index, each)),
     }));
+  }
+
+  ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[] {
+    return outputs.map(compute);
+  }
+
+  parts(logits: readonly Tensor[], compute: (logits: Tensor) => Tensor): Tensor[] {
+    return logits.map((each) => compute(each));
   }
 
   parameters(): nn.Parameter[] {

@@ -6,7 +6,7 @@
  * Public implementations differ: the authors' has these weights, temperatures and meta settings; it counts steps to the
  * next meta step anew in every epoch, and its meta backward leaves a factor out. docs/method.md has the whole list.
  */
-import { autocast, noGrad, type nn, type optim, type Tensor } from '@cohort-ml/torch';
+import { autocast, noGrad, ops, type nn, type optim, type Tensor } from '@cohort-ml/torch';
 import * as z from 'zod';
 import {
   classification,
@@ -120,7 +120,8 @@ export class LayerwiseMutualContrastiveLearning implements Method {
   };
 
   get ofNetworks(): readonly (readonly nn.AnyModule[])[] {
-    return this.modules.branches.networks.map((branches) => [branches]);
+    const { branches, aggregators } = this.modules;
+    return branches.networks.map((own, network) => [own, at(aggregators.networks, network, 'the aggregators')]);
   }
 
   terms(step: StepInput): StepTerms {
@@ -131,7 +132,9 @@ export class LayerwiseMutualContrastiveLearning implements Method {
       const matchWeights = noGrad(() => this.#matchWeights(outputs)); // [B, E, E]
       this.#statistics.add(matchWeights);
       return {
-        aggregated: this.modules.aggregators.call(outputs),
+        aggregated: this.#topology.ofEach(outputs, (output, network) =>
+          this.modules.aggregators.aggregate(output, network),
+        ),
         contrast: this.#contrast(outputs, step, matchWeights),
         matchWeight: weightsAcross(matchWeights, this.#stagesPerNetwork).mean(),
       };
@@ -147,7 +150,14 @@ export class LayerwiseMutualContrastiveLearning implements Method {
         softVcl: { value: contrast.softVcl, weight: contrastWeights.softVcl },
         softIcl: { value: contrast.softIcl, weight: contrastWeights.softIcl },
         logit: {
-          value: targetDistillation(ownLogits, aggregated, distillationTemperature),
+          value: ops
+            .stack(
+              this.#topology.parts(ownLogits, (own) =>
+                targetDistillation([own], aggregated, distillationTemperature),
+              ),
+              0,
+            )
+            .sum(),
           weight: weights.logit * rampUp(epoch, this.#settings.rampUpEpochs),
         },
       },
@@ -283,6 +293,7 @@ export const lmcl = defineMethod({
   minimumNetworks: 2,
   training: 'refinement branches, embedding heads, matching network, aggregators',
   deployed: 'every network',
-  crossing: () => ['logits', 'embedding'],
+  // Stages' logits stay where they are: only the aggregated ones teach others.
+  crossing: () => ['embedding'],
   create: (context, settings) => new LayerwiseMutualContrastiveLearning(context, settings),
 });

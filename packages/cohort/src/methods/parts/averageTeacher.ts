@@ -51,6 +51,14 @@ export class LogitsRecorder implements Topology {
     return outputs;
   }
 
+  ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[] {
+    return this.#inner.ofEach(outputs, compute);
+  }
+
+  parts(logits: readonly Tensor[], compute: (logits: Tensor) => Tensor): Tensor[] {
+    return this.#inner.parts(logits, compute);
+  }
+
   parameters(): ReturnType<Topology['parameters']> {
     return this.#inner.parameters();
   }

@@ -1,5 +1,5 @@
 /** Networks that share nothing, each on a rank: runs this rank's own and gathers the outputs of the others. */
-import type { nn } from '@cohort-ml/torch';
+import type { nn, Tensor } from '@cohort-ml/torch';
 import type { Network, NetworkOutput, StageOutputs } from '../../models/network.ts';
 import { at } from '../../support/at.ts';
 import { leaf, Peers, viewOf, type CohortBatch, type Refine, type Topology } from '../topology.ts';
@@ -43,6 +43,14 @@ export class DistributedPeers implements Topology {
       };
     });
     return gatherRefined(this.#distribution, own);
+  }
+
+  ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[] {
+    return this.#distribution.exchange.ofEach(outputs, compute);
+  }
+
+  parts(logits: readonly Tensor[], compute: (logits: Tensor) => Tensor): Tensor[] {
+    return this.#distribution.exchange.parts(logits, compute);
   }
 
   parameters(): nn.Parameter[] {

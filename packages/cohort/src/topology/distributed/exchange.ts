@@ -135,6 +135,17 @@ export class Exchange {
     });
   }
 
+  /**
+   * A tensor of each network's outputs alone, computed where the network is.
+   *
+   * @param outputs of all networks; what did not cross is not looked at
+   */
+  ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[] {
+    if (this.isWhole) return outputs.map(compute);
+    const own = this.own.map((network) => [compute(at(outputs, network, 'the outputs'), network)]);
+    return this.gather(own, 'of each', () => true).map((tensors) => at(tensors, 0, 'what was received'));
+  }
+
   /** The cross-entropy of a cohort whose logits may be spread over ranks. */
   classification(plain: Classification): Classification {
     return (logits, labels, mix) => {
