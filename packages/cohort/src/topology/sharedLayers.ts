@@ -109,11 +109,12 @@ export class Tree implements Topology {
   }
 
   over(networks: readonly Network[]): Tree {
-    return new Tree(networks, this.splits, this.distribution);
+    return new Tree(networks, this.splits, this.distributionOver);
   }
 
-  protected get distribution(): Distribution | undefined {
-    return this.#distribution;
+  /** That of other networks in the place of these. */
+  protected get distributionOver(): Distribution | undefined {
+    return this.#distribution && { ...this.#distribution, crossing: ['logits'] };
   }
 
   /** What all share, of the images: one for all networks, or one a network where each has a view of its own. */
@@ -215,7 +216,7 @@ export class Branches extends Tree {
   }
 
   override over(networks: readonly Network[]): Branches {
-    return new Branches(networks, this.sharedStages, this.distribution);
+    return new Branches(networks, this.sharedStages, this.distributionOver);
   }
 }
 

@@ -73,7 +73,7 @@ export interface Topology {
   /** Every parameter of the cohort once, whichever networks share it. */
   parameters(): nn.Parameter[];
 
-  /** The same way to share layers, for other networks of the same architectures. */
+  /** The same way to share layers, for other networks of the same architectures; between ranks only their logits cross. */
   over(networks: readonly Network[]): Topology;
 }
 

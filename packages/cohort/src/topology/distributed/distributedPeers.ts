@@ -58,7 +58,7 @@ export class DistributedPeers implements Topology {
   }
 
   over(networks: readonly Network[]): DistributedPeers {
-    return new DistributedPeers(networks, this.#distribution);
+    return new DistributedPeers(networks, { ...this.#distribution, crossing: ['logits'] });
   }
 
   #runOwn(batch: CohortBatch, keepStages: boolean): NetworkOutput[] {

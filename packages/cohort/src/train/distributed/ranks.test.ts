@@ -47,17 +47,18 @@ const recipes = {
   // Two meta steps within the four steps.
   'e-l-mcl': recipeOf('e-l-mcl', { name: 'l-mcl', meta: { intervalSteps: 3 } }),
   'f-dml': recipeOf('f-dml', { name: 'dml' }, { networks: networks('resnet8', 'resnet14', 'resnet8') }),
-  'g-cl-ilr': recipeOf('g-cl-ilr', { name: 'cl-ilr' }),
+  // Two levels of shared layers, the second on one rank or on two.
+  'g-cl-ilr-tree': recipeOf('g-cl-ilr-tree', { name: 'cl-ilr' }, { topology: { name: 'tree' } }),
   'h-okddip': recipeOf('h-okddip', { name: 'okddip' }),
   'i-kdcl-general': recipeOf('i-kdcl-general', { name: 'kdcl', teacher: 'general', heldOutImages: 12 }, { train: { epochs: 2 } }),
   'j-pcl': recipeOf('j-pcl', { name: 'pcl' }),
   'k-ffl-bf16': recipeOf('k-ffl-bf16', { name: 'ffl' }, bfloat16),
   'l-afd': recipeOf('l-afd', { name: 'afd' }),
-  'm-dcm': recipeOf('m-dcm', { name: 'dcm' }),
-  'n-switokd': recipeOf('n-switokd', { name: 'switokd' }),
+  'm-dcm-tree': recipeOf('m-dcm-tree', { name: 'dcm' }, { topology: { name: 'tree' } }),
+  'm-switokd': recipeOf('m-switokd', { name: 'switokd' }),
   // Averages that teach, gradients clipped over all ranks at once, and an optimizer with two moments.
-  'o-averages': recipeOf(
-    'o-averages',
+  'n-averages': recipeOf(
+    'n-averages',
     { name: 'independent' },
     {
       train: {
@@ -67,6 +68,8 @@ const recipes = {
       },
     },
   ),
+  // A gate that looks at the shared trunk.
+  'o-one-bf16': recipeOf('o-one-bf16', { name: 'one' }, { ...bfloat16, topology: { name: 'branches' } }),
   // Goes back to the networks of an earlier epoch on all ranks.
   'p-early-stopping': recipeOf(
     'p-early-stopping',

@@ -35,10 +35,16 @@ interface SlotShape extends TensorShape {
 
 /** This rank among the others. All of them call the same methods in the same order. */
 export class Ranks implements LoopRanks {
-  constructor(
-    readonly group: ProcessGroup,
-    readonly exchange: Exchange,
-  ) {}
+  readonly group: ProcessGroup;
+  readonly exchange: Exchange;
+  /** Bytes sent when the last step began. */
+  #sentBefore = 0;
+  #stepBytes = 0;
+
+  constructor(group: ProcessGroup, exchange: Exchange) {
+    this.group = group;
+    this.exchange = exchange;
+  }
 
   /** Whether this rank reports, records and saves. */
   get isFirst(): boolean {
@@ -54,8 +60,15 @@ export class Ranks implements LoopRanks {
     return this.group.traffic;
   }
 
+  /** Bytes that the last training step passed to each other rank, from its first question to the optimizer's step. */
+  get stepBytesPerPeer(): number {
+    return this.#stepBytes;
+  }
+
   /** The largest of all ranks' numbers. */
   largest(value: number): number {
+    // Every step begins by asking whether to stop.
+    this.#sentBefore = this.traffic.sentBytesPerPeer;
     return this.#reduced(Float64Array.of(value), 'max');
   }
 
@@ -94,6 +107,7 @@ export class Ranks implements LoopRanks {
 
   /** Runs what a method does after a step, with every network's weights here where it runs the networks. */
   afterStep<Result>(cohort: Cohort, step: number, body: () => Result): Result {
+    this.#stepBytes = this.traffic.sentBytesPerPeer - this.#sentBefore;
     if (cohort.method.runsNetworksAfter?.(step) !== true) return body();
     this.bringNetworks(cohort);
     return this.exchange.whole(body);

@@ -1,25 +1,29 @@
 /** What crossed between ranks in a training, for its summary. */
 import type { Ranks } from './ranks.ts';
 
-/** Counted at run time, from the start of the process on. */
+/** Counted at run time, on the first rank. */
 export interface TrafficSummary {
   readonly ranks: number;
   /** The networks of every rank. */
   readonly placement: readonly (readonly number[])[];
-  /** Payload that the first rank passed to each other rank per step, evaluations and checkpoints included. */
-  readonly sentBytesPerStepAndPeer: number;
+  /** Payload of a training step that the first rank passes to each other rank. */
+  readonly bytesPerStepAndPeer: number;
+  /** All that it passed to each other rank, evaluations and checkpoints included. */
+  readonly sentBytesPerPeer: number;
+  /** All that it took in. */
   readonly receivedBytes: number;
   readonly operations: number;
-  /** How long the first rank waited for others. */
+  /** How long it waited for others. */
   readonly waitedSeconds: number;
 }
 
-/** @param steps taken in this process */
-export function describeTraffic({ group, exchange, traffic }: Ranks, steps: number): TrafficSummary {
+/** Sums it up. */
+export function describeTraffic({ group, exchange, traffic, stepBytesPerPeer }: Ranks): TrafficSummary {
   return {
     ranks: group.size,
     placement: exchange.placement,
-    sentBytesPerStepAndPeer: steps === 0 ? 0 : Math.round(traffic.sentBytesPerPeer / steps),
+    bytesPerStepAndPeer: stepBytesPerPeer,
+    sentBytesPerPeer: traffic.sentBytesPerPeer,
     receivedBytes: traffic.receivedBytes,
     operations: traffic.operations,
     waitedSeconds: traffic.waitedMs / 1000,

@@ -93,7 +93,7 @@ export async function trainSession(
       const cost = describeCost(cohort, session.images);
       const content = {
         ...summary(cohort, outcome, seconds, validation !== null, cost),
-        ...(ranks === undefined ? {} : { distributed: describeTraffic(ranks, outcome.steps - (from?.progress.step ?? 0)) }),
+        ...(ranks === undefined ? {} : { distributed: describeTraffic(ranks) }),
       };
       run.finish(withConfusions(content, run.path, reporter));
     } else run.interrupt();
