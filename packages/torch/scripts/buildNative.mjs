@@ -44,14 +44,16 @@ function distributedFlags(torch) {
   const headers = join(nativeFolder, 'distributed', 'gloo-headers');
   const cuda = '/usr/local/cuda/include';
   const hasNccl =
-    torch.cuda === true && has(`${c10d}/ProcessGroupNCCL.hpp`) && (has('nccl.h') || existsSync(join(cuda, 'nccl.h')));
+    torch.cuda === true &&
+    has(`${c10d}/ProcessGroupNCCL.hpp`) &&
+    (has('nccl.h') || existsSync(join(cuda, 'nccl.h')));
   return {
     DISTRIBUTED_CFLAGS: [
       '-DCOHORT_GLOO',
       ...(has('gloo/context.h') ? [] : [`-isystem ${quote(headers)}`]),
       ...(hasNccl ? ['-DCOHORT_NCCL', `-isystem ${quote(cuda)}`] : []),
     ].join(' '),
-      };
+  };
 }
 
 /** Whether LibTorch's library was built with Gloo: an engine that needs a class which is not there could not be loaded. */
@@ -59,7 +61,17 @@ function exportsGloo(torch) {
   const text = 'extern char found __asm__("_ZTVN4c10d16ProcessGroupGlooE"); char* use() { return &found; }';
   const { status } = spawnSync(
     process.env.CXX ?? 'c++',
-    ['-shared', '-fPIC', '-x', 'c++', '-', '-o', '/dev/null', '-Wl,--no-undefined', '-Wl,--allow-shlib-undefined']
+    [
+      '-shared',
+      '-fPIC',
+      '-x',
+      'c++',
+      '-',
+      '-o',
+      '/dev/null',
+      '-Wl,--no-undefined',
+      '-Wl,--allow-shlib-undefined',
+    ]
       .concat(torch.libDirs.map((folder) => `-L${folder}`))
       .concat(torch.libraries.map((library) => `-l${library}`)),
     { input: text, stdio: ['pipe', 'ignore', 'ignore'] },

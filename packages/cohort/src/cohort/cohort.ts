@@ -98,8 +98,7 @@ export function createCohortMethod(
   const { batchSize, classification: settings, weightAverage } = recipe.train;
   const own =
     trainingLabels === undefined ? undefined : createClassification(settings, { ...input, trainingLabels });
-  const classification =
-    exchange === undefined ? own : exchange.classification(own ?? plainClassification);
+  const classification = exchange === undefined ? own : exchange.classification(own ?? plainClassification);
   const context: MethodContext = {
     networks,
     topology: weightAverage?.teacher == null ? topology : new LogitsRecorder(topology),

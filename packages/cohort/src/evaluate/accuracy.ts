@@ -126,8 +126,7 @@ export async function evaluateCohort(
         scope(() => {
           const { images, labels } = loader.batch(0, number);
           if (labels.numel === 0) return;
-          const outputs =
-            options.run?.(networks, images) ?? networks.map((network) => network.call(images));
+          const outputs = options.run?.(networks, images) ?? networks.map((network) => network.call(images));
           const ensemble = options.ensemble?.logits(outputs, images);
           tally.add(
             withEnsemble(

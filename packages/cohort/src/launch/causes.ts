@@ -40,7 +40,11 @@ export function isWorthRestart({ how }: Loss): boolean {
 }
 
 /** The report of a failure. */
-export function failureReport(cause: Loss, run: string | null, resumeWords: readonly string[] | null): string {
+export function failureReport(
+  cause: Loss,
+  run: string | null,
+  resumeWords: readonly string[] | null,
+): string {
   return [
     `error: ${whatHappened(cause)}. All ranks were ended.`,
     ...(cause.lines.length === 0 ? [] : ['its last lines:', ...cause.lines.map((line) => `  | ${line}`)]),

@@ -141,7 +141,10 @@ export class Hosts {
 
   #greet(
     address: string,
-    connect: (onMessage: (message: ControlMessage) => void, onClose: (reason: string) => void) => ControlConnection,
+    connect: (
+      onMessage: (message: ControlMessage) => void,
+      onClose: (reason: string) => void,
+    ) => ControlConnection,
   ): void {
     const { token, size, warn } = this.#options;
     const nonce = randomBytes(16).toString('hex');

@@ -115,7 +115,11 @@ class Launcher {
       const isOver = this.#isAsked || restarts >= maximumRestarts || !isWorthRestart(cause);
       if (isOver) {
         const code = cause.how.kind === 'error' ? cause.how.code : 1;
-        this.#hosts?.tell({ kind: 'leave', code, text: 'the training has failed; the first host has the report' });
+        this.#hosts?.tell({
+          kind: 'leave',
+          code,
+          text: 'the training has failed; the first host has the report',
+        });
         return code;
       }
       words = again;
@@ -125,7 +129,8 @@ class Launcher {
 
   /** One start of all ranks, to their end. */
   async #attempt(words: readonly string[]): Promise<LocalEnd> {
-    const { ranks, size, masterHost, placement, program, variables, silenceMs, stderr, onInterrupt } = this.#options;
+    const { ranks, size, masterHost, placement, program, variables, silenceMs, stderr, onInterrupt } =
+      this.#options;
     const losses: Loss[] = [];
     const local = new LocalRanks({
       ranks,
@@ -180,7 +185,11 @@ class Launcher {
       cause.rank === 0 && cause.lines.length === 0 && this.#run !== null
         ? lastLogLines(this.#run, reportLines)
         : cause.lines;
-    const report = failureReport({ ...cause, lines }, this.#run, this.#run === null ? null : this.#command(again));
+    const report = failureReport(
+      { ...cause, lines },
+      this.#run,
+      this.#run === null ? null : this.#command(again),
+    );
     this.#options.stderr.write(`${report}\n`);
     if (this.#run === null) return;
     try {

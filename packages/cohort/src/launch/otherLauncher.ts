@@ -3,7 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { setTimeout as wait } from 'node:timers/promises';
-import { ControlConnection, controlBeatMs, isProof, proofOf, type ControlMessage } from './controlMessages.ts';
+import {
+  ControlConnection,
+  controlBeatMs,
+  isProof,
+  proofOf,
+  type ControlMessage,
+} from './controlMessages.ts';
 import { LaunchError } from './hosts.ts';
 import type { LaunchOptions } from './launcher.ts';
 import { LocalRanks } from './localRanks.ts';

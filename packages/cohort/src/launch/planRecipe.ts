@@ -24,7 +24,8 @@ export async function planRecipe(
   options: { readonly signal: AbortSignal; readonly reporter: Reporter },
 ): Promise<Plan> {
   const count = recipe.networks.length;
-  const chosen = placement === undefined ? evenPlacement(count, ranks) : parsePlacement(placement, count, ranks);
+  const chosen =
+    placement === undefined ? evenPlacement(count, ranks) : parsePlacement(placement, count, ranks);
   applyThreads(recipe, options.reporter);
   const { dataset } = await loadRecipeData(recipe, options);
   try {

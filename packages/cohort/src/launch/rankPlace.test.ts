@@ -4,7 +4,13 @@ import { firstHost, rankPlace, RankPlaceError } from './rankPlace.ts';
 
 describe('rankPlace', () => {
   it("reads torchrun's and PyTorchJob's variables", () => {
-    const variables = { RANK: '3', WORLD_SIZE: '4', LOCAL_RANK: '1', MASTER_ADDR: 'worker-0', MASTER_PORT: '23456' };
+    const variables = {
+      RANK: '3',
+      WORLD_SIZE: '4',
+      LOCAL_RANK: '1',
+      MASTER_ADDR: 'worker-0',
+      MASTER_PORT: '23456',
+    };
     expect(rankPlace(variables)).toEqual({
       rank: 3,
       size: 4,

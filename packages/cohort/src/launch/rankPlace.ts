@@ -29,7 +29,8 @@ export const defaultPort = 29_500;
 /** The rank that the environment names; null where it names none. @throws {RankPlaceError} for numbers that cannot be */
 export function rankPlace(variables: Variables): RankPlace | null {
   if (variables.RANK !== undefined && variables.WORLD_SIZE !== undefined) return fromTorchrun(variables);
-  if (variables.SLURM_PROCID !== undefined && variables.SLURM_NTASKS !== undefined) return fromSlurm(variables);
+  if (variables.SLURM_PROCID !== undefined && variables.SLURM_NTASKS !== undefined)
+    return fromSlurm(variables);
   return null;
 }
 

@@ -4,7 +4,17 @@ import { resumedRun, resumeWords } from './resumeWords.ts';
 
 describe('resumeWords', () => {
   it('leaves recipe and settings to the run', () => {
-    const words = ['train', 'demo', 'train.epochs=3', '--strict', '--save-recipe', 'a.yaml', '--quiet', '--stop-after', '2h'];
+    const words = [
+      'train',
+      'demo',
+      'train.epochs=3',
+      '--strict',
+      '--save-recipe',
+      'a.yaml',
+      '--quiet',
+      '--stop-after',
+      '2h',
+    ];
     expect(resumeWords(words, 'runs/demo-1')).toEqual([
       'train',
       '--resume',

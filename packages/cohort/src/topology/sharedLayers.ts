@@ -181,8 +181,7 @@ export class Tree implements Topology {
         if (own !== null) run.outputs.set(index, network.branch(own, run.keepStages));
         continue;
       }
-      const group =
-        cuts === null ? { trunk: apart(onward), part: null } : cuts.cutGroup(onward, place);
+      const group = cuts === null ? { trunk: apart(onward), part: null } : cuts.cutGroup(onward, place);
       const longer = network.extend(group.trunk, at(this.splits, level + 1, 'the splits'), run.keepStages);
       this.#grow(longer, level + 1, part, run, group.part);
     }

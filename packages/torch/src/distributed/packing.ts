@@ -44,7 +44,13 @@ export function unpackTensors(buffer: Tensor, shapes: readonly TensorShape[]): T
     const shape = shapes[place];
     if (shape === undefined) continue;
     const bytes = bytesOf(shape);
-    unpacked.set(place, buffer.narrow(0, start, bytes).view(shape.dtype).reshape([...shape.shape]));
+    unpacked.set(
+      place,
+      buffer
+        .narrow(0, start, bytes)
+        .view(shape.dtype)
+        .reshape([...shape.shape]),
+    );
     start += bytes;
   }
   return shapes.map((_, place) => {

@@ -42,13 +42,22 @@ export function addLaunchCommand(
     .description('train on several ranks: processes of this host or of several')
     .argument('<command...>', 'what to launch: train, with its recipe, overrides and options')
     .passThroughOptions()
-    .option('--nproc <count>', 'ranks on this host; without it, the rank that the environment names', wholeNumber(1))
+    .option(
+      '--nproc <count>',
+      'ranks on this host; without it, the rank that the environment names',
+      wholeNumber(1),
+    )
     .option('--nnodes <count>', 'hosts, each with as many ranks', wholeNumber(1), 1)
     .option('--node-rank <number>', 'which host this is, from 0', wholeNumber(0), 0)
     .option('--master <host:port>', 'where rank 0 listens, for several hosts; the next port is used too')
     .option('--placement <networks>', 'networks of each rank, e.g. 0,2/1 (default: neighbours together)')
     .option('--max-restarts <count>', 'resume by itself so often when a rank is lost', wholeNumber(0), 0)
-    .option('--silence <seconds>', 'take a rank or host for lost after so long without a sign of life', wholeNumber(2), 10)
+    .option(
+      '--silence <seconds>',
+      'take a rank or host for lost after so long without a sign of life',
+      wholeNumber(2),
+      10,
+    )
     .option('--gather <seconds>', 'wait so long for other hosts', wholeNumber(1), 600)
     .option('--dry-run', 'print placement and bytes per step, and train nothing')
     .action(async (words: string[], options: LaunchCommandOptions) => {
@@ -84,14 +93,18 @@ function placeOf(options: LaunchCommandOptions, { variables }: CliEnvironment): 
     );
   }
   if (nodeRank >= nnodes) {
-    throw new UsageError(`--node-rank ${nodeRank} is not one of ${nnodes} hosts, which count from 0. Give a smaller one.`);
+    throw new UsageError(
+      `--node-rank ${nodeRank} is not one of ${nnodes} hosts, which count from 0. Give a smaller one.`,
+    );
   }
   const ranks = Array.from({ length: nproc }, (_, local) => nodeRank * nproc + local);
   const size = nnodes * nproc;
   if (nnodes === 1) return { ranks, size, masterHost: '127.0.0.1', masterPort: null };
   const [, host, port] = /^(.*?)(?::(\d+))?$/.exec(master ?? '') ?? [];
   if (host === undefined || host === '') {
-    throw new UsageError('--nnodes requires --master HOST:PORT, the address of the first host, on every host.');
+    throw new UsageError(
+      '--nnodes requires --master HOST:PORT, the address of the first host, on every host.',
+    );
   }
   return { ranks, size, masterHost: host, masterPort: port === undefined ? defaultPort : Number(port) };
 }
@@ -140,7 +153,10 @@ async function dryRun(
       throw new UsageError('--dry-run needs a recipe: cohort launch --nproc 2 --dry-run train RECIPE.');
     }
     const resolved = await recipeOf(recipe, overrides, {}, environment, call);
-    const { plan, text } = await environment.actions.planLaunch({ recipe: resolved, ranks: size, placement }, call);
+    const { plan, text } = await environment.actions.planLaunch(
+      { recipe: resolved, ranks: size, placement },
+      call,
+    );
     return { text, json: plan };
   });
 }

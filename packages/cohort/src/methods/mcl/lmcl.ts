@@ -121,7 +121,10 @@ export class LayerwiseMutualContrastiveLearning implements Method {
 
   get ofNetworks(): readonly (readonly nn.AnyModule[])[] {
     const { branches, aggregators } = this.modules;
-    return branches.networks.map((own, network) => [own, at(aggregators.networks, network, 'the aggregators')]);
+    return branches.networks.map((own, network) => [
+      own,
+      at(aggregators.networks, network, 'the aggregators'),
+    ]);
   }
 
   terms(step: StepInput): StepTerms {

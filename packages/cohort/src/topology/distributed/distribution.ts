@@ -55,6 +55,7 @@ export function gatherRefined(
 }
 
 function present(output: Tensor | undefined): Tensor {
-  if (output === undefined) throw new RangeError('gatherOutputs: expected logits and an embedding, got neither.');
+  if (output === undefined)
+    throw new RangeError('gatherOutputs: expected logits and an embedding, got neither.');
   return output;
 }

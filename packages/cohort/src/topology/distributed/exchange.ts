@@ -150,10 +150,12 @@ export class Exchange {
   classification(plain: Classification): Classification {
     return (logits, labels, mix) => {
       if (this.isWhole || !this.#isPartial(logits)) return plain(logits, labels, mix);
-      return ops.stack(
-        this.parts(logits, (each) => plain([each], labels, mix)),
-        0,
-      ).sum();
+      return ops
+        .stack(
+          this.parts(logits, (each) => plain([each], labels, mix)),
+          0,
+        )
+        .sum();
     };
   }
 
@@ -189,7 +191,9 @@ export class Exchange {
       outputs.map((output): OutputShape => {
         const { dtype, shape } = output;
         const isChannelsLast =
-          shape.length === 4 && !output.hasMemoryFormat('contiguous') && output.hasMemoryFormat('channelsLast');
+          shape.length === 4 &&
+          !output.hasMemoryFormat('contiguous') &&
+          output.hasMemoryFormat('channelsLast');
         return { dtype, shape, isChannelsLast };
       }),
     );

@@ -18,10 +18,13 @@ describe('placement', () => {
     expect(ownersOf(placement)).toEqual([0, 1, 0]);
   });
 
-  it.each(['0/0', '0/1/2', '0', '0/2', 'a/b', '', '0,/1'])('refuses %j for two networks on two ranks', (text) => {
-    expect(() => parsePlacement(text, 2, 2)).toThrow(PlacementError);
-    expect(() => parsePlacement(text, 2, 2)).toThrow(/For example --placement 0\/1\./);
-  });
+  it.each(['0/0', '0/1/2', '0', '0/2', 'a/b', '', '0,/1'])(
+    'refuses %j for two networks on two ranks',
+    (text) => {
+      expect(() => parsePlacement(text, 2, 2)).toThrow(PlacementError);
+      expect(() => parsePlacement(text, 2, 2)).toThrow(/For example --placement 0\/1\./);
+    },
+  );
 
   it('refuses more ranks than networks, and says how many there can be', () => {
     expect(() => evenPlacement(2, 3)).toThrow(

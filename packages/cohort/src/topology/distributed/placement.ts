@@ -40,12 +40,19 @@ export function parsePlacement(text: string, networks: number, ranks: number): P
   const placement = text.split('/').map((part) => part.split(',').map((word) => word.trim()));
   const words = placement.flat();
   const isSound = words.every((word) => /^\d+$/.test(word) && Number(word) < networks);
-  if (!isSound || placement.length !== ranks || new Set(words).size !== words.length || words.length !== networks) {
+  if (
+    !isSound ||
+    placement.length !== ranks ||
+    new Set(words).size !== words.length ||
+    words.length !== networks
+  ) {
     throw new PlacementError({
       operation: 'reading --placement',
       expected: `the networks 0 to ${networks - 1}, each once, on ${ranks} ranks: commas between networks, slashes between ranks`,
       received: `'${text}'`,
-      remedy: `For example --placement ${evenPlacement(networks, Math.min(ranks, networks)).map((own) => own.join(',')).join('/')}.`,
+      remedy: `For example --placement ${evenPlacement(networks, Math.min(ranks, networks))
+        .map((own) => own.join(','))
+        .join('/')}.`,
     });
   }
   return placement.map((own) => own.map(Number).sort((left, right) => left - right));

@@ -75,9 +75,12 @@ export class SharedCuts {
     const isOwn = this.#exchange.own.includes(network);
     if (!trunk.features.requiresGrad) return isOwn ? trunk : null;
     if (isOwn) return this.#cut(trunk, parent, network);
-    const cuts = [trunk.features, ...trunk.stages].map(
-      (root): Cut => ({ root: keep(root.alias()), map: this.#numberOf(root), leaf: null, leafMap: -1 }),
-    );
+    const cuts = [trunk.features, ...trunk.stages].map((root): Cut => ({
+      root: keep(root.alias()),
+      map: this.#numberOf(root),
+      leaf: null,
+      leafMap: -1,
+    }));
     this.#parts.push({ parent, network, cuts });
     return null;
   }
@@ -170,7 +173,12 @@ function atLeaf({ leaf }: Cut, delivered: Tensor | null): Tensor | null {
   return delivered.add(others);
 }
 
-function deliver(arrived: Map<number, Arrived>, { map, root }: Cut, parent: number | null, gradient: Tensor): void {
+function deliver(
+  arrived: Map<number, Arrived>,
+  { map, root }: Cut,
+  parent: number | null,
+  gradient: Tensor,
+): void {
   const before = arrived.get(map);
   if (before === undefined) arrived.set(map, { root, parent, sum: gradient });
   else before.sum = before.sum.add(gradient);
@@ -178,7 +186,8 @@ function deliver(arrived: Map<number, Arrived>, { map, root }: Cut, parent: numb
 
 /** Zeros where nothing came back: all ranks send as much. */
 function gradientOf(leaf: Tensor | null): Tensor {
-  if (leaf === null) throw new RangeError('SharedCuts: expected the leaf of a network of this rank, got none.');
+  if (leaf === null)
+    throw new RangeError('SharedCuts: expected the leaf of a network of this rank, got none.');
   return leaf.grad ?? ops.zerosLike(leaf.detach());
 }
 

@@ -48,7 +48,12 @@ describe('planTraining', () => {
   });
 
   it('names the networks of every rank and estimates the time on the wire', () => {
-    const text = planText(planOf({ name: 'mcl' }, { networks: [{ model: 'resnet8' }, { model: 'resnet8' }, { model: 'resnet14' }] }));
+    const text = planText(
+      planOf(
+        { name: 'mcl' },
+        { networks: [{ model: 'resnet8' }, { model: 'resnet8' }, { model: 'resnet14' }] },
+      ),
+    );
     expect(text).toContain('rank 0: resnet8-1, resnet8-2');
     expect(text).toContain('rank 1: resnet14');
     // Two networks on the first rank: 65,536 bytes take 0.52 ms at 1 Gbit/s.

@@ -71,7 +71,8 @@ export function planTraining(recipe: ResolvedRecipe, placement: Placement, input
     return { ranks, bytesPerStepAndPeer: Math.max(...ranks.map(({ bytesPerStep }) => bytesPerStep)) };
   } finally {
     topology.forget?.();
-    for (const module of [...networks, ...(method.deployed ?? []), ...Object.values(method.modules)]) module.dispose();
+    for (const module of [...networks, ...(method.deployed ?? []), ...Object.values(method.modules)])
+      module.dispose();
     for (const optimizer of Object.values(method.optimizers ?? {})) optimizer.dispose();
   }
 }
@@ -82,7 +83,12 @@ class MeasuringExchange extends Exchange {
   readonly bytes: number[] = [];
 
   constructor(networks: number) {
-    const alone = { rank: 0, size: 1, allGather: (tensor: Tensor) => tensor.unsqueeze(0), allGatherText: (text: string) => [text] };
+    const alone = {
+      rank: 0,
+      size: 1,
+      allGather: (tensor: Tensor) => tensor.unsqueeze(0),
+      allGatherText: (text: string) => [text],
+    };
     super(alone, evenPlacement(networks, 1));
   }
 

@@ -50,7 +50,11 @@ const recipes = {
   // Two levels of shared layers, the second on one rank or on two.
   'g-cl-ilr-tree': recipeOf('g-cl-ilr-tree', { name: 'cl-ilr' }, { topology: { name: 'tree' } }),
   'h-okddip': recipeOf('h-okddip', { name: 'okddip' }),
-  'i-kdcl-general': recipeOf('i-kdcl-general', { name: 'kdcl', teacher: 'general', heldOutImages: 12 }, { train: { epochs: 2 } }),
+  'i-kdcl-general': recipeOf(
+    'i-kdcl-general',
+    { name: 'kdcl', teacher: 'general', heldOutImages: 12 },
+    { train: { epochs: 2 } },
+  ),
   'j-pcl': recipeOf('j-pcl', { name: 'pcl' }),
   'k-ffl-bf16': recipeOf('k-ffl-bf16', { name: 'ffl' }, bfloat16),
   'l-afd': recipeOf('l-afd', { name: 'afd' }),

@@ -94,10 +94,15 @@ export class Ranks implements LoopRanks {
         const present = gradients.filter((gradient) => gradient !== null);
         const norms = present.length === 0 ? [] : ops.stack(ops._foreachNorm(present), 0).toNumbers();
         let next = 0;
-        const own = Float32Array.from(gradients, (gradient) => (gradient === null ? -1 : (norms[next++] ?? -1)));
+        const own = Float32Array.from(gradients, (gradient) =>
+          gradient === null ? -1 : (norms[next++] ?? -1),
+        );
         const all = this.group.allGather(Tensor.fromTypedArray(own)).toNumbers();
         return parameters.map((_, index) => {
-          const found = Array.from({ length: this.group.size }, (_, rank) => all[rank * own.length + index] ?? -1);
+          const found = Array.from(
+            { length: this.group.size },
+            (_, rank) => all[rank * own.length + index] ?? -1,
+          );
           // One that is not finite is not below zero either.
           return found.find((norm) => !(norm < 0)) ?? null;
         });
@@ -132,8 +137,15 @@ export class Ranks implements LoopRanks {
     noGrad(() => {
       scope(() => {
         const slots = this.#ownSlots(cohort, optimizers);
-        const shapes = slots.map(({ optimizer, key, tensor: { dtype, shape } }): SlotShape => ({ optimizer, key, dtype, shape }));
-        const all = this.group.allGatherText(JSON.stringify(shapes)).map((text) => JSON.parse(text) as SlotShape[]);
+        const shapes = slots.map(({ optimizer, key, tensor: { dtype, shape } }): SlotShape => ({
+          optimizer,
+          key,
+          dtype,
+          shape,
+        }));
+        const all = this.group
+          .allGatherText(JSON.stringify(shapes))
+          .map((text) => JSON.parse(text) as SlotShape[]);
         if (!this.isFirst) {
           const tensors = this.#tensorsOf(cohort, this.group.rank);
           this.group.send(packTensors([...tensors, ...slots.map(({ tensor }) => tensor)]), 0);
@@ -156,7 +168,10 @@ export class Ranks implements LoopRanks {
           const added = received.filter(({ slot }) => slot.optimizer === name);
           if (added.length === 0) continue;
           const { tensors, steps } = optimizer.state();
-          const merged = new Map([...tensors, ...added.map(({ slot, tensor }) => [slot.key, tensor] as const)]);
+          const merged = new Map([
+            ...tensors,
+            ...added.map(({ slot, tensor }) => [slot.key, tensor] as const),
+          ]);
           optimizer.loadState({ tensors: merged, steps });
         }
       });
@@ -177,7 +192,10 @@ export class Ranks implements LoopRanks {
   }
 
   /** What this rank's optimizers keep for its own networks; what they keep for modules of the method all ranks have. */
-  #ownSlots(cohort: Cohort, optimizers: NamedOptimizers): { optimizer: string; key: string; tensor: Tensor }[] {
+  #ownSlots(
+    cohort: Cohort,
+    optimizers: NamedOptimizers,
+  ): { optimizer: string; key: string; tensor: Tensor }[] {
     const own = new Set(this.#tensorsOf(cohort, this.group.rank));
     return optimizers.flatMap(([name, optimizer]) =>
       [...optimizer.state().tensors]

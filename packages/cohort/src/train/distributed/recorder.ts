@@ -49,7 +49,10 @@ function wants(ranks: Ranks, { recipe }: Session, accuracy: number | null, own: 
 }
 
 /** The first rank's progress, and all that belongs to it; null where there is none. */
-function spreadProgress({ ranks, session }: SharedRecorderSetup, progress: LoopProgress | null): LoopProgress | null {
+function spreadProgress(
+  { ranks, session }: SharedRecorderSetup,
+  progress: LoopProgress | null,
+): LoopProgress | null {
   const text = ranks.group.broadcastText(JSON.stringify(progress), 0);
   const shared = JSON.parse(text) as LoopProgress | null;
   if (shared !== null) spreadState(ranks, session);

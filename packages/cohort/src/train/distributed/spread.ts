@@ -1,5 +1,13 @@
 /** A training's whole state from the first rank to all others: where a run is resumed, or early stopping goes back. */
-import { noGrad, ops, packedBytes, packTensors, scope, unpackTensors, type TensorShape } from '@cohort-ml/torch';
+import {
+  noGrad,
+  ops,
+  packedBytes,
+  packTensors,
+  scope,
+  unpackTensors,
+  type TensorShape,
+} from '@cohort-ml/torch';
 import * as z from 'zod';
 import type { Restorable } from '../run/restore.ts';
 import { at } from '../../support/at.ts';
@@ -23,7 +31,9 @@ export function spreadState(ranks: Ranks, parts: Restorable): void {
   const { group, isFirst } = ranks;
   noGrad(() => {
     scope(() => {
-      const outline = JSON.parse(group.broadcastText(isFirst ? JSON.stringify(outlineOf(parts)) : '', 0)) as Outline;
+      const outline = JSON.parse(
+        group.broadcastText(isFirst ? JSON.stringify(outlineOf(parts)) : '', 0),
+      ) as Outline;
       for (const [, module] of parts.modules) {
         const tensors = [...module.stateDict().values()];
         if (tensors.length === 0) continue;

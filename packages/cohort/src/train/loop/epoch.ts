@@ -102,7 +102,8 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
   const wanted = recipe.train.networksAtOnce;
   // A graphics card is kept busy by its own queue; threads would only wait for one another.
   const mostThreads = currentDevice() === 'cpu' ? threads() : 1;
-  const here = ranks?.ownNetworks.map((index) => at(cohort.networks, index, 'the networks')) ?? cohort.networks;
+  const here =
+    ranks?.ownNetworks.map((index) => at(cohort.networks, index, 'the networks')) ?? cohort.networks;
   const atOnce = wanted === 'auto' ? networksAtOnce(here, mostThreads) : Math.min(wanted, here.length);
   return scope(() => {
     const batch = training.batch(epoch, number);
@@ -132,8 +133,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
         precision: recipe.train.precision,
         otherBatch: () => otherBatch(training, epoch, number),
       });
-    const measured =
-      ranks === undefined ? afterStep() : ranks.afterStep(cohort, clock.steps, afterStep);
+    const measured = ranks === undefined ? afterStep() : ranks.afterStep(cohort, clock.steps, afterStep);
     if (measured === undefined) return { values: result, isMethodSkipped: false };
     try {
       for (const [name, value] of Object.entries(measured)) assertFinite(name, value, where, 'measure');

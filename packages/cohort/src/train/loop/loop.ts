@@ -15,7 +15,6 @@ import { RunningMeans } from './means.ts';
 
 export type { LoopOutcome, LoopProgress, LoopRecorder, LoopSetup } from './loopSetup.ts';
 
-
 /** Trains the cohort. Between steps the event loop runs, so that Ctrl-C and displays work. */
 export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
   const { recipe, cohort, training, recorder, from } = setup;
