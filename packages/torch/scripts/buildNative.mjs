@@ -42,18 +42,26 @@ function distributedFlags(torch) {
     return { DISTRIBUTED_CFLAGS: '' };
   }
   const headers = join(nativeFolder, 'distributed', 'gloo-headers');
-  const cuda = '/usr/local/cuda/include';
-  const hasNccl =
-    torch.cuda === true &&
-    has(`${c10d}/ProcessGroupNCCL.hpp`) &&
-    (has('nccl.h') || existsSync(join(cuda, 'nccl.h')));
+  const nccl = torch.cuda === true && has(`${c10d}/ProcessGroupNCCL.hpp`) ? ncclHeaders(torch) : null;
   return {
     DISTRIBUTED_CFLAGS: [
       '-DCOHORT_GLOO',
       ...(has('gloo/context.h') ? [] : [`-isystem ${quote(headers)}`]),
-      ...(hasNccl ? ['-DCOHORT_NCCL', `-isystem ${quote(cuda)}`] : []),
+      ...(nccl === null ? [] : ['-DCOHORT_NCCL', ...nccl.map((folder) => `-isystem ${quote(folder)}`)]),
     ].join(' '),
   };
+}
+
+/** Folders with the headers of NCCL and CUDA: the system's, or those of PyPI's packages beside torch; null without. */
+function ncclHeaders({ root }) {
+  const packages = ['nccl', 'cuda_runtime', 'cu12', 'cu13'].map((name) =>
+    join(root, '..', 'nvidia', name, 'include'),
+  );
+  const places = ['/usr/local/cuda/include', '/usr/include', ...packages];
+  const nccl = places.find((folder) => existsSync(join(folder, 'nccl.h')));
+  const cuda = places.find((folder) => existsSync(join(folder, 'crt/host_config.h')));
+  if (nccl === undefined || cuda === undefined) return null;
+  return [...new Set([nccl, cuda])].filter((folder) => folder !== '/usr/include');
 }
 
 /** Whether LibTorch's library was built with Gloo: an engine that needs a class which is not there could not be loaded. */

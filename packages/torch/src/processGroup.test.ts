@@ -120,7 +120,9 @@ describe.runIf(hasGroups)('a process group', () => {
       group.allReduce(tensor([1]).to('bfloat16'));
     }).toThrow('expected float32, float64 or whole numbers, got bfloat16');
     group.leave();
-    expect(() => group.barrier()).toThrow('this process has left the group');
+    expect(() => {
+      group.barrier();
+    }).toThrow('this process has left the group');
     rmSync(join(tmpdir(), `cohort-${process.pid}`), { force: true });
   });
 

@@ -70,10 +70,11 @@ function isAlive(pid: number): boolean {
 }
 
 async function until(condition: () => boolean, process?: TestProcess): Promise<void> {
-  let end: string | null = null;
-  void process?.ended.then(({ output }) => (end = output));
+  const ends: string[] = [];
+  void process?.ended.then(({ output }) => ends.push(output));
   while (!condition()) {
-    if (end !== null) throw new Error(`the process has ended: ${String(end)}`);
+    const [output] = ends;
+    if (output !== undefined) throw new Error(`the process has ended: ${output}`);
     await setTimeout(50);
   }
 }

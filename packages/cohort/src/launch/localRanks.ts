@@ -126,7 +126,7 @@ export class LocalRanks {
     this.#read(started, child.stdout, 'stdout');
     this.#read(started, child.stderr, 'stderr');
     const pipe = child.stdio[3];
-    if (pipe !== undefined && pipe !== null && 'read' in pipe) this.#listen(started, pipe as Readable);
+    if (pipe !== undefined && pipe !== null && 'read' in pipe) this.#listen(started, pipe);
     return started;
   }
 

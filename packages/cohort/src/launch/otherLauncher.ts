@@ -75,51 +75,41 @@ class Following {
   }
 
   #hear(message: ControlMessage): void {
-    const { token, ranks, size, stderr } = this.#options;
-    switch (message.kind) {
-      case 'challenge':
-        this.#connection.send({
-          kind: 'hello',
-          proof: proofOf(token, 'other', message.nonce),
-          nonce: this.#nonce,
-          host: hostname(),
-          ranks: [...ranks],
-          size,
-        });
-        return;
-      case 'refused':
-        this.#end(() => {
-          this.#refuse(
-            new LaunchError(
-              `The launcher of rank 0 has turned this host away: ${message.reason}. Check COHORT_LAUNCH_TOKEN and the numbers of ranks on all hosts.`,
-            ),
-          );
-        });
-        return;
-      case 'welcome':
-        this.#isWelcome = isProof(message.proof, proofOf(token, 'first', this.#nonce));
-        if (!this.#isWelcome) void this.#lose('it does not know the token');
-        return;
+    if (this.#isWelcome) this.#obey(message);
+    else this.#introduce(message);
+  }
+
+  /** Before both have proved that they know the token. */
+  #introduce(message: ControlMessage): void {
+    const { token, ranks, size } = this.#options;
+    if (message.kind === 'challenge') {
+      const proof = proofOf(token, 'other', message.nonce);
+      const about = { host: hostname(), ranks: [...ranks], size };
+      this.#connection.send({ kind: 'hello', proof, nonce: this.#nonce, ...about });
+    } else if (message.kind === 'refused') {
+      this.#end(() => {
+        this.#refuse(
+          new LaunchError(
+            `The launcher of rank 0 has turned this host away: ${message.reason}. Check COHORT_LAUNCH_TOKEN and the numbers of ranks on all hosts.`,
+          ),
+        );
+      });
+    } else if (message.kind === 'welcome') {
+      this.#isWelcome = isProof(message.proof, proofOf(token, 'first', this.#nonce));
+      if (!this.#isWelcome) void this.#lose('it does not know the token');
     }
-    if (!this.#isWelcome) return;
-    switch (message.kind) {
-      case 'start':
-        void this.#start(message.words);
-        break;
-      case 'run':
-        this.#logs.attach(message.path);
-        break;
-      case 'ask':
-        this.#local?.ask(message.signal);
-        break;
-      case 'stop':
-        this.#local?.stop();
-        break;
-      case 'leave':
-        if (message.text !== '') stderr.write(`${message.text}\n`);
-        this.#end(() => {
-          this.#leave(message.code);
-        });
+  }
+
+  #obey(message: ControlMessage): void {
+    if (message.kind === 'start') void this.#start(message.words);
+    else if (message.kind === 'run') this.#logs.attach(message.path);
+    else if (message.kind === 'ask') this.#local?.ask(message.signal);
+    else if (message.kind === 'stop') this.#local?.stop();
+    else if (message.kind === 'leave') {
+      if (message.text !== '') this.#options.stderr.write(`${message.text}\n`);
+      this.#end(() => {
+        this.#leave(message.code);
+      });
     }
   }
 

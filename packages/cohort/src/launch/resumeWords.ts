@@ -28,7 +28,8 @@ export function resumeWords(words: readonly string[], run: string): string[] {
 
 /** The run that the words resume; null where they begin one. */
 export function resumedRun(words: readonly string[]): string | null {
-  const index = words.findIndex((word) => word === '--resume' || word.startsWith('--resume='));
-  if (index < 0) return null;
-  return words[index]?.split('=').slice(1).join('=') || (words[index + 1] ?? null);
+  const index = words.indexOf('--resume');
+  if (index >= 0) return words[index + 1] ?? null;
+  const prefix = '--resume=';
+  return words.find((word) => word.startsWith(prefix))?.slice(prefix.length) ?? null;
 }

@@ -87,7 +87,6 @@ export function traceOf(path: string): string[] {
   const run = openRun(path);
   const folder = run.checkpoint('last');
   const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
-  const { distributed: _, ...summary } = run.summary ?? {};
   return [
     ...files.sort().map((name) => {
       const digest = createHash('sha256').update(readFileSync(join(folder, name)));
@@ -96,7 +95,13 @@ export function traceOf(path: string): string[] {
     ...Array.from(run.metrics(), ({ kind, step, epoch, values }) =>
       JSON.stringify({ kind, step, epoch, values: { ...values, imagesPerSecond: null } }),
     ),
-    JSON.stringify({ ...summary, seconds: null, imagesPerSecond: null, peakMemoryBytes: null }),
+    JSON.stringify({
+      ...run.summary,
+      distributed: undefined,
+      seconds: null,
+      imagesPerSecond: null,
+      peakMemoryBytes: null,
+    }),
     run.info.status,
   ];
 }

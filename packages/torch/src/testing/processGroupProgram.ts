@@ -67,7 +67,7 @@ try {
     timeoutMs: Number(timeoutMs),
   });
   const tasks = { collectives, traffic, desertion, silence };
-  const result = await tasks[task as keyof typeof tasks](group);
+  const result = await Promise.resolve(tasks[task as keyof typeof tasks](group));
   console.log(JSON.stringify(result));
 } catch (error) {
   if (!(error instanceof ProcessGroupError)) throw error;

@@ -100,8 +100,12 @@ async function train(
     if (allow.length > 0)
       throw new UsageError('--allow requires --resume. Add --resume RUN, or omit --allow.');
     const isLaunched = variables.COHORT_LAUNCHED === '1';
-    const { saveRecipe: _, ...following } = options;
     // One rank writes it.
+    const { strict, followLinks } = options;
+    const following = {
+      ...(strict === undefined ? {} : { strict }),
+      ...(followLinks === undefined ? {} : { followLinks }),
+    };
     const given = isLaunched && variables.RANK !== '0' ? following : options;
     const resolved = await recipeOf(recipe, overrides, given, environment, call);
     return withDashboard(options, resolved.runs, call, variables, () =>

@@ -1,8 +1,15 @@
-// Stands in for Gloo's own header where that is not installed: what ProcessGroupGloo.hpp only names.
+// Stands in for Gloo's own header where that is not installed: what ProcessGroupGloo.hpp names and, in newer versions, calls.
 #pragma once
 
+#include <chrono>
+
 namespace gloo {
-class Context;
+
+class Context {
+ public:
+  void setTimeout(std::chrono::milliseconds timeout);
+};
+
 namespace transport {
 class UnboundBuffer;
 }  // namespace transport
