@@ -21,6 +21,7 @@ const layers = [
   'export',
   'compare',
   'doctor',
+  'launch',
   'cli',
 ];
 const folder = (name) => `^packages/cohort/src/${name}/`;

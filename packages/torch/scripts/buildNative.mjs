@@ -31,6 +31,62 @@ function onednnFlags({ source, root }) {
     : { ONEDNN_CFLAGS: '', ONEDNN_LDFLAGS: '' };
 }
 
+/**
+ * Flags for torch.distributed, where LibTorch has its headers and its library has Gloo; the few headers of Gloo itself that
+ * are named there have stand-ins, since official builds of LibTorch come without them.
+ */
+function distributedFlags(torch) {
+  const has = (path) => torch.includeDirs.some((folder) => existsSync(join(folder, path)));
+  const c10d = 'torch/csrc/distributed/c10d';
+  if (!has(`${c10d}/ProcessGroupGloo.hpp`) || !has(`${c10d}/TCPStore.hpp`) || !exportsGloo(torch)) {
+    return { DISTRIBUTED_CFLAGS: '' };
+  }
+  const headers = join(nativeFolder, 'distributed', 'gloo-headers');
+  const nccl = torch.cuda === true && has(`${c10d}/ProcessGroupNCCL.hpp`) ? ncclHeaders(torch) : null;
+  return {
+    DISTRIBUTED_CFLAGS: [
+      '-DCOHORT_GLOO',
+      ...(has('gloo/context.h') ? [] : [`-isystem ${quote(headers)}`]),
+      ...(nccl === null ? [] : ['-DCOHORT_NCCL', ...nccl.map((folder) => `-isystem ${quote(folder)}`)]),
+    ].join(' '),
+  };
+}
+
+/** Folders with the headers of NCCL and CUDA: the system's, or those of PyPI's packages beside torch; null without. */
+function ncclHeaders({ root }) {
+  const packages = ['nccl', 'cuda_runtime', 'cu12', 'cu13'].map((name) =>
+    join(root, '..', 'nvidia', name, 'include'),
+  );
+  const places = ['/usr/local/cuda/include', '/usr/include', ...packages];
+  const nccl = places.find((folder) => existsSync(join(folder, 'nccl.h')));
+  const cuda = places.find((folder) => existsSync(join(folder, 'crt/host_config.h')));
+  if (nccl === undefined || cuda === undefined) return null;
+  return [...new Set([nccl, cuda])].filter((folder) => folder !== '/usr/include');
+}
+
+/** Whether LibTorch's library was built with Gloo: an engine that needs a class which is not there could not be loaded. */
+function exportsGloo(torch) {
+  const text = 'extern char found __asm__("_ZTVN4c10d16ProcessGroupGlooE"); char* use() { return &found; }';
+  const { status } = spawnSync(
+    process.env.CXX ?? 'c++',
+    [
+      '-shared',
+      '-fPIC',
+      '-x',
+      'c++',
+      '-',
+      '-o',
+      '/dev/null',
+      '-Wl,--no-undefined',
+      '-Wl,--allow-shlib-undefined',
+    ]
+      .concat(torch.libDirs.map((folder) => `-L${folder}`))
+      .concat(torch.libraries.map((library) => `-l${library}`)),
+    { input: text, stdio: ['pipe', 'ignore', 'ignore'] },
+  );
+  return status === 0;
+}
+
 /** Version 3 describes convolutions by other classes. */
 function hasOneDnn2() {
   const header = '/usr/include/oneapi/dnnl/dnnl_version.h';
@@ -123,6 +179,8 @@ export function buildNative(environment = process.env, buildFolder = ownBuildFol
   writeIfChanged(join(buildFolder, 'flags'), JSON.stringify({ torch, flags, own }, null, 2));
   const onednn = onednnFlags(torch);
   writeIfChanged(join(buildFolder, 'onednn'), JSON.stringify(onednn));
+  const distributed = distributedFlags(torch);
+  writeIfChanged(join(buildFolder, 'process-groups'), JSON.stringify(distributed));
   const addonPath = join(buildFolder, 'cohort_torch.node');
   // Relative to the Makefile: make takes no absolute targets with spaces.
   const folders = [
@@ -130,7 +188,7 @@ export function buildNative(environment = process.env, buildFolder = ownBuildFol
     `KERNEL_BUILD=${relative(nativeFolder, kernelFolder())}`,
   ];
   const make = (...extra) => ['-s', '-C', nativeFolder, ...folders, ...extra];
-  const variables = { ...environment, ...flags, ...onednn };
+  const variables = { ...environment, ...flags, ...onednn, ...distributed };
   const upToDate = spawnSync('make', make('-q'), { env: variables }).status === 0;
   if (!upToDate) {
     console.log(

@@ -50,6 +50,21 @@ export {
   type CudaSettings,
 } from './engine/devices.ts';
 
+// Process groups of torch.distributed.
+export {
+  packedBytes,
+  packTensors,
+  ProcessGroup,
+  processGroupBackends,
+  ProcessGroupError,
+  unpackTensors,
+  type ProcessGroupBackend,
+  type ProcessGroupFailure,
+  type ProcessGroupOptions,
+  type TensorShape,
+  type Traffic,
+} from './distributed/index.ts';
+
 // Layers, optimizers and files of tensors.
 export * as nn from './nn/index.ts';
 export * as optim from './optim/index.ts';

@@ -78,6 +78,22 @@ export interface NativeAddon {
   configureCuda(deterministic: boolean, tf32: boolean): boolean | undefined;
   deviceMemory(): { usedBytes: number; reservedBytes: number; peakUsedBytes: number } | undefined;
   synchronize(): boolean | undefined;
+  groupBackends(): string;
+  joinGroup(
+    backend: string,
+    address: string,
+    rank: number,
+    size: number,
+    timeoutMs: number,
+    ownHost: string,
+  ): number | undefined;
+  leaveGroup(group: number): boolean | undefined;
+  groupAllGather(group: number, output: number, input: number): boolean | undefined;
+  groupAllReduce(group: number, tensor: number, maximum: boolean): boolean | undefined;
+  groupBroadcast(group: number, tensor: number, root: number): boolean | undefined;
+  groupSend(group: number, tensor: number, rank: number): boolean | undefined;
+  groupReceive(group: number, tensor: number, rank: number): boolean | undefined;
+  groupBarrier(group: number): boolean | undefined;
 }
 
 /**

@@ -13,6 +13,15 @@ export const commandActions: CommandActions = {
     const { findRun, resumeRun } = await import('../train/run/resume.ts');
     return resumeRun(findRun(run), options);
   },
+  planLaunch: async (...given) => {
+    const [{ planRecipe }, { planText }] = await Promise.all([
+      import('../launch/planRecipe.ts'),
+      import('../train/distributed/plan.ts'),
+    ]);
+    const plan = await planRecipe(...given);
+    return { plan, text: planText(plan) };
+  },
+  trainRank: async (...given) => (await import('../launch/trainRank.ts')).trainRank(...given),
   evaluateRun: async (run, options) => {
     const { findRun } = await import('@cohort-ml/runs');
     const path = findRun(run, options.runs ?? 'runs');

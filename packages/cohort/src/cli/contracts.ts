@@ -18,6 +18,10 @@ import type { Reporter } from '../progress/reporter.ts';
 import type { ResumeOptions } from '../train/run/resume.ts';
 import type { TrainOptions, TrainResult } from '../train/run/run.ts';
 import type { ProbeRequest, ProbeResult, ProbeTargets } from '../transfer/probeRuns.ts';
+import type { Plan } from '../train/distributed/plan.ts';
+import type { PlanRequest } from '../launch/planRecipe.ts';
+import type { RankTask } from '../launch/trainRank.ts';
+import type { FollowerResult } from '../train/distributed/follow.ts';
 import type { DemoOptions, DemoResult } from './commands/demo.ts';
 
 /** What every long call is given. */
@@ -51,6 +55,17 @@ export interface CommandActions {
   readonly trainRun: (recipe: ResolvedRecipe, options: TrainOptions) => Promise<TrainResult>;
   /** By the path of a run folder, or the id of one in `runs`. */
   readonly resumeRun: (run: string, options: ResumeOptions) => Promise<TrainResult>;
+  /** What a distributed training will do, as numbers and in words. */
+  readonly planLaunch: (
+    request: PlanRequest,
+    options: CallOptions,
+  ) => Promise<{ readonly plan: Plan; readonly text: string }>;
+  /** One rank of a training that `cohort launch` has started. */
+  readonly trainRank: (
+    task: RankTask,
+    options: ResumeOptions,
+    variables: Readonly<Record<string, string | undefined>>,
+  ) => Promise<TrainResult | FollowerResult>;
   /** By the path of a run folder, its name, or the beginning of that. */
   readonly evaluateRun: (run: string, options: EvaluateOptions & RunsFolder) => Promise<Measured>;
   /** By the path of a run folder, its name, or the beginning of that; one result for each image, in order. */

@@ -9,6 +9,7 @@ const GROUPS: readonly (readonly [title: string, commands: readonly (readonly [s
     [
       ['train', 'train a recipe, or one proposed for a folder of images'],
       ['pretrain', 'learn from pictures without labels'],
+      ['launch', 'train on several processes or hosts'],
       ['evaluate', "measure a run's networks on its images or on others"],
       ['predict', "classify images with a run's networks"],
       ['export', 'write networks as ONNX, for the browser or PyTorch'],
@@ -118,6 +119,12 @@ const COMMAND_EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'cohort pretrain ./photos method.name=simclr-mcl train.epochs=100',
     'cohort pretrain ./photos --then-train train.epochs=50',
     'cohort train ./photos networks.0.weights=runs/photos-pretraining-20261129-093000',
+  ],
+  launch: [
+    'cohort launch --nproc 2 train demo',
+    'cohort launch --nproc 2 --dry-run train demo',
+    'cohort launch --nproc 2 --max-restarts 3 train --resume runs/demo-20261124-093000',
+    'srun cohort launch train demo    (one rank for each task)',
   ],
   compare: ['cohort compare demo --methods independent,dml,mcl --seeds 5 --parallel 2'],
   evaluate: [

@@ -17,6 +17,7 @@ import { addEvaluateCommand } from './commands/evaluate.ts';
 import { addExportCommand } from './commands/export.ts';
 import { EXIT_CODES, describeFailure } from './failures.ts';
 import { commandNotes, shortHelp, trainNotes } from './help.ts';
+import { addLaunchCommand } from './commands/launch.ts';
 import { addImportCommand } from './commands/import.ts';
 import { addMethodsCommand } from './commands/methods.ts';
 import { addModelsCommand } from './commands/models.ts';
@@ -78,6 +79,8 @@ function buildProgram(
     .version(packageVersion(), '--version', 'show the version')
     .helpOption('-h, --help', 'show help')
     .helpCommand(false)
+    // What follows `launch`'s own arguments is for the command that it launches.
+    .enablePositionalOptions()
     .usage('<command> [arguments] [options]')
     .exitOverride()
     .configureOutput({
@@ -91,6 +94,7 @@ function buildProgram(
     .showHelpAfterError('Run cohort --help for the commands, and cohort COMMAND --help for details.');
   addTrainCommand(program, environment, argv, setExitCode);
   addPretrainCommand(program, environment, argv, setExitCode);
+  addLaunchCommand(program, environment, setExitCode);
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
   addExportCommand(program, environment, setExitCode);

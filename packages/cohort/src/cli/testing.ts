@@ -90,6 +90,8 @@ async function runWith(
       surveyImages: unexpected,
       surveyPictures: unexpected,
       trainRun: unexpected,
+      planLaunch: unexpected,
+      trainRank: unexpected,
       resumeRun: unexpected,
       evaluateRun: unexpected,
       predictImages: () => unexpectedImages(),

@@ -1,16 +1,28 @@
 /** A cohort: the networks of a recipe and the method that they learn by, with weights drawn from the recipe's seed. */
-import { Generator, type nn } from '@cohort-ml/torch';
+import { Generator, type nn, type Tensor } from '@cohort-ml/torch';
 import { hashKeys, RANDOM_PURPOSE } from '../data/loading/random.ts';
 import {
   createMethod,
+  crossingOutputs,
   LogitsRecorder,
   withWeightAverages,
   type Method,
   type MethodContext,
 } from '../methods/index.ts';
-import { createNetwork, type Network } from '../models/index.ts';
-import { Branches, lastStage, latestSplits, Peers, Tree, type Topology } from '../topology/index.ts';
+import { createNetwork, type Network, type NetworkOutput } from '../models/index.ts';
+import {
+  Branches,
+  DistributedPeers,
+  lastStage,
+  latestSplits,
+  Peers,
+  Tree,
+  type Distribution,
+  type Exchange,
+  type Topology,
+} from '../topology/index.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
+import { classification as plainClassification } from '../losses/index.ts';
 import { createClassification } from './classification.ts';
 import { networkNames } from '../recipes/networkNames.ts';
 import { describePretrained, loadPretrained } from './pretrained.ts';
@@ -36,7 +48,12 @@ export interface Cohort {
   readonly topology: Topology;
   /** What the method was built from and may go on to draw from; absent where there is nothing to draw. */
   readonly generator?: Generator;
+  /** Where networks are spread over ranks: runs each of them on its own, and gives all outputs to all. */
+  readonly runNetworks?: RunNetworks;
 }
+
+/** Runs networks in the order of the cohort, theirs or such as stand for them, on the same images. */
+export type RunNetworks = (networks: readonly Network[], images: Tensor) => readonly NetworkOutput[];
 
 /**
  * Builds the cohort of a recipe. The networks' first weights depend on seed and place only, not on the method, or are those
@@ -44,6 +61,7 @@ export interface Cohort {
  *
  * @param trainingLabels of the images that it will be trained on, by index
  * @param tell receives messages about weights that were loaded
+ * @param exchange between the ranks that the networks are spread over, if they are
  * @throws {WeightsError} and the errors of files for weights that cannot be read or do not fit
  */
 export function createCohort(
@@ -51,12 +69,14 @@ export function createCohort(
   input: CohortInput,
   trainingLabels: ArrayLike<number>,
   tell: (message: string) => void = () => undefined,
+  exchange?: Exchange,
 ): Cohort {
   const networks = createNetworks(recipe, input);
   loadNetworks(recipe, input, networks, tell);
   const generator = new Generator(hashKeys(RANDOM_PURPOSE.method, recipe.seed));
-  const working = createCohortMethod(recipe, input, networks, generator, trainingLabels);
-  return { networks, names: networkNames(recipe), ...working, generator };
+  const working = createCohortMethod(recipe, input, networks, generator, trainingLabels, exchange);
+  const cohort = { networks, names: networkNames(recipe), ...working, generator };
+  return exchange === undefined ? cohort : { ...cohort, runNetworks: runOver(exchange) };
 }
 
 /**
@@ -64,6 +84,7 @@ export function createCohort(
  *
  * @param generator of the first weights of the method's own modules
  * @param trainingLabels left out where nothing is to be trained
+ * @param exchange between the ranks that the networks are spread over, if they are
  */
 export function createCohortMethod(
   recipe: ResolvedRecipe,
@@ -71,11 +92,13 @@ export function createCohortMethod(
   networks: readonly Network[],
   generator: Generator,
   trainingLabels?: ArrayLike<number>,
+  exchange?: Exchange,
 ): Pick<Cohort, 'method' | 'topology'> {
-  const topology = createTopology(recipe, networks);
+  const topology = createTopology(recipe, networks, exchange);
   const { batchSize, classification: settings, weightAverage } = recipe.train;
-  const classification =
+  const own =
     trainingLabels === undefined ? undefined : createClassification(settings, { ...input, trainingLabels });
+  const classification = exchange === undefined ? own : exchange.classification(own ?? plainClassification);
   const context: MethodContext = {
     networks,
     topology: weightAverage?.teacher == null ? topology : new LogitsRecorder(topology),
@@ -94,15 +117,39 @@ export function createCohortMethod(
   return { method, topology };
 }
 
-/** How the networks are run together; from here on those that share layers share their weights. */
-function createTopology({ topology }: ResolvedRecipe, networks: readonly Network[]): Topology {
+/** Evaluation needs logits and embeddings of every network, whatever crosses in training. */
+function runOver(exchange: Exchange): RunNetworks {
+  const distribution = { exchange, crossing: ['logits', 'embedding'] } as const;
+  return (networks, images) => new DistributedPeers(networks, distribution).run({ images });
+}
+
+/** What crosses between ranks with this recipe. */
+function distributionOf(recipe: ResolvedRecipe, exchange: Exchange): Distribution {
+  const crossing = crossingOutputs(recipe.method);
+  // The ensemble of averages teaches by logits, whatever the method itself needs.
+  const teaches = recipe.train.weightAverage?.teacher != null && !crossing.includes('logits');
+  return { exchange, crossing: teaches ? [...crossing, 'logits'] : crossing };
+}
+
+/**
+ * How the networks are run together; from here on those that share layers share their weights.
+ *
+ * @param exchange between the ranks that the networks are spread over, if they are
+ */
+export function createTopology(
+  recipe: ResolvedRecipe,
+  networks: readonly Network[],
+  exchange?: Exchange,
+): Topology {
+  const { topology } = recipe;
+  const distribution = exchange && distributionOf(recipe, exchange);
   switch (topology.name) {
     case 'peers':
-      return new Peers(networks);
+      return distribution === undefined ? new Peers(networks) : new DistributedPeers(networks, distribution);
     case 'branches':
-      return new Branches(networks, topology.sharedStages ?? lastStage(networks));
+      return new Branches(networks, topology.sharedStages ?? lastStage(networks), distribution);
     case 'tree':
-      return new Tree(networks, topology.splitAfterStages ?? latestSplits(networks));
+      return new Tree(networks, topology.splitAfterStages ?? latestSplits(networks), distribution);
   }
 }
 

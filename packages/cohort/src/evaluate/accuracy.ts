@@ -95,6 +95,8 @@ export interface EvaluationOptions {
   readonly ensemble?: Ensemble | undefined;
   /** Probabilities `[B, classes]` of every network in the place of its classifier's, for networks without a trained one. */
   readonly probabilities?: (outputs: readonly NetworkOutput[]) => readonly Tensor[];
+  /** Runs the networks; one after the other unless given. */
+  readonly run?: ((networks: readonly Network[], images: Tensor) => readonly NetworkOutput[]) | undefined;
   /** Most bytes that the probabilities of images may take that are kept with their predictions; none are unless given. */
   readonly probabilityBytes?: number;
   /**
@@ -125,7 +127,7 @@ export async function evaluateCohort(
         scope(() => {
           const { images, labels } = loader.batch(0, number);
           if (labels.numel === 0) return;
-          const outputs = networks.map((network) => network.call(images));
+          const outputs = options.run?.(networks, images) ?? networks.map((network) => network.call(images));
           const own = options.probabilities?.(outputs);
           const ensemble = options.ensemble?.logits(outputs, images);
           tally.add(

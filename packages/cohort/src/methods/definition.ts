@@ -1,5 +1,6 @@
 /** What a method's file says of it: its settings, its facts and how it is built; the registry has one line for each. */
 import type * as z from 'zod';
+import { everyOutput, type CrossingOutput } from '../topology/index.ts';
 import type { Method, MethodContext } from './method.ts';
 
 /** Name of a way to share layers. */
@@ -58,6 +59,11 @@ export interface MethodParts<Schema extends MethodSchema> extends MethodFacts {
    * methods that never need any.
    */
   readonly heldOutImages?: (settings: z.output<Schema>) => number | null;
+  /**
+   * The networks' outputs that other networks' terms are computed from; in a distributed training the others stay on their
+   * rank, and may only be passed to `context.classification`. All of them cross unless given.
+   */
+  readonly crossing?: (settings: z.output<Schema>) => readonly CrossingOutput[];
   /** Builds the method with its own modules, for a cohort. */
   readonly create: (context: MethodContext, settings: z.output<Schema>) => Method;
 }
@@ -70,6 +76,8 @@ export interface MethodDefinition<Schema extends MethodSchema = MethodSchema> {
   readonly variants: Readonly<Record<string, VariantFacts>>;
   /** How many images, or which share of the training images, it needs held out; null where it needs none. */
   heldOutImages(settings: unknown): number | null;
+  /** The networks' outputs that cross between ranks in a distributed training. */
+  crossing(settings: unknown): readonly CrossingOutput[];
   /** @throws {z.ZodError} for settings that do not fit the schema, and whatever the method itself refuses */
   create(context: MethodContext, settings: unknown): Method;
 }
@@ -78,13 +86,14 @@ export interface MethodDefinition<Schema extends MethodSchema = MethodSchema> {
 export function defineMethod<Schema extends MethodSchema>(
   parts: MethodParts<Schema>,
 ): MethodDefinition<Schema> {
-  const { settings: schema, variants = {}, heldOutImages, create, ...facts } = parts;
+  const { settings: schema, variants = {}, heldOutImages, crossing, create, ...facts } = parts;
   return {
     name: schema.shape.name.value,
     settings: schema,
     facts,
     variants,
     heldOutImages: (settings) => heldOutImages?.(schema.parse(settings)) ?? null,
+    crossing: (settings) => crossing?.(schema.parse(settings)) ?? everyOutput,
     create: (context, settings) => create(context, schema.parse(settings)),
   };
 }

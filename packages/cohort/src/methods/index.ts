@@ -28,6 +28,7 @@ export type {
 } from './method.ts';
 export {
   createMethod,
+  crossingOutputs,
   heldOutImages,
   methodFacts,
   methodNames,

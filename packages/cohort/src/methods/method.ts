@@ -124,6 +124,9 @@ export interface WorkAroundSteps {
   /** Whether `afterStep` will ask for another batch after the training step with this number, from 0. */
   wantsOtherBatch?(step: number): boolean;
 
+  /** Whether `afterStep` will run the networks after the training step with this number, from 0; it never does unless given. */
+  runsNetworksAfter?(step: number): boolean;
+
   /**
    * Called after the optimizer's step, inside a scope; what it measured is recorded with the step. A value that is not
    * finite says that it has changed nothing: the training then stops, or goes on and counts it, as the recipe says.
@@ -144,6 +147,12 @@ export interface KeptInCheckpoints {
 
   /** Left out by methods whose next step depends on tensors alone. */
   readonly state?: SavedState;
+
+  /**
+   * For each network, the modules among `modules` that only the network's own outputs pass through, before they are shown to
+   * others; a distributed training runs them where the network is. None unless given.
+   */
+  readonly ofNetworks?: readonly (readonly nn.AnyModule[])[];
 }
 
 /** What a user sees of the method: notices, numbers of an epoch, warnings, the space of its embeddings. */

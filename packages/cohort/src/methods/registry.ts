@@ -15,6 +15,7 @@ import { switokd } from './baselines/switokd.ts';
 import type { MethodDefinition, MethodFacts, MethodSchema, VariantFacts } from './definition.ts';
 import { lmcl } from './mcl/lmcl.ts';
 import { mcl } from './mcl/mcl.ts';
+import type { CrossingOutput } from '../topology/index.ts';
 import type { Method, MethodContext } from './method.ts';
 import { moco } from './selfSupervised/moco.ts';
 import { mocoMcl } from './selfSupervised/mocoMcl.ts';
@@ -119,6 +120,11 @@ export function createMethod(settings: MethodSettings, context: MethodContext): 
 /** How many images, or which share of the training images, a method needs held out; null where it needs none. */
 export function heldOutImages(settings: MethodSettings): number | null {
   return definitionOf(settings).heldOutImages(settings);
+}
+
+/** The networks' outputs that cross between ranks in a distributed training with this method. */
+export function crossingOutputs(settings: MethodSettings): readonly CrossingOutput[] {
+  return definitionOf(settings).crossing(settings);
 }
 
 function definitionOf({ name }: MethodSettings): MethodDefinition {

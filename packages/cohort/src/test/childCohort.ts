@@ -1,5 +1,14 @@
 /** Compiles the sources of all packages afresh, for tests that need processes of their own to kill: `dist` may be stale. */
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -48,4 +57,6 @@ function compilePackage(name: string, root: string): void {
   const target = join(root, 'packages', name);
   transpileFolder(join(repository, 'packages', name, 'src'), join(target, 'dist'));
   copyFileSync(join(repository, 'packages', name, 'package.json'), join(target, 'package.json'));
+  const programs = join(repository, 'packages', name, 'bin');
+  if (existsSync(programs)) cpSync(programs, join(target, 'bin'), { recursive: true });
 }

@@ -2,12 +2,15 @@
  * Cohorts that share layers: a tree that splits after some stages (CL-ILR, Song and Chai, arXiv 1805.11761, section 3),
  * and branches of one trunk, the tree that splits once (as in ONE, Lan et al., arXiv 1806.04606).
  */
-import { noGrad, scope, type nn, type Tensor } from '@cohort-ml/torch';
+import { noGrad, ops, scope, type nn, type Tensor } from '@cohort-ml/torch';
 import { ModelError } from '../models/errors.ts';
 import type { Network, NetworkOutput, StageOutputs, Trunk } from '../models/network.ts';
 
 import { ascend, groupsBetweenSplits, mostSplits, whyFewerSplits } from './splits.ts';
-import { viewOf, type CohortBatch, type Topology } from './topology.ts';
+import type { Distribution } from './distributed/distribution.ts';
+import { gatherOutputs, gatherRefined } from './distributed/distribution.ts';
+import { SharedCuts } from './distributed/sharedCuts.ts';
+import { viewOf, type CohortBatch, type Refine, type Topology } from './topology.ts';
 import { at } from '../support/at.ts';
 
 /** Turns the output of a shared part into what each of `ways` branches or networks continues with. */
@@ -27,15 +30,20 @@ export class Tree implements Topology {
   readonly splits: readonly [number, ...number[]];
   /** The groups between one split and the next, each the places of its networks; the first is the whole cohort. */
   readonly #levels: readonly (readonly (readonly number[])[])[];
+  readonly #distribution: Distribution | undefined;
+  readonly #cuts: SharedCuts | null;
 
   /**
    * @param networks of one architecture
    * @param splits after how many stages besides the stem the tree splits: ascending, from 0 (after the stem), each fewer
    *   than there are stages
+   * @param distribution of the networks over ranks, if they are; all ranks run the shared layers
    * @throws {ModelError} for networks of several architectures, for stages that there are not, and for splits that leave
    *   nothing to split.
    */
-  constructor(networks: readonly Network[], splits: readonly number[]) {
+  constructor(networks: readonly Network[], splits: readonly number[], distribution?: Distribution) {
+    this.#distribution = distribution;
+    this.#cuts = distribution === undefined ? null : new SharedCuts(distribution.exchange);
     const [first, ...others] = networks;
     const [firstSplit, ...laterSplits] = splits;
     if (first === undefined || firstSplit === undefined || !areSound(splits, lastStage(networks))) {
@@ -66,11 +74,29 @@ export class Tree implements Topology {
     return scope(() => this.runFrom(this.trunks(batch, keepStages), keepStages));
   }
 
-  runRefined(
-    batch: CohortBatch,
-    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
-  ): StageOutputs[] {
-    return refine(this.run(batch, true));
+  ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[] {
+    return this.#distribution?.exchange.ofEach(outputs, compute) ?? outputs.map(compute);
+  }
+
+  parts(logits: readonly Tensor[], compute: (logits: Tensor) => Tensor): Tensor[] {
+    return this.#distribution?.exchange.parts(logits, compute) ?? logits.map((each) => compute(each));
+  }
+
+  passBack(): void {
+    this.#cuts?.passBack();
+  }
+
+  forget(): void {
+    this.#cuts?.clear();
+  }
+
+  runRefined(batch: CohortBatch, refine: Refine): StageOutputs[] {
+    const everyone = this.networks.map((_, index) => index);
+    if (this.#distribution === undefined) return refine(this.run(batch, true), everyone);
+    const { exchange } = this.#distribution;
+    const places = exchange.isWhole ? everyone : exchange.own;
+    const outputs = scope(() => [...this.#grown(this.trunks(batch, true), true).values()]);
+    return gatherRefined(this.#distribution, refine(outputs, places));
   }
 
   parameters(): nn.Parameter[] {
@@ -83,7 +109,12 @@ export class Tree implements Topology {
   }
 
   over(networks: readonly Network[]): Tree {
-    return new Tree(networks, this.splits);
+    return new Tree(networks, this.splits, this.distributionOver);
+  }
+
+  /** That of other networks in the place of these. */
+  protected get distributionOver(): Distribution | undefined {
+    return this.#distribution && { ...this.#distribution, crossing: ['logits'] };
   }
 
   /** What all share, of the images: one for all networks, or one a network where each has a view of its own. */
@@ -91,44 +122,69 @@ export class Tree implements Topology {
     const [first] = this.networks;
     const views =
       batch.views === undefined ? [batch.images] : this.networks.map((_, index) => viewOf(batch, index));
-    return views.map((view) => first.trunk(view, this.splits[0], keepStages));
+    const trunks = views.map((view) => first.trunk(view, this.splits[0], keepStages));
+    return this.#cuts === null ? trunks : trunks.map((trunk) => this.#cuts?.cutTrunk(trunk) ?? trunk);
   }
 
   /** Everything after the trunks. */
-  runFrom(
+  runFrom(trunks: readonly Trunk[], keepStages = false, atSplit?: AtSplit): NetworkOutput[] {
+    const outputs = this.#grown(trunks, keepStages, atSplit);
+    if (this.#distribution === undefined) return [...outputs.values()];
+    return gatherOutputs(this.#distribution, [...outputs.values()], keepStages);
+  }
+
+  /** Outputs of the networks that are run here, by place. */
+  #grown(
     trunks: readonly Trunk[],
-    keepStages = false,
+    keepStages: boolean,
     atSplit: AtSplit = (trunk) => trunk,
-  ): NetworkOutput[] {
+  ): Map<number, NetworkOutput> {
+    const outputs = new Map<number, NetworkOutput>();
     const everyone = this.networks.map((_, index) => index);
     const [shared] = trunks;
     if (trunks.length === 1 && shared !== undefined) {
-      return this.#grow(shared, 0, everyone, { keepStages, atSplit });
+      this.#grow(shared, 0, everyone, { keepStages, atSplit, outputs }, this.#cuts?.partOf(shared) ?? null);
+      return outputs;
     }
-    return trunks.flatMap((trunk, index) =>
-      this.#grow(trunk, 0, everyone, { keepStages, atSplit, only: index }),
-    );
+    for (const [index, trunk] of trunks.entries()) {
+      const run = { keepStages, atSplit, only: index, outputs };
+      this.#grow(trunk, 0, everyone, run, this.#cuts?.partOf(trunk) ?? null);
+    }
+    return outputs;
   }
 
-  /** From a split on: what the group's networks give, or one of them. */
+  /** From a split on: what the group's networks give, or one of them; `place` is that of the part among the cuts. */
   #grow(
     trunk: Trunk,
     level: number,
     group: readonly number[],
-    run: { readonly keepStages: boolean; readonly atSplit: AtSplit; readonly only?: number },
-  ): NetworkOutput[] {
+    run: {
+      readonly keepStages: boolean;
+      readonly atSplit: AtSplit;
+      readonly only?: number;
+      readonly outputs: Map<number, NetworkOutput>;
+    },
+    place: number | null,
+  ): void {
     const parts = (this.#levels[level + 1] ?? this.networks.map((_, index) => [index])).filter(
       ([index = -1]) => group.includes(index),
     );
     const onward = parts.length > 1 ? run.atSplit(trunk, parts.length) : trunk;
-    return parts
-      .filter((part) => run.only === undefined || part.includes(run.only))
-      .flatMap((part) => {
-        const network = at(this.networks, at(part, 0, 'a group'), 'the cohort');
-        if (part.length === 1) return [network.branch(onward, run.keepStages)];
-        const longer = network.extend(onward, at(this.splits, level + 1, 'the splits'), run.keepStages);
-        return this.#grow(longer, level + 1, part, run);
-      });
+    // Where one rank runs every network for a while, it does so as a single process would.
+    const cuts = this.#distribution?.exchange.isWhole === true ? null : this.#cuts;
+    for (const part of parts) {
+      if (run.only !== undefined && !part.includes(run.only)) continue;
+      const index = at(part, 0, 'a group');
+      const network = at(this.networks, index, 'the cohort');
+      if (part.length === 1) {
+        const own = cuts === null ? apart(onward) : cuts.cutNetwork(onward, place, index);
+        if (own !== null) run.outputs.set(index, network.branch(own, run.keepStages));
+        continue;
+      }
+      const group = cuts === null ? { trunk: apart(onward), part: null } : cuts.cutGroup(onward, place);
+      const longer = network.extend(group.trunk, at(this.splits, level + 1, 'the splits'), run.keepStages);
+      this.#grow(longer, level + 1, part, run, group.part);
+    }
   }
 
   /** How many of a network's stages, besides the stem, belong to another network; null if not even the stem does. */
@@ -146,10 +202,11 @@ export class Branches extends Tree {
   /**
    * @param networks of one architecture
    * @param sharedStages how many stages besides the stem are shared, from 0 and fewer than there are
+   * @param distribution of the networks over ranks, if they are
    * @throws {ModelError} for networks of several architectures and for stages that there are not.
    */
-  constructor(networks: readonly Network[], sharedStages: number) {
-    super(networks, [soundSharedStages(networks, sharedStages)]);
+  constructor(networks: readonly Network[], sharedStages: number, distribution?: Distribution) {
+    super(networks, [soundSharedStages(networks, sharedStages)], distribution);
   }
 
   /** How many stages besides the stem are shared. */
@@ -158,8 +215,15 @@ export class Branches extends Tree {
   }
 
   override over(networks: readonly Network[]): Branches {
-    return new Branches(networks, this.sharedStages);
+    return new Branches(networks, this.sharedStages, this.distributionOver);
   }
+}
+
+/** The same maps for one network alone: what its layers pass back to them is added up before it meets that of others. */
+function apart(trunk: Trunk): Trunk {
+  if (!trunk.features.requiresGrad) return trunk;
+  const alias = (map: Tensor): Tensor => ops.alias(map);
+  return { ...trunk, features: alias(trunk.features), stages: trunk.stages.map(alias) };
 }
 
 /** How many stages may be shared at most: all but the last. */

@@ -22,6 +22,14 @@ export function imagesOf({ images, views }: CohortBatch): CohortBatch {
   return views === undefined ? { images } : { images, views };
 }
 
+/**
+ * Turns networks' outputs, stages included, into the outputs of their stages, each on its own.
+ *
+ * @param outputs of the networks that are run here
+ * @param places of these networks in the cohort
+ */
+export type Refine = (outputs: readonly NetworkOutput[], places: readonly number[]) => StageOutputs[];
+
 /** Runs all networks of a cohort on one batch. */
 export interface Topology {
   /** Whether networks share nothing, so that `separated` of a batch is heeded; elsewhere it changes nothing. */
@@ -36,18 +44,36 @@ export interface Topology {
   /**
    * Runs the networks and what refines their stages; the refinement counts as part of its network when networks are
    * differentiated at the same time.
-   *
-   * @param refine turns every network's output, stages included, into the outputs of its stages; each on its own
    */
-  runRefined(
-    batch: CohortBatch,
-    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
-  ): StageOutputs[];
+  runRefined(batch: CohortBatch, refine: Refine): StageOutputs[];
+
+  /**
+   * Computes a tensor of each network's outputs alone, where the network is.
+   *
+   * @param outputs of all networks, in the cohort's order
+   * @returns one tensor per network; those of networks on other ranks are constants
+   */
+  ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[];
+
+  /**
+   * Computes the parts of a sum, each of which needs one network's logits alone: where the network is.
+   *
+   * @param logits of all networks, in the cohort's order
+   * @param compute a scalar `[]`
+   * @returns one scalar per network; those of networks on other ranks are constants
+   */
+  parts(logits: readonly Tensor[], compute: (logits: Tensor) => Tensor): Tensor[];
+
+  /** Completes the gradients of layers that ranks share; called after `backward` in a training on several ranks. */
+  passBack?(): void;
+
+  /** Forgets what a training step has left for `passBack`; called at its end, in any case. */
+  forget?(): void;
 
   /** Every parameter of the cohort once, whichever networks share it. */
   parameters(): nn.Parameter[];
 
-  /** The same way to share layers, for other networks of the same architectures. */
+  /** The same way to share layers, for other networks of the same architectures; between ranks only their logits cross. */
   over(networks: readonly Network[]): Topology;
 }
 
@@ -65,14 +91,20 @@ export class Peers implements Topology {
     }));
   }
 
-  runRefined(
-    batch: CohortBatch,
-    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
-  ): StageOutputs[] {
-    return refine(this.#runWhole(batch, true)).map(({ embeddings, logits }, index) => ({
+  runRefined(batch: CohortBatch, refine: Refine): StageOutputs[] {
+    const places = this.networks.map((_, index) => index);
+    return refine(this.#runWhole(batch, true), places).map(({ embeddings, logits }, index) => ({
       embeddings: embeddings.map((embedding) => leaf(batch, index, embedding)),
       logits: logits.map((each) => leaf(batch, index, each)),
     }));
+  }
+
+  ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[] {
+    return outputs.map(compute);
+  }
+
+  parts(logits: readonly Tensor[], compute: (logits: Tensor) => Tensor): Tensor[] {
+    return logits.map((each) => compute(each));
   }
 
   parameters(): nn.Parameter[] {
@@ -92,7 +124,7 @@ export class Peers implements Topology {
 }
 
 /** The output itself, or a leaf in its place where the batch asks for these. */
-function leaf({ separated }: CohortBatch, network: number, output: Tensor): Tensor {
+export function leaf({ separated }: CohortBatch, network: number, output: Tensor): Tensor {
   return separated?.separate(network, output) ?? output;
 }
 

@@ -2,6 +2,7 @@
 #include <ATen/Context.h>
 #include <c10/util/Logging.h>
 
+#include "binding/distributed.h"
 #include "binding/environment.h"
 
 namespace cohort {
@@ -126,6 +127,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   registerEngine(env, exports);
   registerArithmetic(env, exports);
   registerDevice(env, exports);
+  registerDistributed(env, exports);
   return exports;
 }
 

@@ -70,6 +70,8 @@ async function pretrain(
   const settings = thenTrain === undefined ? null : thenTrain === true ? [] : thenTrain;
   if (resume !== undefined || recipe === undefined) {
     const pretrained = await train(recipe, overrides, options, environment, call, 'pretrain');
+    // Only `cohort launch` starts ranks that follow another, and it takes no `pretrain`.
+    if (!('runFolder' in pretrained)) throw new UsageError('cohort launch runs cohort train only.');
     if (settings === null || pretrained.status !== 'finished') return { pretrained, trained: null };
     const resolved = await recipeOfRun(pretrained.runFolder);
     const next = await secondRecipe(resolved, settings, pretrained.runFolder, environment, call);
@@ -79,7 +81,7 @@ async function pretrain(
   await assertWithoutLabels(resolved, recipe);
   // What is wrong with the second training is said before hours are spent on the first.
   if (settings !== null) await secondRecipe(resolved, settings, null, environment, call);
-  return withDashboard(options, resolved.runs, call, async () => {
+  return withDashboard(options, resolved.runs, call, environment.variables, async () => {
     const pretrained = await environment.actions.trainRun(resolved, call);
     if (settings === null || pretrained.status !== 'finished') return { pretrained, trained: null };
     const next = await secondRecipe(resolved, settings, pretrained.runFolder, environment, call);

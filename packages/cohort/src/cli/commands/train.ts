@@ -8,6 +8,7 @@ import type { CommonOptions } from '../command.ts';
 import { runCommand, withCommonOptions } from '../command.ts';
 import { CHANGES, type Change } from '../../checkpoints/changes.ts';
 import type { TrainOptions, TrainResult } from '../../train/run/run.ts';
+import type { FollowerResult } from '../../train/distributed/follow.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { EXIT_CODES, UsageError } from '../failures.ts';
 import { recipeOf, type RecipeOptions } from '../recipeArgument.ts';
@@ -51,7 +52,7 @@ export function addTrainCommand(
           };
           const result = await train(recipe, overrides, options, environment, given);
           return {
-            text: describeResult(result),
+            text: 'runFolder' in result ? describeResult(result) : `this rank has ${result.status}`,
             json: result,
             exitCode: result.status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
           };
@@ -93,8 +94,9 @@ export async function train(
   environment: CliEnvironment,
   call: TrainOptions,
   purpose: 'train' | 'pretrain' = 'train',
-): Promise<TrainResult> {
+): Promise<TrainResult | FollowerResult> {
   const { resume, allow = [] } = options;
+  const { variables, actions } = environment;
   if (resume === undefined) {
     if (recipe === undefined) {
       throw new UsageError(
@@ -103,8 +105,20 @@ export async function train(
     }
     if (allow.length > 0)
       throw new UsageError('--allow requires --resume. Add --resume RUN, or omit --allow.');
-    const resolved = await recipeOf(recipe, overrides, options, environment, call, purpose);
-    return withDashboard(options, resolved.runs, call, () => environment.actions.trainRun(resolved, call));
+    const isLaunched = variables.COHORT_LAUNCHED === '1';
+    // One rank writes it.
+    const { strict, followLinks } = options;
+    const following = {
+      ...(strict === undefined ? {} : { strict }),
+      ...(followLinks === undefined ? {} : { followLinks }),
+    };
+    const given = isLaunched && variables.RANK !== '0' ? following : options;
+    const resolved = await recipeOf(recipe, overrides, given, environment, call, purpose);
+    return withDashboard(options, resolved.runs, call, variables, () =>
+      isLaunched
+        ? actions.trainRank({ kind: 'new', recipe: resolved }, call, variables)
+        : actions.trainRun(resolved, call),
+    );
   }
   // They would change or write the recipe of a new run.
   for (const [option, value] of [
@@ -122,8 +136,11 @@ export async function train(
   const { parseOverrides } = await import('../../recipes/overrides.ts');
   parseOverrides(settings);
   const runs = existsSync(resume) ? dirname(resolve(resume)) : 'runs';
-  return withDashboard(options, runs, call, () =>
-    environment.actions.resumeRun(resume, { ...call, overrides: settings, allow }),
+  const given = { ...call, overrides: settings, allow };
+  return withDashboard(options, runs, call, variables, () =>
+    variables.COHORT_LAUNCHED === '1'
+      ? actions.trainRank({ kind: 'resume', run: resume }, given, variables)
+      : actions.resumeRun(resume, given),
   );
 }
 
@@ -132,9 +149,10 @@ export async function withDashboard<Result>(
   { dashboard }: RunOptions,
   runs: string,
   { reporter }: TrainOptions,
+  { RANK = '0', COHORT_LAUNCHED }: CliEnvironment['variables'],
   training: () => Promise<Result>,
 ): Promise<Result> {
-  if (dashboard !== true) return training();
+  if (dashboard !== true || (COHORT_LAUNCHED === '1' && RANK !== '0')) return training();
   const { startDashboardBeside } = await import('../dashboardBeside.ts');
   const stop = startDashboardBeside({
     runs,

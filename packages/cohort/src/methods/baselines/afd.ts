@@ -203,5 +203,6 @@ export const afd = defineMethod({
   minimumNetworks: 2,
   training: 'discriminators with their own optimizer; transfer layers where widths differ',
   deployed: 'every network',
+  crossing: () => ['logits', 'lastStage'],
   create: (context, settings) => new AdversarialDistillation(context, settings),
 });

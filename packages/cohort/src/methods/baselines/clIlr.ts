@@ -89,5 +89,6 @@ export const clIlr = defineMethod({
   training: 'nothing',
   deployed: 'every network',
   runsTrunks: true,
+  crossing: () => ['logits'],
   create: (context, settings) => new CollaborativeLearning(context, settings),
 });

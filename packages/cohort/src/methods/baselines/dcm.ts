@@ -8,6 +8,7 @@
  * there); here they are the refinement branches that L-MCL has, one per stage, as deep as the network or one block a
  * stage (`refinement`). With more than two networks the distillation is averaged over the others, as in DML.
  */
+import type { nn } from '@cohort-ml/torch';
 import * as z from 'zod';
 import { classification, type Classification, crossStageDistillation, rampUp } from '../../losses/index.ts';
 import { Peers, type Topology } from '../../topology/index.ts';
@@ -52,10 +53,14 @@ export class DenseCrossLayerDistillation implements Method {
     this.modules = { branches: new CohortBranches(networks, generator, settings.refinement) };
   }
 
+  get ofNetworks(): readonly (readonly nn.AnyModule[])[] {
+    return this.modules.branches.networks.map((branches) => [branches]);
+  }
+
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
     const logits = this.#topology
-      .runRefined(step, (outputs) => this.modules.branches.call(outputs))
+      .runRefined(step, (outputs, places) => this.modules.branches.refine(outputs, places))
       .map((output) => output.logits.map(inFullPrecision));
     const distillation = crossStageDistillation(logits, distillationTemperature);
     const growth = rampUp(step.epoch, rampUpEpochs);
@@ -79,5 +84,6 @@ export const dcm = defineMethod({
   minimumNetworks: 2,
   training: 'auxiliary classifiers: refinement branches',
   deployed: 'every network',
+  crossing: () => ['logits'],
   create: (context, settings) => new DenseCrossLayerDistillation(context, settings),
 });

@@ -65,5 +65,6 @@ export const dml = defineMethod({
   minimumNetworks: 2,
   training: 'nothing',
   deployed: 'every network',
+  crossing: () => ['logits'],
   create: (context, settings) => new DeepMutualLearning(context, settings),
 });

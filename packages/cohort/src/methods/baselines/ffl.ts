@@ -126,5 +126,6 @@ export const ffl = defineMethod({
   training: 'a fusion module with its classifier',
   deployed: 'every network; the ensemble is the fused classifier',
   hasEnsemble: true,
+  crossing: () => ['logits', 'lastStage'],
   create: (context, settings) => new FeatureFusionLearning(context, settings),
 });

@@ -39,5 +39,6 @@ export const independent = defineMethod({
   minimumNetworks: 1,
   training: 'nothing',
   deployed: 'every network',
+  crossing: () => [],
   create: (context) => new Independent(context),
 });

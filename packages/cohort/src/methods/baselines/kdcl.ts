@@ -182,5 +182,6 @@ export const kdcl = defineMethod({
     },
   },
   heldOutImages: ({ teacher, heldOutImages }) => (teacher === 'general' ? heldOutImages : null),
+  crossing: () => ['logits'],
   create: (context, settings) => new CollaborativeDistillation(context, settings),
 });

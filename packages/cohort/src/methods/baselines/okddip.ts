@@ -141,5 +141,6 @@ export const okddip = defineMethod({
   training: 'queries and keys, linear',
   deployed: 'the last network, the leader; the ensemble is of the peers',
   hasEnsemble: true,
+  crossing: () => ['logits', 'embedding'],
   create: (context, settings) => new DiversePeers(context, settings),
 });

@@ -150,5 +150,6 @@ export const pcl = defineMethod({
   deployed: "every network's average; the ensemble is the average classifier's",
   keepsAverages: true,
   hasEnsemble: true,
+  crossing: () => ['logits', 'embedding'],
   create: (context, settings) => new PeerCollaborativeLearning(context, settings),
 });

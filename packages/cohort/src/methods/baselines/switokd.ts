@@ -126,5 +126,6 @@ export const switokd = defineMethod({
   minimumNetworks: 2,
   training: 'nothing',
   deployed: 'every network',
+  crossing: () => ['logits'],
   create: (context, settings) => new SwitchableDistillation(context, settings),
 });

@@ -36,6 +36,11 @@ export class Aggregators extends nn.Module<readonly StageOutputs[], Tensor[]> {
 
   /** Aggregated logits of every network, in the same order. */
   override forward(outputs: readonly StageOutputs[]): Tensor[] {
-    return outputs.map((output, index) => at(this.networks, index, 'the aggregators').call(output));
+    return outputs.map((output, index) => this.aggregate(output, index));
+  }
+
+  /** Aggregated logits `[B, classes]` of one network. */
+  aggregate(output: StageOutputs, network: number): Tensor {
+    return at(this.networks, network, 'the aggregators').call(output);
   }
 }

@@ -6,7 +6,7 @@
  * Public implementations differ: the authors' has these weights, temperatures and meta settings; it counts steps to the
  * next meta step anew in every epoch, and its meta backward leaves a factor out. docs/method.md has the whole list.
  */
-import { autocast, noGrad, type nn, type optim, type Tensor } from '@cohort-ml/torch';
+import { autocast, noGrad, ops, type nn, type optim, type Tensor } from '@cohort-ml/torch';
 import * as z from 'zod';
 import {
   classification,
@@ -119,6 +119,14 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     },
   };
 
+  get ofNetworks(): readonly (readonly nn.AnyModule[])[] {
+    const { branches, aggregators } = this.modules;
+    return branches.networks.map((own, network) => [
+      own,
+      at(aggregators.networks, network, 'the aggregators'),
+    ]);
+  }
+
   terms(step: StepInput): StepTerms {
     const { labels, mix, epoch } = step;
     const { weights, distillationTemperature } = this.#settings;
@@ -127,7 +135,9 @@ export class LayerwiseMutualContrastiveLearning implements Method {
       const matchWeights = noGrad(() => this.#matchWeights(outputs)); // [B, E, E]
       this.#statistics.add(matchWeights);
       return {
-        aggregated: this.modules.aggregators.call(outputs),
+        aggregated: this.#topology.ofEach(outputs, (output, network) =>
+          this.modules.aggregators.aggregate(output, network),
+        ),
         contrast: this.#contrast(outputs, step, matchWeights),
         matchWeight: weightsAcross(matchWeights, this.#stagesPerNetwork).mean(),
       };
@@ -143,7 +153,14 @@ export class LayerwiseMutualContrastiveLearning implements Method {
         softVcl: { value: contrast.softVcl, weight: contrastWeights.softVcl },
         softIcl: { value: contrast.softIcl, weight: contrastWeights.softIcl },
         logit: {
-          value: targetDistillation(ownLogits, aggregated, distillationTemperature),
+          value: ops
+            .stack(
+              this.#topology.parts(ownLogits, (own) =>
+                targetDistillation([own], aggregated, distillationTemperature),
+              ),
+              0,
+            )
+            .sum(),
           weight: weights.logit * rampUp(epoch, this.#settings.rampUpEpochs),
         },
       },
@@ -153,6 +170,10 @@ export class LayerwiseMutualContrastiveLearning implements Method {
 
   wantsOtherBatch(step: number): boolean {
     return this.#settings.meta?.outerBatch === 'other' && this.#meta?.isDue(step) === true;
+  }
+
+  runsNetworksAfter(step: number): boolean {
+    return this.#meta?.isDue(step) === true;
   }
 
   afterStep(input: StepInput, context: StepContext): MetaStepValues | undefined {
@@ -194,8 +215,8 @@ export class LayerwiseMutualContrastiveLearning implements Method {
 
   /** Embeddings and logits of every stage of every network. */
   #stageOutputs(batch: LabelledImages): StageOutputs[] {
-    return this.#topology.runRefined(batch, (outputs) =>
-      this.modules.branches.call(outputs).map(({ embeddings, logits }) => ({
+    return this.#topology.runRefined(batch, (outputs, places) =>
+      this.modules.branches.refine(outputs, places).map(({ embeddings, logits }) => ({
         embeddings: embeddings.map(inFullPrecision),
         logits: logits.map(inFullPrecision),
       })),
@@ -275,5 +296,7 @@ export const lmcl = defineMethod({
   minimumNetworks: 2,
   training: 'refinement branches, embedding heads, matching network, aggregators',
   deployed: 'every network',
+  // Stages' logits stay where they are: only the aggregated ones teach others.
+  crossing: () => ['embedding'],
   create: (context, settings) => new LayerwiseMutualContrastiveLearning(context, settings),
 });

@@ -147,5 +147,6 @@ export const mcl = defineMethod({
       settings: { weights: { logit: 1 } },
     },
   },
+  crossing: ({ weights }) => (weights.logit === 0 ? ['embedding'] : ['logits', 'embedding']),
   create: (context, settings) => new MutualContrastiveLearning(context, settings),
 });

@@ -5,7 +5,7 @@
 import { noGrad, ops, type Tensor } from '@cohort-ml/torch';
 import { pairedDistillation, rampUp } from '../../losses/index.ts';
 import type { Network, NetworkOutput } from '../../models/index.ts';
-import { imagesOf, type CohortBatch, type Topology } from '../../topology/index.ts';
+import { imagesOf, type CohortBatch, type Refine, type Topology } from '../../topology/index.ts';
 import type { StageOutputs } from '../../models/network.ts';
 import type { LossTerm, StepInput } from '../method.ts';
 import { logitsOf } from './outputs.ts';
@@ -44,14 +44,19 @@ export class LogitsRecorder implements Topology {
     return outputs;
   }
 
-  runRefined(
-    batch: CohortBatch,
-    refine: (outputs: readonly NetworkOutput[]) => StageOutputs[],
-  ): StageOutputs[] {
+  runRefined(batch: CohortBatch, refine: Refine): StageOutputs[] {
     const outputs = this.#inner.runRefined(batch, refine);
     // Those of the last stage are the network's own.
     this.#latest = outputs.flatMap(({ logits }) => logits.slice(-1));
     return outputs;
+  }
+
+  ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[] {
+    return this.#inner.ofEach(outputs, compute);
+  }
+
+  parts(logits: readonly Tensor[], compute: (logits: Tensor) => Tensor): Tensor[] {
+    return this.#inner.parts(logits, compute);
   }
 
   parameters(): ReturnType<Topology['parameters']> {

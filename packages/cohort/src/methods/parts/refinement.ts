@@ -90,8 +90,21 @@ export class CohortBranches extends nn.Module<readonly NetworkOutput[], StageOut
 
   /** @param outputs of `callWithStages`, one per network */
   override forward(outputs: readonly NetworkOutput[]): StageOutputs[] {
+    return this.refine(
+      outputs,
+      outputs.map((_, index) => index),
+    );
+  }
+
+  /**
+   * Refines some networks.
+   *
+   * @param outputs of `callWithStages`
+   * @param places of the networks in the cohort, one per output
+   */
+  refine(outputs: readonly NetworkOutput[], places: readonly number[]): StageOutputs[] {
     return outputs.map((output, index) =>
-      at(this.networks, index, 'the branches of the cohort').call(output),
+      at(this.networks, at(places, index, 'the places'), 'the branches of the cohort').call(output),
     );
   }
 }

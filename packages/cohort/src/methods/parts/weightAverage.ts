@@ -121,18 +121,22 @@ function taught(
 
 /** Every hook that the averages leave as it is; what a method lacks stays absent. */
 function delegated(inner: Method): Omit<Method, 'terms' | 'modules' | 'deployed' | 'ensemble' | 'afterStep'> {
-  const { optimizers, state, leader, heldOut, contrastSpace, notice } = inner;
+  const { optimizers, state, leader, heldOut, contrastSpace, notice, ofNetworks } = inner;
   return {
     ...(optimizers === undefined ? {} : { optimizers }),
     ...(leader === undefined ? {} : { leader }),
     ...(heldOut === undefined ? {} : { heldOut }),
     ...(contrastSpace === undefined ? {} : { contrastSpace }),
     ...(notice === undefined ? {} : { notice }),
+    ...(ofNetworks === undefined ? {} : { ofNetworks }),
     ...(state === undefined ? {} : { state }),
     ...(inner.beforeEpoch === undefined ? {} : { beforeEpoch: (epoch) => inner.beforeEpoch?.(epoch) }),
     ...(inner.wantsOtherBatch === undefined
       ? {}
       : { wantsOtherBatch: (step) => inner.wantsOtherBatch?.(step) ?? false }),
+    ...(inner.runsNetworksAfter === undefined
+      ? {}
+      : { runsNetworksAfter: (step) => inner.runsNetworksAfter?.(step) ?? false }),
     ...(inner.epochMetrics === undefined ? {} : { epochMetrics: () => inner.epochMetrics?.() ?? {} }),
     ...(inner.diagnose === undefined
       ? {}

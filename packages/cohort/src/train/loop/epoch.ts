@@ -11,6 +11,7 @@ import type { LoopSetup } from './loopSetup.ts';
 import type { RunningMeans } from './means.ts';
 import { networksAtOnce } from '../../cohort/networksAtOnce.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
+import { at } from '../../support/at.ts';
 import { assertFinite, trainStep, type TermValues } from './step.ts';
 
 /** An epoch under way. */
@@ -62,7 +63,7 @@ export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<n
 
 /** Whether the batch is there; not where the training is to end before. */
 async function fetchBatch(
-  { cohort, recipe, training }: LoopSetup,
+  { cohort, recipe, training, ranks }: LoopSetup,
   { epoch, clock, guards, isStopping }: EpochTools,
   number: number,
 ): Promise<boolean> {
@@ -71,7 +72,8 @@ async function fetchBatch(
   return guards.awaitBatch(
     training.ready(epoch, number, others),
     `batch ${number + 1} of epoch ${epoch + 1} of ${recipe.data.dataset}`,
-    isStopping,
+    // Ranks stop together, between two steps.
+    ranks === undefined ? isStopping : undefined,
   );
 }
 
@@ -91,7 +93,7 @@ function recordOf(taken: TakenStep | null): TermValues {
 
 /** One step; null when it was not finite and is left out. */
 function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenStep | null {
-  const { recipe, cohort, optimizer, clipping = null, schedule, training } = setup;
+  const { recipe, cohort, optimizer, clipping = null, schedule, training, ranks } = setup;
   const { epoch, clock, guards } = tools;
   optimizer.learningRate = schedule(epoch + number / training.batchCount);
   // Whatever draws without a generator of its own then depends on the step alone, and needs no state.
@@ -100,7 +102,9 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
   const wanted = recipe.train.networksAtOnce;
   // A graphics card is kept busy by its own queue; threads would only wait for one another.
   const mostThreads = currentDevice() === 'cpu' ? threads() : 1;
-  const atOnce = wanted === 'auto' ? networksAtOnce(cohort.networks, mostThreads) : wanted;
+  const here =
+    ranks?.ownNetworks.map((index) => at(cohort.networks, index, 'the networks')) ?? cohort.networks;
+  const atOnce = wanted === 'auto' ? networksAtOnce(here, mostThreads) : Math.min(wanted, here.length);
   return scope(() => {
     const batch = training.batch(epoch, number);
     const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };
@@ -111,7 +115,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
       const { method, topology } = cohort;
       const { precision } = recipe.train;
       result = trainStep(
-        { method, topology, optimizer, clipping, precision, networksAtOnce: atOnce },
+        { method, topology, optimizer, clipping, precision, networksAtOnce: atOnce, ranks },
         input,
         where,
       );
@@ -122,12 +126,14 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
       guards.skipped(error);
       return null;
     }
-    const measured = cohort.method.afterStep?.(input, {
-      step: clock.steps,
-      learningRate: optimizer.learningRate,
-      precision: recipe.train.precision,
-      otherBatch: () => otherBatch(training, epoch, number),
-    });
+    const afterStep = (): Readonly<Record<string, number>> | undefined =>
+      cohort.method.afterStep?.(input, {
+        step: clock.steps,
+        learningRate: optimizer.learningRate,
+        precision: recipe.train.precision,
+        otherBatch: () => otherBatch(training, epoch, number),
+      });
+    const measured = ranks === undefined ? afterStep() : ranks.afterStep(cohort, clock.steps, afterStep);
     if (measured === undefined) return { values: result, isMethodSkipped: false };
     try {
       for (const [name, value] of Object.entries(measured)) assertFinite(name, value, where, 'measure');

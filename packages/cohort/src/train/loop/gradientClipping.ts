@@ -1,5 +1,5 @@
 /** Gradient clipping before an optimizer's step: by norm, for each network or for all at once, or entry by entry. */
-import { noGrad, ops, scope, type nn, type Tensor } from '@cohort-ml/torch';
+import { noGrad, ops, scope, tensor, type nn, type Tensor } from '@cohort-ml/torch';
 
 /** How gradients are clipped; the recipe's section. */
 export interface ClippingSettings {
@@ -8,21 +8,28 @@ export interface ClippingSettings {
   readonly over: 'network' | 'all';
 }
 
+/** L2 norms of gradients; null for parameters that have none. */
+export type GradientNorms = (parameters: readonly nn.Parameter[]) => readonly (number | null)[];
+
 /** Clips the gradients of one training. */
 export class GradientClipping {
   readonly #settings: ClippingSettings;
   readonly #groups: readonly (readonly nn.Parameter[])[];
+  readonly #norms: GradientNorms | undefined;
 
   /**
    * @param modules the networks and the method's own modules; a layer that several share counts with the first
    * @param parameters what the optimizer steps; the others are left alone
+   * @param norms where some gradients are on other ranks: the norms of all
    */
   constructor(
     settings: ClippingSettings,
     modules: readonly nn.AnyModule[],
     parameters: readonly nn.Parameter[],
+    norms?: GradientNorms,
   ) {
     this.#settings = settings;
+    this.#norms = norms;
     const left = new Set(parameters);
     const groups = modules.map((module) => module.parameters().filter((each) => left.delete(each)));
     this.#groups = settings.over === 'all' ? [[...parameters]] : [...groups, [...left]];
@@ -41,9 +48,11 @@ export class GradientClipping {
         let squares = 0;
         for (const group of this.#groups) {
           const gradients = group.flatMap(({ grad }): Tensor[] => (grad === null ? [] : [grad]));
-          if (gradients.length === 0) continue;
-          const norm = Math.sqrt(ops.stack(ops._foreachNorm(gradients), 0).square().sum().item());
+          const norms = this.#norms === undefined ? ownNorms(gradients) : normsOf(this.#norms(group));
+          if (norms === null) continue;
+          const norm = Math.sqrt(norms.square().sum().item());
           squares += norm * norm;
+          if (gradients.length === 0) continue;
           if (by === 'value') for (const gradient of gradients) gradient.clamp_(-maximum, maximum);
           else if (norm > maximum) ops._foreachMul_(gradients, maximum / (norm + 1e-6));
         }
@@ -51,4 +60,13 @@ export class GradientClipping {
       }),
     );
   }
+}
+
+function ownNorms(gradients: readonly Tensor[]): Tensor | null {
+  return gradients.length === 0 ? null : ops.stack(ops._foreachNorm(gradients), 0);
+}
+
+function normsOf(norms: readonly (number | null)[]): Tensor | null {
+  const present = norms.filter((norm) => norm !== null);
+  return present.length === 0 ? null : tensor(present, 'float32');
 }

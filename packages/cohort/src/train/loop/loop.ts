@@ -33,7 +33,14 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
   let scores: SplitScores = from?.scores ?? { validation: null, test: null };
   let representations: RepresentationMeasures | null = null;
   let diagnosis: string | null = from?.diagnosis ?? null;
-  const isStopping = (): boolean => setup.signal.aborted || setup.isTimeOver?.() === true;
+  /** 0 to go on, 1 when the time is over, 2 for a signal. */
+  let stop = 0;
+  const isStopping = (): boolean => {
+    const own = setup.signal.aborted ? 2 : setup.isTimeOver?.() === true ? 1 : 0;
+    // Whichever rank is asked to stop, all do, after the same step.
+    stop = setup.ranks?.largest(own) ?? own;
+    return stop > 0;
+  };
   const progress = (
     epoch: number,
     batch: number,
@@ -63,9 +70,9 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     return { status, epochs: epochsDone, steps, ...skips, scores, representations, imagesPerSecond };
   };
   // What was learned since the last checkpoint would be lost otherwise.
-  const stop = async (reached: LoopProgress): Promise<LoopOutcome> => {
+  const stopAt = async (reached: LoopProgress): Promise<LoopOutcome> => {
     if (reached.step > 0) await recorder.checkpoint(reached, true);
-    const isInterrupted = setup.signal.aborted;
+    const isInterrupted = stop === 2;
     // Whoever starts it over and over with as little time would never get anywhere.
     if (!isInterrupted && reached.step === (from?.step ?? 0)) {
       warn('the time was over before a single step was taken: allow more than the start takes');
@@ -101,7 +108,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
       isStopping,
       checkpoint,
     });
-    if (batchesDone !== null) return await stop(progress(epoch, batchesDone, means));
+    if (batchesDone !== null) return await stopAt(progress(epoch, batchesDone, means));
     const isLast = epoch + 1 === epochs;
     const isEvaluated = isLast || (epoch + 1) % evaluateEveryEpochs === 0;
     if (isEvaluated) {
@@ -112,7 +119,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
       const isFinal = isLast && stopping === null;
       const measured = await measure({ ...setup, isStopping, recordsEmbeddings }, isFinal, where);
       // It is measured again when the run is resumed.
-      if (measured === null) return await stop(progress(epoch, training.batchCount, means));
+      if (measured === null) return await stopAt(progress(epoch, training.batchCount, means));
       ({ scores, representations } = measured);
       recorder.heldOut?.({ epoch: epoch + 1, step: clock.steps, ...measured.record });
     }
@@ -121,7 +128,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
       onlineProbe === null || !isProbeDue(onlineProbe, epoch + 1, epochs)
         ? {}
         : await probeOnline(onlineProbe, cohort, isStopping, `after epoch ${epoch + 1}`);
-    if (probed === null) return await stop(progress(epoch, training.batchCount, means));
+    if (probed === null) return await stopAt(progress(epoch, training.batchCount, means));
     const seconds = (performance.now() - startedAt) / 1000;
     const terms = means.values();
     reportEpoch(
@@ -147,16 +154,16 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
       if (kept === null) {
         // Where the last epoch is the best nothing was put back, and its state is still to be saved.
         if (stopping.state?.bestStep === reached.step) {
-          return await stop(progress(epoch, training.batchCount, means));
+          return await stopAt(progress(epoch, training.batchCount, means));
         }
-        return outcome(setup.signal.aborted ? 'interrupted' : 'stopped', reached.epoch);
+        return outcome(stop === 2 ? 'interrupted' : 'stopped', reached.epoch);
       }
       scores = kept.scores;
       const { epoch: bestEpoch } = kept;
       return { ...outcome('finished', epoch + 1), bestEpoch };
     }
     if (isLast) await recorder.checkpoint(reached, true);
-    else if (isStopping()) return await stop(reached);
+    else if (isStopping()) return await stopAt(reached);
     else if (isBest || (epoch + 1) % checkpointEveryEpochs === 0 || recorder.wantsCheckpoint(accuracy)) {
       await recorder.checkpoint(reached, false);
     }

@@ -48,6 +48,18 @@ export interface LoopRecorder {
   restore(step: number): Promise<LoopProgress | null>;
 }
 
+/** What the ranks of a distributed training agree on; each calls the same methods in the same order. */
+export interface LoopRanks {
+  /** Places of the networks that are trained here. */
+  readonly ownNetworks: readonly number[];
+  /** The largest of all ranks' numbers. */
+  largest(value: number): number;
+  /** The sum of all ranks' numbers. */
+  sum(value: number): number;
+  /** Runs what a method does after the step with this number. */
+  afterStep<Result>(cohort: Cohort, step: number, body: () => Result): Result;
+}
+
 /** Everything the loop works with. */
 export interface LoopSetup {
   readonly recipe: ResolvedRecipe;
@@ -72,6 +84,8 @@ export interface LoopSetup {
   readonly signal: AbortSignal;
   /** Whether the time that the training was given is over; it never is unless given. */
   readonly isTimeOver?: () => boolean;
+  /** The other ranks, where the networks are spread over several. */
+  readonly ranks?: LoopRanks;
   /** Where to continue; from the beginning unless given. Tensors are as they were then. */
   readonly from?: LoopProgress;
 }

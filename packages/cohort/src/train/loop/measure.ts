@@ -80,6 +80,7 @@ export async function measure(setup: MeasureSetup, isLast: boolean, where: strin
     };
     const { predictions, ...score } = await evaluateCohort(method.deployed ?? cohort.networks, loader, {
       ensemble: ensembleOf(cohort),
+      run: cohort.runNetworks,
       ...(classifier === null ? {} : { probabilities: classifier.probabilities }),
       ...(isLast && hasScores ? { probabilityBytes } : {}),
       pause,

@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { noGrad, ops, scope, Tensor, tensor } from '@cohort-ml/torch';
 import type { BatchLoader } from '../../data/index.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
+import type { NetworkOutput } from '../../models/index.ts';
 import { neighbourScores, unitRows, type Memory } from '../../evaluate/neighbours.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
@@ -35,12 +36,15 @@ export function isProbeDue({ settings }: OnlineProbe, epoch: number, epochs: num
  */
 export async function probeOnline(
   probe: OnlineProbe,
-  { networks, names, method }: Cohort,
+  { networks, names, method, runNetworks }: Cohort,
   isStopping: () => boolean,
   where: string,
 ): Promise<Record<string, number> | null> {
   const measured = method.deployed ?? networks;
   const modes = measured.map((network) => network.training);
+  const run = (images: Tensor): readonly Pick<NetworkOutput, 'embedding'>[] =>
+    runNetworks?.(measured, images) ??
+    measured.map((network) => ({ embedding: network.call(images).embedding }));
   const embed = async (loader: BatchLoader): Promise<Embedded | null> => {
     const parts: Part[] = [];
     for (let number = 0; number < loader.batchCount; number += 1) {
@@ -52,7 +56,7 @@ export async function probeOnline(
           const { images, labels } = loader.batch(0, number);
           parts.push({
             labels: labels.toNumbers(),
-            rows: measured.map((network) => network.call(images).embedding.to('float32').toNumbers()),
+            rows: run(images).map(({ embedding }) => embedding.to('float32').toNumbers()),
           });
         });
       });

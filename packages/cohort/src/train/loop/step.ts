@@ -12,6 +12,7 @@ import {
 import { NotFiniteError } from '../../support/notFiniteError.ts';
 import type { Method, StepInput } from '../../methods/method.ts';
 import type { GradientClipping } from './gradientClipping.ts';
+import type { LoopRanks } from './loopSetup.ts';
 import { SeparatedOutputs, type Topology } from '../../topology/index.ts';
 
 /** What a step is done with. */
@@ -25,6 +26,8 @@ export interface StepTools {
   readonly topology?: Topology;
   /** How many networks are differentiated at the same time; 1 unless given. */
   readonly networksAtOnce?: number;
+  /** The other ranks, where networks are spread over several. */
+  readonly ranks?: Pick<LoopRanks, 'sum'> | undefined;
 }
 
 /** Values of every loss term, before weighting, of what was measured, and `total`, the weighted sum. */
@@ -42,7 +45,7 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
   // Those of the method's own are stepped in its hook, by gradients that may come from the same loss.
   const optimizers = [optimizer, ...Object.values(method.optimizers ?? {})];
   try {
-    assertGradientsFinite(optimizers, where);
+    assertGradientsFinite(optimizers, where, tools.ranks);
   } catch (error) {
     for (const each of optimizers) each.zeroGrad();
     throw error;
@@ -70,9 +73,11 @@ function differentiate(tools: StepTools, input: StepInput, where: string): TermV
         backwardTogether(separated.graphs(), networksAtOnce);
       });
     }
+    topology?.passBack?.();
     return values;
   } finally {
     separated?.dispose();
+    topology?.forget?.();
   }
 }
 
@@ -104,14 +109,20 @@ function sumOfTerms(
  * A finite loss can have gradients that are not, and one step with them ruins every weight. The norms tell: one pass over
  * the gradients, and one number read back.
  */
-function assertGradientsFinite(optimizers: readonly optim.Optimizer[], where: string): void {
-  const norm = noGrad(() =>
+function assertGradientsFinite(
+  optimizers: readonly optim.Optimizer[],
+  where: string,
+  ranks: StepTools['ranks'],
+): void {
+  const own = noGrad(() =>
     scope(() => {
       const parameters = optimizers.flatMap((optimizer) => optimizer.parameters);
       const gradients = parameters.flatMap(({ grad }) => (grad === null ? [] : [grad]));
       return gradients.length === 0 ? 0 : ops.stack(ops._foreachNorm(gradients), 0).square().sum().item();
     }),
   );
+  // A step is left out on all ranks or on none.
+  const norm = ranks?.sum(own) ?? own;
   if (!Number.isFinite(norm)) {
     throw new NotFiniteError(`The squared norm of the gradients became ${norm} ${where}`);
   }

@@ -21,6 +21,7 @@ import { chooseCheckpoint, type SoundCheckpoint } from '../../checkpoints/checkp
 import type { ResumableInfo } from '../../checkpoints/checkpointInfo.ts';
 import { networkNames } from '../../recipes/networkNames.ts';
 import { differences, machineDifferences } from '../../checkpoints/provenance.ts';
+import { joinTraining, shareStart } from '../distributed/follow.ts';
 import { progressOf, restoreCheckpoint } from './restore.ts';
 import { accuraciesOf, type TrainResult } from './runResult.ts';
 import { trainSession } from './run.ts';
@@ -53,7 +54,7 @@ export async function resumeRun(path: string, given: ResumeOptions): Promise<Tra
   const records = new RunRecords(given);
   const { reporter } = records;
   const options: ResumeOptions = { ...given, reporter };
-  const { overrides = [] } = given;
+  const { overrides = [], ranks } = given;
   openRun(path);
   const lock = acquireRunLock(path);
   let isHandedOver = false;
@@ -65,9 +66,12 @@ export async function resumeRun(path: string, given: ResumeOptions): Promise<Tra
     const chosen = isBeginning ? null : resumable(run, chooseCheckpoint(run, reporter));
     const recipe = parseRecipe(run.recipe, join(run.path, 'recipe.yaml'), overrides);
     if (chosen !== null && run.info.status === 'finished' && isDone(chosen.info, recipe, overrides)) {
+      if (ranks !== undefined) shareStart(ranks, { kind: 'finished' });
       return finishedAlready(run, chosen, recipe, options);
     }
     assertRoomForRun(recipe, run.path);
+    const normalisation = chosen?.info.normalisation ?? null;
+    if (ranks !== undefined) shareStart(ranks, { kind: 'resumed', recipe, normalisation });
     const session = await openSession(recipe, options, chosen?.info);
     let writer: RunWriter;
     try {
@@ -75,6 +79,8 @@ export async function resumeRun(path: string, given: ResumeOptions): Promise<Tra
         assertUnchanged(chosen, session, options);
         restoreCheckpoint(chosen, session);
       }
+      const from = chosen && { progress: progressOf(chosen.info), training: chosen.info.training };
+      if (ranks !== undefined) joinTraining(session, { ranks, reporter }, from);
       writer = reopen(run, chosen, recipe, lock, options);
     } catch (error) {
       session.dispose();

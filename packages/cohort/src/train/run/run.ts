@@ -7,6 +7,9 @@ import { withConfusions } from './confusionRecord.ts';
 import { writeCorrectness } from '../../evaluate/correctnessFile.ts';
 import { describeCost } from '../../cohort/cost.ts';
 import { trainCohort, type LoopProgress } from '../loop/loop.ts';
+import { joinTraining, shareStart } from '../distributed/follow.ts';
+import { sharedRecorder } from '../distributed/recorder.ts';
+import { describeTraffic } from '../distributed/traffic.ts';
 import { createRecorder } from './recorder.ts';
 import { result, selfSupervisedResult, summary, type TrainResult } from './runResult.ts';
 import { assertRoomForRun } from './roomForRun.ts';
@@ -24,9 +27,12 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
   const told: TrainOptions = { ...options, reporter: records.reporter };
   // Decoding may take long: what would make it all in vain is said before.
   assertRoomForRun(recipe, recipe.runs);
+  const { ranks } = options;
+  if (ranks !== undefined) shareStart(ranks, { kind: 'new' });
   const session = await openSession(recipe, told);
   let run: RunWriter;
   try {
+    if (ranks !== undefined) joinTraining(session, { ranks, reporter: told.reporter }, null);
     run = createRun({
       root: recipe.runs,
       name: recipe.name,
@@ -66,7 +72,10 @@ export async function trainSession(
       reporter.warning(text);
     },
   });
-  const recorder = createRecorder({ session, run, checkpointer, startedAt, reporter });
+  const own = createRecorder({ session, run, checkpointer, startedAt, reporter });
+  const { ranks } = session;
+  const recorder = ranks === undefined ? own : sharedRecorder({ ranks, session }, own);
+  options.onRunFolder?.(run.path);
   try {
     const outcome = await trainCohort({
       ...session,
@@ -83,7 +92,11 @@ export async function trainSession(
       const correctness = outcome.scores.test?.correctness;
       if (correctness !== undefined) writeCorrectness(run.path, cohort.names, correctness);
       const cost = describeCost(cohort, session.images);
-      const content = { ...summary(cohort, outcome, seconds, validation !== null, cost), ...more };
+      const content = {
+        ...summary(cohort, outcome, seconds, validation !== null, cost),
+        ...more,
+        ...(ranks === undefined ? {} : { distributed: describeTraffic(ranks) }),
+      };
       run.finish(withConfusions(content, run.path, reporter));
     } else run.interrupt();
     return { ...result(run.path, cohort, outcome, seconds, validation !== null), ...more };

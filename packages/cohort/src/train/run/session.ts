@@ -32,6 +32,7 @@ import type { SelfSupervisedMeasures } from '../loop/selfSupervised.ts';
 import { createOptimizer, createSchedule } from '../loop/optimizer.ts';
 import { describeProvenance, type Provenance } from '../../checkpoints/provenance.ts';
 import type { Reporter } from '../../progress/reporter.ts';
+import type { Ranks } from '../distributed/ranks.ts';
 
 /** What a run is started with besides its recipe. */
 export interface TrainOptions {
@@ -44,6 +45,10 @@ export interface TrainOptions {
   readonly stopAfterSeconds?: number;
   /** Event files for TensorBoard: `true` for a folder inside the run, else the folder that gets one sub-folder per run. */
   readonly tensorboard?: string | true;
+  /** The other ranks, where the networks are spread over several. */
+  readonly ranks?: Ranks;
+  /** Is told the run's folder as soon as there is one. */
+  readonly onRunFolder?: (path: string) => void;
 }
 
 /** What is built for a training. */
@@ -70,6 +75,8 @@ export interface Session {
   readonly learnedFrom: readonly ImageSplit<ImagePixels>[];
   readonly provenance: Provenance;
   readonly machine: MachineDescription;
+  /** The other ranks, where the networks are spread over several. */
+  readonly ranks?: Ranks;
   /** Whether the time that the training was given is over. */
   readonly isTimeOver: () => boolean;
   /** Releases everything. */
@@ -102,6 +109,7 @@ export async function openSession(
     (text) => {
       reporter.message(text);
     },
+    options.ranks?.exchange,
   );
   const { notice = null } = cohort.method;
   if (notice !== null) reporter.message(notice);
@@ -121,6 +129,7 @@ export async function openSession(
           gradientClipping,
           [...cohort.networks, ...Object.values(cohort.method.modules)],
           optimizer.parameters,
+          options.ranks && ((parameters) => options.ranks?.gradientNorms(parameters) ?? []),
         );
   const optimizers: NamedOptimizers = [
     ['optimizer', optimizer],
@@ -169,6 +178,7 @@ export async function openSession(
     },
     provenance: describeProvenance(recipe, dataset),
     machine: describeMachine(engineInfo(), device),
+    ...(options.ranks === undefined ? {} : { ranks: options.ranks }),
     isTimeOver: () => performance.now() - startedAt >= stopAfterSeconds * 1000,
     dispose: () => {
       for (const [, module] of modules) module.dispose();

@@ -1,0 +1,38 @@
+/** The plan of a recipe on its own images, for `cohort launch --dry-run`. */
+import { applyThreads } from '../cohort/environment.ts';
+import { loadRecipeData } from '../cohort/images.ts';
+import type { Reporter } from '../progress/reporter.ts';
+import type { ResolvedRecipe } from '../recipes/index.ts';
+import { evenPlacement, parsePlacement } from '../topology/index.ts';
+import { planTraining, type Plan } from '../train/distributed/plan.ts';
+
+/** Where the training is to run. */
+export interface PlanRequest {
+  readonly recipe: ResolvedRecipe;
+  readonly ranks: number;
+  /** As `--placement` has it; neighbours go together unless given. */
+  readonly placement?: string | undefined;
+}
+
+/**
+ * Loads the images and works out the plan.
+ *
+ * @throws {PlacementError} for networks that cannot be placed
+ */
+export async function planRecipe(
+  { recipe, ranks, placement }: PlanRequest,
+  options: { readonly signal: AbortSignal; readonly reporter: Reporter },
+): Promise<Plan> {
+  const count = recipe.networks.length;
+  const chosen =
+    placement === undefined ? evenPlacement(count, ranks) : parsePlacement(placement, count, ranks);
+  applyThreads(recipe, options.reporter);
+  const { dataset } = await loadRecipeData(recipe, options);
+  try {
+    const { channels, height, width, train } = dataset;
+    const input = { classes: dataset.classes.length, channels, height, width, trainingLabels: train.labels };
+    return planTraining(recipe, chosen, input);
+  } finally {
+    dataset.dispose?.();
+  }
+}

@@ -1,0 +1,124 @@
+/** One rank of a training that a launcher has started: joins the others, then leads the run or follows it. */
+import { errorText } from '@cohort-ml/errors';
+import { openRun } from '@cohort-ml/runs';
+import { ProcessGroupError } from '@cohort-ml/torch';
+import { join } from 'node:path';
+import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
+import type { EpochEndEvent, EpochStartEvent, Reporter, StepEvent } from '../progress/reporter.ts';
+import { followTraining, type FollowerResult } from '../train/distributed/follow.ts';
+import { joinRanks } from '../train/distributed/join.ts';
+import { findRun, resumeRun, type ResumeOptions } from '../train/run/resume.ts';
+import { trainRun, type TrainOptions, type TrainResult } from '../train/run/run.ts';
+import { openLaunchPipe, type LaunchPipe } from './launchPipe.ts';
+import { RankPlaceError, rankPlace, type Variables } from './rankPlace.ts';
+import { launchedVariable, placementVariable, timeoutVariable } from './variables.ts';
+
+/** What is trained: a recipe, or a run that is resumed. */
+export type RankTask =
+  | { readonly kind: 'new'; readonly recipe: ResolvedRecipe }
+  | { readonly kind: 'resume'; readonly run: string };
+
+/** Whether this process is a rank of a distributed training. */
+export function isLaunched(variables: Variables): boolean {
+  return variables[launchedVariable] === '1';
+}
+
+/** Trains this rank's part. The first rank's result is the run's; others say only how they ended. */
+export async function trainRank(
+  task: RankTask,
+  options: ResumeOptions,
+  variables: Variables,
+): Promise<TrainResult | FollowerResult> {
+  const place = rankPlace(variables);
+  if (place === null) {
+    throw new RankPlaceError(
+      `${launchedVariable} is set, but the environment names no rank. Start with cohort launch, which sets both.`,
+    );
+  }
+  const pipe = openLaunchPipe(variables);
+  const timeout = Number(variables[timeoutVariable] ?? NaN);
+  try {
+    const ranks = await joinRanks({
+      ...place,
+      placement: variables[placementVariable],
+      timeoutMs: Number.isFinite(timeout) ? timeout * 1000 : undefined,
+      networkCount: () => Promise.resolve(networksOf(task, options)),
+    });
+    const told: ResumeOptions & { ranks: typeof ranks } = {
+      ...options,
+      ranks,
+      ...(pipe === null
+        ? {}
+        : {
+            reporter: new BeatingReporter(options.reporter, pipe),
+            onRunFolder: (path: string) => {
+              pipe.tell({ kind: 'run', path });
+            },
+          }),
+    };
+    try {
+      if (!ranks.isFirst) return await followTraining(task.kind === 'new' ? task.recipe : null, told);
+      return await lead(task, told);
+    } finally {
+      ranks.group.leave();
+    }
+  } catch (error) {
+    pipe?.tell({
+      kind: 'failed',
+      error: error instanceof Error ? error.name : 'Error',
+      message: errorText(error),
+      isVictim: error instanceof ProcessGroupError && error.kind !== 'unavailable',
+    });
+    throw error;
+  } finally {
+    await pipe?.close();
+  }
+}
+
+function lead(task: RankTask, options: ResumeOptions): Promise<TrainResult> {
+  if (task.kind === 'resume') return resumeRun(findRun(task.run), options);
+  const own: TrainOptions = options;
+  return trainRun(task.recipe, own);
+}
+
+function networksOf(task: RankTask, { overrides = [] }: ResumeOptions): number {
+  if (task.kind === 'new') return task.recipe.networks.length;
+  const run = openRun(findRun(task.run));
+  return parseRecipe(run.recipe, join(run.path, 'recipe.yaml'), overrides).networks.length;
+}
+
+/** Tells the launcher how far the training is. */
+class BeatingReporter implements Reporter {
+  readonly #inner: Reporter;
+  readonly #pipe: LaunchPipe;
+
+  constructor(inner: Reporter, pipe: LaunchPipe) {
+    this.#inner = inner;
+    this.#pipe = pipe;
+  }
+
+  message(text: string): void {
+    this.#inner.message(text);
+  }
+
+  warning(text: string): void {
+    this.#inner.warning(text);
+  }
+
+  progress(text: string): void {
+    this.#inner.progress?.(text);
+  }
+
+  epochStart(event: EpochStartEvent): void {
+    this.#inner.epochStart(event);
+  }
+
+  step(event: StepEvent): void {
+    this.#pipe.step(event);
+    this.#inner.step(event);
+  }
+
+  epochEnd(event: EpochEndEvent): void {
+    this.#inner.epochEnd(event);
+  }
+}
