@@ -45,8 +45,12 @@ function formatTerms(terms: Readonly<Record<string, number>>): string[] {
 }
 
 /** `accuracy` or `validation accuracy`, then one part a network: `resnet8-1 86.1%`. */
-export function accuracyParts(accuracies: readonly NetworkAccuracy[], areValidation = false): string[] {
-  const label = areValidation ? 'validation accuracy ' : 'accuracy ';
+export function accuracyParts(
+  accuracies: readonly NetworkAccuracy[],
+  areValidation = false,
+  scoreName = 'accuracy',
+): string[] {
+  const label = `${areValidation ? 'validation ' : ''}${scoreName} `;
   return accuracies.map(
     ({ name, accuracy }, index) => `${index === 0 ? label : ''}${name} ${formatPercent(accuracy)}`,
   );
@@ -85,7 +89,7 @@ export function liveEpochGroups(event: EpochEndEvent, display: LiveDisplay): Par
   return [
     [`${place} ${bar}`, ...rest, ...memoryParts(display.memoryBytes)],
     [...formatTerms(event.terms), ...informationParts(event)],
-    accuracyParts(display.accuracies, display.areValidation),
+    accuracyParts(display.accuracies, display.areValidation, event.scoreName),
   ];
 }
 
@@ -124,7 +128,7 @@ export function epochParts(event: EpochEndEvent, memoryBytes: number | null = nu
     ...memoryParts(memoryBytes),
     ...formatTerms(event.terms),
     ...informationParts(event),
-    ...accuracyParts(event.accuracies ?? [], event.areValidation),
+    ...accuracyParts(event.accuracies ?? [], event.areValidation, event.scoreName),
   ];
 }
 

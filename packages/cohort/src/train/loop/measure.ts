@@ -1,6 +1,6 @@
 /** Measures a cohort in the course of its training: accuracies on held-out images, and what its embeddings are like. */
 import { setImmediate } from 'node:timers/promises';
-import type { BatchLoader } from '../../data/index.ts';
+import type { Batches } from '../../data/index.ts';
 import { ensembleOf, evaluateCohort, type CohortScore } from '../../evaluate/accuracy.ts';
 import {
   measureRepresentations,
@@ -22,8 +22,8 @@ export interface SplitScores {
 export interface MeasureSetup {
   readonly cohort: Cohort;
   /** Null where there is no validation split and the test images stand in. */
-  readonly validation: BatchLoader | null;
-  readonly test: BatchLoader;
+  readonly validation: Batches | null;
+  readonly test: Batches;
   /** Looked at between batches. */
   readonly isStopping: () => boolean;
   /** Whether embeddings are to be recorded; by default they are not. */
@@ -52,7 +52,7 @@ export async function measure(setup: MeasureSetup, isLast: boolean, where: strin
   const measures: RepresentationMeasures[] = [];
   const embeddings: HeldOutRecord['embeddings'][] = [];
   const predicted: HeldOutRecord['predictions'][number][] = [];
-  const on = async (loader: BatchLoader, split: 'validation' | 'test'): Promise<CohortScore> => {
+  const on = async (loader: Batches, split: 'validation' | 'test'): Promise<CohortScore> => {
     const heldOut = {
       images: representationImages,
       take: (given: HeldOutEmbeddings): void => {

@@ -13,19 +13,28 @@ import { result, summary, type TrainResult } from './results.ts';
 import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
 import { recordTrainedImages } from './trainedImages.ts';
-import { openSession, type Session, type TrainOptions } from './session.ts';
+import { openSession, type Session, type SessionOpener, type TrainOptions } from './session.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
 
 export type { Accuracies, TrainResult } from './results.ts';
 export type { TrainOptions } from './session.ts';
 
-/** Trains a recipe and writes its run folder. @throws typed errors of data, losses, files and engine. */
-export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): Promise<TrainResult> {
+/**
+ * Trains a recipe and writes its run folder.
+ *
+ * @param open builds what is trained; a classifier's session unless given
+ * @throws typed errors of data, losses, files and engine
+ */
+export async function trainRun(
+  recipe: ResolvedRecipe,
+  options: TrainOptions,
+  open: SessionOpener = openSession,
+): Promise<TrainResult> {
   const records = new RunRecords(options);
   const told: TrainOptions = { ...options, reporter: records.reporter };
   // Decoding may take long: what would make it all in vain is said before.
   assertRoomForRun(recipe, recipe.runs);
-  const session = await openSession(recipe, told);
+  const session = await open(recipe, told);
   let run: RunWriter;
   try {
     run = createRun({
@@ -85,7 +94,10 @@ export async function trainSession(
       const content = summary(cohort, outcome, seconds, validation !== null, cost);
       run.finish(withConfusions(content, run.path, reporter));
     } else run.interrupt();
-    return result(run.path, cohort, outcome, seconds, validation !== null);
+    return {
+      ...result(run.path, cohort, outcome, seconds, validation !== null),
+      ...(session.evaluation === undefined ? {} : { scoreName: session.evaluation.scoreName }),
+    };
   } catch (thrown) {
     // What is being written is finished first: nobody may take the run up before.
     await checkpointer.close().catch(() => undefined);
