@@ -7,10 +7,15 @@ import type { CommandActions } from './contracts.ts';
 /** The real work behind every command. */
 export const commandActions: CommandActions = {
   surveyImages: async (...given) => (await import('../data/folder/survey.ts')).surveyImages(...given),
-  trainRun: async (...given) => (await import('../train/run/run.ts')).trainRun(...given),
+  trainRun: async (recipe, options) => {
+    const { trainRun } = await import('../train/run/run.ts');
+    const { openAnySession } = await import('../transfer/training/taskSession.ts');
+    return trainRun(recipe, options, openAnySession);
+  },
   resumeRun: async (run, options) => {
     const { findRun, resumeRun } = await import('../train/run/resume.ts');
-    return resumeRun(findRun(run), options);
+    const { openAnySession } = await import('../transfer/training/taskSession.ts');
+    return resumeRun(findRun(run), options, openAnySession);
   },
   evaluateRun: async (run, options) => {
     const { findRun } = await import('@cohort-ml/runs');

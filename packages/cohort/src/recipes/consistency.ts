@@ -58,7 +58,7 @@ function checkTask(recipe: unknown): Inconsistency[] {
   }
   const dataset = valueAt(recipe, ['data', 'dataset']);
   if (dataset !== undefined && dataset !== 'folder') {
-    const message = `expected folder, since task ${task} needs annotations, got ${String(dataset)}; set data.path to the folder that has them`;
+    const message = `expected folder, since task ${task} needs annotations, got ${JSON.stringify(dataset)}; set data.path to the folder that has them`;
     broken.push({ path: ['data', 'dataset'], message });
   }
   for (const [path, why] of [
@@ -71,7 +71,7 @@ function checkTask(recipe: unknown): Inconsistency[] {
   }
   const topology = valueAt(recipe, ['topology', 'name']);
   if (topology !== undefined && topology !== 'peers') {
-    const message = `expected peers, since task ${task} has networks that share nothing, got ${String(topology)}`;
+    const message = `expected peers, since task ${task} has networks that share nothing, got ${JSON.stringify(topology)}`;
     broken.push({ path: ['topology', 'name'], message });
   }
   const scale = valueAt(recipe, ['task', 'scale']);

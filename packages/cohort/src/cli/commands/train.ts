@@ -174,7 +174,8 @@ function describeResult(result: TrainResult): string {
     shown(row.testAccuracy),
   ]);
   const isValidated = result.ensemble.validationAccuracy !== undefined;
-  const headings = ['network', ...(isValidated ? ['validation accuracy'] : []), 'test accuracy'];
+  const { scoreName = 'accuracy' } = result;
+  const headings = ['network', ...(isValidated ? [`validation ${scoreName}`] : []), `test ${scoreName}`];
   const isFinished = result.status === 'finished';
   // A training that was stopped early has nothing to show yet.
   const isMeasured = [...result.networks, result.ensemble].some(

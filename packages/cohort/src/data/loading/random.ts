@@ -23,6 +23,7 @@ export const RANDOM_PURPOSE = {
   testSplit: 20,
   step: 30,
   shots: 40,
+  taskView: 50,
 } as const;
 
 /** MurmurHash3's 32-bit finaliser: every input bit reaches every output bit. */

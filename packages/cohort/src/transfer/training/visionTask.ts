@@ -1,0 +1,50 @@
+/** What tells one task from another: how its models are built, what they lose, what regions they share and how they are measured. */
+import type { Generator, nn, Tensor } from '@cohort-ml/torch';
+import type { Network, NetworkOutput } from '../../models/index.ts';
+import type { AnnotatedImage } from '../annotations/annotated.ts';
+import type { ImageSize, LabelRule } from './fittedImages.ts';
+import type { Region, Targets } from './taskBatches.ts';
+
+/** A network for a task: its output depends on the task. */
+export interface TaskModel<Output> extends nn.Module<Tensor, Output> {
+  readonly backbone: { readonly network: Network };
+}
+
+/** The parts of a loss, by name, each `[]`; their sum is minimised. */
+export type LossParts = Readonly<Record<string, Tensor>>;
+
+/** One batch as a scorer sees it. */
+export interface ScoredBatch {
+  readonly targets: Targets;
+  /** The images of the batch as they were annotated. */
+  readonly images: readonly AnnotatedImage[];
+  /** And their sizes inside of the batch. */
+  readonly fitted: readonly ImageSize[];
+}
+
+/** Adds up how good models are; one record of measures per model and, last, of their ensemble. */
+export interface TaskScorer<Output> {
+  add(outputs: readonly Output[], batch: ScoredBatch): void;
+  measures(): readonly Readonly<Record<string, number>>[];
+}
+
+/** A task at work on images of some classes. */
+export interface VisionTask<Output> {
+  /** The measure that stands for a model. */
+  readonly scoreName: string;
+  readonly classes: readonly string[];
+  /** How masks are read; null where images have boxes. */
+  readonly rule: LabelRule | null;
+  /** @param network whose classifier is not used */
+  createModel(network: Network, generator: Generator): TaskModel<Output>;
+  /** What one model loses on a batch of images `[B, 3, H, W]`. */
+  loss(model: TaskModel<Output>, output: Output, targets: Targets): LossParts;
+  /** The regions of a batch; two or more. */
+  regions(targets: Targets): readonly Region[];
+  /** Classes that regions may have. */
+  readonly regionClasses: number;
+  /** Features that regions are pooled from: their width, and themselves, `[R, D]`, with scores `[R, regionClasses]`. */
+  embeddingSizeOf(model: TaskModel<Output>): number;
+  pool(output: Output, regions: readonly Region[], targets: Targets): Omit<NetworkOutput, 'stages'>;
+  createScorer(models: number): TaskScorer<Output>;
+}
