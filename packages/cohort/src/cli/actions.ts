@@ -27,6 +27,21 @@ export const commandActions: CommandActions = {
     const path = findRun(run, options.runs ?? 'runs');
     yield* (await import('../inference/predictImages.ts')).predictImages(path, inputs, options);
   },
+  taskOf: async (run, options) => {
+    const { findRun } = await import('@cohort-ml/runs');
+    const { recipeOfRun } = await import('../transfer/training/loadTaskRun.ts');
+    return recipeOfRun(findRun(run, options.runs ?? 'runs')).task?.name ?? null;
+  },
+  evaluateTask: async (run, options) => {
+    const { findRun } = await import('@cohort-ml/runs');
+    const path = findRun(run, options.runs ?? 'runs');
+    return (await import('../transfer/training/evaluateTaskRun.ts')).evaluateTaskRun(path, options);
+  },
+  predictTask: async function* (run, inputs, options) {
+    const { findRun } = await import('@cohort-ml/runs');
+    const path = findRun(run, options.runs ?? 'runs');
+    yield* (await import('../transfer/training/predictTaskRun.ts')).predictTaskRun(path, inputs, options);
+  },
   exportRun: async (run, options) => {
     const { findRun } = await import('@cohort-ml/runs');
     const path = findRun(run, options.runs ?? 'runs');

@@ -5,7 +5,13 @@ import type { SegmentationSettings } from '../../recipes/task.ts';
 import { at } from '../../support/at.ts';
 import { IGNORED, SegmentationTally } from '../metrics/segmentation.ts';
 import type { Region, Targets } from '../training/taskBatches.ts';
-import type { LossParts, ScoredBatch, TaskScorer, VisionTask } from '../training/visionTask.ts';
+import type {
+  LossParts,
+  PredictedSizes,
+  ScoredBatch,
+  TaskScorer,
+  VisionTask,
+} from '../training/visionTask.ts';
 import { resizeTo } from './heads.ts';
 import { pixelCrossEntropy } from './loss.ts';
 import { Segmenter, type SegmenterOutput } from './segmenter.ts';
@@ -42,6 +48,7 @@ export function segmentationTask(
       model instanceof Segmenter ? at(model.backbone.channels, -1 + model.backbone.channels.length) : 0,
     pool: poolRegions,
     createScorer: (models) => new SegmentationScorer(models, classes.length),
+    predict: predictLabels,
   };
 }
 
@@ -124,6 +131,20 @@ function rowsByImage(regions: readonly Region[]): [image: number, start: number,
     else runs.push([image, row, 1]);
   }
   return runs;
+}
+
+/** The likeliest class of every pixel by the mean of the models' probabilities, which are resized to the image as it is. */
+function predictLabels(
+  outputs: readonly SegmenterOutput[],
+  { original, fitted }: PredictedSizes,
+): { readonly labels: Uint8Array } {
+  return scope(() => {
+    const probabilities = outputs.map(({ logits }) => logits.to('float32').softmax(1));
+    const mean = ops.stack(probabilities, 0).mean([0]); // [1, classes, H, W]
+    const part = mean.narrow(2, 0, fitted.height).narrow(3, 0, fitted.width);
+    const whole = resizeTo(part, [original.height, original.width]);
+    return { labels: Uint8Array.from(whole.argmax(1).toNumbers()) };
+  });
 }
 
 /** Counts pixels of every model and of the mean of their probabilities. */

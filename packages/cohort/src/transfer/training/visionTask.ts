@@ -28,6 +28,23 @@ export interface TaskScorer<Output> {
   measures(): readonly Readonly<Record<string, number>>[];
 }
 
+/** An object that a model found in an image. */
+export interface FoundObject {
+  readonly category: number;
+  readonly score: number;
+  /** In pixels of the image as it is. */
+  readonly box: readonly [x0: number, y0: number, x1: number, y1: number];
+}
+
+/** What models see in one image: a class for every pixel, row by row, or objects. */
+export type TaskPrediction = { readonly labels: Uint8Array } | { readonly objects: readonly FoundObject[] };
+
+/** Sizes of an image: as it is, and inside of the task's. */
+export interface PredictedSizes {
+  readonly original: ImageSize;
+  readonly fitted: ImageSize;
+}
+
 /** A task at work on images of some classes. */
 export interface VisionTask<Output> {
   /** The measure that stands for a model. */
@@ -47,4 +64,6 @@ export interface VisionTask<Output> {
   embeddingSizeOf(model: TaskModel<Output>): number;
   pool(output: Output, regions: readonly Region[], targets: Targets): Omit<NetworkOutput, 'stages'>;
   createScorer(models: number): TaskScorer<Output>;
+  /** What all models together see in the one image that they were run on. */
+  predict(outputs: readonly Output[], sizes: PredictedSizes): TaskPrediction;
 }
