@@ -1,7 +1,7 @@
 /** The task of a recipe's section. */
 import type { TaskSettings } from '../../recipes/task.ts';
 import { segmentationTask } from '../segmentation/task.ts';
-import { TaskError } from '../errors.ts';
+import { detectionTask } from '../detection/task.ts';
 import type { VisionTask } from './visionTask.ts';
 
 /** Builds it for images of these classes. */
@@ -10,6 +10,6 @@ export function createTask(settings: TaskSettings, classes: readonly string[]): 
     case 'segmentation':
       return segmentationTask(settings, classes);
     case 'detection':
-      throw new TaskError('Detection is not there yet.', 'Use segmentation.');
+      return detectionTask(settings, classes);
   }
 }
