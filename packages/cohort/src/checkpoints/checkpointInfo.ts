@@ -38,6 +38,7 @@ const cohortScoreSchema = z
     ensemble: scoreSchema,
     images: z.int().min(0),
     correctness: correctnessSchema.optional(),
+    measures: z.array(z.record(z.string(), finite).readonly()).readonly().optional(),
   })
   .nullable();
 

@@ -8,10 +8,15 @@ import type { CommandActions } from './contracts.ts';
 export const commandActions: CommandActions = {
   surveyImages: async (...given) => (await import('../data/folder/survey.ts')).surveyImages(...given),
   surveyPictures: async (...given) => (await import('../data/folder/survey.ts')).surveyPictures(...given),
-  trainRun: async (...given) => (await import('../train/run/run.ts')).trainRun(...given),
+  trainRun: async (recipe, options) => {
+    const { trainRun } = await import('../train/run/run.ts');
+    const { openAnySession } = await import('../transfer/training/taskSession.ts');
+    return trainRun(recipe, options, openAnySession);
+  },
   resumeRun: async (run, options) => {
     const { findRun, resumeRun } = await import('../train/run/resume.ts');
-    return resumeRun(findRun(run), options);
+    const { openAnySession } = await import('../transfer/training/taskSession.ts');
+    return resumeRun(findRun(run), options, openAnySession);
   },
   planLaunch: async (...given) => {
     const [{ planRecipe }, { planText }] = await Promise.all([
@@ -31,6 +36,21 @@ export const commandActions: CommandActions = {
     const { findRun } = await import('@cohort-ml/runs');
     const path = findRun(run, options.runs ?? 'runs');
     yield* (await import('../inference/predictImages.ts')).predictImages(path, inputs, options);
+  },
+  taskOf: async (run, options) => {
+    const { findRun } = await import('@cohort-ml/runs');
+    const { recipeOfRun } = await import('../transfer/training/loadTaskRun.ts');
+    return recipeOfRun(findRun(run, options.runs ?? 'runs')).task?.name ?? null;
+  },
+  evaluateTask: async (run, options) => {
+    const { findRun } = await import('@cohort-ml/runs');
+    const path = findRun(run, options.runs ?? 'runs');
+    return (await import('../transfer/training/evaluateTaskRun.ts')).evaluateTaskRun(path, options);
+  },
+  predictTask: async function* (run, inputs, options) {
+    const { findRun } = await import('@cohort-ml/runs');
+    const path = findRun(run, options.runs ?? 'runs');
+    yield* (await import('../transfer/training/predictTaskRun.ts')).predictTaskRun(path, inputs, options);
   },
   exportRun: async (run, options) => {
     const { findRun } = await import('@cohort-ml/runs');

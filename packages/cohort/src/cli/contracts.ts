@@ -16,6 +16,8 @@ import type { ModelDescription } from '../models/index.ts';
 import type { ImportOptions, ImportResult } from '../cohort/importWeights.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import type { ResumeOptions } from '../train/run/resume.ts';
+import type { EvaluateTaskOptions, TaskEvaluationResult } from '../transfer/training/evaluateTaskRun.ts';
+import type { PredictTaskOptions, TaskImagePrediction } from '../transfer/training/predictTaskRun.ts';
 import type { TrainOptions, TrainResult } from '../train/run/run.ts';
 import type { ProbeRequest, ProbeResult, ProbeTargets } from '../transfer/probeRuns.ts';
 import type { Plan } from '../train/distributed/plan.ts';
@@ -68,6 +70,17 @@ export interface CommandActions {
   ) => Promise<TrainResult | FollowerResult>;
   /** By the path of a run folder, its name, or the beginning of that. */
   readonly evaluateRun: (run: string, options: EvaluateOptions & RunsFolder) => Promise<Measured>;
+  /** The task of a run, null for a classifier; without these three a command knows classifiers only. */
+  readonly taskOf?: (run: string, options: RunsFolder) => Promise<string | null>;
+  readonly evaluateTask?: (
+    run: string,
+    options: EvaluateTaskOptions & RunsFolder,
+  ) => Promise<TaskEvaluationResult>;
+  readonly predictTask?: (
+    run: string,
+    inputs: readonly string[],
+    options: PredictTaskOptions & RunsFolder,
+  ) => AsyncIterable<TaskImagePrediction>;
   /** By the path of a run folder, its name, or the beginning of that; one result for each image, in order. */
   readonly predictImages: (
     run: string,

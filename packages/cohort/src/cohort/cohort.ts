@@ -41,6 +41,8 @@ export interface CohortInput {
 /** Networks and method, at work together. */
 export interface Cohort {
   readonly networks: readonly Network[];
+  /** What is trained and saved in the place of networks, where these are only a part of it: segmenters and detectors. */
+  readonly modules?: readonly nn.Module<Tensor, unknown>[];
   /** One per network: the model's name, numbered where it occurs more than once. */
   readonly names: readonly string[];
   readonly method: Method;
@@ -186,7 +188,10 @@ function loadNetworks(
 }
 
 /** Networks with the names of their files in a checkpoint. */
-export function networkFiles(recipe: ResolvedRecipe, networks: readonly Network[]): [string, nn.AnyModule][] {
+export function networkFiles(
+  recipe: ResolvedRecipe,
+  networks: readonly nn.AnyModule[],
+): [string, nn.AnyModule][] {
   const names = networkNames(recipe);
   return networks.map((network, index) => [`network-${at(names, index, 'the names')}`, network]);
 }
@@ -195,7 +200,7 @@ export function networkFiles(recipe: ResolvedRecipe, networks: readonly Network[
 export function cohortModules(recipe: ResolvedRecipe, cohort: Cohort): [string, nn.AnyModule][] {
   const { deployed } = cohort.method;
   return [
-    ...networkFiles(recipe, deployed ?? cohort.networks),
+    ...networkFiles(recipe, cohort.modules ?? deployed ?? cohort.networks),
     // Needed to go on with the training; a network's own name stands for what is used.
     ...(deployed === undefined ? [] : networkNames(recipe)).map((name, index): [string, nn.AnyModule] => [
       `trained-${name}`,

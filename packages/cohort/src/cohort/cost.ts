@@ -26,7 +26,8 @@ export interface CohortCost {
 }
 
 /** Counts them; the multiply-adds from one forward pass of each network. */
-export function describeCost({ networks, method }: Cohort, shape: ImageShape): CohortCost {
+export function describeCost({ networks: plain, modules, method }: Cohort, shape: ImageShape): CohortCost {
+  const networks = modules ?? plain;
   const own = new Set(networks.flatMap((network) => network.parameters()));
   const beside = [...Object.values(method.modules), ...(method.deployed ?? [])].flatMap((module) =>
     module.parameters(),

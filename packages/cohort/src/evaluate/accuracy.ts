@@ -18,6 +18,11 @@ export interface CohortScore {
   readonly images: number;
   /** Which images were right; absent where a score comes from a record without it. */
   readonly correctness?: Correctness | undefined;
+  /**
+   * What a task other than classification measures, by name: one record per network and, last, of the ensemble. The accuracy of
+   * each is then the measure that stands for it, and the other members of its score say nothing.
+   */
+  readonly measures?: readonly Readonly<Record<string, number>>[] | undefined;
 }
 
 /** What an evaluation finds: scores, and what was said about each image. */

@@ -1,6 +1,5 @@
 /** The cost of a network: its multiply-adds, counted from the actual shapes of one forward pass. */
 import { nn, noGrad, ops, scope, Tensor } from '@cohort-ml/torch';
-import type { Network } from './network.ts';
 import { at } from '../support/at.ts';
 
 /** Channels, height and width of an image. */
@@ -11,7 +10,7 @@ export type InputShape = readonly [channels: number, height: number, width: numb
  *
  * Each output position of such a layer costs as many multiply-adds as the layer has weights.
  */
-export function multiplyAdds(network: Network, shape: InputShape): number {
+export function multiplyAdds(network: nn.Module<Tensor, unknown>, shape: InputShape): number {
   const wasTraining = network.training;
   let total = 0;
   network.eval();

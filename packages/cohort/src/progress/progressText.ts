@@ -44,13 +44,18 @@ function formatTerms(terms: Readonly<Record<string, number>>): string[] {
   return Object.entries(terms).map(([name, value]) => `${name} ${formatTerm(value)}`);
 }
 
-/** `accuracy`, `validation accuracy` or `accuracy by neighbours`, then one part a network: `resnet8-1 86.1%`. */
+/** What accuracies are of networks whose classifiers were not trained. */
+function nameOfScore(areNeighbours = false): string {
+  return areNeighbours ? 'accuracy by neighbours' : 'accuracy';
+}
+
+/** `accuracy`, `validation accuracy` or the name of another score, then one part a network: `resnet8-1 86.1%`. */
 export function accuracyParts(
   accuracies: readonly NetworkAccuracy[],
   areValidation = false,
-  areNeighbours = false,
+  scoreName = 'accuracy',
 ): string[] {
-  const label = `${areValidation ? 'validation ' : ''}accuracy ${areNeighbours ? 'by neighbours ' : ''}`;
+  const label = `${areValidation ? 'validation ' : ''}${scoreName} `;
   return accuracies.map(
     ({ name, accuracy }, index) => `${index === 0 ? label : ''}${name} ${formatPercent(accuracy)}`,
   );
@@ -78,7 +83,7 @@ export function liveStepGroups(event: StepEvent, display: LiveDisplay): PartGrou
       ...memoryParts(display.memoryBytes),
     ],
     formatTerms(event.terms),
-    accuracyParts(display.accuracies, display.areValidation, display.areNeighbours),
+    accuracyParts(display.accuracies, display.areValidation, nameOfScore(display.areNeighbours)),
   ];
 }
 
@@ -89,7 +94,11 @@ export function liveEpochGroups(event: EpochEndEvent, display: LiveDisplay): Par
   return [
     [`${place} ${bar}`, ...rest, ...memoryParts(display.memoryBytes)],
     [...formatTerms(event.terms), ...spreadParts(event), ...informationParts(event)],
-    accuracyParts(display.accuracies, display.areValidation, display.areNeighbours),
+    accuracyParts(
+      display.accuracies,
+      display.areValidation,
+      event.scoreName ?? nameOfScore(display.areNeighbours),
+    ),
   ];
 }
 
@@ -140,7 +149,11 @@ export function epochParts(event: EpochEndEvent, memoryBytes: number | null = nu
     ...formatTerms(event.terms),
     ...spreadParts(event),
     ...informationParts(event),
-    ...accuracyParts(event.accuracies ?? [], event.areValidation, event.areNeighbours),
+    ...accuracyParts(
+      event.accuracies ?? [],
+      event.areValidation,
+      event.scoreName ?? nameOfScore(event.areNeighbours),
+    ),
   ];
 }
 

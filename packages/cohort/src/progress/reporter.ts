@@ -44,6 +44,8 @@ export interface EpochEndEvent {
   readonly learningRate: number;
   /** Mean of every loss term over the epoch, before weighting. */
   readonly terms: Readonly<Record<string, number>>;
+  /** What the numbers of networks are, where they are no accuracies: `meanIoU`. */
+  readonly scoreName?: string;
   /** Absent in epochs without evaluation. */
   readonly accuracies?: readonly NetworkAccuracy[];
   /** Lower bound of what two networks' embeddings share, in nats; absent where it was not measured. */

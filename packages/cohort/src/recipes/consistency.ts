@@ -7,6 +7,7 @@ import { ascend, mostSplits, whyFewerSplits } from '../topology/splits.ts';
 import type { PathSegment } from './describe.ts';
 import { valueAt } from './describe.ts';
 import { dataSchema, trainSchema } from './schema.ts';
+import { TASK_METHODS } from './task.ts';
 
 /** A rule that is broken, at the setting that is easiest to change. */
 export interface Inconsistency {
@@ -43,7 +44,46 @@ export function findInconsistencies(recipe: unknown): Inconsistency[] {
     ...checkEarlyStopping(recipe),
     ...checkQueue(recipe),
     ...checkLabelsUnused(recipe),
+    ...checkTask(recipe),
   ];
+}
+
+/** What a task other than classification cannot be combined with. */
+function checkTask(recipe: unknown): Inconsistency[] {
+  const task = valueAt(recipe, ['task', 'name']);
+  if (typeof task !== 'string') return [];
+  const broken: Inconsistency[] = [];
+  const method = valueAt(recipe, ['method', 'name']);
+  if (typeof method === 'string' && !TASK_METHODS.includes(method)) {
+    const message = `expected one of ${TASK_METHODS.join(', ')}, since task ${task} has regions of images where method ${method} needs whole ones, got ${method}`;
+    broken.push({ path: ['method', 'name'], message });
+  }
+  const dataset = valueAt(recipe, ['data', 'dataset']);
+  if (dataset !== undefined && dataset !== 'folder') {
+    const message = `expected folder, since task ${task} needs annotations, got ${JSON.stringify(dataset)}; set data.path to the folder that has them`;
+    broken.push({ path: ['data', 'dataset'], message });
+  }
+  for (const [path, why] of [
+    [['method', 'memory'], 'the regions of an image have no place in a memory bank'],
+    [['train', 'weightAverage'], 'averages are kept of classifiers only'],
+    [['train', 'probe'], 'an online probe classifies whole images'],
+  ] as const) {
+    if (valueAt(recipe, path) == null) continue;
+    broken.push({ path, message: `expected null for task ${task}, since ${why}` });
+  }
+  const topology = valueAt(recipe, ['topology', 'name']);
+  if (topology !== undefined && topology !== 'peers') {
+    const message = `expected peers, since task ${task} has networks that share nothing, got ${JSON.stringify(topology)}`;
+    broken.push({ path: ['topology', 'name'], message });
+  }
+  const scale = valueAt(recipe, ['task', 'scale']);
+  if (Array.isArray(scale) && Number(scale[0]) > Number(scale[1])) {
+    broken.push({
+      path: ['task', 'scale'],
+      message: `expected the smaller factor first, got ${scale.join(', ')}`,
+    });
+  }
+  return broken;
 }
 
 function checkNetworks(recipe: unknown): Inconsistency[] {

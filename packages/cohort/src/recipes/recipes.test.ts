@@ -191,9 +191,9 @@ describe('a recipe with wrong settings', () => {
     expect(problemsOf({ ...minimal, colour: 1 })[0]).toMatch(
       /^colour: unknown key; the keys of a recipe are name, seed,/,
     );
-    const networks = [{ model: 'resnet8', width: 2 }, { model: 'resnet8' }];
+    const networks = [{ model: 'resnet8', blocks: 2 }, { model: 'resnet8' }];
     expect(problemsOf({ ...minimal, networks })).toEqual([
-      'networks.0.width: unknown key; the keys of networks.0 are model, weights',
+      'networks.0.blocks: unknown key; the keys of networks.0 are model, weights',
     ]);
   });
 

@@ -7,6 +7,7 @@ import { methodDefinitions, methodSettings } from '../methods/registry.ts';
 import { architectureList, modelNames, type ModelName } from '../models/registry.ts';
 import { notNegative, positive } from '../support/numberSchemas.ts';
 import { isSection } from '../support/section.ts';
+import { taskSchema } from './task.ts';
 import {
   classificationSchema,
   earlyStoppingSchema,
@@ -180,6 +181,8 @@ function createRecipeSchema() {
     /** Whether networks share nothing, a trunk or a tree of first stages; left out, what the method was made for. */
     topology: topologySchema.prefault({ name: 'peers' }),
     method: methodSettings(),
+    /** What the networks are trained for; left out, to classify images. */
+    task: taskSchema.optional(),
     train: trainSchema,
     engine: z
       .strictObject({

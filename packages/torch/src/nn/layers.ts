@@ -42,9 +42,10 @@ export interface Conv2dOptions {
 export class Conv2d extends Module {
   weight: Parameter;
   bias: Parameter | null;
-  readonly stride: number;
-  readonly padding: number;
-  readonly dilation: number;
+  /** May be changed with padding and dilation, as a backbone for segmentation does: the weights stay what they are. */
+  stride: number;
+  padding: number;
+  dilation: number;
   readonly groups: number;
   /** Set while a batch normalisation does this convolution with its own: see `foldBatchNorm`. */
   isTakenOver = false;

@@ -2,10 +2,12 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { MeasuredSplit } from '../../inference/evaluationImages.ts';
 import type { CommonOptions } from '../command.ts';
-import { runCommand, withCommonOptions } from '../command.ts';
+import { runCommand, withCommonOptions, type CommandOutcome } from '../command.ts';
+import type { CallOptions } from '../contracts.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { evaluationCsv, evaluationJson, evaluationText } from '../evaluationText.ts';
 import { UsageError } from '../failures.ts';
+import { taskEvaluationText } from '../taskText.ts';
 import { withRunsFolder, type RunsOptions } from './runs/options.ts';
 
 interface EvaluateFlags extends CommonOptions, RunsOptions {
@@ -59,6 +61,8 @@ export function addEvaluateCommand(
               '--csv without a file and --json both write to stdout. Add a file: --csv FILE.',
             );
           }
+          const task = (await environment.actions.taskOf?.(run, { runs })) ?? null;
+          if (task !== null) return evaluateTask(environment, run, task, options, call);
           const result = await environment.actions.evaluateRun(run, {
             ...call,
             checkpoint,
@@ -78,6 +82,38 @@ export function addEvaluateCommand(
       );
       setExitCode(exitCode);
     });
+}
+
+/** Of a segmenter or detector, which has no use for what is about classes of whole images. */
+async function evaluateTask(
+  environment: CliEnvironment,
+  run: string,
+  task: string,
+  options: EvaluateFlags,
+  call: CallOptions,
+): Promise<CommandOutcome> {
+  const { split, checkpoint, data, device, runs } = options;
+  const others = [
+    ['--unseen', options.unseen],
+    ['--csv', options.csv],
+    ['--network', options.network],
+    ['--confusion', options.confusion.length > 0 ? true : undefined],
+    ['--split all', split === 'all' ? true : undefined],
+  ].flatMap(([name, value]) => (value === undefined ? [] : [String(name)]));
+  if (others.length > 0) {
+    throw new UsageError(
+      `${others.join(', ')}: not available for ${task}. Omit it; --json has all measures.`,
+    );
+  }
+  const result = await environment.actions.evaluateTask?.(run, {
+    ...call,
+    checkpoint,
+    runs,
+    ...(split === undefined || split === 'all' ? {} : { split }),
+    ...(data === undefined ? {} : { dataPath: data }),
+    ...(device === undefined ? {} : { device }),
+  });
+  return { text: result === undefined ? null : taskEvaluationText(result), json: result ?? {} };
 }
 
 function addConfusionFile(path: string, before: readonly string[]): string[] {

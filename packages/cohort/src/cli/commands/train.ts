@@ -200,8 +200,8 @@ export function describeResult(result: TrainResult, command: 'train' | 'pretrain
     shown(row.testAccuracy),
   ]);
   const isValidated = result.ensemble.validationAccuracy !== undefined;
-  const by = selfSupervised === undefined ? '' : ' by neighbours';
-  const headings = ['network', ...(isValidated ? [`validation accuracy${by}`] : []), `test accuracy${by}`];
+  const { scoreName = selfSupervised === undefined ? 'accuracy' : 'accuracy by neighbours' } = result;
+  const headings = ['network', ...(isValidated ? [`validation ${scoreName}`] : []), `test ${scoreName}`];
   const isFinished = result.status === 'finished';
   // A training that was stopped early has nothing to show yet.
   const isMeasured = [...result.networks, result.ensemble].some(

@@ -52,6 +52,9 @@ export interface Batch {
   dispose(): void;
 }
 
+/** What a training or an evaluation needs of a loader; tasks other than classification have loaders of their own. */
+export type Batches = Pick<BatchLoader, 'batchCount' | 'imageCount' | 'ready' | 'batch' | 'dispose'>;
+
 /**
  * Batches of a split. Bytes in memory are copied once to the engine and stay there until `dispose`; a source keeps its own.
  * Of a streamed source a batch can only be made after `ready` was awaited for it.

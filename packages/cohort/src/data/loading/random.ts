@@ -26,6 +26,7 @@ export const RANDOM_PURPOSE = {
   heldOutViews: 21,
   step: 30,
   shots: 40,
+  taskView: 50,
 } as const;
 
 /** MurmurHash3's 32-bit finaliser: every input bit reaches every output bit. */

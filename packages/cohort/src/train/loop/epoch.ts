@@ -1,7 +1,7 @@
 /** The steps of one epoch: batch, loss, optimizer, the method's own part; each recorded, and a checkpoint when it is due. */
 import { setImmediate } from 'node:timers/promises';
 import { currentDevice, scope, seedDefaultGenerator, threads } from '@cohort-ml/torch';
-import type { BatchLoader } from '../../data/index.ts';
+import type { Batches } from '../../data/index.ts';
 import { hashKeys, RANDOM_PURPOSE } from '../../data/loading/random.ts';
 import type { LabelledImages, StepInput } from '../../methods/index.ts';
 import type { TrainingClock } from '../../progress/clock.ts';
@@ -153,10 +153,10 @@ function placeOf(epoch: number, step: number): string {
 }
 
 /** A batch half an epoch away: where every image comes once an epoch, none stands in both. */
-function otherBatch(training: BatchLoader, epoch: number, number: number): LabelledImages {
+function otherBatch(training: Batches, epoch: number, number: number): LabelledImages {
   return training.batch(epoch, otherNumber(training, number));
 }
 
-function otherNumber({ batchCount }: BatchLoader, number: number): number {
+function otherNumber({ batchCount }: Batches, number: number): number {
   return (number + Math.floor(batchCount / 2)) % batchCount;
 }

@@ -23,7 +23,8 @@ export interface EpochResult {
 
 /** Tells reporter and recorder of an epoch. */
 export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock): void {
-  const { recipe, cohort, optimizer, reporter, recorder } = setup;
+  const { recipe, cohort, optimizer, reporter, recorder, evaluation } = setup;
+  const { scoreName = 'accuracy' } = evaluation ?? {};
   const { epoch, seconds, terms, scores, representations, probed } = result;
   const test = accuraciesOf(cohort, scores?.test ?? null);
   const validation = accuraciesOf(cohort, scores?.validation ?? null);
@@ -31,8 +32,8 @@ export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: Traini
     accuracies.map(({ name, accuracy }) => [`${prefix}/${name}`, accuracy]);
   const speed = { learningRate: optimizer.learningRate, imagesPerSecond: clock.imagesPerSecond };
   const measured = Object.fromEntries([
-    ...named('validationAccuracy', validation),
-    ...named('accuracy', test),
+    ...named(nameOf('validation', scoreName), validation),
+    ...named(nameOf('test', scoreName), test),
   ]);
   const gathered = { ...cohort.method.epochMetrics?.(), ...representations?.values, ...probed };
   const sharedInformation = representations?.sharedInformation ?? null;
@@ -51,7 +52,13 @@ export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: Traini
         : {}),
     ...(setup.selfSupervised == null ? {} : unlabelledProgress(cohort.names, representations)),
     ...(sharedInformation === null ? {} : { sharedInformation }),
+    ...(evaluation === undefined ? {} : { scoreName }),
   });
+}
+
+/** `accuracy` on test images, `validationAccuracy` on others. */
+function nameOf(split: 'validation' | 'test', score: string): string {
+  return split === 'test' ? score : `validation${score.slice(0, 1).toUpperCase()}${score.slice(1)}`;
 }
 
 /** Accuracy of every network and, last, of the ensemble; empty where nothing was measured. */

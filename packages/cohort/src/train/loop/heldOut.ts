@@ -1,7 +1,7 @@
 /** What a method does with held-out images between epochs, e.g. solving for the weights of an ensemble. */
 import { setImmediate } from 'node:timers/promises';
 import { noGrad, scope } from '@cohort-ml/torch';
-import type { BatchLoader } from '../../data/index.ts';
+import type { Batches } from '../../data/index.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 
 /**
@@ -10,8 +10,8 @@ import type { Cohort } from '../../cohort/cohort.ts';
  */
 export async function workOnHeldOut(setup: {
   readonly cohort: Cohort;
-  readonly heldOut?: BatchLoader | null;
-  readonly validation: BatchLoader | null;
+  readonly heldOut?: Batches | null;
+  readonly validation: Batches | null;
 }): Promise<void> {
   const { cohort } = setup;
   const work = cohort.method.heldOut;

@@ -117,11 +117,16 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
       const recordsEmbeddings =
         recorder.heldOut !== undefined && leavesEmbeddings(epoch + 1, epochs, evaluateEveryEpochs);
       const isFinal = isLast && stopping === null;
-      const measured = await measure({ ...setup, isStopping, recordsEmbeddings }, isFinal, where);
+      const measured =
+        setup.evaluation === undefined
+          ? await measure({ ...setup, isStopping, recordsEmbeddings }, isFinal, where)
+          : await setup.evaluation.measure(isFinal, where, isStopping);
       // It is measured again when the run is resumed.
       if (measured === null) return await stopAt(progress(epoch, training.batchCount, means));
       ({ scores, representations } = measured);
-      recorder.heldOut?.({ epoch: epoch + 1, step: clock.steps, ...measured.record });
+      if (setup.evaluation === undefined) {
+        recorder.heldOut?.({ epoch: epoch + 1, step: clock.steps, ...measured.record });
+      }
     }
     const { onlineProbe = null } = setup;
     const probed =
@@ -194,9 +199,14 @@ async function keepBest(
   const at = best ?? reached;
   const recordsEmbeddings = recorder.heldOut !== undefined;
   const where = `with the networks of epoch ${at.epoch}`;
-  const measured = await measure({ ...setup, isStopping, recordsEmbeddings }, true, where);
+  const measured =
+    setup.evaluation === undefined
+      ? await measure({ ...setup, isStopping, recordsEmbeddings }, true, where)
+      : await setup.evaluation.measure(true, where, isStopping);
   if (measured === null) return null;
-  recorder.heldOut?.({ epoch: at.epoch, step: at.step, ...measured.record });
+  if (setup.evaluation === undefined) {
+    recorder.heldOut?.({ epoch: at.epoch, step: at.step, ...measured.record });
+  }
   const final: LoopProgress = {
     ...at,
     scores: measured.scores,

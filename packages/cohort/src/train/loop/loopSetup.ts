@@ -1,14 +1,14 @@
 /** What the training loop works with, what it tells, and where it stands: the shapes that its parts share. */
 import type { optim } from '@cohort-ml/torch';
 import type { RepresentationMeasures } from '../../evaluate/representation.ts';
-import type { BatchLoader } from '../../data/index.ts';
+import type { Batches } from '../../data/index.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 import type { GradientClipping } from './gradientClipping.ts';
 import type { HeldOutRecord } from './heldOutRecords.ts';
 import type { OnlineProbe } from './onlineProbe.ts';
-import type { SplitScores } from './measure.ts';
+import type { Measured, SplitScores } from './measure.ts';
 import type { SelfSupervisedMeasures } from './selfSupervised.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 import type { TermValues } from './step.ts';
@@ -60,6 +60,17 @@ export interface LoopRanks {
   afterStep<Result>(cohort: Cohort, step: number, body: () => Result): Result;
 }
 
+/** How networks that do not classify images are measured. */
+export interface TaskEvaluation {
+  /** The measure that stands for a network, as metrics name it: `meanIoU`. In scores it takes the place of the accuracy. */
+  readonly scoreName: string;
+  /**
+   * Measures on validation images where there are any, and then on test images only at the end; in evaluation mode.
+   * @returns null when it was stopped half-way
+   */
+  measure(isLast: boolean, where: string, isStopping: () => boolean): Promise<Measured | null>;
+}
+
 /** Everything the loop works with. */
 export interface LoopSetup {
   readonly recipe: ResolvedRecipe;
@@ -68,13 +79,15 @@ export interface LoopSetup {
   /** Limits the gradients before every step of the optimizer; null where the recipe does not. */
   readonly clipping?: GradientClipping | null;
   readonly schedule: optim.Schedule;
-  readonly training: BatchLoader;
+  readonly training: Batches;
   /** Measured while training; null where there is no validation split and the test images stand in. */
-  readonly validation: BatchLoader | null;
+  readonly validation: Batches | null;
   /** Beside validation images, measured once after the last epoch. */
-  readonly test: BatchLoader;
+  readonly test: Batches;
   /** Images that are neither trained on nor measured, for methods that work on held-out ones. */
-  readonly heldOut?: BatchLoader | null;
+  readonly heldOut?: Batches | null;
+  /** How the networks of a task other than classification are measured; absent for classifiers. */
+  readonly evaluation?: TaskEvaluation | undefined;
   /** Measures embeddings by nearest neighbours every few epochs; null where the recipe does not ask for it. */
   readonly onlineProbe?: OnlineProbe | null;
   /** What a cohort that learns without labels is measured on; null or absent for all others. */

@@ -1,6 +1,6 @@
 /** Measures a cohort in the course of its training: accuracies on held-out images, and what its embeddings are like. */
 import { setImmediate } from 'node:timers/promises';
-import type { BatchLoader } from '../../data/index.ts';
+import type { Batches } from '../../data/index.ts';
 import { ensembleOf, evaluateCohort, type CohortScore } from '../../evaluate/accuracy.ts';
 import {
   measureRepresentations,
@@ -28,8 +28,8 @@ export interface SplitScores {
 export interface MeasureSetup {
   readonly cohort: Cohort;
   /** Null where there is no validation split and the test images stand in. */
-  readonly validation: BatchLoader | null;
-  readonly test: BatchLoader;
+  readonly validation: Batches | null;
+  readonly test: Batches;
   /** For a cohort that learns without labels, what takes the place of its classifiers; absent or null for all others. */
   readonly selfSupervised?: SelfSupervisedMeasures | null;
   /** Looked at between batches. */
@@ -67,7 +67,7 @@ export async function measure(setup: MeasureSetup, isLast: boolean, where: strin
     await setImmediate();
     if (isStopping()) throw new MeasuringStopped();
   };
-  const on = async (loader: BatchLoader, split: 'validation' | 'test'): Promise<CohortScore> => {
+  const on = async (loader: Batches, split: 'validation' | 'test'): Promise<CohortScore> => {
     const isFirst = validation === null || split === 'validation';
     const heldOut = {
       images: representationImages,

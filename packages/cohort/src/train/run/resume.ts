@@ -27,7 +27,7 @@ import { accuraciesOf, type TrainResult } from './runResult.ts';
 import { trainSession } from './run.ts';
 import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
-import { openSession, type Session, type TrainOptions } from './session.ts';
+import { openSession, type Session, type SessionOpener, type TrainOptions } from './session.ts';
 
 /** How a run is resumed. */
 export interface ResumeOptions extends TrainOptions {
@@ -50,7 +50,11 @@ type Resumable = SoundCheckpoint & { readonly info: ResumableInfo };
  * @throws {ResumeError} for what has changed, {RunError} for a folder that is no run or is being written, typed errors
  *   of checkpoints, data and engine
  */
-export async function resumeRun(path: string, given: ResumeOptions): Promise<TrainResult> {
+export async function resumeRun(
+  path: string,
+  given: ResumeOptions,
+  open: SessionOpener = openSession,
+): Promise<TrainResult> {
   const records = new RunRecords(given);
   const { reporter } = records;
   const options: ResumeOptions = { ...given, reporter };
@@ -72,7 +76,7 @@ export async function resumeRun(path: string, given: ResumeOptions): Promise<Tra
     assertRoomForRun(recipe, run.path);
     const normalisation = chosen?.info.normalisation ?? null;
     if (ranks !== undefined) shareStart(ranks, { kind: 'resumed', recipe, normalisation });
-    const session = await openSession(recipe, options, chosen?.info);
+    const session = await open(recipe, options, chosen?.info);
     let writer: RunWriter;
     try {
       if (chosen !== null) {

@@ -15,21 +15,30 @@ import { result, selfSupervisedResult, summary, type TrainResult } from './runRe
 import { assertRoomForRun } from './roomForRun.ts';
 import { RunRecords } from './runRecords.ts';
 import { recordTrainedImages } from './trainedImages.ts';
-import { openSession, type Session, type TrainOptions } from './session.ts';
+import { openSession, type Session, type SessionOpener, type TrainOptions } from './session.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
 
 export type { Accuracies, TrainResult } from './runResult.ts';
 export type { TrainOptions } from './session.ts';
 
-/** Trains a recipe and writes its run folder. @throws typed errors of data, losses, files and engine. */
-export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): Promise<TrainResult> {
+/**
+ * Trains a recipe and writes its run folder.
+ *
+ * @param open builds what is trained; a classifier's session unless given
+ * @throws typed errors of data, losses, files and engine
+ */
+export async function trainRun(
+  recipe: ResolvedRecipe,
+  options: TrainOptions,
+  open: SessionOpener = openSession,
+): Promise<TrainResult> {
   const records = new RunRecords(options);
   const told: TrainOptions = { ...options, reporter: records.reporter };
   // Decoding may take long: what would make it all in vain is said before.
   assertRoomForRun(recipe, recipe.runs);
   const { ranks } = options;
   if (ranks !== undefined) shareStart(ranks, { kind: 'new' });
-  const session = await openSession(recipe, told);
+  const session = await open(recipe, told);
   let run: RunWriter;
   try {
     if (ranks !== undefined) joinTraining(session, { ranks, reporter: told.reporter }, null);
@@ -86,7 +95,7 @@ export async function trainSession(
     });
     await checkpointer.close();
     const seconds = (performance.now() - startedAt) / 1000;
-    const withoutLabels = selfSupervisedResult(cohort, outcome, session.selfSupervised);
+    const withoutLabels = selfSupervisedResult(cohort, outcome, session.selfSupervised ?? null);
     const more = withoutLabels === null ? {} : { selfSupervised: withoutLabels };
     if (outcome.status === 'finished') {
       const correctness = outcome.scores.test?.correctness;
@@ -99,7 +108,11 @@ export async function trainSession(
       };
       run.finish(withConfusions(content, run.path, reporter));
     } else run.interrupt();
-    return { ...result(run.path, cohort, outcome, seconds, validation !== null), ...more };
+    return {
+      ...result(run.path, cohort, outcome, seconds, validation !== null),
+      ...more,
+      ...(session.evaluation === undefined ? {} : { scoreName: session.evaluation.scoreName }),
+    };
   } catch (thrown) {
     // What is being written is finished first: nobody may take the run up before.
     await checkpointer.close().catch(() => undefined);

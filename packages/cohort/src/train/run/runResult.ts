@@ -21,6 +21,8 @@ export interface TrainResult {
   readonly ensemble: Accuracies;
   /** Of methods that learn without labels: whose accuracies these are, and how features spread; absent for all others. */
   readonly selfSupervised?: SelfSupervisedResult;
+  /** What the accuracies are, for a task other than classification: `meanIoU`. */
+  readonly scoreName?: string;
 }
 
 /** What there is to say of networks whose classifiers were not trained. */
@@ -48,8 +50,10 @@ export function summary(
   cost: CohortCost,
 ): Record<string, unknown> {
   const { epochs, steps, skippedSteps, skippedMethodSteps, imagesPerSecond, scores, bestEpoch } = outcome;
-  const measured = (of: (score: CohortScore) => Score | undefined): Record<string, Score | null> => {
-    const value = (score: CohortScore | null): Score | null => (score === null ? null : (of(score) ?? null));
+  type Shown = Score | Readonly<Record<string, number>> | null;
+  const measured = (index: number): Record<string, Shown> => {
+    const value = (score: CohortScore | null): Shown =>
+      score === null ? null : (score.measures?.[index] ?? score.networks[index] ?? score.ensemble);
     const test = value(scores.test);
     return hasValidation ? { validation: value(scores.validation), test } : { test };
   };
@@ -66,9 +70,9 @@ export function summary(
     networks: cohort.names.map((name, index) => ({
       name,
       ...cost.networks[index],
-      ...measured((score) => score.networks[index]),
+      ...measured(index),
     })),
-    ensemble: measured((score) => score.ensemble),
+    ensemble: measured(cohort.names.length),
     ...(cohort.method.leader === undefined ? {} : { leader: cohort.names[cohort.method.leader] }),
   };
 }

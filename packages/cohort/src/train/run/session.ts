@@ -3,7 +3,7 @@ import { assertArithmetic, engineInfo, seedDefaultGenerator, type nn, type optim
 import {
   DataError,
   IMAGE_RESIZE,
-  type BatchLoader,
+  type Batches,
   type ImageDataset,
   type ImagePixels,
   type ImageSplit,
@@ -27,6 +27,7 @@ import {
 import { GradientClipping } from '../loop/gradientClipping.ts';
 import { applyDevice } from '../../cohort/device.ts';
 import { applyThreads, describeMachine, type MachineDescription } from '../../cohort/environment.ts';
+import type { TaskEvaluation } from '../loop/loopSetup.ts';
 import type { OnlineProbe } from '../loop/onlineProbe.ts';
 import type { SelfSupervisedMeasures } from '../loop/selfSupervised.ts';
 import { createOptimizer, createSchedule } from '../loop/optimizer.ts';
@@ -62,13 +63,15 @@ export interface Session {
   /** The loop's optimizer and the method's own, with the names of their files in a checkpoint. */
   readonly optimizers: NamedOptimizers;
   readonly schedule: optim.Schedule;
-  readonly training: BatchLoader;
-  readonly validation: BatchLoader | null;
-  readonly test: BatchLoader;
-  readonly heldOut: BatchLoader | null;
+  readonly training: Batches;
+  readonly validation: Batches | null;
+  readonly test: Batches;
+  readonly heldOut: Batches | null;
   readonly onlineProbe: OnlineProbe | null;
   /** What a cohort that learns without labels is measured on; null for all others. */
-  readonly selfSupervised: SelfSupervisedMeasures | null;
+  readonly selfSupervised?: SelfSupervisedMeasures | null;
+  /** How the networks of another task than classification are measured. */
+  readonly evaluation?: TaskEvaluation;
   readonly images: ImageInfo;
   readonly dataset: ImageDataset<ImagePixels>;
   /** The images that the networks or their method learn from. */
@@ -82,6 +85,13 @@ export interface Session {
   /** Releases everything. */
   dispose(): void;
 }
+
+/** Builds what a training works with. */
+export type SessionOpener = (
+  recipe: ResolvedRecipe,
+  options: TrainOptions,
+  from?: Pick<ImageInfo, 'normalisation'> | null,
+) => Promise<Session>;
 
 /**
  * Builds it all.
@@ -231,7 +241,8 @@ function assertLabels(recipe: ResolvedRecipe, { train, unlabelledClass }: ImageD
   });
 }
 
-function assertValidation(recipe: ResolvedRecipe, validation: BatchLoader | null): void {
+/** @throws {DataError} for early stopping without validation images */
+export function assertValidation(recipe: ResolvedRecipe, validation: Batches | null): void {
   if (validation !== null || recipe.train.earlyStopping === null) return;
   throw new DataError('argument', {
     operation: 'setting up early stopping',
@@ -241,7 +252,7 @@ function assertValidation(recipe: ResolvedRecipe, validation: BatchLoader | null
   });
 }
 
-function assertOtherBatches(cohort: Cohort, training: BatchLoader, recipe: ResolvedRecipe): void {
+function assertOtherBatches(cohort: Cohort, training: Batches, recipe: ResolvedRecipe): void {
   if (training.batchCount >= 2 || cohort.method.wantsOtherBatch?.(0) !== true) return;
   throw new DataError('argument', {
     operation: 'setting up meta steps',

@@ -1,0 +1,88 @@
+/** Starts a segmenter or detector from weights: a run or checkpoint of the same kind, or the backbone alone from a classifier. */
+import { noGrad, type Tensor } from '@cohort-ml/torch';
+import { describePretrained, loadPretrained, openSource } from '../../cohort/pretrained.ts';
+import type { TensorDictionary, WeightsFile } from '../../weights/index.ts';
+import type { TaskModel } from './visionTask.ts';
+
+/** Whose weights are wanted. */
+export interface TaskWeightsOptions {
+  readonly path: string;
+  /** Architecture of the backbone. */
+  readonly model: string;
+  /** Which of the networks of its model it is, from 0; for run folders. */
+  readonly ordinal: number;
+  readonly classes: number;
+}
+
+/** Names of older published checkpoints, as they are today. */
+const renamed: readonly [RegExp, string][] = [
+  [/^(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$/, '$1.0.$2'],
+  [/^(rpn\.head\.conv)\.(weight|bias)$/, '$1.0.0.$2'],
+  [/^(head\.(?:classification|regression)_head\.conv)\.(\d*[02468])\.(weight|bias)$/, '$1.$2.$3'],
+];
+
+/** A tensor of the file for each of the model's that has the same name and shape. */
+function matches(model: Map<string, Tensor>, dictionary: TensorDictionary): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const [name, { shape }] of dictionary.tensors) {
+    const names = [name, ...renamed.map(([pattern, by]) => name.replace(pattern, by))];
+    const own = names.find((each) => model.get(each)?.shape.join() === shape.join());
+    if (own !== undefined) found.set(own, name);
+  }
+  return found;
+}
+
+/**
+ * Loads them.
+ *
+ * @returns one sentence for people
+ * @throws {WeightsError} and the errors of files for weights that cannot be read, or of another architecture
+ */
+export function loadTaskWeights(
+  name: string,
+  model: TaskModel<unknown>,
+  options: TaskWeightsOptions,
+): string {
+  const file = openSource(options);
+  try {
+    const state = model.stateDict();
+    const own = [...state.keys()].filter((key) => !key.endsWith('num_batches_tracked'));
+    const backbone = own.filter((key) => key.startsWith('backbone.'));
+    const best = file.dictionaries
+      .map((dictionary) => matches(state, dictionary))
+      .sort((left, right) => right.size - left.size)[0];
+    if (best !== undefined && backbone.every((key) => best.has(key) || !isStage(key))) {
+      copy(state, best, file);
+      const fresh = own.filter((key) => !best.has(key));
+      const rest =
+        fresh.length === 0
+          ? ''
+          : `; ${fresh.length} of its ${own.length} tensors start afresh, first ${fresh[0] ?? ''}`;
+      return `${name}: starts from ${options.path} (${file.format}), backbone and head${rest}`;
+    }
+    const { network } = model.backbone;
+    const loaded = loadPretrained(network, { ...options, channels: 3, classes: 0 }, file);
+    return describePretrained(`the backbone of ${name}`, loaded);
+  } finally {
+    file.close();
+  }
+}
+
+/** Whether a tensor is of the network itself, not of a pyramid on top of it. */
+function isStage(key: string): boolean {
+  return !key.startsWith('backbone.fpn.');
+}
+
+function copy(state: Map<string, Tensor>, pairs: ReadonlyMap<string, string>, file: WeightsFile): void {
+  const dictionary = file.dictionaries.find(({ tensors }) =>
+    [...pairs.values()].every((name) => tensors.has(name)),
+  );
+  noGrad(() => {
+    for (const [name, source] of pairs) {
+      const tensor = dictionary?.tensors.get(source)?.read();
+      if (tensor === undefined) continue;
+      state.get(name)?.copy_(tensor);
+      tensor.dispose();
+    }
+  });
+}
