@@ -18,8 +18,10 @@ export function checkCheckpointName(name: string, checkpoints: string): void {
   throw new RunError(
     'invalid',
     checkpoints,
-    `cannot use ${JSON.stringify(name)} as the name of a checkpoint in ${checkpoints}: expected 1 to 100 letters, ` +
-      'digits, ".", "_" or "-", beginning with a letter or digit: choose such a name',
+    `cannot use ${JSON.stringify(name)} as the name of a checkpoint in ${checkpoints}: it has other characters or is too long`,
+    {
+      remedy: 'Choose 1 to 100 letters, digits, ".", "_" or "-", of which the first is a letter or a digit.',
+    },
   );
 }
 

@@ -50,11 +50,9 @@ function locked(path: string, lock: FileLockState): RunError {
   const holder = `process ${lock.pid} on ${lock.host} since ${lock.since}`;
   const remedy =
     lock.state === 'live'
-      ? 'wait until it ends, or stop it'
-      : `this machine cannot see whether that process still runs: if it does not, remove ${path}`;
-  return new RunError(
-    'locked',
-    path,
-    `cannot lock the run ${dirname(path)}: it is held by ${holder}: ${remedy}`,
-  );
+      ? 'Wait until it ends, or stop it.'
+      : `This machine cannot see whether that process still runs; remove ${path} if it does not.`;
+  return new RunError('locked', path, `cannot lock the run ${dirname(path)}: it is held by ${holder}`, {
+    remedy,
+  });
 }

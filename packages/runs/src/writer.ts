@@ -381,10 +381,8 @@ export class RunWriter {
 
   #refuse(what: string): never {
     const state = this.#info.status === 'running' ? 'it was closed' : `it is ${this.#info.status}`;
-    throw new RunError(
-      'ended',
-      this.path,
-      `cannot ${what} in ${this.path}: ${state}: start a new run with createRun`,
-    );
+    throw new RunError('ended', this.path, `cannot ${what} in ${this.path}: ${state}`, {
+      remedy: 'Start a new run with createRun.',
+    });
   }
 }

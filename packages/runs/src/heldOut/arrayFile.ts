@@ -127,7 +127,8 @@ export function readArrayFile(path: string, format: string, version: number): Ar
     throw new RunError(
       'newer-version',
       path,
-      `cannot read ${path}: it was made by a newer Cohort (version ${found} of ${format}, this one reads up to ${version}): update Cohort`,
+      `cannot read ${path}: it was made by a newer Cohort (version ${found} of ${format}, this one reads up to ${version})`,
+      { remedy: 'Update Cohort.' },
     );
   }
   const info = parseJsonRecord(typeof metadata.info === 'string' ? metadata.info : '', path);

@@ -27,7 +27,8 @@ export function assertRoomForRun(
   throw new RunError(
     'disk-full',
     folder,
-    `cannot keep a run in ${folder}: one of its checkpoints needs at least ${inMebibytes(needed)} and ${inMebibytes(free)} are free on the disk that holds ${present}: free some space there, or set runs to a folder on another disk`,
+    `cannot keep a run in ${folder}: one of its checkpoints needs at least ${inMebibytes(needed)} and ${inMebibytes(free)} are free on the disk that holds ${present}`,
+    { remedy: 'Free some space there, or set runs to a folder on another disk.' },
   );
 }
 
