@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describeFileError, fileErrorCode, RunError } from './errors.ts';
 import { removeQuietly, syncFolder, syncTree, uniqueSuffix } from './files.ts';
 
-/** The old checkpoint while the new one takes its place; sound, and to be read if the proper name is missing. */
+/** The old checkpoint while the new one takes its place: intact, and read if the proper name is missing. */
 const asideName = (name: string): string => `.${name}.old`;
 const partialPattern = /^\..+\.partial-[0-9a-f]+$/;
 const asidePattern = /^\.(.+)\.old$/;

@@ -24,7 +24,7 @@ export function findRun(text: string, root: string): string {
   const found = runsNamed(text, root);
   const [only] = found;
   if (only !== undefined && found.length === 1) return join(root, only);
-  // What is there but no run is said by whoever opens it.
+  // A path that exists but is no run is reported when it is opened.
   if (text !== '' && found.length === 0 && existsSync(text)) return text;
   const all = found.length > 1 ? found : foldersOf(root);
   const names = all.slice(-5).toReversed().join(', ');

@@ -34,8 +34,8 @@ export function readRunLock(folder: string): FileLockState | null {
 }
 
 /**
- * Whether a process may be writing the run now. True as well for a lock of another machine, where nobody here can look,
- * and for one that cannot be read.
+ * Whether a process may be writing the run now. Also true for a lock of another machine, whose processes cannot be
+ * seen from here, and for a lock that cannot be read.
  */
 export function isRunLive(folder: string): boolean {
   try {

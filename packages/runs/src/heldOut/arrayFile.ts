@@ -83,8 +83,8 @@ export class ArrayFile {
       found.shape.length === shape.length &&
       shape.every((size, axis) => size === -1 || size === found.shape[axis]);
     if (!isRight) {
-      const came = found === undefined ? 'none' : `${found.dtype} [${found.shape.join(', ')}]`;
-      throw corrupt(this.path, `${name}: expected ${dtype} [${shape.join(', ')}], got ${came}`);
+      const received = found === undefined ? 'none' : `${found.dtype} [${found.shape.join(', ')}]`;
+      throw corrupt(this.path, `${name}: expected ${dtype} [${shape.join(', ')}], got ${received}`);
     }
     return found as Extract<StoredArray, { dtype: DType }>;
   }

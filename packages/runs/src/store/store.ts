@@ -26,7 +26,7 @@ import { sqliteFailure, type Sqlite } from './sqlite.ts';
 export interface StoreOptions {
   /** How long to wait for another process that writes; 5,000 ms unless given. */
   readonly timeoutMs?: number;
-  /** Told, in a sentence, what stands in the way of the database; the store works all the same. */
+  /** Called with a sentence about what is wrong with the database; the store works without it. */
   readonly onProblem?: (text: string) => void;
 }
 

@@ -24,7 +24,7 @@ export interface MeasureSetup {
   /** Null where there is no validation split and the test images stand in. */
   readonly validation: BatchLoader | null;
   readonly test: BatchLoader;
-  /** Looked at between batches. */
+  /** Checked between batches. */
   readonly isStopping: () => boolean;
   /** Whether embeddings are to be recorded; by default they are not. */
   readonly recordsEmbeddings?: boolean;
@@ -37,7 +37,7 @@ export interface Measured {
   readonly record: HeldOutRecord;
 }
 
-/** Thrown between two batches of an evaluation that is not to be finished. */
+/** Thrown between two batches to abandon an evaluation. */
 class MeasuringStopped extends Error {}
 
 /**
@@ -88,7 +88,7 @@ export async function measure(setup: MeasureSetup, isLast: boolean, where: strin
   }
 }
 
-/** Weights can be finite and yet so large that nothing which comes out of them is. */
+/** Finite weights can be so large that all their outputs overflow. */
 function assertScoreFinite(score: CohortScore, cohort: Cohort, images: string, where: string): void {
   for (const [index, { negativeLogLikelihood: value }] of score.networks.entries()) {
     if (Number.isFinite(value)) continue;

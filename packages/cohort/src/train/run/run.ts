@@ -21,10 +21,10 @@ export type { TrainOptions } from './session.ts';
 /** Trains a recipe and writes its run folder. @throws typed errors of data, losses, files and engine. */
 export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): Promise<TrainResult> {
   const records = new RunRecords(options);
-  const told: TrainOptions = { ...options, reporter: records.reporter };
-  // Decoding may take long: what would make it all in vain is said before.
+  const reported: TrainOptions = { ...options, reporter: records.reporter };
+  // Decoding may take long, so check first that the run can be kept.
   assertRoomForRun(recipe, recipe.runs);
-  const session = await openSession(recipe, told);
+  const session = await openSession(recipe, reported);
   let run: RunWriter;
   try {
     run = createRun({
@@ -38,7 +38,7 @@ export async function trainRun(recipe: ResolvedRecipe, options: TrainOptions): P
     session.dispose();
     throw error;
   }
-  return trainSession(session, run, told, records);
+  return trainSession(session, run, reported, records);
 }
 
 /**
@@ -86,7 +86,7 @@ export async function trainSession(
     } else run.interrupt();
     return result(run.path, cohort, outcome, seconds, validation !== null);
   } catch (thrown) {
-    // What is being written is finished first: nobody may take the run up before.
+    // Pending writes finish first: no other process may resume the run before.
     await checkpointer.close().catch(() => undefined);
     const error = thrown instanceof NotFiniteError ? thrown.withLastGood(run.lastGoodCheckpoint) : thrown;
     run.fail(error);
