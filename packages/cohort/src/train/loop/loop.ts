@@ -67,7 +67,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     const isInterrupted = setup.signal.aborted;
     // Starting again with the same time limit would never get any further.
     if (!isInterrupted && reached.step === (from?.step ?? 0)) {
-      warn('the time was over before a single step was taken: allow more than the start takes');
+      warn('the time limit expired before the first step. Allow more time than the start takes.');
     }
     return outcome(isInterrupted ? 'interrupted' : 'stopped', reached.epoch);
   };
