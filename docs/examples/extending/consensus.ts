@@ -27,7 +27,7 @@ const settings = z.strictObject({
 type ConsensusSettings = z.output<typeof settings>;
 
 class Consensus implements Method {
-  /** What is trained beside the networks: nothing here. */
+  /** What is trained besides the networks: nothing here. */
   readonly modules = {};
 
   constructor(

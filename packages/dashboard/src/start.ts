@@ -60,7 +60,8 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
     throw new RunError(
       'invalid',
       host,
-      `cannot listen at ${host} without a token: everybody in the network could read the runs: give --token`,
+      `cannot listen at ${host} without a token: everybody in the network could read the runs`,
+      { remedy: 'Add --token.' },
     );
   }
   const catalogue = new Catalogue(root);
@@ -142,7 +143,8 @@ function chooseRuns(
     throw new RunError(
       'missing',
       catalogue.root,
-      `cannot export ${select.join(', ')}: no run in ${catalogue.root} begins like that: look at cohort runs list`,
+      `cannot export ${select.join(', ')}: no run in ${catalogue.root} begins like that`,
+      { remedy: 'See cohort runs list.' },
     );
   }
   return { runs, comparisons: comparisons.filter(isMeant).map(folderId) };
@@ -168,15 +170,17 @@ function addressOf(host: string, port: number, token: string | null): string {
 
 function listenError(error: unknown, host: string, port: number): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : null;
-  const reasons = new Map<unknown, string>([
-    ['EADDRINUSE', 'another program listens there: choose another --port, or 0 for any that is free'],
-    ['EACCES', 'the system does not allow that port: choose one above 1023'],
-    ['EADDRNOTAVAIL', 'this machine has no such address: choose another --host'],
-    ['ENOTFOUND', 'there is no such name: choose another --host'],
+  const reasons = new Map<unknown, readonly [problem: string, remedy: string]>([
+    ['EADDRINUSE', ['another program listens there', 'Choose another --port, or 0 for any that is free.']],
+    ['EACCES', ['the system does not allow that port', 'Choose one above 1023.']],
+    ['EADDRNOTAVAIL', ['this machine has no such address', 'Choose another --host.']],
+    ['ENOTFOUND', ['there is no such name', 'Choose another --host.']],
   ]);
   const reason = reasons.get(code);
   if (reason === undefined) return error;
-  return new RunError('io', `${host}:${port}`, `cannot listen at ${host}:${port}: ${reason}`, {
+  const [problem, remedy] = reason;
+  return new RunError('io', `${host}:${port}`, `cannot listen at ${host}:${port}: ${problem}`, {
     cause: error,
+    remedy,
   });
 }

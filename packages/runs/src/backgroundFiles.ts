@@ -52,7 +52,9 @@ export class BackgroundFiles {
       const onExit = (code: number): void => {
         this.#worker = null;
         reject(
-          new RunError('io', folder, `cannot write ${folder}: the thread that writes ended (code ${code})`),
+          new RunError('io', folder, `cannot write ${folder}: the thread that writes ended (code ${code})`, {
+            remedy: 'Try again.',
+          }),
         );
       };
       const onError = (error: Error): void => {

@@ -17,11 +17,9 @@ export function refuseLive(folder: string, what: string): void {
   if (!isRunLive(path)) return;
   const lock = readRunLock(path);
   const holder = lock === null ? 'another process' : `process ${lock.pid} on ${lock.host}`;
-  throw new RunError(
-    'locked',
-    path,
-    `cannot ${what} ${path}: ${holder} is writing it: end that first (Ctrl-C or kill), or delete ${FILES.lock} in it if that process is gone`,
-  );
+  throw new RunError('locked', path, `cannot ${what} ${path}: ${holder} is writing it`, {
+    remedy: `End it first (Ctrl-C or kill), or delete ${FILES.lock} in the folder if that process is gone.`,
+  });
 }
 
 /**
@@ -31,11 +29,9 @@ export function refuseLive(folder: string, what: string): void {
 export function renameRun(folder: string, name: string): void {
   const { path } = openRun(folder);
   if (name.trim() === '') {
-    throw new RunError(
-      'invalid',
-      path,
-      `cannot rename the run ${path}: expected a name, got an empty one: give one`,
-    );
+    throw new RunError('invalid', path, `cannot rename the run ${path}: its new name is empty`, {
+      remedy: 'Give it a name of at least one character.',
+    });
   }
   refuseLive(path, 'rename the run');
   const lock = acquireRunLock(path);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describeFileError, fileErrorCode, RunError } from './errors.ts';
 import { removeQuietly, syncFolder, syncTree, uniqueSuffix } from './files.ts';
 
-/** The old checkpoint while the new one takes its place; sound, and to be read if the proper name is missing. */
+/** The old checkpoint while the new one takes its place: intact, and read if the proper name is missing. */
 const asideName = (name: string): string => `.${name}.old`;
 const partialPattern = /^\..+\.partial-[0-9a-f]+$/;
 const asidePattern = /^\.(.+)\.old$/;
@@ -18,8 +18,10 @@ export function checkCheckpointName(name: string, checkpoints: string): void {
   throw new RunError(
     'invalid',
     checkpoints,
-    `cannot use ${JSON.stringify(name)} as the name of a checkpoint in ${checkpoints}: expected 1 to 100 letters, ` +
-      'digits, ".", "_" or "-", beginning with a letter or digit: choose such a name',
+    `cannot use ${JSON.stringify(name)} as the name of a checkpoint in ${checkpoints}: it has other characters or is too long`,
+    {
+      remedy: 'Choose 1 to 100 letters, digits, ".", "_" or "-", of which the first is a letter or a digit.',
+    },
   );
 }
 

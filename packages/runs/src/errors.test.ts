@@ -25,28 +25,29 @@ describe('describeFileError', () => {
     expect(error.kind).toBe('disk-full');
     expect(error.path).toBe('/runs/a/metrics.jsonl');
     expect(error.message).toBe(
-      'cannot write the metrics: the disk that holds /runs/a/metrics.jsonl is full: free some space there or choose ' +
-        'a folder on another disk, then start again; the last good checkpoint is /runs/a/checkpoints/last',
+      'cannot write the metrics: the disk that holds /runs/a/metrics.jsonl is full. Free some space there or choose ' +
+        'a folder on another disk, then start again. The last good checkpoint is /runs/a/checkpoints/last.',
     );
+    expect(error.remedy).toMatch(/^Free some space there/);
   });
 
   test('a full disk before the first checkpoint says so, and nothing where checkpoints play no part', () => {
     const full = systemError('ENOSPC');
     expect(describeFileError(full, 'x', '/p', { lastGoodCheckpoint: null }).message).toMatch(
-      /; no checkpoint had been written yet$/,
+      / No checkpoint had been written yet\.$/,
     );
-    expect(describeFileError(full, 'x', '/p').message).toMatch(/then start again$/);
+    expect(describeFileError(full, 'x', '/p').message).toMatch(/then start again\.$/);
   });
 
   test.each([
-    ['EDQUOT', 'disk-full', 'the disk quota for /p is used up: free some space'],
-    ['EROFS', 'read-only', '/p is on a read-only file system (EROFS): choose a folder that can be written'],
-    ['EACCES', 'read-only', 'no permission for /p (EACCES): change its owner or its mode'],
-    ['EPERM', 'read-only', 'no permission for /p (EPERM)'],
-    ['ENOENT', 'missing', '/p does not exist: check the path'],
+    ['EDQUOT', 'disk-full', 'the disk quota for /p is used up. Free some space'],
+    ['EROFS', 'read-only', '/p is on a read-only file system (EROFS). Choose a folder that can be written'],
+    ['EACCES', 'read-only', 'there is no permission for /p (EACCES). Change its owner or its mode'],
+    ['EPERM', 'read-only', 'there is no permission for /p (EPERM)'],
+    ['ENOENT', 'missing', '/p does not exist. Check the path'],
     ['ENOTDIR', 'missing', 'a part of /p is a file where a folder was expected'],
-    ['EMFILE', 'io', 'too many files are open (EMFILE) at /p: raise the limit (ulimit -n)'],
-    ['EIO', 'io', '/p: EIO: as the system says it: check the path and the disk'],
+    ['EMFILE', 'io', 'too many files are open (EMFILE) at /p. Raise the limit (ulimit -n)'],
+    ['EIO', 'io', '/p: EIO: as the system says it. Check the path and the disk'],
   ])('%s is %s', (code, kind, text) => {
     const cause = systemError(code);
     const error = describeFileError(cause, 'save it', '/p');

@@ -1,6 +1,6 @@
 /** The typed error of this package and the translation of file system errors into it, so that every failure names its path and its remedy. */
 
-import { CohortError, errorCode, errorText } from '@cohort-ml/errors';
+import { CohortError, errorCode, errorText, type CohortErrorOptions } from '@cohort-ml/errors';
 
 /** What went wrong, for code that has to tell cases apart; the message is for people. */
 export type RunErrorKind =
@@ -37,8 +37,17 @@ export class RunError extends CohortError {
   /** The file or folder that it is about. */
   readonly path: string;
 
-  constructor(kind: RunErrorKind, path: string, message: string, options?: ErrorOptions) {
-    super(message, options);
+  /**
+   * @param problem what could not be done and why, as one sentence without its full stop
+   * @param options.remedy what to do about it, as one or more full sentences
+   */
+  constructor(
+    kind: RunErrorKind,
+    path: string,
+    problem: string,
+    options: Pick<CohortErrorOptions, 'cause' | 'remedy'> = {},
+  ) {
+    super(problem, options);
     this.kind = kind;
     this.path = path;
   }
@@ -78,52 +87,53 @@ export function describeFileError(
   context: FileErrorContext = {},
 ): RunError {
   if (error instanceof RunError) return error;
-  const build = (kind: RunErrorKind, reason: string): RunError =>
-    new RunError(kind, path, `cannot ${what}: ${reason}`, { cause: error });
+  const build = (kind: RunErrorKind, reason: string, remedy: string): RunError =>
+    new RunError(kind, path, `cannot ${what}: ${reason}`, { cause: error, remedy });
 
   const code = fileErrorCode(error);
   switch (code) {
     case 'ENOSPC':
-    case 'EDQUOT': {
-      const fullness =
-        code === 'ENOSPC' ? `the disk that holds ${path} is full` : `the disk quota for ${path} is used up`;
+    case 'EDQUOT':
       return build(
         'disk-full',
-        `${fullness}: free some space there or choose a folder on another disk, then start again` +
+        code === 'ENOSPC' ? `the disk that holds ${path} is full` : `the disk quota for ${path} is used up`,
+        'Free some space there or choose a folder on another disk, then start again.' +
           lastGoodSentence(context.lastGoodCheckpoint),
       );
-    }
     case 'EROFS':
       return build(
         'read-only',
-        `${path} is on a read-only file system (EROFS): choose a folder that can be written or remount it`,
+        `${path} is on a read-only file system (EROFS)`,
+        'Choose a folder that can be written to, or remount it.',
       );
     case 'EACCES':
     case 'EPERM':
       return build(
         'read-only',
-        `no permission for ${path} (${code}): change its owner or its mode, or choose another folder`,
+        `there is no permission for ${path} (${code})`,
+        'Change its owner or its mode, or choose another folder.',
       );
     case 'ENOENT':
-      return build('missing', `${path} does not exist: check the path`);
+      return build('missing', `${path} does not exist`, 'Check the path.');
     case 'ENOTDIR':
-      return build('missing', `a part of ${path} is a file where a folder was expected: check the path`);
+      return build('missing', `a part of ${path} is a file where a folder was expected`, 'Check the path.');
     case 'EEXIST':
-      return build('io', `${path} is a file where a folder was expected: choose another folder`);
+      return build('io', `${path} is a file where a folder was expected`, 'Choose another folder.');
     case 'EMFILE':
     case 'ENFILE':
       return build(
         'io',
-        `too many files are open (${code}) at ${path}: raise the limit (ulimit -n) and try again`,
+        `too many files are open (${code}) at ${path}`,
+        'Raise the limit (ulimit -n) and try again.',
       );
     case null:
     default:
-      return build('io', `${path}: ${errorText(error)}: check the path and the disk, then try again`);
+      return build('io', `${path}: ${errorText(error)}`, 'Check the path and the disk, then try again.');
   }
 }
 
 function lastGoodSentence(lastGoodCheckpoint: string | null | undefined): string {
   if (lastGoodCheckpoint === undefined) return '';
-  if (lastGoodCheckpoint === null) return '; no checkpoint had been written yet';
-  return `; the last good checkpoint is ${lastGoodCheckpoint}`;
+  if (lastGoodCheckpoint === null) return ' No checkpoint had been written yet.';
+  return ` The last good checkpoint is ${lastGoodCheckpoint}.`;
 }

@@ -128,7 +128,8 @@ export function readFileLock(path: string): FileLock | null {
   throw new RunError(
     'corrupt',
     path,
-    `cannot read ${path}: it does not name the process that holds the lock: if no process does, remove the file`,
+    `cannot read ${path}: it does not name the process that holds the lock`,
+    { remedy: 'Remove the file if no process holds it.' },
   );
 }
 

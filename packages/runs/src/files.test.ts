@@ -60,7 +60,7 @@ describe('writeFileAtomic', () => {
       writeFileAtomic(path, 'text');
     });
     expect(error.kind).toBe('missing');
-    expect(error.message).toContain(`${path} does not exist: check the path`);
+    expect(error.message).toContain(`${path} does not exist. Check the path`);
   });
 
   test('a full disk keeps the old file', (context) => {
@@ -72,7 +72,7 @@ describe('writeFileAtomic', () => {
       writeFileAtomic(path, Buffer.alloc(200_000));
     });
     expect(error.kind).toBe('disk-full');
-    expect(error.message).toContain(`the disk that holds ${path} is full: free some space`);
+    expect(error.message).toContain(`the disk that holds ${path} is full. Free some space`);
     expect(readdirSync(disk)).toEqual(['a.json']);
     expect(textOf(path)).toBe('old');
   });
@@ -86,7 +86,7 @@ describe('writeFileAtomic', () => {
     });
     expect(error.kind).toBe('read-only');
     expect(error.message).toContain(
-      'is on a read-only file system (EROFS): choose a folder that can be written',
+      'is on a read-only file system (EROFS). Choose a folder that can be written to',
     );
   });
 });

@@ -33,12 +33,12 @@ describe('findRun', () => {
 
   test('says which runs there are for a name of none or of several', () => {
     const root = temporaryFolder();
-    expect(() => findRun('photos', root)).toThrow(/no runs in .*: give the path of a run folder/);
+    expect(() => findRun('photos', root)).toThrow(/no runs in .*\. Give the path of a run folder/);
     testRun(root, { name: 'photos' });
     testRun(root, { name: 'photos' });
-    expect(() => findRun('photos', root)).toThrow(/2 runs in .* begin like that: give more .*: photos-/);
+    expect(() => findRun('photos', root)).toThrow(/2 runs in .* begin like that\. Give more .*: photos-/);
     expect(() => findRun('x', root)).toThrow(
-      /no run in .* has a name that begins with this: give a path, or one of photos-/,
+      /no run in .* has a name that begins with this\. Give a path, or one of photos-/,
     );
     expect(() => findRun('', root)).toThrow(/cannot find the run ""/);
   });

@@ -24,7 +24,7 @@ export function findRun(text: string, root: string): string {
   const found = runsNamed(text, root);
   const [only] = found;
   if (only !== undefined && found.length === 1) return join(root, only);
-  // What is there but no run is said by whoever opens it.
+  // A path that exists but is no run is reported when it is opened.
   if (text !== '' && found.length === 0 && existsSync(text)) return text;
   const all = found.length > 1 ? found : foldersOf(root);
   const names = all.slice(-5).toReversed().join(', ');
@@ -33,10 +33,18 @@ export function findRun(text: string, root: string): string {
     resolve(text),
     `cannot find the run ${JSON.stringify(text)}: ` +
       (found.length > 1
-        ? `${found.length} runs in ${root} begin like that: give more of the name: ${names}`
+        ? `${found.length} runs in ${root} begin like that`
         : all.length === 0
-          ? `there is no such folder, and no runs in ${root}: give the path of a run folder, or the folder that holds the runs with --runs`
-          : `there is no such folder, and no run in ${root} has a name that begins with this: give a path, or one of ${names}`),
+          ? `there is no such folder, and no runs in ${root}`
+          : `there is no such folder, and no run in ${root} has a name that begins with this`),
+    {
+      remedy:
+        found.length > 1
+          ? `Give more of the name: ${names}.`
+          : all.length === 0
+            ? 'Give the path of a run folder, or the folder that holds the runs with --runs.'
+            : `Give a path, or one of ${names}.`,
+    },
   );
 }
 

@@ -73,7 +73,7 @@ describe('acquireRunLock', () => {
     const error = runErrorOf(() => acquireRunLock(folder));
     expect(error.kind).toBe('locked');
     expect(error.message).toContain(`it is held by process ${process.pid} on ${hostname()} since `);
-    expect(error.message).toContain('wait until it ends, or stop it');
+    expect(error.message).toContain('Wait until it ends, or stop it.');
     lock.release();
     lock.release();
     expect(readdirSync(folder)).toEqual([]);
@@ -115,7 +115,7 @@ describe('acquireRunLock', () => {
     expect(isRunLive(folder)).toBe(true);
     const path = join(folder, 'lock.json');
     expect(runErrorOf(() => acquireRunLock(folder)).message).toContain(
-      `held by process 1 on elsewhere since 2026-03-04: this machine cannot see whether that process still runs: if it does not, remove ${path}`,
+      `held by process 1 on elsewhere since 2026-03-04. This machine cannot see whether that process still runs; remove ${path} if it does not.`,
     );
     rmSync(path);
     acquireRunLock(folder).release();
@@ -128,7 +128,7 @@ describe('acquireRunLock', () => {
       writeFileSync(join(folder, 'lock.json'), text);
       expect(runErrorOf(() => acquireRunLock(folder)).kind).toBe('corrupt');
       expect(runErrorOf(() => readRunLock(folder)).message).toContain(
-        'it does not name the process that holds the lock: if no process does, remove the file',
+        'it does not name the process that holds the lock. Remove the file if no process holds it.',
       );
       expect(isRunLive(folder)).toBe(true);
       expect(readdirSync(folder)).toEqual(['lock.json']);

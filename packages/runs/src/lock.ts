@@ -34,8 +34,8 @@ export function readRunLock(folder: string): FileLockState | null {
 }
 
 /**
- * Whether a process may be writing the run now. True as well for a lock of another machine, where nobody here can look,
- * and for one that cannot be read.
+ * Whether a process may be writing the run now. Also true for a lock of another machine, whose processes cannot be
+ * seen from here, and for a lock that cannot be read.
  */
 export function isRunLive(folder: string): boolean {
   try {
@@ -50,11 +50,9 @@ function locked(path: string, lock: FileLockState): RunError {
   const holder = `process ${lock.pid} on ${lock.host} since ${lock.since}`;
   const remedy =
     lock.state === 'live'
-      ? 'wait until it ends, or stop it'
-      : `this machine cannot see whether that process still runs: if it does not, remove ${path}`;
-  return new RunError(
-    'locked',
-    path,
-    `cannot lock the run ${dirname(path)}: it is held by ${holder}: ${remedy}`,
-  );
+      ? 'Wait until it ends, or stop it.'
+      : `This machine cannot see whether that process still runs; remove ${path} if it does not.`;
+  return new RunError('locked', path, `cannot lock the run ${dirname(path)}: it is held by ${holder}`, {
+    remedy,
+  });
 }

@@ -118,7 +118,7 @@ describe('readMetrics', () => {
   test('a missing file is an error', () => {
     const path = join(temporaryFolder(), 'metrics.jsonl');
     expect(runErrorOf(() => [...readMetrics(path)]).message).toBe(
-      `cannot read the metrics: ${path} does not exist: check the path`,
+      `cannot read the metrics: ${path} does not exist. Check the path.`,
     );
   });
 });

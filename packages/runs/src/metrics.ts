@@ -51,7 +51,9 @@ export function encodeMetric(record: MetricRecord, path: string): string {
   const line = JSON.stringify({ kind, step, epoch, timeMs, values });
   const problem = decodeMetric(line);
   if (typeof problem === 'string') {
-    throw new RunError('invalid', path, `cannot record a metric in ${path}: ${problem}: correct the call`);
+    throw new RunError('invalid', path, `cannot record a metric in ${path}: ${problem}`, {
+      remedy: 'Correct the call.',
+    });
   }
   return `${line}\n`;
 }

@@ -13,7 +13,7 @@ export interface ProcessIdentity {
   readonly processStart: string | null;
 }
 
-/** `unknown`: on another machine, where nobody here can look. */
+/** `unknown`: on another machine, whose processes cannot be seen from here. */
 export type ProcessState = 'live' | 'dead' | 'unknown';
 
 /** This process. */

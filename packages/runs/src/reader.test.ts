@@ -54,7 +54,7 @@ describe('openRun', () => {
     const error = runErrorOf(() => openRun(join(parent, 'demo')));
     expect(error.kind).toBe('missing');
     expect(error.message).toBe(
-      `cannot open the run ${join(parent, 'demo')}: there is no such folder: check the path, or look in ${parent}`,
+      `cannot open the run ${join(parent, 'demo')}: there is no such folder. Check the path, or look in ${parent}.`,
     );
   });
 
@@ -63,7 +63,7 @@ describe('openRun', () => {
     const error = runErrorOf(() => openRun(folder));
     expect(error.kind).toBe('not-a-run');
     expect(error.message).toContain(
-      'it is not a run folder, it has no run.json: give a folder that cohort train made',
+      'it is not a run folder, it has no run.json. Give a folder that cohort train made.',
     );
     const file = join(folder, 'file');
     writeFileSync(file, '');
@@ -76,7 +76,7 @@ describe('openRun', () => {
     const error = runErrorOf(() => openRun(path));
     expect(error.kind).toBe('newer-version');
     expect(error.message).toBe(
-      `cannot read ${join(path, 'run.json')}: it was made by a newer Cohort (schema version 2, this one reads up to 1): update Cohort`,
+      `cannot read ${join(path, 'run.json')}: it was made by a newer Cohort (schema version 2, this one reads up to 1). Update Cohort.`,
     );
   });
 
@@ -86,7 +86,7 @@ describe('openRun', () => {
     const error = runErrorOf(() => openRun(path));
     expect(error.kind).toBe('corrupt');
     expect(error.message).toContain(`cannot read ${join(path, 'run.json')}: expected JSON, but`);
-    expect(error.message).toContain('restore it from a copy or delete the run folder');
+    expect(error.message).toContain('restore it from a copy, or delete the run folder');
   });
 
   test.each<[string, unknown, string]>([
@@ -125,23 +125,23 @@ describe('checkpoints', () => {
     const writer = testRun(temporaryFolder());
     const run = openRun(writer.path);
     expect(runErrorOf(() => run.checkpoint('last')).message).toContain(
-      'the run has none yet, but is being trained: wait',
+      'the run is being trained and has none yet. Wait',
     );
     rmSync(join(writer.path, 'lock.json'));
     expect(runErrorOf(() => run.checkpoint('last')).message).toContain(
-      'the run was killed before its first one: pass this folder to cohort train --resume',
+      'the run was killed before its first one. Pass this folder to cohort train --resume',
     );
     const failed = testRun(temporaryFolder());
     failed.fail(new Error('no data'));
     expect(runErrorOf(() => openRun(failed.path).checkpoint('last')).message).toContain(
-      'the run failed before its first one: fix what its log.txt reports, then pass this folder to cohort train',
+      'the run failed before its first one. Fix what its log.txt reports. Pass this folder to cohort train',
     );
     for (const name of ['last', 'epoch-10']) writer.checkpointFolder(name, () => undefined);
     expect(run.checkpoints()).toEqual(['epoch-10', 'last']);
     const error = runErrorOf(() => run.checkpoint('best'));
     expect(error.kind).toBe('missing-checkpoint');
     expect(error.message).toBe(
-      `cannot open the checkpoint "best" of the run ${writer.path}: there is no such checkpoint: choose one of: epoch-10, last`,
+      `cannot open the checkpoint "best" of the run ${writer.path}: there is no such checkpoint. Choose one of epoch-10, last.`,
     );
     expect(runErrorOf(() => run.checkpoint('../..')).kind).toBe('invalid');
   });

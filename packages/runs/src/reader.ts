@@ -30,11 +30,9 @@ export function openRun(path: string): RunReader {
   const folder = resolve(path);
   const stats = statOf(folder);
   if (stats === undefined) {
-    throw new RunError(
-      'missing',
-      folder,
-      `cannot open the run ${folder}: there is no such folder: check the path, or look in ${dirname(folder)}`,
-    );
+    throw new RunError('missing', folder, `cannot open the run ${folder}: there is no such folder`, {
+      remedy: `Check the path, or look in ${dirname(folder)}.`,
+    });
   }
   if (!stats.isDirectory()) throw notARun(folder, 'it is a file and not a folder');
   if (statOf(join(folder, FILES.info)) === undefined) throw notARun(folder, `it has no ${FILES.info}`);
@@ -60,16 +58,17 @@ export function listRuns(root: string): RunList {
 }
 
 /** Why a run has no checkpoint at all, and what to do. */
-const WITHOUT_CHECKPOINT: Readonly<Record<RunStatus | 'stopped', string>> = {
-  running: 'the run has none yet, but is being trained: wait for its first one, and try again',
-  stopped: `the run was killed before its first one: ${trainAnew()}`,
-  finished: 'all of them were deleted: restore them from a copy, or train its recipe.yaml again',
-  failed: `the run failed before its first one: fix what its log.txt reports, then ${trainAnew()}`,
-  interrupted: `the run was interrupted before its first one: ${trainAnew()}`,
-};
+const WITHOUT_CHECKPOINT: Readonly<Record<RunStatus | 'stopped', readonly [reason: string, remedy: string]>> =
+  {
+    running: ['the run is being trained and has none yet', 'Wait for its first one, and try again.'],
+    stopped: ['the run was killed before its first one', trainAnew()],
+    finished: ['all of them were deleted', 'Restore them from a copy, or train its recipe.yaml again.'],
+    failed: ['the run failed before its first one', `Fix what its log.txt reports. ${trainAnew()}`],
+    interrupted: ['the run was interrupted before its first one', trainAnew()],
+  };
 
 function trainAnew(): string {
-  return 'pass this folder to cohort train --resume, which then starts from the first step';
+  return 'Pass this folder to cohort train --resume, which then starts from the first step.';
 }
 
 /** One run folder, open for reading. */
@@ -134,21 +133,23 @@ export class RunReader {
     if (name === 'last' && latest !== undefined) return this.checkpoint(latest);
     const { status } = this.info;
     const state = status === 'running' && !isRunLive(this.path) ? 'stopped' : status;
-    const remedy = names.length === 0 ? WITHOUT_CHECKPOINT[state] : `choose one of: ${names.join(', ')}`;
+    const [reason, remedy] =
+      names.length === 0
+        ? WITHOUT_CHECKPOINT[state]
+        : ['there is no such checkpoint', `Choose one of ${names.join(', ')}.`];
     throw new RunError(
       'missing-checkpoint',
       join(checkpoints, name),
-      `cannot open the checkpoint "${name}" of the run ${this.path}: there is no such checkpoint: ${remedy}`,
+      `cannot open the checkpoint "${name}" of the run ${this.path}: ${reason}`,
+      { remedy },
     );
   }
 }
 
 function notARun(folder: string, reason: string): RunError {
-  return new RunError(
-    'not-a-run',
-    folder,
-    `cannot open ${folder}: it is not a run folder, ${reason}: give a folder that cohort train made`,
-  );
+  return new RunError('not-a-run', folder, `cannot open ${folder}: it is not a run folder, ${reason}`, {
+    remedy: 'Give a folder that cohort train made.',
+  });
 }
 
 function namesIn(folder: string): string[] {

@@ -90,8 +90,8 @@ export function formatJsonRecord(value: object, path: string): string {
     throw new RunError(
       'invalid',
       path,
-      `cannot write ${path}: expected values that JSON can hold, but ${errorText(error)}: convert them first`,
-      { cause: error },
+      `cannot write ${path}: expected values that JSON can hold, but ${errorText(error)}`,
+      { cause: error, remedy: 'Convert them first.' },
     );
   }
 }
@@ -110,7 +110,8 @@ export function checkRunInfo(record: JsonRecord, path: string): RunInfo {
       'newer-version',
       path,
       `cannot read ${path}: it was made by a newer Cohort (schema version ${schemaVersion}, ` +
-        `this one reads up to ${RUN_SCHEMA_VERSION}): update Cohort`,
+        `this one reads up to ${RUN_SCHEMA_VERSION})`,
+      { remedy: 'Update Cohort.' },
     );
   }
   const knownStatus = STATUSES.find((candidate) => candidate === status);
@@ -146,12 +147,10 @@ function resumesField(value: unknown, path: string): RunResume[] {
 
 /** A `corrupt` error: the file, what is wrong with it, and what to do. */
 export function corrupt(path: string, problem: string, options?: ErrorOptions): RunError {
-  return new RunError(
-    'corrupt',
-    path,
-    `cannot read ${path}: ${problem}: the file was damaged or edited; restore it from a copy or delete the run folder`,
-    options,
-  );
+  return new RunError('corrupt', path, `cannot read ${path}: ${problem}`, {
+    ...options,
+    remedy: 'The file was damaged or edited: restore it from a copy, or delete the run folder.',
+  });
 }
 
 function stringField(record: JsonRecord, key: string, path: string): string {

@@ -137,7 +137,7 @@ describe('metrics and log', () => {
     });
     expect(error.kind).toBe('disk-full');
     expect(error.message).toContain(`the disk that holds ${join(run.path, 'metrics.jsonl')} is full`);
-    expect(error.message).toContain(`the last good checkpoint is ${checkpoint}`);
+    expect(error.message).toContain(`The last good checkpoint is ${checkpoint}.`);
     rmSync(ballast);
     run.metrics(stepRecord(2));
     run.flush();
@@ -169,8 +169,8 @@ describe('checkpointFolder', () => {
     const path = join(run.path, 'checkpoints', 'last');
     expect(error.kind).toBe('disk-full');
     expect(error.message).toBe(
-      `cannot write the checkpoint "last": the disk that holds ${path} is full: free some space there or choose a ` +
-        `folder on another disk, then start again; the last good checkpoint is ${path}`,
+      `cannot write the checkpoint "last": the disk that holds ${path} is full. Free some space there or choose a ` +
+        `folder on another disk, then start again. The last good checkpoint is ${path}.`,
     );
     expect(textOf(path, 'weights')).toBe('old');
     expect(readdirSync(join(run.path, 'checkpoints'))).toEqual(['last']);
@@ -190,7 +190,7 @@ describe('checkpointFolder', () => {
       }),
     );
     expect(error.kind).toBe('disk-full');
-    expect(error.message).toMatch(/; no checkpoint had been written yet$/);
+    expect(error.message).toMatch(/ No checkpoint had been written yet\.$/);
     expect(readdirSync(join(run.path, 'checkpoints'))).toEqual([]);
   });
 
@@ -222,7 +222,7 @@ describe('checkpointFolder', () => {
       const run = testRun(temporaryFolder());
       const error = runErrorOf(() => run.checkpointFolder(name, writeWeights('x')));
       expect(error.kind).toBe('invalid');
-      expect(error.message).toContain('expected 1 to 100 letters');
+      expect(error.message).toContain('Choose 1 to 100 letters');
     },
   );
 });
@@ -278,7 +278,7 @@ describe('the end of a run', () => {
     ]) {
       const error = runErrorOf(late);
       expect(error.kind).toBe('ended');
-      expect(error.message).toContain(`in ${run.path}: it is finished: start a new run with createRun`);
+      expect(error.message).toContain(`in ${run.path}: it is finished. Start a new run with createRun.`);
     }
     expect(run.fail(new Error('late'))).toBeNull();
     expect(infoOf(run.path)).toMatchObject({ status: 'finished', failure: null });

@@ -73,7 +73,7 @@ export function createRun(options: RunOptions): RunWriter {
   };
   let lock: HeldFileLock;
   try {
-    // Before all else: from here on nobody takes the folder for one that was left.
+    // First of all, so that no other process takes the folder for an abandoned one.
     lock = acquireRunLock(folder);
     writeFileSync(join(folder, FILES.recipe), options.recipe);
     writeFileSync(join(folder, FILES.environment), environment);
@@ -96,7 +96,7 @@ export interface ReopenOptions {
   readonly lock: HeldFileLock;
   /** Name of the checkpoint that it continues from; null where there is none, and it starts over. */
   readonly checkpoint: string | null;
-  /** How long the metrics file was when that was written: what came after is done again. */
+  /** How long the metrics file was when that was written: anything after it is repeated. */
   readonly metricsBytes: number;
   /** The command that takes it up. */
   readonly command: string;
@@ -381,10 +381,8 @@ export class RunWriter {
 
   #refuse(what: string): never {
     const state = this.#info.status === 'running' ? 'it was closed' : `it is ${this.#info.status}`;
-    throw new RunError(
-      'ended',
-      this.path,
-      `cannot ${what} in ${this.path}: ${state}: start a new run with createRun`,
-    );
+    throw new RunError('ended', this.path, `cannot ${what} in ${this.path}: ${state}`, {
+      remedy: 'Start a new run with createRun.',
+    });
   }
 }

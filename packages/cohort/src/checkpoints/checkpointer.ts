@@ -196,6 +196,7 @@ function assertSpace(
   throw new RunError(
     'disk-full',
     run.path,
-    `cannot write the checkpoint "${name}": it needs ${inMebibytes(needed + spareBytes)} and ${inMebibytes(free)} are free on the disk that holds ${run.path}: free some space there; the last good checkpoint is ${kept}`,
+    `cannot write the checkpoint "${name}": it needs ${inMebibytes(needed + spareBytes)} and ${inMebibytes(free)} are free on the disk that holds ${run.path}`,
+    { remedy: `Free some space there. The last good checkpoint is ${kept}.` },
   );
 }

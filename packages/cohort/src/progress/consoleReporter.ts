@@ -1,4 +1,4 @@
-/** Training progress on a console: a live display in a terminal, plain lines where nobody watches (a pipe, CI, a log). */
+/** Training progress on a console: a live display in a terminal, plain lines elsewhere (a pipe, CI, a log). */
 import {
   epochParts,
   layOut,

@@ -102,14 +102,14 @@ export function liveEpochGroups(event: EpochEndEvent, display: LiveDisplay): Par
   ];
 }
 
-/** What a live display shows beside its event. */
+/** What a live display shows in addition to its event. */
 export interface LiveDisplay {
   readonly barColumns: number;
   /** Of the last evaluation. */
   readonly accuracies: readonly NetworkAccuracy[];
   readonly areValidation: boolean;
   readonly areNeighbours: boolean;
-  /** Memory that the process takes; null if nobody asked. */
+  /** Memory that the process takes; null if it is not shown. */
   readonly memoryBytes: number | null;
 }
 

@@ -1,4 +1,4 @@
-/** How training tells what it is doing: the interface that the loop reports to, so that it never writes to a stream itself. */
+/** The interface through which training reports what it is doing, so that the loop never writes to a stream itself. */
 
 /** An epoch begins. */
 export interface EpochStartEvent {
@@ -62,7 +62,7 @@ export interface EpochEndEvent {
   readonly areValidation?: boolean;
 }
 
-/** Whoever wants to know how the training goes. */
+/** Receives news of a training. */
 export interface Reporter {
   /** Something worth knowing, in a sentence or a few lines. */
   message(text: string): void;
@@ -75,25 +75,25 @@ export interface Reporter {
   epochEnd(event: EpochEndEvent): void;
 }
 
-/** Tells nobody: for tests, and for callers who read the run's metrics instead. */
+/** Reports nothing: for tests, and for callers who read the run's metrics instead. */
 export class SilentReporter implements Reporter {
   message(): void {
-    // Nobody listens.
+    // Discarded.
   }
 
   warning(): void {
-    // Nobody listens.
+    // Discarded.
   }
 
   epochStart(): void {
-    // Nobody listens.
+    // Discarded.
   }
 
   step(): void {
-    // Nobody listens.
+    // Discarded.
   }
 
   epochEnd(): void {
-    // Nobody listens.
+    // Discarded.
   }
 }

@@ -44,7 +44,7 @@ export function tinyWorld(): TinyWorld {
   };
 }
 
-/** Keeps everything that it is told. */
+/** Keeps everything that is reported. */
 export class RememberingReporter implements Reporter {
   readonly messages: string[] = [];
   readonly warnings: string[] = [];

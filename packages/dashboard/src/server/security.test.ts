@@ -50,14 +50,14 @@ describe('who may ask', () => {
 
   test('an address that others reach is refused without a token', async () => {
     const options = { root: temporaryFolder(), port: 0, host: '0.0.0.0', canEdit: false, version: '0' };
-    await expect(startDashboard({ ...options, token: null })).rejects.toThrow('give --token');
+    await expect(startDashboard({ ...options, token: null })).rejects.toThrow('Add --token.');
   });
 
   test('a port that is taken is named, with what to do', async () => {
     const options = { root: temporaryFolder(), host: '127.0.0.1', token: null, canEdit: false, version: '0' };
     const first = await startDashboard({ ...options, port: 0 });
     onEnd(() => void first.close());
-    await expect(startDashboard({ ...options, port: first.port })).rejects.toThrow('choose another --port');
+    await expect(startDashboard({ ...options, port: first.port })).rejects.toThrow('Choose another --port');
   });
 });
 

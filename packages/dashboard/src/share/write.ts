@@ -17,11 +17,9 @@ export interface SharedPage {
 export function readSharedPage(folder: string): SharedPage {
   const [script, style] = [join(folder, 'page.js'), join(folder, 'page.css')];
   if (!existsSync(script) || !existsSync(style)) {
-    throw new RunError(
-      'missing',
-      folder,
-      `cannot export the dashboard: its page is not built in ${folder}: run npm run setup in the folder of the repository`,
-    );
+    throw new RunError('missing', folder, `cannot export the dashboard: its page is not built in ${folder}`, {
+      remedy: 'Run npm run setup in the folder of the repository.',
+    });
   }
   return { script: readFileSync(script, 'utf8'), style: readFileSync(style, 'utf8') };
 }

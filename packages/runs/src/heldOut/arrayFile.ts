@@ -83,8 +83,8 @@ export class ArrayFile {
       found.shape.length === shape.length &&
       shape.every((size, axis) => size === -1 || size === found.shape[axis]);
     if (!isRight) {
-      const came = found === undefined ? 'none' : `${found.dtype} [${found.shape.join(', ')}]`;
-      throw corrupt(this.path, `${name}: expected ${dtype} [${shape.join(', ')}], got ${came}`);
+      const received = found === undefined ? 'none' : `${found.dtype} [${found.shape.join(', ')}]`;
+      throw corrupt(this.path, `${name}: expected ${dtype} [${shape.join(', ')}], got ${received}`);
     }
     return found as Extract<StoredArray, { dtype: DType }>;
   }
@@ -127,7 +127,8 @@ export function readArrayFile(path: string, format: string, version: number): Ar
     throw new RunError(
       'newer-version',
       path,
-      `cannot read ${path}: it was made by a newer Cohort (version ${found} of ${format}, this one reads up to ${version}): update Cohort`,
+      `cannot read ${path}: it was made by a newer Cohort (version ${found} of ${format}, this one reads up to ${version})`,
+      { remedy: 'Update Cohort.' },
     );
   }
   const info = parseJsonRecord(typeof metadata.info === 'string' ? metadata.info : '', path);

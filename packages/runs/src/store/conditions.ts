@@ -19,7 +19,8 @@ export function parseCondition(text: string): MetricCondition {
     throw new RunError(
       'invalid',
       text,
-      `cannot use the condition ${JSON.stringify(text)}: expected a metric, one of > >= < <=, and a number: accuracy>0.85, accuracy/ensemble>=85%, total<1.5`,
+      `cannot use the condition ${JSON.stringify(text)}: expected a metric, one of > >= < <=, and a number`,
+      { remedy: 'Examples: accuracy>0.85, accuracy/ensemble>=85%, total<1.5.' },
     );
   }
   return { metric, comparison, value: Number(number) / (percent === '%' ? 100 : 1) };

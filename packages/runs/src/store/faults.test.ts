@@ -163,7 +163,7 @@ describe('whoever looks at the runs', () => {
     const error = runErrorOf(() => openStore(newer));
     expect(error.kind).toBe('newer-version');
     expect(error.message).toContain(
-      'update Cohort, or delete the file, which is made again from the run folders',
+      'Update Cohort, or delete the file, which is made again from the run folders',
     );
 
     const foreign = temporaryFolder();
@@ -175,7 +175,7 @@ describe('whoever looks at the runs', () => {
     const refused = runErrorOf(() => openStore(foreign));
     expect(refused.kind).toBe('store');
     expect(refused.message).toContain(
-      'expected the database of runs, got one of another program: move it away',
+      'expected the database of runs, got one of another program. Move it away',
     );
     expect(readFileSync(path).equals(before)).toBe(true);
   });

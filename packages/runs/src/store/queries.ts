@@ -272,11 +272,9 @@ function keyOf(database: Sqlite, root: string, folder: string): number {
 
 function unknownRun(root: string, folder: string): RunError {
   const path = join(root, folder);
-  return new RunError(
-    'missing',
-    path,
-    `cannot find the run ${path}: the store has none of that folder: look at cohort runs list`,
-  );
+  return new RunError('missing', path, `cannot find the run ${path}: the store has none of that folder`, {
+    remedy: 'See cohort runs list.',
+  });
 }
 
 function recordOf(text: string): JsonRecord {

@@ -101,7 +101,8 @@ function checkedVersion(database: Sqlite, path: string, newest: number): number 
       throw new RunError(
         'store',
         path,
-        `cannot use ${path}: expected the database of runs, got one of another program: move it away, or keep runs in another folder`,
+        `cannot use ${path}: expected the database of runs, got one of another program`,
+        { remedy: 'Move it away, or keep runs in another folder.' },
       );
     }
   }
@@ -109,8 +110,8 @@ function checkedVersion(database: Sqlite, path: string, newest: number): number 
     throw new RunError(
       'newer-version',
       path,
-      `cannot use ${path}: it was made by a newer Cohort (version ${version} of the tables, this one knows ${newest}): ` +
-        'update Cohort, or delete the file, which is made again from the run folders',
+      `cannot use ${path}: it was made by a newer Cohort (version ${version} of the tables, this one knows ${newest})`,
+      { remedy: 'Update Cohort, or delete the file, which is made again from the run folders.' },
     );
   }
   return version;

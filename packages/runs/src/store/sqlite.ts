@@ -1,4 +1,4 @@
-/** SQLite as the store needs it: loaded only when a store is opened, and its many failures told apart by what can be done about them. */
+/** SQLite as the store needs it: loaded only when a store is opened, and its many failures sorted by what can be done about them. */
 import { createRequire } from 'node:module';
 import { errorText } from '@cohort-ml/errors';
 import type Database from 'better-sqlite3';

@@ -134,7 +134,7 @@ describe('what it shows', () => {
     store.sync();
     expect(store.runs()).toEqual([]);
     expect(() => store.find('demo')).toThrow(
-      'there are no runs: give the folder that holds them with --runs',
+      'there are no runs. Give the folder that holds them with --runs.',
     );
     store.close();
     expect(existsSync(join(root, 'runs.sqlite'))).toBe(false);
@@ -276,7 +276,7 @@ describe('queries', () => {
     expect(names(store, { limit: 1, reverse: true })).toEqual(['good']);
     expect(store.find('poor').failure).toBe('the loss became NaN');
     expect(() => store.find('x')).toThrow(
-      'expected the name of a run folder or its beginning, as none-20260303-000000',
+      'no name of a run begins like that. Give the name of a run or enough of its beginning: none-20260303-000000',
     );
     store.close();
   });
@@ -294,7 +294,7 @@ describe('queries', () => {
     expect(names(store, { sort: 'accuracy' })).toEqual(['good', 'poor [x]', 'none']);
     expect(names(store, { sort: 'name' })).toEqual(['good', 'none', 'poor [x]']);
     expect(() => store.runs({ best: [parseCondition('acuracy>1')] })).toThrow(
-      /cannot look for the metric "acuracy": no run in .* has it at the end of an epoch: there are accuracy, total/,
+      /cannot look for the metric "acuracy": no run in .* has it at the end of an epoch\. Use one of accuracy, total/,
     );
     store.close();
   });
@@ -303,7 +303,7 @@ describe('queries', () => {
     'the condition %j is refused with examples',
     (text) => {
       expect(() => parseCondition(text)).toThrow(
-        'expected a metric, one of > >= < <=, and a number: accuracy>0.85',
+        'expected a metric, one of > >= < <=, and a number. Examples: accuracy>0.85',
       );
     },
   );

@@ -26,7 +26,7 @@ import { sqliteFailure, type Sqlite } from './sqlite.ts';
 export interface StoreOptions {
   /** How long to wait for another process that writes; 5,000 ms unless given. */
   readonly timeoutMs?: number;
-  /** Told, in a sentence, what stands in the way of the database; the store works all the same. */
+  /** Called with a sentence about what is wrong with the database; the store works without it. */
   readonly onProblem?: (text: string) => void;
 }
 
@@ -216,10 +216,16 @@ export class RunStore {
       join(this.root, text),
       `cannot find the run ${JSON.stringify(text)} in ${this.root}: ` +
         (found.length > 1
-          ? `${found.length} runs begin like that: give more of the name: ${names.join(', ')}`
+          ? `${found.length} runs begin like that`
           : names.length === 0
-            ? 'there are no runs: give the folder that holds them with --runs'
-            : `expected the name of a run folder or its beginning, as ${names.join(', ')}`),
+            ? 'there are no runs'
+            : 'no name of a run begins like that'),
+      {
+        remedy:
+          names.length === 0
+            ? 'Give the folder that holds them with --runs.'
+            : `Give the name of a run or enough of its beginning: ${names.join(', ')}.`,
+      },
     );
   }
 
@@ -243,8 +249,11 @@ export class RunStore {
       throw new RunError(
         'invalid',
         metric,
-        `cannot look for the metric ${JSON.stringify(metric)}: no run in ${this.root} has it at the end of an epoch: ` +
-          `there are ${groups.size === 0 ? 'none yet' : [...groups].join(', ')}`,
+        `cannot look for the metric ${JSON.stringify(metric)}: no run in ${this.root} has it at the end of an epoch`,
+        {
+          remedy:
+            groups.size === 0 ? 'No metrics are recorded yet.' : `Use one of ${[...groups].join(', ')}.`,
+        },
       );
     }
   }

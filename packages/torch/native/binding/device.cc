@@ -12,7 +12,7 @@ namespace cohort {
 
 at::Tensor toDevice(const at::Tensor& tensor, const c10::Device& device) {
   if (device == tensor.device()) return tensor;
-  // Pinned memory is copied while the processor goes on; the allocator keeps it until the copy is done.
+  // Pinned memory is copied while the processor continues; the allocator keeps it until the copy is done.
   if (device.is_cuda()) return tensor.pin_memory().to(device, /*non_blocking=*/true);
   return tensor.to(device);
 }

@@ -138,7 +138,7 @@ class Environment {
   torch::jit::Stack waitingResults;
   std::vector<double> waitingArguments;
 
-  /// Where new tensors are made that are told no device.
+  /// The device of new tensors for which no device is given.
   c10::Device device{c10::kCPU};
 
   /// Whether operators that trust their arguments may be called.

@@ -53,8 +53,8 @@ class Named {
   const Stack& stack_;
 };
 
-[[noreturn]] void refuse(const std::string& argument, const std::string& expected, const std::string& came) {
-  throw ArgumentError("argument '" + argument + "' must " + expected + ", got " + came);
+[[noreturn]] void refuse(const std::string& argument, const std::string& expected, const std::string& received) {
+  throw ArgumentError("argument '" + argument + "' must " + expected + ", got " + received);
 }
 
 void requireRange(const std::string& argument, int64_t value, int64_t least, int64_t most) {

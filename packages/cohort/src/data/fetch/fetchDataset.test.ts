@@ -197,7 +197,7 @@ describe('fetchDataset', () => {
     expect(existsSync(lock)).toBe(false);
     rmSync(target, { recursive: true });
     writeFileSync(lock, 'no lock');
-    await expect(run()).rejects.toThrow('remove the file');
+    await expect(run()).rejects.toThrow('Remove the file');
   });
 
   it('says what to do about a cache that cannot be written to', async () => {

@@ -61,7 +61,7 @@ export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<n
   return null;
 }
 
-/** Whether the batch is there; not where the training is to end before. */
+/** Whether the batch is ready; false if the training should end first. */
 async function fetchBatch(
   { cohort, recipe, training, ranks }: LoopSetup,
   { epoch, clock, guards, isStopping }: EpochTools,
@@ -96,7 +96,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
   const { recipe, cohort, optimizer, clipping = null, schedule, training, ranks } = setup;
   const { epoch, clock, guards } = tools;
   optimizer.learningRate = schedule(epoch + number / training.batchCount);
-  // Whatever draws without a generator of its own then depends on the step alone, and needs no state.
+  // Draws without a generator of their own then depend on the step alone and need no saved state.
   seedDefaultGenerator(hashKeys(RANDOM_PURPOSE.step, recipe.seed, clock.steps));
   const where = placeOf(epoch, clock.steps + 1);
   const wanted = recipe.train.networksAtOnce;
@@ -138,7 +138,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
     try {
       for (const [name, value] of Object.entries(measured)) assertFinite(name, value, where, 'measure');
     } catch (error) {
-      // The method has changed nothing then, and the step before it was fine.
+      // The method has changed nothing in that case, and the step before it was fine.
       if (!guards.isSkipping || !(error instanceof NotFiniteError)) throw error;
       guards.methodSkipped(error);
       return { values: result, isMethodSkipped: true };

@@ -21,7 +21,7 @@ export interface EpochResult {
   readonly probed: Readonly<Record<string, number>>;
 }
 
-/** Tells reporter and recorder of an epoch. */
+/** Passes the result of an epoch to the reporter and the recorder. */
 export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: TrainingClock): void {
   const { recipe, cohort, optimizer, reporter, recorder, evaluation } = setup;
   const { scoreName = 'accuracy' } = evaluation ?? {};

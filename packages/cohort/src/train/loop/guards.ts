@@ -1,4 +1,4 @@
-/** Watches over a training: steps and methods' own steps that are not finite, a loss that runs away, a loader that stands still. */
+/** Watches over a training: steps and methods' own steps that are not finite, a diverging loss, a stalled loader. */
 import { CohortError } from '@cohort-ml/errors';
 import type { nn, Tensor } from '@cohort-ml/torch';
 import { noGrad } from '@cohort-ml/torch';
@@ -13,7 +13,7 @@ export type GuardSettings = ResolvedRecipe['train']['guards'];
 /** What the guards have seen, as checkpoints hold it. */
 export type GuardState = TrainingState['guards'];
 
-/** A training whose loss has run away was stopped. */
+/** A training whose loss diverged was stopped. */
 export class DivergenceError extends CohortError {
   override readonly name = 'DivergenceError';
 }
@@ -21,7 +21,7 @@ export class DivergenceError extends CohortError {
 /** Share of the last loss in the smoothed one: about the last fifty steps count. */
 const smoothing = 0.02;
 
-/** Between two looks at whether a training that waits for a batch is to end. */
+/** How often a training that waits for a batch checks whether it should end. */
 const stopPollMs = 100;
 
 /** The guards of one training. */
@@ -91,7 +91,7 @@ export class Guards {
     }
   }
 
-  /** Takes note that a step of the method's own was taken. */
+  /** Records that a step of the method's own was taken. */
   methodTaken(): void {
     if (this.#state.methodSkippedInARow > 0) this.#state = { ...this.#state, methodSkippedInARow: 0 };
   }
@@ -118,7 +118,7 @@ export class Guards {
   }
 
   /**
-   * Waits for a batch, and says so when it takes long: after the seconds of the recipe, then each time that twice as many
+   * Waits for a batch, and warns when it takes long: after the seconds of the recipe, then each time that twice as many
    * have passed.
    * @param what the batch, in words
    * @param isStopping whether the training is to end, which it need not wait with for a loader that stands still

@@ -1,37 +1,22 @@
-import { Generator, optim, Tensor, type nn } from '@cohort-ml/torch';
+import { Generator, type nn } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
-import { LayerwiseMutualContrastiveLearning } from '../../methods/mcl/lmcl.ts';
-import { lmcl } from '../../methods/mcl/lmcl.ts';
+import { lmcl, LayerwiseMutualContrastiveLearning } from '../../methods/mcl/lmcl.ts';
 import { createNetwork } from '../../models/index.ts';
 import { fillModule, fillTensors, readJson } from '../../test/golden.ts';
+import { expectInsideSpread, roundings, roundModule, type Rounding } from '../../test/roundings.ts';
 import {
-  expectInsideSpread,
-  roundedImages,
-  roundings,
-  roundModule,
-  type Rounding,
-} from '../../test/roundings.ts';
+  expectStep,
+  expectStepsInsideSpread,
+  goldenBatch,
+  goldenOptimizer,
+  type TrajectorySettings,
+} from '../../test/trajectory.ts';
 import { trainStep } from './step.ts';
 
-interface Trajectory {
-  batch: number;
-  classes: number;
-  lr: number;
-  momentum: number;
-  nesterov: boolean;
-  weight_decay: number;
-  feature_dim: number;
-  tau: number;
-  kd_temperature: number;
-  alpha: number;
-  beta: number;
-  gamma: number;
-  lam: number;
+interface Trajectory extends TrajectorySettings {
   fill_seed_network: number;
-  fill_seed_heads: number;
   fill_seed_matching: number;
   fill_seed_aggregator: number;
-  input_seed_first_step: number;
   meta_every: number;
   meta_inner_steps: number;
   meta_lr: number;
@@ -65,7 +50,7 @@ const metaNames = { metaLoss: 'outer_loss', hypergradientNorm: 'hypergradient_no
 
 /** The four golden steps in one rounding, each followed by its meta step where one is due. */
 function run(rounding: Rounding): Readonly<Record<string, number>>[] {
-  const { batch, classes } = golden;
+  const { classes } = golden;
   const networks = [0, 1].map((seed) =>
     createNetwork('resnet32', { classes, channels: 3, generator: new Generator(seed) }),
   );
@@ -103,24 +88,15 @@ function run(rounding: Rounding): Readonly<Record<string, number>>[] {
   const modules: nn.AnyModule[] = [...networks, ...Object.values(method.modules)];
   for (const module of modules) roundModule(module, rounding);
   const trainedByMeta = new Set(matching.parameters());
-  const optimizer = new optim.SGD(
+  const optimizer = goldenOptimizer(
+    golden,
     modules.flatMap((module) => module.parameters()).filter((parameter) => !trainedByMeta.has(parameter)),
-    {
-      learningRate: golden.lr,
-      momentum: golden.momentum,
-      nesterov: golden.nesterov,
-      weightDecay: golden.weight_decay,
-    },
   );
   const otherBatch = (): never => {
     throw new Error('the golden meta steps use the batch of the training step');
   };
   return golden.losses.map((_, step) => {
-    const images = roundedImages(golden.input_seed_first_step + step, [batch, 3, 32, 32], rounding);
-    const labels = Tensor.fromTypedArray(
-      BigInt64Array.from({ length: batch }, (_, index) => BigInt((index + step) % classes)),
-    );
-    const input = { images, labels, epoch: 0 };
+    const input = { ...goldenBatch(golden, step, rounding), epoch: 0 };
     const terms = trainStep({ method, optimizer, precision: 'float32' }, input, `in step ${step}`);
     const measured = method.afterStep(input, { step, learningRate: golden.lr, otherBatch });
     return { ...terms, ...measured };
@@ -135,21 +111,12 @@ describe('golden trajectory of two ResNet-32 under layer-wise MCL with meta step
     const steps = outcomes[0] ?? [];
     // The first step pins down the forward pass; the second every gradient, the optimizer and the rolled-back meta step.
     for (const [step, tolerance] of [1e-5, 1e-3].entries()) {
-      for (const [name, goldenName] of Object.entries(goldenNames)) {
-        const expected = golden.losses[step]?.[goldenName] ?? NaN;
-        const error = Math.abs((steps[step]?.[name] ?? NaN) - expected);
-        expect(error, `${name} in step ${step}`).toBeLessThanOrEqual(1e-5 + tolerance * Math.abs(expected));
-      }
+      expectStep(steps[step], golden.losses[step], goldenNames, step, tolerance);
     }
   });
 
   it('later steps agree to 1e-3, or as nearly as our own roundings agree with each other', () => {
-    for (const [step, losses] of golden.losses.entries()) {
-      for (const [name, goldenName] of Object.entries(goldenNames)) {
-        const ours = outcomes.map((steps) => steps[step]?.[name] ?? NaN);
-        expectInsideSpread(ours, losses[goldenName], `${name} in step ${step}`);
-      }
-    }
+    expectStepsInsideSpread(outcomes, golden.losses, goldenNames);
   });
 
   it('meta steps follow the first and third step, with the golden loss and hypergradient as nearly', () => {

@@ -73,9 +73,9 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
   const stopAt = async (reached: LoopProgress): Promise<LoopOutcome> => {
     if (reached.step > 0) await recorder.checkpoint(reached, true);
     const isInterrupted = stop === 2;
-    // Whoever starts it over and over with as little time would never get anywhere.
+    // Starting again with the same time limit would never get any further.
     if (!isInterrupted && reached.step === (from?.step ?? 0)) {
-      warn('the time was over before a single step was taken: allow more than the start takes');
+      warn('the time limit expired before the first step. Allow more time than the start takes.');
     }
     return outcome(isInterrupted ? 'interrupted' : 'stopped', reached.epoch);
   };
@@ -145,7 +145,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
       clock,
     );
     const found = cohort.method.diagnose?.(terms, recipe.train.batchSize) ?? null;
-    // Told when it begins: the same words after every epoch would bury all else.
+    // Reported once, when it begins: repeated after every epoch it would bury everything else.
     if (found !== null && diagnosis === null) warn(found);
     diagnosis = found;
     const accuracy = isEvaluated ? meanAccuracy(scores) : null;

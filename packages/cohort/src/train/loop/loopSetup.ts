@@ -1,4 +1,4 @@
-/** What the training loop works with, what it tells, and where it stands: the shapes that its parts share. */
+/** What the training loop works with, what it reports and where it stands: the types that its parts share. */
 import type { optim } from '@cohort-ml/torch';
 import type { RepresentationMeasures } from '../../evaluate/representation.ts';
 import type { Batches } from '../../data/index.ts';
@@ -82,7 +82,7 @@ export interface LoopSetup {
   readonly training: Batches;
   /** Measured while training; null where there is no validation split and the test images stand in. */
   readonly validation: Batches | null;
-  /** Beside validation images, measured once after the last epoch. */
+  /** Measured once, after the last epoch, if there are validation images. */
   readonly test: Batches;
   /** Images that are neither trained on nor measured, for methods that work on held-out ones. */
   readonly heldOut?: Batches | null;
@@ -95,7 +95,7 @@ export interface LoopSetup {
   readonly reporter: Reporter;
   readonly recorder: LoopRecorder;
   readonly signal: AbortSignal;
-  /** Whether the time that the training was given is over; it never is unless given. */
+  /** Whether the time limit has passed; there is no limit unless given. */
   readonly isTimeOver?: () => boolean;
   /** The other ranks, where the networks are spread over several. */
   readonly ranks?: LoopRanks;
@@ -105,7 +105,7 @@ export interface LoopSetup {
 
 /** How a training ended. */
 export interface LoopOutcome {
-  /** `stopped` when its time was over. */
+  /** `stopped` at the time limit. */
   readonly status: 'finished' | 'interrupted' | 'stopped';
   readonly epochs: number;
   readonly steps: number;

@@ -32,7 +32,7 @@ export interface MeasureSetup {
   readonly test: Batches;
   /** For a cohort that learns without labels, what takes the place of its classifiers; absent or null for all others. */
   readonly selfSupervised?: SelfSupervisedMeasures | null;
-  /** Looked at between batches. */
+  /** Checked between batches. */
   readonly isStopping: () => boolean;
   /** Whether embeddings are to be recorded; by default they are not. */
   readonly recordsEmbeddings?: boolean;
@@ -45,7 +45,7 @@ export interface Measured {
   readonly record: HeldOutRecord;
 }
 
-/** Thrown between two batches of an evaluation that is not to be finished. */
+/** Thrown between two batches to abandon an evaluation. */
 class MeasuringStopped extends Error {}
 
 /**
@@ -110,7 +110,7 @@ export async function measure(setup: MeasureSetup, isLast: boolean, where: strin
   }
 }
 
-/** Weights can be finite and yet so large that nothing which comes out of them is. */
+/** Finite weights can be so large that all their outputs overflow. */
 function assertScoreFinite(score: CohortScore, cohort: Cohort, images: string, where: string): void {
   for (const [index, { negativeLogLikelihood: value }] of score.networks.entries()) {
     if (Number.isFinite(value)) continue;

@@ -1,6 +1,6 @@
 /**
- * Measures features in the course of a training by weighted nearest neighbours: no classifier is trained, so that it says
- * what embeddings are worth even where the classifier has learned nothing, or a method trains none.
+ * Measures features during training by weighted nearest neighbours: no classifier is trained, so it shows what embeddings
+ * are worth even if the classifier has learned nothing, or the method trains none.
  */
 import { setImmediate } from 'node:timers/promises';
 import { noGrad, ops, scope, Tensor, tensor } from '@cohort-ml/torch';

@@ -128,7 +128,7 @@ function assertGradientsFinite(
   }
 }
 
-/** @throws {NotFiniteError} naming the value; else gives it back. */
+/** The value itself. @throws {NotFiniteError} naming a value that is not finite */
 export function assertFinite(name: string, value: number, where: string, kind = 'loss term'): number {
   if (!Number.isFinite(value)) {
     throw new NotFiniteError(`The ${kind} '${name}' became ${value} ${where}`);

@@ -1,34 +1,20 @@
-import { Generator, noGrad, optim, Tensor, type nn } from '@cohort-ml/torch';
+import { Generator, noGrad, type nn } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { MutualContrastiveLearning } from '../../methods/mcl/mcl.ts';
 import { createNetwork } from '../../models/index.ts';
 import { fillModule, readJson } from '../../test/golden.ts';
+import { roundedImages, roundings, roundModule, type Rounding } from '../../test/roundings.ts';
 import {
-  expectInsideSpread,
-  roundedImages,
-  roundings,
-  roundModule,
-  type Rounding,
-} from '../../test/roundings.ts';
+  expectStep,
+  expectStepsInsideSpread,
+  goldenBatch,
+  goldenOptimizer,
+  type TrajectorySettings,
+} from '../../test/trajectory.ts';
 import { trainStep, type TermValues } from './step.ts';
 
-interface Trajectory {
-  batch: number;
-  classes: number;
-  lr: number;
-  momentum: number;
-  nesterov: boolean;
-  weight_decay: number;
-  feature_dim: number;
-  tau: number;
-  kd_temperature: number;
-  alpha: number;
-  beta: number;
-  gamma: number;
-  lam: number;
+interface Trajectory extends TrajectorySettings {
   fill_seed_network: number[];
-  fill_seed_heads: number;
-  input_seed_first_step: number;
   input_seed_final: number;
   losses: Record<'classification' | 'vcl' | 'soft_vcl' | 'icl' | 'soft_icl' | 'total', number>[];
   final_eval_logits_first8: number[][];
@@ -72,23 +58,14 @@ function run(rounding: Rounding): Outcome {
   fillModule(method.modules.heads, golden.fill_seed_heads);
   roundModule(method.modules.heads, rounding);
   const modules: nn.AnyModule[] = [...networks, method.modules.heads];
-  const optimizer = new optim.SGD(
+  const optimizer = goldenOptimizer(
+    golden,
     modules.flatMap((module) => module.parameters()),
-    {
-      learningRate: golden.lr,
-      momentum: golden.momentum,
-      nesterov: golden.nesterov,
-      weightDecay: golden.weight_decay,
-    },
   );
   const steps = golden.losses.map((_, step) => {
-    const images = roundedImages(golden.input_seed_first_step + step, [batch, 3, 32, 32], rounding);
-    const labels = Tensor.fromTypedArray(
-      BigInt64Array.from({ length: batch }, (_, index) => BigInt((index + step) % classes)),
-    );
     return trainStep(
       { method, optimizer, precision: 'float32' },
-      { images, labels, epoch: 0 },
+      { ...goldenBatch(golden, step, rounding), epoch: 0 },
       `in step ${step}`,
     );
   });
@@ -104,23 +81,15 @@ describe('golden trajectory of two ResNet-32 under MCL', () => {
 
   it.each(outcomes)('first steps agree in every term to 1e-3 ($rounding)', ({ steps }) => {
     // Two steps pin down forward, every gradient, and the optimizer's first update.
-    for (const step of [0, 1]) {
-      for (const [name, goldenName] of Object.entries(goldenNames)) {
-        const expected = golden.losses[step]?.[goldenName] ?? NaN;
-        const error = Math.abs((steps[step]?.[name] ?? NaN) - expected);
-        // softVcl is a difference of nearly equal numbers: the golden value's own float32 rounding is 2e-6.
-        expect(error, `${name} in step ${step}`).toBeLessThanOrEqual(1e-5 + 1e-3 * Math.abs(expected));
-      }
-    }
+    for (const step of [0, 1]) expectStep(steps[step], golden.losses[step], goldenNames, step, 1e-3);
   });
 
   it('later steps agree to 1e-3, or as nearly as our own roundings agree with each other', () => {
-    for (const [step, losses] of golden.losses.entries()) {
-      for (const [name, goldenName] of Object.entries(goldenNames)) {
-        const ours = outcomes.map(({ steps }) => steps[step]?.[name] ?? NaN);
-        expectInsideSpread(ours, losses[goldenName], `${name} in step ${step}`);
-      }
-    }
+    expectStepsInsideSpread(
+      outcomes.map(({ steps }) => steps),
+      golden.losses,
+      goldenNames,
+    );
   });
 
   it('ends as near to the golden logits as our own roundings end to each other', () => {

@@ -113,7 +113,7 @@ describe('a disk', () => {
       expect(outcome).toMatchObject({
         name: 'RunError',
         kind: 'disk-full',
-        message: expect.stringMatching(/the last good checkpoint is .*step-000000(21|42)/) as string,
+        message: expect.stringMatching(/The last good checkpoint is .*step-000000(21|42)/) as string,
       });
       rmSync(ballast);
       const resumed = await resumeRun(onlyRun(disk), {

@@ -18,7 +18,7 @@ export interface RecorderSetup {
   readonly session: Session;
   readonly run: RunWriter;
   readonly checkpointer: Checkpointer;
-  /** Start of the run on the clock of `performance.now`, moved up by the time that it lay still. */
+  /** Start of the run on the clock of `performance.now`, moved forward by the time that it was stopped. */
   readonly startedAt: number;
   readonly reporter: Pick<Reporter, 'warning'>;
 }
@@ -29,7 +29,7 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
   const elapsedMs = (): number => performance.now() - startedAt;
   const machine = new MachineUse();
   let isFullTold = false;
-  /** Length of the metrics when the checkpoint that was gone back to was written. */
+  /** Length of the metrics when the checkpoint that the run resumed from was written. */
   let restoredBytes: number | null = null;
   /** Records wait in memory while the disk is full: a training must not end for what may be written later. */
   const whileDiskMayBeFull = (write: () => void): void => {

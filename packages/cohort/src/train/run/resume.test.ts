@@ -213,7 +213,7 @@ describe('resumeRun', () => {
     );
     const { reporter, signal } = stopper(Infinity);
     await resumeRun(folder, { command: '', reporter, signal, overrides, allow: ['data'] });
-    expect(reporter.warnings.join()).toContain('going on with changes, as allowed: data: fashion-mnist');
+    expect(reporter.warnings.join()).toContain('resuming despite a change, as allowed: data: fashion-mnist');
   });
 
   it('lets one of two processes go on', async () => {

@@ -1,4 +1,4 @@
-/** Takes a run up again at its newest sound checkpoint, so that it ends as if it had never stopped. */
+/** Resumes a run from its newest intact checkpoint, so that it ends as if it had never stopped. */
 import { CohortError } from '@cohort-ml/errors';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -37,7 +37,7 @@ export interface ResumeOptions extends TrainOptions {
   readonly allow?: readonly Change[];
 }
 
-/** A run cannot be taken up again as it is. */
+/** A run cannot be resumed as it is. */
 export class ResumeError extends CohortError {
   override readonly name = 'ResumeError';
 }
@@ -63,9 +63,9 @@ export async function resumeRun(
   const lock = acquireRunLock(path);
   let isHandedOver = false;
   try {
-    // Read under the lock: until then another process may have gone on with it.
+    // Read under the lock: until then another process may have continued the run.
     const run = openRun(path);
-    // One that ended before its first checkpoint has lost nothing that starting over does not bring back.
+    // A run that ended before its first checkpoint loses nothing by starting over.
     const isBeginning = run.info.status !== 'finished' && run.checkpoints().length === 0;
     const chosen = isBeginning ? null : resumable(run, chooseCheckpoint(run, reporter));
     const recipe = parseRecipe(run.recipe, join(run.path, 'recipe.yaml'), overrides);
@@ -127,8 +127,8 @@ function assertUnchanged({ info }: Resumable, { provenance }: Session, options: 
       `The run cannot resume, because these have changed since its checkpoint:\n${lines.join('\n')}\nRestore them, or continue anyway with ${refused.map((change) => `--allow ${change}`).join(' ')}.`,
     );
   }
-  const told = CHANGES.flatMap((change) => found[change].map((difference) => `${change}: ${difference}`));
-  for (const difference of told) reporter.warning(`going on with changes, as allowed: ${difference}`);
+  const allowed = CHANGES.flatMap((change) => found[change].map((difference) => `${change}: ${difference}`));
+  for (const difference of allowed) reporter.warning(`resuming despite a change, as allowed: ${difference}`);
   for (const difference of machineDifferences(info.provenance, provenance)) {
     reporter.warning(`the last digits may differ from a run that was never stopped: ${difference}`);
   }
@@ -197,7 +197,7 @@ function finishedAlready(
 }
 
 /**
- * The folder of a run that was named by its path, by its id, or by the beginning of that.
+ * The folder of a run, found by its path, its id or the beginning of its id.
  * @param runs folder that ids are looked up in
  * @throws {ResumeError} when there is neither
  */

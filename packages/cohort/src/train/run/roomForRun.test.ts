@@ -40,7 +40,7 @@ describe('assertRoomForRun', () => {
     expect(() => {
       assertRoomForRun(recipe, runs, () => 2 ** 20);
     }).toThrow(
-      /needs at least \d+\.\d MiB \(\d+ bytes\) and 1\.0 MiB \(1048576 bytes\) are free on the disk that holds .*: free some space there, or set runs to a folder on another disk/,
+      /needs at least \d+\.\d MiB \(\d+ bytes\) and 1\.0 MiB \(1048576 bytes\) are free on the disk that holds .*\. Free some space there, or set runs to a folder on another disk\./,
     );
     assertRoomForRun(recipe, runs, () => null);
     assertRoomForRun(recipe, runs, () => 2 ** 40);

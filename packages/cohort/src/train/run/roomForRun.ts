@@ -1,4 +1,4 @@
-/** Says before any image is decoded that a run could not be kept: a folder that cannot be written, or a disk too small for one checkpoint. */
+/** Checks, before any image is decoded, that a run can be kept: that its folder can be written to, and that the disk has room for one checkpoint. */
 import { existsSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { describeFileError, RunError } from '@cohort-ml/runs';
@@ -27,7 +27,8 @@ export function assertRoomForRun(
   throw new RunError(
     'disk-full',
     folder,
-    `cannot keep a run in ${folder}: one of its checkpoints needs at least ${inMebibytes(needed)} and ${inMebibytes(free)} are free on the disk that holds ${present}: free some space there, or set runs to a folder on another disk`,
+    `cannot keep a run in ${folder}: one of its checkpoints needs at least ${inMebibytes(needed)} and ${inMebibytes(free)} are free on the disk that holds ${present}`,
+    { remedy: 'Free some space there, or set runs to a folder on another disk.' },
   );
 }
 
@@ -65,7 +66,7 @@ function nearestFolder(path: string): string {
   return folder;
 }
 
-/** Tries it: permissions alone do not tell of file systems that are mounted to be read only. */
+/** Writes a trial file: permissions alone do not reveal a read-only file system. */
 function assertWritable(present: string, folder: string): void {
   try {
     rmdirSync(mkdtempSync(join(present, '.cohort-')));

@@ -33,15 +33,15 @@ export async function trainRun(
   open: SessionOpener = openSession,
 ): Promise<TrainResult> {
   const records = new RunRecords(options);
-  const told: TrainOptions = { ...options, reporter: records.reporter };
-  // Decoding may take long: what would make it all in vain is said before.
+  const reported: TrainOptions = { ...options, reporter: records.reporter };
+  // Decoding may take long, so check first that the run can be kept.
   assertRoomForRun(recipe, recipe.runs);
   const { ranks } = options;
   if (ranks !== undefined) shareStart(ranks, { kind: 'new' });
-  const session = await open(recipe, told);
+  const session = await open(recipe, reported);
   let run: RunWriter;
   try {
-    if (ranks !== undefined) joinTraining(session, { ranks, reporter: told.reporter }, null);
+    if (ranks !== undefined) joinTraining(session, { ranks, reporter: reported.reporter }, null);
     run = createRun({
       root: recipe.runs,
       name: recipe.name,
@@ -53,7 +53,7 @@ export async function trainRun(
     session.dispose();
     throw error;
   }
-  return trainSession(session, run, told, records);
+  return trainSession(session, run, reported, records);
 }
 
 /**
@@ -114,7 +114,7 @@ export async function trainSession(
       ...(session.evaluation === undefined ? {} : { scoreName: session.evaluation.scoreName }),
     };
   } catch (thrown) {
-    // What is being written is finished first: nobody may take the run up before.
+    // Pending writes finish first: no other process may resume the run before.
     await checkpointer.close().catch(() => undefined);
     const error = thrown instanceof NotFiniteError ? thrown.withLastGood(run.lastGoodCheckpoint) : thrown;
     run.fail(error);

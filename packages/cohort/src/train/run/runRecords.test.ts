@@ -104,8 +104,8 @@ describe('the records of a run', () => {
     records.attach(run, '');
     records.reporter.message('one');
     records.reporter.message('two');
-    expect(reporter.warnings.filter((text) => text.includes('the log is not written any more'))).toHaveLength(
-      1,
-    );
+    expect(
+      reporter.warnings.filter((text) => text.includes('the log can no longer be written')),
+    ).toHaveLength(1);
   });
 });

@@ -14,16 +14,16 @@ export interface RunRecordsOptions {
   readonly tensorboard?: string | true;
 }
 
-/** Reports to the caller's reporter and to the log of the run, also what comes before there is a run. */
+/** Reports to the caller's reporter and to the run's log, which also gets what was reported before the run existed. */
 export class RunRecords {
-  /** To be used in place of the caller's. */
+  /** Use this instead of the caller's. */
   readonly reporter: Reporter;
   readonly #options: RunRecordsOptions;
   readonly #log = new LogStream();
 
   constructor(options: RunRecordsOptions) {
     this.#options = options;
-    // What the console shows when nobody watches is what a log should hold: a line per epoch, and signs of life.
+    // A log holds what a console shows in a pipe: a line per epoch, and signs of life.
     const log = new ConsoleReporter({
       output: this.#log,
       warnings: this.#log,
@@ -57,7 +57,7 @@ export class RunRecords {
   }
 }
 
-/** Lines for a run's log; they wait until there is a run. A log that cannot be written must not end a training. */
+/** Lines for a run's log, kept until there is a run. A log that cannot be written must not end a training. */
 class LogStream implements ConsoleStream {
   #run: RunWriter | null = null;
   #warn: (text: string) => void = () => undefined;
@@ -80,12 +80,12 @@ class LogStream implements ConsoleStream {
       this.#run.log(text);
     } catch (error) {
       this.#isBroken = true;
-      this.#warn(`the log is not written any more: ${errorText(error)}`);
+      this.#warn(`the log can no longer be written: ${errorText(error)}`);
     }
   }
 }
 
-/** Tells both. */
+/** Passes everything on to several reporters. */
 class ReporterPair implements Reporter {
   readonly #all: readonly Reporter[];
 

@@ -42,7 +42,7 @@ export interface TrainOptions {
   /** Ends the training between two steps. */
   readonly signal: AbortSignal;
   readonly reporter: Reporter;
-  /** Ends it as well when so many seconds have passed, those before the first step included. */
+  /** Ends the training after this many seconds too, counted from before the first step. */
   readonly stopAfterSeconds?: number;
   /** Event files for TensorBoard: `true` for a folder inside the run, else the folder that gets one sub-folder per run. */
   readonly tensorboard?: string | true;
@@ -80,7 +80,7 @@ export interface Session {
   readonly machine: MachineDescription;
   /** The other ranks, where the networks are spread over several. */
   readonly ranks?: Ranks;
-  /** Whether the time that the training was given is over. */
+  /** Whether the time limit has passed. */
   readonly isTimeOver: () => boolean;
   /** Releases everything. */
   dispose(): void;
@@ -205,7 +205,7 @@ export async function openSession(
   };
 }
 
-/** The recipe with networks that start afresh: what a checkpoint holds is put in afterwards. */
+/** The recipe without weights to start from: the checkpoint's are loaded afterwards. */
 function withoutWeights(recipe: ResolvedRecipe): ResolvedRecipe {
   return { ...recipe, networks: recipe.networks.map((network) => ({ ...network, weights: null })) };
 }

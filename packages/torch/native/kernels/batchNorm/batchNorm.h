@@ -22,7 +22,7 @@ struct BatchNormSettings {
   bool rectifies;
 };
 
-/// The type that parameters and statistics have beside such an input.
+/// The type that parameters and statistics have with such an input.
 at::ScalarType wideType(at::ScalarType type);
 
 /// Whether the elements lie in this process's memory as they are, in a type that the loops know.

@@ -23,7 +23,7 @@ template <int W_, int K_>
 struct Block {
   static constexpr int W = W_;
   static constexpr int K = K_;
-  /// Rows at a time, so that four sums run beside each other and none waits for the last addition.
+  /// Rows at a time, so that four independent sums run in parallel and none waits for the last addition.
   static constexpr int kRows = 4 / K;
 };
 template <int W_>

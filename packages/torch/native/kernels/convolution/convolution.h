@@ -32,12 +32,12 @@ struct ConvolutionSettings {
   }
 };
 
-/// Not recorded. Weight and bias may be float32 beside an input in bfloat16.
+/// Not recorded. Weight and bias may be float32 with an input in bfloat16.
 at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, const c10::optional<at::Tensor>& bias,
                     const ConvolutionSettings& settings);
 
 /// The gradients by input and weight, without being recorded; undefined where they are not needed. The weight may be
-/// float32 beside maps in bfloat16, and so is its gradient then.
+/// float32 with maps in bfloat16, and so is its gradient then.
 std::tuple<at::Tensor, at::Tensor> convolutionGradients(const at::Tensor& gradient, const at::Tensor& input,
                                                         const at::Tensor& weight, const ConvolutionSettings& settings,
                                                         bool needsInput, bool needsWeight);

@@ -60,7 +60,7 @@ at::Tensor weightGradientBy(ConvolutionRoute route, const at::Tensor& gradient, 
 
 /// All verdicts so far, one a line: what was checked, as numbers, the route, the usual one's error, and the same in words.
 std::string convolutionVerdicts();
-/// Takes over verdicts that an earlier process came to, in the same form; lines that are not of that form are left out.
+/// Adopts verdicts that an earlier process reached, in the same form; other lines are ignored.
 void trustConvolutionVerdicts(const std::string& lines);
 
 extern const char* const convolutionRouteNames[kConvolutionRoutes];

@@ -16,7 +16,7 @@ struct ConvolutionFinish {
 
 /// All three return an undefined tensor where shape, dtype, memory format or processor are not those of the loops: 3x3 taps,
 /// stride and padding 1, no groups, channels in sixteens, maps in channels-last and float32 or bfloat16. The weight may
-/// be float32 beside maps in bfloat16, and is transformed before it is rounded. Nothing is recorded.
+/// be float32 with maps in bfloat16, and is transformed before it is rounded. Nothing is recorded.
 at::Tensor winogradConvolution(const at::Tensor& input, const at::Tensor& weight, const ConvolutionFinish& finish,
                                const ConvolutionSettings& settings);
 at::Tensor winogradInputGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,

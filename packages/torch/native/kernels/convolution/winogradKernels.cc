@@ -36,7 +36,7 @@ struct Plan {
   /// Numbers that a thread works in.
   int64_t threadNumbers() const { return kPositions * (inStride + outStride); }
 
-  /// Calls `each(first tile, tiles, place)` for every run of a block's tiles that stand beside each other in a row.
+  /// Calls `each(first tile, tiles, place)` for every run of a block's adjacent tiles in a row.
   template <typename Each>
   void forRuns(int64_t first, int64_t count, const Each& each) const {
     for (int64_t done = 0; done < count;) {

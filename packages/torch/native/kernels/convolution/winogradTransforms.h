@@ -119,7 +119,7 @@ struct Pairs {
 };
 #endif
 
-/// Transforms the 4x4 input pixels of `count` tiles beside each other, the first of them at `place`. Tiles overlap by two
+/// Transforms the 4x4 input pixels of `count` adjacent tiles, the first of them at `place`. Tiles overlap by two
 /// columns, which are transformed once. `zeros` stand for the rows around a map.
 template <int kNumber, typename E, typename Sink>
 void transformInput(const WinogradShape& shape, const Tile& first, int64_t count, const E* input, const E* zeros,

@@ -64,7 +64,8 @@ export function addRunsRemoveCommand(
             throw new RunError(
               'invalid',
               options.runs,
-              `cannot delete ${namesOf(found)}: it needs confirmation, and nobody can be asked here. Add --yes.`,
+              `cannot delete ${namesOf(found)}: it needs confirmation, and nobody can be asked here`,
+              { remedy: 'Add --yes.' },
             );
           }
           const answer = await environment.ask(`delete ${namesOf(found)} permanently? [y/N] `);

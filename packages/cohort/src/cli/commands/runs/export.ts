@@ -55,7 +55,8 @@ async function exportEvents(runs: readonly RunReader[], { output }: ExportOption
     throw new RunError(
       'invalid',
       '--output',
-      'event files need a folder. Add --output FOLDER.',
+      'event files need a folder',
+      { remedy: 'Add --output FOLDER.' },
     );
   }
   const files = runs.map((run) => exportEventFile(run, join(output, run.info.id)));
@@ -81,7 +82,8 @@ async function exportText(
       throw new RunError(
         'invalid',
         '--output',
-        '--json uses stdout for its own line. Add --output FILE for the metrics.',
+        '--json uses stdout for its own line',
+        { remedy: 'Add --output FILE for the metrics.' },
       );
     }
     for (const line of lines) stdout.write(line);
@@ -91,7 +93,8 @@ async function exportText(
     throw new RunError(
       'io',
       output,
-      `cannot export to ${output}: the file already exists. Choose another name, or add --force.`,
+      `cannot export to ${output}: the file already exists`,
+      { remedy: 'Choose another name, or add --force.' },
     );
   }
   const text = [...lines].join('');

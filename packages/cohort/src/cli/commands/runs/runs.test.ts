@@ -119,7 +119,7 @@ describe('runs show', () => {
     const unknown = await run(['runs', 'show', 'nothing', '--runs', root]);
     expect(unknown.code).toBe(1);
     expect(unknown.err).toContain(
-      `cannot find the run "nothing" in ${root}: expected the name of a run folder`,
+      `cannot find the run "nothing" in ${root}: no name of a run begins like that`,
     );
   });
 });
@@ -137,7 +137,7 @@ describe('runs rename', () => {
     });
     expect((await run(['runs', 'list', '--runs', root, '--name', 'a*'])).out).toContain('a better name');
     expect(existsSync(join(writer.path, 'lock.json'))).toBe(false);
-    expect((await run(['runs', 'rename', 'demo', ' ', '--runs', root])).err).toContain('expected a name');
+    expect((await run(['runs', 'rename', 'demo', ' ', '--runs', root])).err).toContain('its new name is empty. Give it a name of at least one character.');
   });
 });
 
@@ -173,7 +173,7 @@ describe('runs rm', () => {
       const { code, err } = await run(['runs', ...argv, '--runs', root]);
       expect(code).toBe(1);
       expect(err).toMatch(
-        /cannot (delete|rename) the run .*: process \d+ on .* is writing it: end that first/,
+        /cannot (delete|rename) the run .*: process \d+ on .* is writing it\. End it first/,
       );
     }
     expect(existsSync(done.path) && existsSync(live.path)).toBe(true);
