@@ -83,6 +83,19 @@ describe('cohort pretrain', () => {
     expect(out).not.toContain('not measured');
   });
 
+  it('proposes settings of the method that is asked for', async () => {
+    const recipes: ResolvedRecipe[] = [];
+    for (const name of ['moco', 'simclr', 'simclr-mcl']) {
+      const { err } = await run(['pretrain', folder, `method.name=${name}`], () => remembering(recipes));
+      expect(err).toBe('');
+    }
+    expect(recipes.map(({ method }) => method)).toMatchObject([
+      { name: 'moco', keyMomentum: 0.99 },
+      { name: 'simclr', temperature: 0.2 },
+      { name: 'simclr-mcl', temperature: 0.2, rampUpEpochs: 20 },
+    ]);
+  });
+
   it('--then-train goes on from the weights, with settings of its own', async () => {
     const recipes: ResolvedRecipe[] = [];
     const argv = [

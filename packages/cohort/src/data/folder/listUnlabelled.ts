@@ -36,6 +36,7 @@ export async function listUnlabelled(root: string, options: WalkOptions = {}): P
     else listed.push({ name, path, className: UNLABELLED, split: 'train', ...known });
   }
   if (listed.length === 0) throw onlyTestImages(root, leftOut);
+  if (listed.length === 1) throw tooFewPictures(root, 'one picture');
   const without = listed.filter(({ path }) => !labelled.has(path)).length;
   return completeListing(
     root,
@@ -118,5 +119,16 @@ function nothingFound(root: string, passedBy: readonly string[]): DataError {
     received: `none${seen}`,
     remedy: 'Check data.path.',
     path: root,
+  });
+}
+
+/** Nothing can be learned from one picture. */
+export function tooFewPictures(source: string, received: string): DataError {
+  return new DataError('empty', {
+    operation: `loading the pictures of ${source}`,
+    expected: 'two or more different pictures, one to learn from and one to measure on',
+    received,
+    remedy: 'Add pictures: learning without labels is worthwhile from some hundreds on.',
+    path: source,
   });
 }
