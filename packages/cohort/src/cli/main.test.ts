@@ -28,7 +28,7 @@ function named(name: string, message: string): Error {
 }
 
 const COMMANDS = [
-  ...['train', 'evaluate', 'predict', 'export', 'demo', 'compare', 'ablate', 'probe'],
+  ...['train', 'pretrain', 'evaluate', 'predict', 'export', 'demo', 'compare', 'ablate', 'probe'],
   ...['dashboard', 'setup', 'runs', 'data', 'import', 'methods', 'models', 'doctor', 'bench'],
 ];
 
@@ -47,6 +47,7 @@ describe('cohort --help', () => {
 
   it.each([
     ['train', '[options] [recipe] [overrides...]'],
+    ['pretrain', '[options] [recipe] [overrides...]'],
     ['evaluate', '[options] <run>'],
     ['predict', '[options] <run> <images...>'],
     ['export', '[options] <run>'],

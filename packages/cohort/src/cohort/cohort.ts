@@ -159,7 +159,9 @@ export function createTopology(
 export function createNetworks(recipe: ResolvedRecipe, input: CohortInput): Network[] {
   return recipe.networks.map(({ model }, index) => {
     const generator = new Generator(hashKeys(RANDOM_PURPOSE.weights, recipe.seed, index));
-    const network = createNetwork(model, { ...input, generator });
+    // Pictures without labels have one class; a network has a classifier for two then, which nothing trains.
+    const classes = Math.max(2, input.classes);
+    const network = createNetwork(model, { ...input, classes, generator });
     return recipe.train.channelsLast ? network.toMemoryFormat('channelsLast') : network;
   });
 }

@@ -17,7 +17,6 @@ import { designSizeOf } from '../models/registry.ts';
 import { hasLabels, labelledImages } from '../data/labels.ts';
 import { hashKeys, RANDOM_PURPOSE } from '../data/loading/random.ts';
 import { takeImages } from '../data/loading/subset.ts';
-import { pickedPositions } from '../evaluate/spread.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 
 /** Images of a recipe: the subsets that it asks for and what they are normalised with. */
@@ -153,7 +152,9 @@ export function createViewLoader(
   { dataset, normalisation }: RecipeData,
 ): BatchLoader {
   const split = dataset.validation ?? dataset.test;
-  const chosen = takeImages(split, dataset, pickedPositions(viewedImages, split.count));
+  const count = Math.min(viewedImages, split.count);
+  const rows = Int32Array.from({ length: count }, (_, row) => Math.floor((row * split.count) / count));
+  const chosen = takeImages(split, dataset, rows);
   return new BatchLoader(chosen, {
     shape: dataset,
     batchSize: Math.min(evaluationBatchSize, chosen.count),

@@ -26,10 +26,6 @@ export { gatedEnsemble } from './gatedEnsemble.ts';
 export { layerwiseContrast, termsCounted, weightsAcross } from './layerwise.ts';
 export { memoryContrast, updateBank, type ContrastSamples } from './memoryContrast.ts';
 export { meansOfDivergences, meansOfOthers, mutualDistillation, pairedDistillation } from './mutual.ts';
-export {
-  momentumContrast,
-  queueContrast,
-  type QueueContrastInput,
-} from './queueContrast.ts';
+export { momentumContrast, queueContrast, type QueueContrastInput } from './queueContrast.ts';
 export { rampUp } from './rampUp.ts';
 export { distillationGap, type DistillationGap } from './switching.ts';

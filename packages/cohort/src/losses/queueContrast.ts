@@ -1,7 +1,7 @@
 /**
  * Contrast of queries with the keys of momentum encoders and queues of earlier keys (MoCo, He et al., arXiv 1911.05722), and
- * mutual contrastive learning between such networks: VCL, ICL, soft VCL and soft ICL (Yang et al., arXiv 2104.12565,
- * section 3.6) without labels, the only positive of a query being the key of the same image.
+ * mutual contrastive learning between such networks: VCL, ICL, soft VCL and soft ICL (Yang et al., arXiv 2104.12565)
+ * without labels, the only positive of a query being the key of the same image.
  */
 import { ops, type Tensor } from '@cohort-ml/torch';
 import { at } from '../support/at.ts';

@@ -24,6 +24,8 @@ describe('data settings that are right', () => {
       horizontalFlip: false,
       randAugment: { operations: 2, magnitude: 5 },
       colourJitter: { brightness: 0.4, contrast: 0.4, saturation: 0.4, hue: 0.1, probability: 1 },
+      greyscale: null,
+      blur: null,
       erasing: { probability: 0.5, scale: [0.02, 0.33], ratio: [0.3, 3.3], fill: 'mean' },
       mixup: { alpha: 0.2, probability: 0.5 },
       cutmix: { alpha: 1, probability: 0.5 },
@@ -107,7 +109,7 @@ describe('data settings that are wrong', () => {
     [
       { colorJitter: {} },
       {},
-      'colorJitter: unknown key, did you mean colourJitter? (the keys of data.augmentation are cropPadding, resizedCrop, horizontalFlip, randAugment, colourJitter, erasing, mixup, cutmix, views)',
+      'colorJitter: unknown key, did you mean colourJitter? (the keys of data.augmentation are cropPadding, resizedCrop, horizontalFlip, randAugment, colourJitter, greyscale, blur, erasing, mixup, cutmix, views)',
     ],
   ])('refuses augmentation %o', (augmentation, method, problem) => {
     const data = { dataset: 'fashion-mnist', augmentation };

@@ -195,7 +195,7 @@ describe('overrides', () => {
 
   it('say how to change to another method', () => {
     expect(parseMessage(text, ['method.name=independent'])).toContain(
-      "switokd, not to independent; the keys of method are name; to change method as a whole, write 'method={ name: independent }'",
+      "simclr-mcl, not to independent; the keys of method are name; to change method as a whole, write 'method={ name: independent }'",
     );
     expect(parseRecipe(text, 'r.yaml', ['method={ name: independent }']).method).toEqual({
       name: 'independent',

@@ -11,13 +11,16 @@ import type { RecipeInput } from './schema.ts';
 const BLURRED_SIDE = 64;
 
 /**
- * Proposes a recipe. Overrides count more than the proposal; an override of `train.epochs` also sets what depends on it.
+ * Proposes a recipe. Overrides count more than the proposal; those of `train.epochs` and `method.name` also set what depends on
+ * them.
  * @throws RecipeError for overrides that are wrong.
  */
 export function proposePretraining(survey: PictureSurvey, overrides: readonly string[] = []): ProposedRecipe {
   const parsed = parseOverrides(overrides);
-  const epochs = parsed.findLast(({ path }) => path.join('.') === 'train.epochs')?.value;
-  const proposal = propose(survey, typeof epochs === 'number' && epochs >= 1 ? Math.floor(epochs) : null);
+  const given = (place: string): unknown => parsed.findLast(({ path }) => path.join('.') === place)?.value;
+  const epochs = given('train.epochs');
+  const wanted = typeof epochs === 'number' && epochs >= 1 ? Math.floor(epochs) : null;
+  const proposal = propose(survey, wanted, given('method.name'));
   const source = `the recipe proposed for ${survey.path}`;
   const recipe = parseRecipe(stringify(proposal), source, overrides);
   const { data } = applyOverrides(proposal, parsed);
@@ -38,7 +41,7 @@ function heading({ path, images, classes, unlabelledImages, shorterSide }: Pictu
   ].join('\n');
 }
 
-function propose(survey: PictureSurvey, wantedEpochs: number | null): RecipeInput {
+function propose(survey: PictureSurvey, wantedEpochs: number | null, method: unknown): RecipeInput {
   const { trainingImages } = survey;
   const isLarge = isLargeSet(survey);
   const [height, width] = isLarge ? [128, 128] : [survey.height, survey.width];
@@ -62,14 +65,7 @@ function propose(survey: PictureSurvey, wantedEpochs: number | null): RecipeInpu
       },
     },
     networks: [{ model }, { model }],
-    method: {
-      name: 'moco-mcl',
-      head: 'mlp',
-      temperature: 0.1,
-      // Keys that move as slowly as published would hardly have moved at the end of so short a training.
-      keyMomentum: 0.99,
-      rampUpEpochs: Math.floor(epochs / 10),
-    },
+    method: proposeMethod(method, Math.floor(epochs / 10)),
     train: {
       epochs,
       batchSize,
@@ -77,6 +73,26 @@ function propose(survey: PictureSurvey, wantedEpochs: number | null): RecipeInpu
       evaluateEveryEpochs: Math.max(1, Math.floor(epochs / 20)),
     },
   };
+}
+
+/** The section for the method that was asked for; of a method that is not known, the name alone, which is then refused. */
+function proposeMethod(name: unknown, rampUpEpochs: number): RecipeInput['method'] {
+  // Keys that move as slowly as published would hardly have moved at the end of so short a training.
+  const momentum = { head: 'mlp', temperature: 0.1, keyMomentum: 0.99 } as const;
+  const stacked = { temperature: 0.2 };
+  switch (name) {
+    case undefined:
+    case 'moco-mcl':
+      return { name: 'moco-mcl', ...momentum, rampUpEpochs };
+    case 'moco':
+      return { name, ...momentum };
+    case 'simclr':
+      return { name, ...stacked };
+    case 'simclr-mcl':
+      return { name, ...stacked, rampUpEpochs };
+    default:
+      return { name: 'moco-mcl' };
+  }
 }
 
 function proposeEpochs(images: number): number {

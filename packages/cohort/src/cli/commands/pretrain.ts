@@ -84,10 +84,10 @@ async function pretrain(
   return withDashboard(options, resolved.runs, call, environment.variables, async () => {
     const pretrained = await environment.actions.trainRun(resolved, call);
     if (settings === null || pretrained.status !== 'finished') return { pretrained, trained: null };
-    const next = await secondRecipe(resolved, settings, pretrained.runFolder, environment, call);
     call.reporter.message(
-      `\npretraining is done (${pretrained.runFolder}); now training on the pictures in class folders, from its weights`,
+      `pretraining is done (${pretrained.runFolder}); now training on the pictures in class folders, from its weights`,
     );
+    const next = await secondRecipe(resolved, settings, pretrained.runFolder, environment, call);
     return { pretrained, trained: await environment.actions.trainRun(next, call) };
   });
 }

@@ -1,5 +1,6 @@
 /** Under what conditions the rows of a comparison came to be, where they are not the same for all: shared layers, machines, versions. */
 import { isDeepStrictEqual } from 'node:util';
+import { methodFacts } from '../../methods/index.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { CellResult } from './cellResult.ts';
 
@@ -19,6 +20,18 @@ export function describeTopologies({ labels, cells }: Plan): string[] {
   if (told.length === 0) return [];
   const rest = peers === undefined ? '' : `; those of ${peers.join(', ')} share nothing`;
   return [`Networks share layers with ${told.join(', ')}${rest}.`];
+}
+
+/** Whose accuracy is not that of their classifiers; nothing where all learn from labels. */
+export function describeNeighbours({ labels, cells }: Plan): string[] {
+  const without = labels.filter((label) => {
+    const name = cells.find((cell) => cell.label === label)?.recipe.method.name;
+    return methodFacts(name)?.isSelfSupervised === true;
+  });
+  if (without.length === 0) return [];
+  return [
+    `Learned without labels: ${without.join(', ')}. Accuracy there is that of nearest neighbours among training images, since no classifier is trained; cohort probe compares features in more ways, and with random weights.`,
+  ];
 }
 
 /** What trainings were made on that is not the same for all: costs, and the last digits of all else, can differ by it. */

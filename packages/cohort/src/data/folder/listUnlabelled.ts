@@ -6,7 +6,6 @@ import { stat } from 'node:fs/promises';
 import { DataError } from '../errors.ts';
 import { UNLABELLED } from '../labels.ts';
 import { readLayout, type Layout } from './layout/layout.ts';
-import { listFolder } from './layout/listFolder.ts';
 import { completeListing, countOf, type ImageListing, type ListedImage } from './listing.ts';
 import { listTable } from './tables/listTable.ts';
 import type { SplitName } from './splitNames.ts';
@@ -25,8 +24,8 @@ export async function listUnlabelled(root: string, options: WalkOptions = {}): P
   if (isTable) return listTable(root, options.signal);
   const walker = await FolderWalker.open(root, options);
   const tree = await walker.tree();
-  // What it says of a folder without pictures is right here too.
-  if (tree.count === 0) return listFolder(root, options);
+  const { notices, warnings } = walker.passedBy(tree.count);
+  if (tree.count === 0) throw nothingFound(root, [...warnings, ...notices]);
   const labelled = labelsOf(tree, root);
   const listed: ListedImage[] = [];
   let leftOut = 0;
@@ -37,7 +36,7 @@ export async function listUnlabelled(root: string, options: WalkOptions = {}): P
     else listed.push({ name, path, className: UNLABELLED, split: 'train', ...known });
   }
   if (listed.length === 0) throw onlyTestImages(root, leftOut);
-  const { notices, warnings } = walker.passedBy(tree.count);
+  if (listed.length === 1) throw tooFewPictures(root, 'one picture');
   const without = listed.filter(({ path }) => !labelled.has(path)).length;
   return completeListing(
     root,
@@ -73,7 +72,8 @@ function labelsOf(
     }
   }
   const classes = new Set([...labels.values()].map(({ className }) => className));
-  return classes.size < 2 ? new Map() : labels;
+  if (classes.size < 2) labels.clear();
+  return labels;
 }
 
 /** Null for folders that are no classes: any nesting will do. */
@@ -107,5 +107,28 @@ function onlyTestImages(root: string, count: number): DataError {
     received: `${countOf(count, 'picture')} in folders that are named as test images`,
     remedy: 'Give the folder of the pictures itself, or rename it.',
     path: root,
+  });
+}
+
+function nothingFound(root: string, passedBy: readonly string[]): DataError {
+  const seen = passedBy.length === 0 ? '' : ` (${passedBy.join('; ')})`;
+  return new DataError('empty', {
+    operation: `listing the pictures of ${root}`,
+    expected:
+      'pictures (JPEG, PNG, WebP, GIF, TIFF, AVIF, SVG, BMP, PPM) in the folder or in folders inside of it',
+    received: `none${seen}`,
+    remedy: 'Check data.path.',
+    path: root,
+  });
+}
+
+/** Nothing can be learned from one picture. */
+export function tooFewPictures(source: string, received: string): DataError {
+  return new DataError('empty', {
+    operation: `loading the pictures of ${source}`,
+    expected: 'two or more different pictures, one to learn from and one to measure on',
+    received,
+    remedy: 'Add pictures: learning without labels is worthwhile from some hundreds on.',
+    path: source,
   });
 }

@@ -5,7 +5,7 @@ import { UNLABELLED } from '../labels.ts';
 import type { PixelSource } from '../loading/pixelSource.ts';
 import { digestOf, FOLDER_FIT, usableImages, type Usable } from './folderDataset.ts';
 import { countOf, type ImageListing } from './listing.ts';
-import { listUnlabelled } from './listUnlabelled.ts';
+import { listUnlabelled, tooFewPictures } from './listUnlabelled.ts';
 import { chooseTestImages } from './split.ts';
 import type { SplitName } from './splitNames.ts';
 import { decodeListing, type StoredSet } from './pixels/store.ts';
@@ -88,7 +88,7 @@ function splitUp(
     },
   });
   const [train, validation, test] = [make(kept), make(rowsOf('validation')), make(rowsOf('test'))];
-  if (train.count === 0 || test.count === 0) throw tooFew(source, usable.length);
+  if (train.count === 0 || test.count === 0) throw tooFewPictures(source, howMany(usable.length));
   const { channels, height, width } = stored.shape;
   const held = hasLabels
     ? `${countOf(test.count, 'test image')} of ${known.length} classes`
@@ -141,12 +141,8 @@ function heldOutSplits(usable: readonly Usable[]): SplitName[] {
   return isHeldOut.map((each) => (each ? 'test' : 'train'));
 }
 
-function tooFew(source: string, usable: number): DataError {
-  return new DataError('empty', {
-    operation: `loading the pictures of ${source}`,
-    expected: 'two or more different pictures, one to learn from and one to measure on',
-    received: usable === 1 ? 'one picture' : `${countOf(usable, 'picture')}, all the same`,
-    remedy: 'Add pictures: learning without labels is worthwhile from some hundreds on.',
-    path: source,
-  });
+function howMany(usable: number): string {
+  return usable < 2
+    ? countOf(usable, 'picture that can be read', 'pictures that can be read')
+    : `${countOf(usable, 'picture')}, all the same`;
 }

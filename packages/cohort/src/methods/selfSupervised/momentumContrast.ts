@@ -1,6 +1,6 @@
 /**
  * Momentum contrast at work on a cohort (MoCo v1 and v2, arXiv 1911.05722 and 2003.04297), by itself or with the mutual terms
- * between networks (arXiv 2104.12565, section 3.6): `moco` and `moco-mcl`.
+ * between networks (arXiv 2104.12565): `moco` and `moco-mcl`.
  *
  * Order of a step, as published: queries, key encoders move, keys, losses with the queues as they were, the optimizer's step,
  * and then the keys enter the queues.

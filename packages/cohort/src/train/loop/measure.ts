@@ -58,7 +58,7 @@ class MeasuringStopped extends Error {}
 export async function measure(setup: MeasureSetup, isLast: boolean, where: string): Promise<Measured | null> {
   const { cohort, validation, test, isStopping, selfSupervised = null } = setup;
   const { names, method } = cohort;
-  const hasScores = selfSupervised === null || selfSupervised.neighbours !== null;
+  const hasScores = selfSupervised?.neighbours !== null;
   let representations: RepresentationMeasures | null = null;
   let classifier: NeighbourClassifier | null = null;
   const embeddings: HeldOutRecord['embeddings'][] = [];

@@ -86,7 +86,8 @@ export async function rememberNeighbours(
   { memory, classes, k, temperature }: NeighbourVotes,
   pause: () => Promise<void>,
 ): Promise<NeighbourClassifier> {
-  const { rows, labels, dispose } = await embedded(cohort, pause, memory, ({ images }) => [images]);
+  const remembered = await embedded(cohort, pause, memory, ({ images }) => [images]);
+  const { rows, labels } = remembered;
   const [features = []] = rows;
   const memories = features.map((each): Memory => ({ features: each, labels }));
   return {
@@ -98,7 +99,9 @@ export async function rememberNeighbours(
           temperature,
         }),
       ),
-    dispose,
+    dispose: () => {
+      remembered.dispose();
+    },
   };
 }
 

@@ -37,13 +37,16 @@ export function assertRoomForRun(
  * the optimizer's state. What is not known before the images are read (classes, channels, their number) counts as few.
  */
 export function leastCheckpointBytes(recipe: ResolvedRecipe): number {
-  const { train, data, networks } = recipe;
+  const { train, data, networks, method } = recipe;
   const small: ResolvedRecipe = {
     ...recipe,
     networks: networks.map((network) => ({ ...network, weights: null })),
     train: { ...train, classification: { labelSmoothing: 0, classWeights: null, logitAdjustment: null } },
   };
-  const labels = Array.from({ length: Math.max(2, data.trainImages ?? 2) }, (_, index) => index % 2);
+  // Whether a queue fits the images is said once they are known.
+  const queue = 'queue' in method ? (method.queue ?? 0) : 0;
+  const images = Math.max(2, data.trainImages ?? queue);
+  const labels = Array.from({ length: images }, (_, index) => index % 2);
   const cohort = createCohort(small, { classes: 2, channels: 1 }, labels);
   const modules = cohortModules(recipe, cohort).map(([, module]) => module);
   const own = Object.values(cohort.method.optimizers ?? {});
