@@ -132,7 +132,7 @@ export function convolve(lowering: Lowering, convolution: FloatConvolution): voi
   const { kernels, weights: store } = lowering;
   const outputShape = convolution.outputShape ?? [1, outputs, outputHeight, outputWidth];
   const depthwise = groups > 1 && groups === inputs && groups === outputs;
-  const tile = winogradTile(shape);
+  const tile = winogradTile(shape, 4);
   const input = lowering.image(convolution.input, convolutionBorder(shape, tile));
   const added = depthwise ? null : followResidual(convolution.output, outputShape, lowering);
   const residual = added && lowering.image(added.value);
