@@ -10,13 +10,8 @@ import type { QuantisedConstant, Value } from '../value.ts';
 import { constantOf } from '../value.ts';
 import { packDenseIntegers, packDepthwise } from '../weights.ts';
 import { integerFilters2, integerFilters4, packWinogradIntegers } from '../winogradWeights.ts';
-import {
-  convolutionBorder,
-  convolutionShape,
-  followResidual,
-  lowerConvolution,
-  type ConvolutionShape,
-} from './convolution.ts';
+import { followResidual, lowerConvolution } from './convolution.ts';
+import { convolutionBorder, convolutionShape, type ConvolutionShape } from './convolutionShape.ts';
 import { winogradScratch, winogradTile } from './winograd.ts';
 
 /** Int8 weights with zero point 0 and one scale, or one per output channel. */

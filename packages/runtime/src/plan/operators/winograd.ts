@@ -1,6 +1,6 @@
 /** Where Winograd's algorithm applies and pays, with which tiles, and how much memory it takes. */
 import { spread, Tensor } from '../tensor.ts';
-import type { ConvolutionShape } from './convolution.ts';
+import type { ConvolutionShape } from './convolutionShape.ts';
 
 /** Bytes of transformed input and products that should stay in the cache. */
 const cacheBytes = 262_144;
