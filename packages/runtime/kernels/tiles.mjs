@@ -31,9 +31,13 @@ ${range(pixels)
     (pixel) => `          a${pixel} = ${multiplyAdd}(x${pixel}, w0, a${pixel});
           b${pixel} = ${multiplyAdd}(x${pixel}, w1, b${pixel});`,
   )
-  .join('\n')}${lane < 3 ? `
+  .join('\n')}${
+    lane < 3
+      ? `
           p += 4;
-          if (w == ${lane + 1}) break;` : ''}`;
+          if (w == ${lane + 1}) break;`
+      : ''
+  }`;
   return `
     let w = weights;
     let rowStart = input;
@@ -66,7 +70,9 @@ function floatTile(pixels, stride) {
   return `
 function float${pixels}x${stride}(${shared},
   bias: usize, residual: usize, residualPlane: usize, low: v128, high: v128, both: bool): void {
-  let ${range(pixels).map((pixel) => `x${pixel}: v128`).join(', ')}, w0: v128, w1: v128;
+  let ${range(pixels)
+    .map((pixel) => `x${pixel}: v128`)
+    .join(', ')}, w0: v128, w1: v128;
   for (; count > 0; count--) {
 ${sums(pixels, 'v128.load(bias)', 'v128.load(bias, 16)')}
 ${accumulate(pixels, stride, 'multiplyAdd')}
@@ -92,7 +98,9 @@ function integerTile(pixels, stride) {
   return `
 function integer${pixels}x${stride}(${shared},
   bias: usize, finish: usize, residual: usize): void {
-  let ${range(pixels).map((pixel) => `x${pixel}: v128`).join(', ')}, w0: v128, w1: v128;
+  let ${range(pixels)
+    .map((pixel) => `x${pixel}: v128`)
+    .join(', ')}, w0: v128, w1: v128;
   for (; count > 0; count--) {
 ${sums(pixels, 'v128.load(bias)', 'v128.load(bias, 16)')}
 ${accumulate(pixels, stride, 'dotAdd')}

@@ -20,6 +20,24 @@ export const filters4: FilterTransform = [
   [0, 0, 1],
 ];
 
+/** Twice `filters2`: four times the products, for int16. */
+export const integerFilters2: FilterTransform = [
+  [2, 0, 0],
+  [1, 1, 1],
+  [1, -1, 1],
+  [0, 0, 2],
+];
+
+/** F(4x4, 3x3) at 0, ±1, ±2 and infinity, each row times what makes it whole; see `kernels/winogradInteger4.ts`. */
+export const integerFilters4: FilterTransform = [
+  [1, 0, 0],
+  [1, 1, 1],
+  [1, -1, 1],
+  [1, 2, 4],
+  [1, -2, 4],
+  [0, 0, 1],
+];
+
 /** The rows of a point and its negative: its powers over the product of its distances to all other points. */
 function pointRows(point: number, other: number): FilterTransform {
   const distances = 2 * point ** 2 * (point ** 2 - other ** 2);
@@ -75,20 +93,20 @@ export function packWinograd(
   return packed;
 }
 
-/** Filters of F(2x2, 3x3) for int16, times four and therefore exact, `[16][outputs / 8][inputs / 8][4 pairs][8][2]`. */
+/** Filters for int16, exact, `[E * E][outputs / 8][inputs / 8][4 pairs][8][2]`. */
 export function packWinogradIntegers(
   weights: ArrayLike<number>,
   outputs: number,
   inputs: number,
+  transform: FilterTransform,
 ): Int16Array {
-  const transformed = transformFilters(weights, outputs, inputs, filters2);
+  const transformed = transformFilters(weights, outputs, inputs, transform);
+  const count = transform.length ** 2;
   const elementSize = Math.ceil(outputs / 8) * Math.ceil(inputs / 8) * 64;
-  const packed = new Int16Array(16 * elementSize);
+  const packed = new Int16Array(count * elementSize);
   const one = { outputs, inputs, height: 1, width: 1 };
-  for (let element = 0; element < 16; element++) {
-    const filters = transformed
-      .subarray(element * outputs * inputs, (element + 1) * outputs * inputs)
-      .map((value) => 4 * value);
+  for (let element = 0; element < count; element++) {
+    const filters = transformed.subarray(element * outputs * inputs, (element + 1) * outputs * inputs);
     packed.set(packDenseIntegers(filters, one), element * elementSize);
   }
   return packed;

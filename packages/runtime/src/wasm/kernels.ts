@@ -13,6 +13,7 @@ export interface Kernels {
   readonly winogradFloat: Kernel;
   readonly winogradFloat4: Kernel;
   readonly winogradInteger: Kernel;
+  readonly winogradInteger4: Kernel;
   readonly depthwiseFloat: Kernel;
   readonly depthwiseInteger: Kernel;
   readonly addInteger: Kernel;

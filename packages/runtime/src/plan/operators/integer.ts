@@ -9,15 +9,10 @@ import { Tensor, type Quantisation } from '../tensor.ts';
 import type { QuantisedConstant, Value } from '../value.ts';
 import { constantOf } from '../value.ts';
 import { packDenseIntegers, packDepthwise } from '../weights.ts';
-import { packWinogradIntegers } from '../winogradWeights.ts';
-import {
-  convolutionBorder,
-  convolutionShape,
-  followResidual,
-  lowerConvolution,
-  type ConvolutionShape,
-} from './convolution.ts';
-import { isPlain3x3, winogradScratch } from './winograd.ts';
+import { integerFilters2, integerFilters4, packWinogradIntegers } from '../winogradWeights.ts';
+import { followResidual, lowerConvolution } from './convolution.ts';
+import { convolutionBorder, convolutionShape, type ConvolutionShape } from './convolutionShape.ts';
+import { winogradScratch, winogradTile } from './winograd.ts';
 
 /** Int8 weights with zero point 0 and one scale, or one per output channel. */
 export function symmetric(value: Value, axis: number): QuantisedConstant | null {
@@ -168,6 +163,28 @@ function followIntegers(
   };
 }
 
+/** Below this, a sum survives the arithmetic of `winogradInteger4`. */
+const largestExactSum = 2 ** 25;
+
+/** As `winogradTile`, of 4 only where no input can lead to sums that are too large for it. */
+function exactTile(
+  shape: ConvolutionShape,
+  weights: ArrayLike<number>,
+  { low, high }: Quantisation,
+): 1 | 2 | 4 {
+  const tile = winogradTile(shape, 2);
+  if (tile !== 4) return tile;
+  const largestInput = Math.max(-low, high);
+  const size = 9 * shape.inputs;
+  for (let output = 0; output < shape.outputs; output++) {
+    let sum = 0;
+    for (let index = output * size; index < (output + 1) * size; index++)
+      sum += Math.abs(weights[index] ?? 0);
+    if (sum * largestInput >= largestExactSum) return 2;
+  }
+  return 4;
+}
+
 /** Emits the convolution with what follows it. `otherwise` runs where only float32 serves. */
 export function convolveIntegers(
   lowering: Lowering,
@@ -187,9 +204,9 @@ export function convolveIntegers(
   const { biases, scales } = biasAndScales(convolution, inputQuantisation.scale);
   const activated = followActivation(convolution.output, lowering);
   const finish = followIntegers(activated, outputShape, lowering, !depthwise);
-  const winograd = finish !== null && isPlain3x3(shape, 16);
-  const input = lowering.blocked(convolution.input, convolutionBorder(shape, winograd ? 2 : 1));
   const integers = weights.integers.data;
+  const tile = finish === null ? 1 : exactTile(shape, integers, inputQuantisation);
+  const input = lowering.blocked(convolution.input, convolutionBorder(shape, tile));
   const first = (): number => input.origin - pads[0] * input.row - pads[1] * 16;
   const factors = finish ? scales.map((scale) => scale / finish.scale) : scales;
   const unique = `${key} ${convolution.output ?? ''}`;
@@ -249,12 +266,13 @@ export function convolveIntegers(
   lowering.defineTensor(finish.output, output);
   const { residual } = finish;
   const finishAddress = store.place(`finish ${unique}`, () => finish.values);
-  const name = depthwise ? 'depthwise' : winograd ? 'winograd' : 'integer';
-  const address = store.place(`${name} ${key}`, () => {
+  const name = depthwise ? 'depthwise' : tile > 1 ? 'winograd' : 'integer';
+  const address = store.place(`${name} ${tile} ${key}`, () => {
     if (depthwise) return packDepthwise(integers, outputs, height * width, 8, (size) => new Int16Array(size));
-    return winograd ? packWinogradIntegers(integers, outputs, inputs) : packDenseIntegers(integers, shape);
+    if (tile === 1) return packDenseIntegers(integers, shape);
+    return packWinogradIntegers(integers, outputs, inputs, tile === 4 ? integerFilters4 : integerFilters2);
   });
-  const scratch = winograd ? winogradScratch(shape, 2, input.blocks, 2 * output.blocks) : null;
+  const scratch = tile > 1 ? winogradScratch(shape, tile, input.blocks, 2 * output.blocks) : null;
   const reads = residual ? [input, residual] : [input];
   lowering.emit({
     name: `Conv int8 ${name}`,
@@ -292,8 +310,9 @@ export function convolveIntegers(
           biasAddress,
           ...rest,
         ];
+        const run = tile === 4 ? kernels.winogradInteger4 : kernels.winogradInteger;
         return () => {
-          kernels.winogradInteger(...values);
+          run(...values);
         };
       }
       const values = [...from, ...to, output.blocks, rows, columns, address, ...window, biasAddress, ...rest];

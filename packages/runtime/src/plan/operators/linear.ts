@@ -4,7 +4,8 @@ import { transpose } from '../arrays.ts';
 import { integer } from '../attributes.ts';
 import type { Lowering } from '../lowering.ts';
 import { constantOf, floatsOf, type QuantisedConstant } from '../value.ts';
-import { convolve, linearShape } from './convolution.ts';
+import { convolve } from './convolution.ts';
+import { linearShape } from './convolutionShape.ts';
 import { convolveIntegers, symmetric } from './integer.ts';
 import { lowerPlain } from './plain.ts';
 

@@ -1,28 +1,31 @@
 /** Where Winograd's algorithm applies and pays, with which tiles, and how much memory it takes. */
 import { spread, Tensor } from '../tensor.ts';
-import type { ConvolutionShape } from './convolution.ts';
+import type { ConvolutionShape } from './convolutionShape.ts';
 
 /** Bytes of transformed input and products that should stay in the cache. */
 const cacheBytes = 262_144;
 /** Weights of larger layers would take more time to read than larger tiles save, and more memory than phones like to give. */
 const mostTransformedWeights = 4 * 1024 * 1024;
 /** Vectors at the beginning of the scratch memory, for one tile on its way. */
-const scratchVectors = 52;
+const scratchVectors = 68;
 
 const tilesOf = ({ outputHeight, outputWidth }: ConvolutionShape, tile: number): number =>
   Math.ceil(outputHeight / tile) * Math.ceil(outputWidth / tile);
 
-/** Whether an algorithm for filters of 3x3 and stride 1 may be used. */
-export function isPlain3x3(shape: ConvolutionShape, fewestInputs: number): boolean {
+/** Whether the algorithm, which is for filters of 3x3 and stride 1, applies and pays. */
+function isPlain3x3(shape: ConvolutionShape, fewestInputs: number): boolean {
   const { height, width, stride, dilation, groups, inputs, outputs, outputHeight, outputWidth } = shape;
   const fits = height === 3 && width === 3 && stride === 1 && dilation === 1 && groups === 1;
   return fits && inputs >= fewestInputs && outputs >= 8 && outputHeight * outputWidth >= 16;
 }
 
-/** Side of the tiles of output pixels in float32: 4 or 2, or 1 where the convolution is computed directly. */
-export function winogradTile(shape: ConvolutionShape): 1 | 2 | 4 {
-  if (!isPlain3x3(shape, 8)) return 1;
-  const isSmall = 36 * 4 * shape.inputs * shape.outputs <= mostTransformedWeights;
+/**
+ * Side of the tiles of output pixels: 4 or 2, or 1 where the convolution is computed directly.
+ * @param weightBytes of one transformed weight
+ */
+export function winogradTile(shape: ConvolutionShape, weightBytes: 2 | 4): 1 | 2 | 4 {
+  if (!isPlain3x3(shape, 32 / weightBytes)) return 1;
+  const isSmall = 36 * weightBytes * shape.inputs * shape.outputs <= mostTransformedWeights;
   return isSmall && 36 * tilesOf(shape, 4) < 0.9 * 16 * tilesOf(shape, 2) ? 4 : 2;
 }
 
