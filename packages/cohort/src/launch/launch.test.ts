@@ -7,7 +7,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openRun } from '@cohort-ml/runs';
 import { temporaryFolder } from '../data/testing.ts';
 import { compileCohort, type ChildCohort } from '../test/childCohort.ts';
-import { freePort, runsIn, startProcess, traceOf, writeImages, type TestProcess } from '../test/launching.ts';
+import {
+  childrenOf,
+  freePort,
+  isAlive,
+  runsIn,
+  startProcess,
+  traceOf,
+  writeImages,
+  type TestProcess,
+} from '../test/launching.ts';
 
 const limitMs = 1_800_000;
 
@@ -46,28 +55,6 @@ afterAll(() => {
 });
 
 const onlyRun = (runs: string): string => runsIn(runs)[0] ?? '';
-
-/** Processes that a process has started, by the order of their starts. */
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-      .trim()
-      .split(' ')
-      .filter(Boolean)
-      .map(Number);
-  } catch {
-    return [];
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    // A process that nobody has asked after yet is as good as gone.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
 
 async function until(condition: () => boolean, process?: TestProcess): Promise<void> {
   const ends: string[] = [];

@@ -1,6 +1,6 @@
 /** Starts the ranks of a training on this host and keeps them together with those of other hosts, until all have ended. */
 import { createServer } from 'node:net';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { causeOf, failureReport, isWorthRestart, type Loss } from './causes.ts';
 import { Hosts, LaunchError } from './hosts.ts';
@@ -23,6 +23,8 @@ export interface LaunchOptions {
   readonly placement?: string | undefined;
   /** The program and its first arguments. */
   readonly program: readonly [string, ...string[]];
+  /** What was typed between `launch` and `train`. */
+  readonly launchWords: readonly string[];
   /** `train` and what follows. */
   readonly words: readonly string[];
   readonly variables: Variables;
@@ -156,7 +158,8 @@ class Launcher {
     this.#hosts?.start(words, {
       ended: () => undefined,
       lost: (cause) => {
-        losses.push(cause);
+        // Of a host that has gone, this one's ranks know how far it was.
+        losses.push(cause.rank === null ? { ...cause, step: local.step } : cause);
         local.stop();
         this.#hosts?.tell({ kind: 'stop' });
       },
@@ -193,6 +196,7 @@ class Launcher {
     this.#options.stderr.write(`${report}\n`);
     if (this.#run === null) return;
     try {
+      mkdirSync(join(this.#run, 'ranks'), { recursive: true });
       appendFileSync(join(this.#run, 'ranks', 'failures.log'), `${new Date().toISOString()}\n${report}\n`);
     } catch {
       // The report has been shown; a disk that is full may be its very cause.
@@ -201,15 +205,7 @@ class Launcher {
 
   /** What was typed, with other words for the training. */
   #command(again: readonly string[]): string[] {
-    const { ranks, size, placement } = this.#options;
-    const isAlone = ranks.length === size;
-    return [
-      'cohort',
-      'launch',
-      ...(isAlone ? ['--nproc', String(size)] : []),
-      ...(placement === undefined ? [] : ['--placement', placement]),
-      ...again,
-    ];
+    return ['cohort', 'launch', ...this.#options.launchWords, ...again];
   }
 }
 

@@ -35,6 +35,7 @@ interface LaunchPlace {
 export function addLaunchCommand(
   program: Command,
   environment: CliEnvironment,
+  argv: readonly string[],
   setExitCode: (code: number) => void,
 ): void {
   program
@@ -72,7 +73,7 @@ export function addLaunchCommand(
         setExitCode(
           options.dryRun === true
             ? await dryRun(others, place, options, environment)
-            : await start(words, place, options, environment),
+            : await start(words, argv.slice(1, argv.length - words.length), place, options, environment),
         );
       } catch (error) {
         const failure = describeFailure(error);
@@ -115,6 +116,7 @@ function ofEnvironment({ rank, size, masterHost, masterPort }: RankPlace): Launc
 
 async function start(
   words: readonly string[],
+  launchWords: readonly string[],
   place: LaunchPlace,
   options: LaunchCommandOptions,
   { variables, stderr, onInterrupt }: CliEnvironment,
@@ -126,6 +128,7 @@ async function start(
     ...place,
     placement: options.placement,
     program: [process.execPath, ...process.execArgv.filter(isForRanks), cohortProgram],
+    launchWords,
     words,
     variables: { ...variables, OMP_NUM_THREADS: variables.OMP_NUM_THREADS ?? String(threads) },
     maximumRestarts: options.maxRestarts,
