@@ -11,7 +11,7 @@ import {
   type ControlMessage,
 } from './controlMessages.ts';
 import { LaunchError } from './hosts.ts';
-import type { LaunchOptions } from './launcher.ts';
+import type { LaunchOptions } from './launchOptions.ts';
 import { LocalRanks } from './localRanks.ts';
 import { RankLogs } from './rankLogs.ts';
 
