@@ -163,7 +163,7 @@ describe.runIf(process.platform === 'linux')('cohort launch', () => {
       process.kill(ranks[1] ?? 0, 'SIGSTOP');
       const { code, output } = await launched.ended;
       expect(code).toBe(1);
-      expect(output).toMatch(/rank 1 on \S+ gave no sign of life for \d+ seconds/);
+      expect(output).toMatch(/rank 1 on \S+ sent no heartbeat for \d+ seconds/);
       expect(ranks.filter(isAlive)).toEqual([]);
     },
     limitMs,
@@ -221,7 +221,7 @@ describe.runIf(process.platform === 'linux')('cohort launch', () => {
       const stranger = await cohort(words(1), { COHORT_LAUNCH_TOKEN: 'a token that a stranger made up' })
         .ended;
       expect(stranger.code).toBe(1);
-      expect(stranger.output).toContain('has turned this host away: it does not know the token');
+      expect(stranger.output).toContain('rejected this host: it does not know the token');
       const second = cohort(words(1), token);
       const [one, two] = await Promise.all([first.ended, second.ended]);
       expect(one.output).toMatch(/a connection from \S+ was turned away: it does not know the token/);

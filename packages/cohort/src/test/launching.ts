@@ -36,7 +36,16 @@ export function startProcess(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): TestProcess {
-  const child = spawn(process.execPath, words, {
+  return startCommand(process.execPath, words, environment);
+}
+
+/** Starts a program, operators on one thread. */
+export function startCommand(
+  program: string,
+  words: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): TestProcess {
+  const child = spawn(program, words, {
     env: { ...process.env, OMP_NUM_THREADS: '1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
