@@ -94,7 +94,7 @@ function buildProgram(
     .showHelpAfterError('Run cohort --help for the commands, and cohort COMMAND --help for details.');
   addTrainCommand(program, environment, argv, setExitCode);
   addPretrainCommand(program, environment, argv, setExitCode);
-  addLaunchCommand(program, environment, setExitCode);
+  addLaunchCommand(program, environment, argv, setExitCode);
   addEvaluateCommand(program, environment, setExitCode);
   addPredictCommand(program, environment, setExitCode);
   addExportCommand(program, environment, setExitCode);

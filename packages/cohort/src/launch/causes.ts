@@ -9,7 +9,7 @@ export interface Loss {
   readonly how:
     | { readonly kind: 'signal'; readonly signal: string }
     | { readonly kind: 'error'; readonly code: number; readonly message: string; readonly isVictim: boolean }
-    /** It gave no sign of life for so long. */
+    /** It sent no heartbeat for so long. */
     | { readonly kind: 'silent'; readonly seconds: number };
   /** Steps that it had done. */
   readonly step: number;
@@ -63,7 +63,7 @@ export function whatHappened({ rank, host, how, step }: Loss): string {
     case 'signal':
       return `${who} was ended by ${how.signal} ${where}${hintFor(how.signal)}`;
     case 'silent':
-      return `${who} gave no sign of life for ${how.seconds.toFixed(0)} seconds, ${where}: it is frozen, or its network is down`;
+      return `${who} sent no heartbeat for ${how.seconds.toFixed(0)} seconds, ${where}: it is frozen, or its network is down`;
     case 'error':
       return how.message === ''
         ? `${who} ended with exit code ${how.code} ${where}`

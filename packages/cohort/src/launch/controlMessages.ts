@@ -52,6 +52,9 @@ export const controlSchema = z.discriminatedUnion('kind', [
 /** One message. */
 export type ControlMessage = z.output<typeof controlSchema>;
 
+/** What the last messages have to arrive. */
+const lingerMs = 1000;
+
 /** Longest line that is taken in: output of a rank is a part of the longest. */
 const maximumLine = 256 * 1024;
 
@@ -109,9 +112,12 @@ export class ControlConnection {
     if (this.#socket.writable) this.#socket.write(`${JSON.stringify(message)}\n`);
   }
 
-  /** Ends the connection once everything is sent. */
+  /** Ends the connection once everything is sent; a peer that cannot be reached is not waited for. */
   close(): void {
     this.#socket.end();
+    setTimeout(() => {
+      this.#socket.destroy();
+    }, lingerMs).unref();
   }
 }
 

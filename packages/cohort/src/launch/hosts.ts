@@ -203,6 +203,7 @@ export class Hosts {
     this.#hosts.splice(index, 1);
     const wasDown = host.isDown;
     host.isDown = true;
+    host.connection.close();
     if (!wasDown) {
       const how = { kind: 'silent', seconds: host.connection.silenceMs / 1000 } as const;
       this.#listener?.lost({ rank: null, host: host.name, how, step: 0, lines: [] });

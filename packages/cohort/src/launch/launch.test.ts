@@ -7,7 +7,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openRun } from '@cohort-ml/runs';
 import { temporaryFolder } from '../data/testing.ts';
 import { compileCohort, type ChildCohort } from '../test/childCohort.ts';
-import { freePort, runsIn, startProcess, traceOf, writeImages, type TestProcess } from '../test/launching.ts';
+import {
+  childrenOf,
+  freePort,
+  isAlive,
+  runsIn,
+  startProcess,
+  traceOf,
+  writeImages,
+  type TestProcess,
+} from '../test/launching.ts';
 
 const limitMs = 1_800_000;
 
@@ -46,28 +55,6 @@ afterAll(() => {
 });
 
 const onlyRun = (runs: string): string => runsIn(runs)[0] ?? '';
-
-/** Processes that a process has started, by the order of their starts. */
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
-      .trim()
-      .split(' ')
-      .filter(Boolean)
-      .map(Number);
-  } catch {
-    return [];
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    // A process that nobody has asked after yet is as good as gone.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
 
 async function until(condition: () => boolean, process?: TestProcess): Promise<void> {
   const ends: string[] = [];
@@ -176,7 +163,7 @@ describe.runIf(process.platform === 'linux')('cohort launch', () => {
       process.kill(ranks[1] ?? 0, 'SIGSTOP');
       const { code, output } = await launched.ended;
       expect(code).toBe(1);
-      expect(output).toMatch(/rank 1 on \S+ gave no sign of life for \d+ seconds/);
+      expect(output).toMatch(/rank 1 on \S+ sent no heartbeat for \d+ seconds/);
       expect(ranks.filter(isAlive)).toEqual([]);
     },
     limitMs,
@@ -234,7 +221,7 @@ describe.runIf(process.platform === 'linux')('cohort launch', () => {
       const stranger = await cohort(words(1), { COHORT_LAUNCH_TOKEN: 'a token that a stranger made up' })
         .ended;
       expect(stranger.code).toBe(1);
-      expect(stranger.output).toContain('has turned this host away: it does not know the token');
+      expect(stranger.output).toContain('rejected this host: it does not know the token');
       const second = cohort(words(1), token);
       const [one, two] = await Promise.all([first.ended, second.ended]);
       expect(one.output).toMatch(/a connection from \S+ was turned away: it does not know the token/);

@@ -1,40 +1,15 @@
 /** Starts the ranks of a training on this host and keeps them together with those of other hosts, until all have ended. */
 import { createServer } from 'node:net';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { causeOf, failureReport, isWorthRestart, type Loss } from './causes.ts';
 import { Hosts, LaunchError } from './hosts.ts';
 import { LocalRanks, type LocalEnd } from './localRanks.ts';
 import { followLauncher } from './otherLauncher.ts';
+import type { LaunchOptions } from './launchOptions.ts';
 import { lastLogLines, RankLogs } from './rankLogs.ts';
-import type { Variables } from './rankPlace.ts';
 import { resumedRun, resumeWords } from './resumeWords.ts';
 import { tokenVariable } from './variables.ts';
-
-/** What is launched, and where. */
-export interface LaunchOptions {
-  /** The ranks of this host. */
-  readonly ranks: readonly number[];
-  /** Ranks of all hosts. */
-  readonly size: number;
-  /** Where rank 0 listens; the port null for any that is free, where all ranks are on this host. */
-  readonly masterHost: string;
-  readonly masterPort: number | null;
-  readonly placement?: string | undefined;
-  /** The program and its first arguments. */
-  readonly program: readonly [string, ...string[]];
-  /** `train` and what follows. */
-  readonly words: readonly string[];
-  readonly variables: Variables;
-  readonly maximumRestarts: number;
-  /** A rank or host without a sign of life for so long is lost. */
-  readonly silenceMs: number;
-  /** Longest wait for the launchers of other hosts. */
-  readonly gatherMs: number;
-  readonly stderr: { write(text: string): unknown };
-  /** Calls the listener when the launcher is asked to stop, until the function given back is called. */
-  readonly onInterrupt: (listener: (signal: 'SIGINT' | 'SIGTERM') => void) => () => void;
-}
 
 /** The control port of launchers comes after the port of the ranks. */
 export const controlPortOf = (masterPort: number): number => masterPort + 1;
@@ -156,7 +131,8 @@ class Launcher {
     this.#hosts?.start(words, {
       ended: () => undefined,
       lost: (cause) => {
-        losses.push(cause);
+        // Of a host that has gone, this one's ranks know how far it was.
+        losses.push(cause.rank === null ? { ...cause, step: local.step } : cause);
         local.stop();
         this.#hosts?.tell({ kind: 'stop' });
       },
@@ -193,6 +169,7 @@ class Launcher {
     this.#options.stderr.write(`${report}\n`);
     if (this.#run === null) return;
     try {
+      mkdirSync(join(this.#run, 'ranks'), { recursive: true });
       appendFileSync(join(this.#run, 'ranks', 'failures.log'), `${new Date().toISOString()}\n${report}\n`);
     } catch {
       // The report has been shown; a disk that is full may be its very cause.
@@ -201,15 +178,7 @@ class Launcher {
 
   /** What was typed, with other words for the training. */
   #command(again: readonly string[]): string[] {
-    const { ranks, size, placement } = this.#options;
-    const isAlone = ranks.length === size;
-    return [
-      'cohort',
-      'launch',
-      ...(isAlone ? ['--nproc', String(size)] : []),
-      ...(placement === undefined ? [] : ['--placement', placement]),
-      ...again,
-    ];
+    return ['cohort', 'launch', ...this.#options.launchWords, ...again];
   }
 }
 

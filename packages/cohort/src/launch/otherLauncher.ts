@@ -11,7 +11,7 @@ import {
   type ControlMessage,
 } from './controlMessages.ts';
 import { LaunchError } from './hosts.ts';
-import type { LaunchOptions } from './launcher.ts';
+import type { LaunchOptions } from './launchOptions.ts';
 import { LocalRanks } from './localRanks.ts';
 import { RankLogs } from './rankLogs.ts';
 
@@ -90,7 +90,7 @@ class Following {
       this.#end(() => {
         this.#refuse(
           new LaunchError(
-            `The launcher of rank 0 has turned this host away: ${message.reason}. Check COHORT_LAUNCH_TOKEN and the numbers of ranks on all hosts.`,
+            `The launcher of rank 0 rejected this host: ${message.reason}. Check COHORT_LAUNCH_TOKEN and the numbers of ranks on all hosts.`,
           ),
         );
       });
@@ -161,7 +161,7 @@ class Following {
     if (now - this.#lastLookAt > 2 * controlBeatMs) this.#connection.excuse();
     this.#lastLookAt = now;
     this.#connection.send({ kind: 'beat' });
-    if (this.#connection.silenceMs > this.#options.silenceMs) void this.#lose('no sign of life');
+    if (this.#connection.silenceMs > this.#options.silenceMs) void this.#lose('no heartbeat');
   }
 
   #end(finish: () => void): void {

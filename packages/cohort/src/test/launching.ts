@@ -36,7 +36,16 @@ export function startProcess(
   words: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): TestProcess {
-  const child = spawn(process.execPath, words, {
+  return startCommand(process.execPath, words, environment);
+}
+
+/** Starts a program, operators on one thread. */
+export function startCommand(
+  program: string,
+  words: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): TestProcess {
+  const child = spawn(program, words, {
     env: { ...process.env, OMP_NUM_THREADS: '1', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -126,4 +135,23 @@ export function freePort(): Promise<number> {
       });
     });
   });
+}
+
+/** Processes that a process has started, in the order of their starts; on Linux only. */
+export function childrenOf(pid: number): number[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return text === '' ? [] : text.split(' ').map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Whether a process is still there; one that its parent has not asked after yet is as good as gone. */
+export function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }

@@ -35,6 +35,7 @@ interface LaunchPlace {
 export function addLaunchCommand(
   program: Command,
   environment: CliEnvironment,
+  argv: readonly string[],
   setExitCode: (code: number) => void,
 ): void {
   program
@@ -44,22 +45,27 @@ export function addLaunchCommand(
     .passThroughOptions()
     .option(
       '--nproc <count>',
-      'ranks on this host; without it, the rank that the environment names',
+      'ranks on this host; omitted where the environment names a rank',
       wholeNumber(1),
     )
-    .option('--nnodes <count>', 'hosts, each with as many ranks', wholeNumber(1), 1)
+    .option('--nnodes <count>', 'number of hosts, each with --nproc ranks', wholeNumber(1), 1)
     .option('--node-rank <number>', 'which host this is, from 0', wholeNumber(0), 0)
     .option('--master <host:port>', 'where rank 0 listens, for several hosts; the next port is used too')
     .option('--placement <networks>', 'networks of each rank, e.g. 0,2/1 (default: neighbours together)')
-    .option('--max-restarts <count>', 'resume by itself so often when a rank is lost', wholeNumber(0), 0)
+    .option(
+      '--max-restarts <count>',
+      'when a rank is lost, resume automatically up to this often',
+      wholeNumber(0),
+      0,
+    )
     .option(
       '--silence <seconds>',
-      'take a rank or host for lost after so long without a sign of life',
+      'treat a rank or host as lost after this long without a heartbeat',
       wholeNumber(2),
       10,
     )
-    .option('--gather <seconds>', 'wait so long for other hosts', wholeNumber(1), 600)
-    .option('--dry-run', 'print placement and bytes per step, and train nothing')
+    .option('--gather <seconds>', 'how long to wait for the other hosts', wholeNumber(1), 600)
+    .option('--dry-run', 'print the placement and bytes per step without training')
     .action(async (words: string[], options: LaunchCommandOptions) => {
       try {
         const [command, ...others] = words;
@@ -72,7 +78,7 @@ export function addLaunchCommand(
         setExitCode(
           options.dryRun === true
             ? await dryRun(others, place, options, environment)
-            : await start(words, place, options, environment),
+            : await start(words, argv.slice(1, argv.length - words.length), place, options, environment),
         );
       } catch (error) {
         const failure = describeFailure(error);
@@ -115,6 +121,7 @@ function ofEnvironment({ rank, size, masterHost, masterPort }: RankPlace): Launc
 
 async function start(
   words: readonly string[],
+  launchWords: readonly string[],
   place: LaunchPlace,
   options: LaunchCommandOptions,
   { variables, stderr, onInterrupt }: CliEnvironment,
@@ -126,6 +133,7 @@ async function start(
     ...place,
     placement: options.placement,
     program: [process.execPath, ...process.execArgv.filter(isForRanks), cohortProgram],
+    launchWords,
     words,
     variables: { ...variables, OMP_NUM_THREADS: variables.OMP_NUM_THREADS ?? String(threads) },
     maximumRestarts: options.maxRestarts,

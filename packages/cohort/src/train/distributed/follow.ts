@@ -1,4 +1,5 @@
 /** A training as every rank but the first sees it: the same steps, without a run folder. */
+import { currentDevice } from '@cohort-ml/torch';
 import { recipeSchema, type ResolvedRecipe } from '../../recipes/index.ts';
 import type { ImageInfo, TrainingState } from '../../checkpoints/checkpointInfo.ts';
 import type { Placement } from '../../topology/index.ts';
@@ -41,12 +42,21 @@ export function shareStart(ranks: Ranks, start: SharedStart): SharedStart {
   return JSON.parse(ranks.group.broadcastText(JSON.stringify(start), 0)) as SharedStart;
 }
 
-/** Compares the ranks and gives all of them what the first has restored; called once the session is there. */
+/**
+ * Compares the ranks and gives all of them what the first has restored; called once the session is there.
+ *
+ * @throws {DistributionError} where the ranks do not belong together, or compute on graphics cards
+ */
 export function joinTraining<From extends SharedFrom>(
   session: Session,
   { ranks, reporter }: Pick<RankOptions, 'ranks' | 'reporter'>,
   from: From | null,
 ): From | null {
+  if (currentDevice() !== 'cpu') {
+    throw new DistributionError(
+      `Training on several ranks works on the CPU only, and this recipe computes on ${currentDevice()}. Set train.device to cpu, or train in one process with cohort train.`,
+    );
+  }
   const differing = agreeOnTraining(ranks.group, ranks.exchange.placement, session.provenance);
   for (const difference of differing) {
     reporter.warning(`the last digits may differ from a training in one process: ${difference}`);

@@ -78,9 +78,7 @@ export class Ranks implements LoopRanks {
   }
 
   /** The sum of all ranks' numbers: not finite where one of them is not. */
-  sum(value: number): number {
-    return this.#reduced(Float64Array.of(value), 'sum');
-  }
+  readonly sum = (value: number): number => this.#reduced(Float64Array.of(value), 'sum');
 
   /**
    * L2 norms of the gradients of parameters, those on other ranks included; null where no rank has a gradient.

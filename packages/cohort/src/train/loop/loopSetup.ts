@@ -55,7 +55,7 @@ export interface LoopRanks {
   /** The largest of all ranks' numbers. */
   largest(value: number): number;
   /** The sum of all ranks' numbers. */
-  sum(value: number): number;
+  readonly sum: (value: number) => number;
   /** Runs what a method does after the step with this number. */
   afterStep<Result>(cohort: Cohort, step: number, body: () => Result): Result;
 }

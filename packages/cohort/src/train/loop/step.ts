@@ -12,7 +12,6 @@ import {
 import { NotFiniteError } from '../../support/notFiniteError.ts';
 import type { Method, StepInput } from '../../methods/method.ts';
 import type { GradientClipping } from './gradientClipping.ts';
-import type { LoopRanks } from './loopSetup.ts';
 import { SeparatedOutputs, type Topology } from '../../topology/index.ts';
 
 /** What a step is done with. */
@@ -27,7 +26,7 @@ export interface StepTools {
   /** How many networks are differentiated at the same time; 1 unless given. */
   readonly networksAtOnce?: number;
   /** The other ranks, where networks are spread over several. */
-  readonly ranks?: Pick<LoopRanks, 'sum'> | undefined;
+  readonly ranks?: { readonly sum: (value: number) => number } | undefined;
 }
 
 /** Values of every loss term, before weighting, of what was measured, and `total`, the weighted sum. */

@@ -1,0 +1,72 @@
+/**
+ * Ranks and launchers that are killed at random moments, and resumed on another number of ranks: the run ends as if nothing had
+ * happened, and no process is left behind. COHORT_KILLS says how often (default 30).
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { openRun } from '@cohort-ml/runs';
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { temporaryFolder } from '../data/testing.ts';
+import { compileCohort } from '../test/childCohort.ts';
+import { childrenOf, isAlive, runsIn, startProcess, traceOf, writeImages } from '../test/launching.ts';
+
+/** Kills of one run before it may end; then another begins. */
+const killsPerRun = 6;
+
+it('ends bit for bit the same after random kills, and leaves no process behind', async () => {
+  const child = compileCohort();
+  const { path: folder, remove } = temporaryFolder();
+  const program = join(child.program, '../../../bin/cohort.js');
+  const random = xoroshiro128plus(11);
+  const draw = (below: number): number => Math.floor(uniformFloat64(random) * below);
+  const recipe = join(folder, 'killed.yaml');
+  writeFileSync(
+    recipe,
+    JSON.stringify({
+      name: 'killed',
+      data: { dataset: 'fashion-mnist', path: writeImages(folder) },
+      networks: [{ model: 'resnet8' }, { model: 'resnet8' }, { model: 'resnet8' }],
+      method: { name: 'l-mcl', meta: { intervalSteps: 3 } },
+      train: { epochs: 4, batchSize: 16, checkpointEverySeconds: 0.1 },
+      engine: { threads: 1 },
+    }),
+  );
+  const whole = join(folder, 'whole');
+  const startedAt = performance.now();
+  expect((await startProcess([program, 'train', recipe, `runs=${whole}`, '--quiet']).ended).code).toBe(0);
+  const wholeMs = performance.now() - startedAt;
+  const expected = traceOf(runsIn(whole)[0] ?? '');
+  const wanted = Number(process.env.COHORT_KILLS ?? 30);
+  let kills = 0;
+  for (let number = 0; kills < wanted; number += 1) {
+    const runs = join(folder, `killed-${number}`);
+    const runOf = (): string | undefined =>
+      existsSync(runs) ? runsIn(runs).find((run) => openRun(run).checkpoints().length > 0) : undefined;
+    for (let inThisRun = 0; inThisRun < killsPerRun && kills < wanted; inThisRun += 1) {
+      const run = runOf();
+      if (run !== undefined && openRun(run).info.status === 'finished') break;
+      const words = run === undefined ? [recipe, `runs=${runs}`] : ['--resume', run];
+      const ranks = String(1 + draw(3));
+      const launched = startProcess([program, 'launch', '--nproc', ranks, 'train', ...words, '--quiet']);
+      await Promise.race([launched.ended, setTimeout(uniformFloat64(random) * 2 * wholeMs)]);
+      const all = [launched.pid, ...childrenOf(launched.pid)];
+      const victim = all[draw(all.length)] ?? 0;
+      if (isAlive(victim)) {
+        process.kill(victim, 'SIGKILL');
+        kills += 1;
+      }
+      await launched.ended;
+      while (all.some(isAlive)) await setTimeout(50);
+    }
+    const run = runOf();
+    if (run === undefined) continue;
+    const { code, output } = await startProcess([program, 'train', '--resume', run, '--quiet']).ended;
+    expect(code, output).toBe(0);
+    expect(traceOf(run)).toEqual(expected);
+  }
+  child.remove();
+  remove();
+}, 0);
