@@ -61,6 +61,7 @@ export const commandActions: CommandActions = {
   listDatasets: async () => (await import('../data/listDatasets.ts')).listDatasets(),
   checkDataset: async (name, path, options) =>
     (await import('../data/checkDataset.ts')).checkDataset(name, { path, ...options }),
+  makeScenes: async (...given) => (await import('../transfer/scenes/make.ts')).makeEmojiScenes(...given),
   fetchDataset: async (name, { signal, reporter }) =>
     (await import('../data/fetch/fetchDataset.ts')).fetchDataset(name, {
       signal,

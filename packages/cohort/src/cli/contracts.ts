@@ -16,6 +16,7 @@ import type { ModelDescription } from '../models/index.ts';
 import type { ImportOptions, ImportResult } from '../cohort/importWeights.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import type { ResumeOptions } from '../train/run/resume.ts';
+import type { SceneOptions, ScenesResult } from '../transfer/scenes/make.ts';
 import type { EvaluateTaskOptions, TaskEvaluationResult } from '../transfer/training/evaluateTaskRun.ts';
 import type { PredictTaskOptions, TaskImagePrediction } from '../transfer/training/predictTaskRun.ts';
 import type { TrainOptions, TrainResult } from '../train/run/run.ts';
@@ -97,6 +98,8 @@ export interface CommandActions {
     path: string | null,
     options: { readonly followLinks: boolean },
   ) => Promise<DatasetCheck>;
+  /** Makes the benchmark Emoji-Scenes in a folder. */
+  readonly makeScenes?: (folder: string, options: SceneOptions) => Promise<ScenesResult>;
   readonly fetchDataset: (name: string, options: CallOptions) => Promise<FetchResult>;
   readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult>;
   readonly diagnose: () => Promise<Diagnosis>;

@@ -14,19 +14,29 @@ export interface TaskWeightsOptions {
   readonly classes: number;
 }
 
-/** Names of older published checkpoints, as they are today. */
-const renamed: readonly [RegExp, string][] = [
-  [/^(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$/, '$1.0.$2'],
-  [/^(rpn\.head\.conv)\.(weight|bias)$/, '$1.0.0.$2'],
-  [/^(head\.(?:classification|regression)_head\.conv)\.(\d*[02468])\.(weight|bias)$/, '$1.$2.$3'],
-];
+/** What older published checkpoints call a tensor may be this today. */
+function namesToday(name: string): string[] {
+  const retina = name.replace(
+    /^(head\.(?:classification|regression)_head\.conv)\.(\d+)\./,
+    (_, before: string, number: string) => `${before}.${Number(number) / 2}.0.`,
+  );
+  return [
+    name,
+    name.replace(/^(backbone\.fpn\.(?:inner|layer)_blocks\.\d+)\.(weight|bias)$/, '$1.0.$2'),
+    name.replace(/^(rpn\.head\.conv)\.(weight|bias)$/, '$1.0.0.$2'),
+    name.replace(
+      /^(roi_heads\.mask_head)\.mask_fcn(\d)\./,
+      (_, before: string, number: string) => `${before}.${Number(number) - 1}.0.`,
+    ),
+    retina,
+  ];
+}
 
 /** A tensor of the file for each of the model's that has the same name and shape. */
 function matches(model: Map<string, Tensor>, dictionary: TensorDictionary): Map<string, string> {
   const found = new Map<string, string>();
   for (const [name, { shape }] of dictionary.tensors) {
-    const names = [name, ...renamed.map(([pattern, by]) => name.replace(pattern, by))];
-    const own = names.find((each) => model.get(each)?.shape.join() === shape.join());
+    const own = namesToday(name).find((each) => model.get(each)?.shape.join() === shape.join());
     if (own !== undefined) found.set(own, name);
   }
   return found;
