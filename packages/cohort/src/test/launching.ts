@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { openRun } from '@cohort-ml/runs';
 import { writeMnistFiles } from '../data/testing.ts';
+import { seededValues } from './seededValues.ts';
 
 /** How a process ended, and what it wrote. */
 export interface ProcessEnd {
@@ -102,7 +103,7 @@ export function traceOf(path: string): string[] {
       return `${name} ${digest.digest('hex')}`;
     }),
     ...Array.from(run.metrics(), ({ kind, step, epoch, values }) =>
-      JSON.stringify({ kind, step, epoch, values: { ...values, imagesPerSecond: null } }),
+      JSON.stringify({ kind, step, epoch, values: seededValues(values) }),
     ),
     JSON.stringify({
       ...run.summary,

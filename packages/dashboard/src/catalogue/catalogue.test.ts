@@ -60,7 +60,7 @@ describe('rows', () => {
     expect(rowOf(catalogue, 'damaged')).toMatchObject({ state: 'damaged' });
     expect(rowOf(catalogue, 'damaged')?.problem).toContain('restore it from a copy');
     expect(rowOf(catalogue, 'newer')).toMatchObject({ state: 'newer' });
-    expect(rowOf(catalogue, 'newer')?.problem).toContain('update Cohort');
+    expect(rowOf(catalogue, 'newer')?.problem).toContain('Update Cohort');
     expect(rowOf(catalogue, 'foreign')).toMatchObject({ state: 'foreign' });
     expect(rowOf(catalogue, 'sound')).toMatchObject({ state: 'finished', problem: null });
     expect(catalogue.entries()).toHaveLength(4);
