@@ -18,6 +18,7 @@ from torch import nn
 
 from lmcl import LmclStep
 from mcl import MclStep
+from moco import MocoMclStep
 from others import Evaluation, Losses, Prediction
 
 
@@ -26,6 +27,8 @@ def create(spec):
     kind, classes, is_bfloat16 = spec["kind"], spec["classes"], spec["precision"] == "bfloat16"
     if kind == "step" and spec["method"] == "mcl":
         return MclStep(spec["models"], classes, spec["batch"], is_bfloat16)
+    if kind == "step" and spec["method"] == "moco-mcl":
+        return MocoMclStep(spec["models"], classes, spec["batch"], is_bfloat16)
     if kind == "step":
         return LmclStep(spec["models"], classes, spec["batch"], is_bfloat16, spec["metaStep"])
     if kind == "losses":

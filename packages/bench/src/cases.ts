@@ -50,6 +50,12 @@ function lmclCase(name: string, title: string, metaStep: boolean): BenchCase {
   return { name, title, contestants, warmups: metaStep ? 1 : 2, budgetSeconds: 45 };
 }
 
+function mocoCase(name: string, title: string): BenchCase {
+  const models = ['resnet32', 'resnet32'];
+  const work = { kind: 'step', method: 'moco-mcl', models, batch, metaStep: false } as const;
+  return { name, title, contestants: bothSides(work, precisions), warmups: 2, budgetSeconds: 30 };
+}
+
 function lossesCase(networks: number, stages: number, batchSize: number): BenchCase {
   const work = { kind: 'losses', networks, stages, batch: batchSize } as const;
   return {
@@ -90,6 +96,7 @@ export const benchCases: readonly BenchCase[] = [
   stepCase('mcl-resnet32-x4', 'MCL step: 4 x ResNet-32, batch 128', Array<string>(4).fill('resnet32')),
   lmclCase('lmcl-resnet32-x2', 'L-MCL step: 2 x ResNet-32, batch 128', false),
   lmclCase('lmcl-meta-resnet32-x2', 'L-MCL step with its meta step: 2 x ResNet-32, batch 128', true),
+  mocoCase('moco-mcl-resnet32-x2', 'MoCo with MCL step, queue 4,096: 2 x ResNet-32, batch 128'),
   {
     name: 'evaluation-resnet32',
     title: 'evaluation: one ResNet-32, 2,048 images in memory',

@@ -6,7 +6,7 @@ export type Precision = 'float32' | 'bfloat16';
 /** One training step: forward, losses, backward, optimizer, and a meta step where that is wanted. */
 export interface StepWork {
   readonly kind: 'step';
-  readonly method: 'mcl' | 'l-mcl';
+  readonly method: 'mcl' | 'l-mcl' | 'moco-mcl';
   readonly models: readonly string[];
   readonly batch: number;
   readonly metaStep: boolean;
@@ -117,12 +117,12 @@ export function imagesPerRepetition(work: Work): number | null {
  *
  * A meta step takes four such triples (two look-ahead steps on the contrast, one on the cross-entropy, the outer loss), and
  * goes back through three steps at nine passes each: forward, backward, and two for each of these three products when the
- * gradient is differentiated.
+ * gradient is differentiated. Half of the multiply-adds of momentum contrast are of keys, which only go forward.
  */
 export function operationsPerRepetition(work: Work, multiplyAdds: number): number | null {
   switch (work.kind) {
     case 'step':
-      return 2 * multiplyAdds * (3 + (work.metaStep ? 4 * 3 + 3 * 9 : 0));
+      return 2 * multiplyAdds * ((work.method === 'moco-mcl' ? 2 : 3) + (work.metaStep ? 4 * 3 + 3 * 9 : 0));
     case 'evaluation':
     case 'prediction':
       return 2 * multiplyAdds * work.images;

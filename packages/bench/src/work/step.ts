@@ -23,9 +23,10 @@ import type { RunningWork } from './running.ts';
 export function startStep(spec: WorkSpec & StepWork): RunningWork {
   const { models, batch, classes, precision, metaStep } = spec;
   seedDefaultGenerator(0);
-  const method = spec.method === 'mcl' ? { name: 'mcl' } : lmclSettings(metaStep);
-  const recipe = benchRecipe(models, method, precision);
-  const cohort = createCohort(recipe, { classes, channels: 3 }, []);
+  const isMoco = spec.method === 'moco-mcl';
+  const recipe = benchRecipe(models, settingsOf(spec), precision);
+  // Momentum contrast only looks at how many there are.
+  const cohort = createCohort(recipe, { classes, channels: 3 }, isMoco ? new Uint8Array(4 * queue) : []);
   const optimizer = createOptimizer(
     recipe,
     [...cohort.networks, ...Object.values(cohort.method.modules)],
@@ -41,8 +42,11 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
   };
   const generator = new Generator(0);
   const images = ops.randn([batch, 3, 32, 32], { generator });
+  const laidOut = (each: Tensor): Tensor =>
+    recipe.train.channelsLast ? each.contiguous({ memoryFormat: 'channelsLast' }) : each;
   const input: StepInput = {
-    images: recipe.train.channelsLast ? images.contiguous({ memoryFormat: 'channelsLast' }) : images,
+    images: laidOut(images),
+    ...(isMoco ? { otherView: { images: laidOut(images.flip([3])) } } : {}),
     labels: ops.randint(classes, [batch], { generator, dtype: 'int64' }),
     epoch: 0,
   };
@@ -52,9 +56,8 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
     run: () =>
       scope(() => {
         const values = trainStep(tools, input, 'in the benchmark');
-        const measured = metaStep
-          ? metaStepAfter(cohort.method, input, optimizer.learningRate, precision)
-          : {};
+        const measured =
+          metaStep || isMoco ? workAfterStep(cohort.method, input, optimizer.learningRate, precision) : {};
         return { ...values, ...measured };
       }),
     save: (path) => {
@@ -70,12 +73,26 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
   };
 }
 
+/** Keys that every query is contrasted with, beside its own. */
+const queue = 4096;
+
+function settingsOf({ method, metaStep }: StepWork): Readonly<Record<string, unknown>> {
+  switch (method) {
+    case 'mcl':
+      return { name: method };
+    case 'l-mcl':
+      return lmclSettings(metaStep);
+    case 'moco-mcl':
+      return { name: method, queue };
+  }
+}
+
 /** A meta step after every step, or none; how often training takes one is the recipe's affair. */
 function lmclSettings(metaStep: boolean): Readonly<Record<string, unknown>> {
   return { name: 'l-mcl', meta: metaStep ? { intervalSteps: 1 } : null };
 }
 
-function metaStepAfter(
+function workAfterStep(
   method: Method,
   input: StepInput,
   learningRate: number,

@@ -123,9 +123,11 @@ describe('cohort pretrain', () => {
 
   it('does not go on with what was stopped', async () => {
     const recipes: ResolvedRecipe[] = [];
-    const { out } = await run(['pretrain', folder, '--then-train'], () => remembering(recipes, ['stopped']));
+    const { out } = await run(['pretrain', folder, '--then-train', 'train.epochs=7'], () =>
+      remembering(recipes, ['stopped']),
+    );
     expect(recipes).toHaveLength(1);
-    expect(out).toContain('to resume: cohort pretrain --resume runs/first');
+    expect(out).toContain('to resume: cohort pretrain --resume runs/first --then-train train.epochs=7');
   });
 
   it('says what is wrong with the second training before the first', async () => {

@@ -44,7 +44,7 @@ export function addPretrainCommand(
         const { pretrained, trained } = await pretrain(recipe, overrides, options, environment, given);
         const last = trained ?? pretrained;
         return {
-          text: textOf(pretrained, trained, recipe),
+          text: textOf(pretrained, trained, recipe, options),
           json: trained === null ? pretrained : { ...trained, pretrained },
           exitCode: last.status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
         };
@@ -147,7 +147,12 @@ async function secondRecipe(
   return recipe;
 }
 
-function textOf(pretrained: TrainResult, trained: TrainResult | null, argument: string | undefined): string {
+function textOf(
+  pretrained: TrainResult,
+  trained: TrainResult | null,
+  argument: string | undefined,
+  { thenTrain }: ThenTrain,
+): string {
   const first = describeResult(pretrained, 'pretrain');
   if (trained !== null) {
     return [
@@ -155,7 +160,11 @@ function textOf(pretrained: TrainResult, trained: TrainResult | null, argument: 
       `training with labels, from its weights:\n${describeResult(trained)}`,
     ].join('\n\n');
   }
-  if (pretrained.status !== 'finished') return first;
+  if (pretrained.status !== 'finished') {
+    // The last line says how to resume; what was to follow is asked for again.
+    const again = thenTrain === undefined ? [] : ['--then-train', ...(thenTrain === true ? [] : thenTrain)];
+    return [first, ...again.map((word) => shellCommand([word]))].join(' ');
+  }
   const { runFolder, networks } = pretrained;
   const folder = argument !== undefined && isFolderOrTable(argument) ? argument : 'RECIPE';
   const weights = networks.map((_, index) => `networks.${index}.weights=${runFolder}`);
