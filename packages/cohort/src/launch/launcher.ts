@@ -1,6 +1,6 @@
 /** Starts the ranks of a training on this host and keeps them together with those of other hosts, until all have ended. */
 import { createServer } from 'node:net';
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { causeOf, failureReport, isWorthRestart, type Loss } from './causes.ts';
 import { Hosts, LaunchError } from './hosts.ts';
@@ -69,7 +69,8 @@ class Launcher {
     this.#options = options;
     this.#hosts = hosts;
     this.#run = resumedRun(options.words);
-    if (this.#run !== null) this.#logs.attach(this.#run);
+    // One that is named by its id alone is found by rank 0, which then tells its folder.
+    if (this.#run !== null && existsSync(this.#run)) this.#logs.attach(this.#run);
   }
 
   async run(): Promise<number> {
@@ -167,7 +168,7 @@ class Launcher {
       this.#run === null ? null : this.#command(again),
     );
     this.#options.stderr.write(`${report}\n`);
-    if (this.#run === null) return;
+    if (this.#run === null || !existsSync(this.#run)) return;
     try {
       mkdirSync(join(this.#run, 'ranks'), { recursive: true });
       appendFileSync(join(this.#run, 'ranks', 'failures.log'), `${new Date().toISOString()}\n${report}\n`);

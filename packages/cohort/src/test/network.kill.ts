@@ -6,15 +6,8 @@ import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openRun } from '@cohort-ml/runs';
 import { temporaryFolder } from '../data/testing.ts';
-import { compileCohort, type ChildCohort } from '../test/childCohort.ts';
-import {
-  childrenOf,
-  isAlive,
-  runsIn,
-  startCommand,
-  writeImages,
-  type TestProcess,
-} from '../test/launching.ts';
+import { compileCohort, type ChildCohort } from './childCohort.ts';
+import { childrenOf, isAlive, runsIn, startCommand, writeImages, type TestProcess } from './launching.ts';
 
 const names = [`cohort-a-${process.pid}`, `cohort-b-${process.pid}`] as const;
 const addresses = ['10.77.0.1', '10.77.0.2'] as const;
