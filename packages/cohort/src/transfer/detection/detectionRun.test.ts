@@ -35,7 +35,7 @@ describe('a detection', () => {
     expect(summary.ensemble.test).toEqual(evaluation.ensemble);
   });
 
-  it.each(['fcos', 'retinanet'] as const)('learns to find squares: %s', async (head) => {
+  it.each(['fcos', 'retinanet', 'faster-rcnn'] as const)('learns to find squares: %s', async (head) => {
     const recipe = world.recipe({
       networks: [{ model: 'resnet8' }],
       method: { name: 'independent' },
