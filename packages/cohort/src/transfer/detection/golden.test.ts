@@ -1,6 +1,6 @@
 /** One-stage detectors against values of torchvision 0.14 (fixtures/README.md). */
 import { Generator, nn, ops, Tensor } from '@cohort-ml/torch';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createNetwork } from '../../models/index.ts';
 import { at } from '../../support/at.ts';
 import { expectClose, readJson } from '../../test/golden.ts';
@@ -14,6 +14,9 @@ import {
   goldenTruths,
   type StoredDetector,
 } from './testingDetectors.ts';
+
+// Whole trainings or networks: a machine ten times slower must pass too.
+vi.setConfig({ testTimeout: 1_200_000 });
 
 const golden = readJson('detectors.json') as Record<'fcos' | 'retinanet', StoredDetector>;
 

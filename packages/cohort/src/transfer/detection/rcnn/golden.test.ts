@@ -1,6 +1,6 @@
 /** Faster and Mask R-CNN against values of torchvision 0.14 (fixtures/README.md). */
 import { Generator, nn, ops, Tensor } from '@cohort-ml/torch';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createNetwork } from '../../../models/index.ts';
 import { at } from '../../../support/at.ts';
 import { expectClose, readJson } from '../../../test/golden.ts';
@@ -14,6 +14,9 @@ import {
 } from '../testingDetectors.ts';
 import { Rcnn } from './rcnn.ts';
 import { takeAll } from './sampling.ts';
+
+// Whole trainings or networks: a machine ten times slower must pass too.
+vi.setConfig({ testTimeout: 1_200_000 });
 
 const golden = readJson('detectors.json') as Record<'faster-rcnn' | 'mask-rcnn', StoredDetector>;
 
