@@ -6,7 +6,7 @@ import type { Network } from '../models/index.ts';
 import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import { loadModules } from '../checkpoints/checkpoint.ts';
 import { chooseCheckpoint } from '../checkpoints/checkpointChoice.ts';
-import type { StoredCheckpointInfo } from '../checkpoints/checkpointInfo.ts';
+import { CheckpointError, type StoredCheckpointInfo } from '../checkpoints/checkpointInfo.ts';
 import { applyDeviceOfRun } from '../cohort/device.ts';
 import { applyThreads } from '../cohort/environment.ts';
 import type { Reporter } from '../progress/reporter.ts';
@@ -47,6 +47,11 @@ export function loadRun(
 ): LoadedRun {
   const run = openRun(path);
   const recipe = parseRecipe(run.recipe, `${path}/recipe.yaml`);
+  if (recipe.task !== undefined) {
+    throw new CheckpointError(
+      `${path} is a run of ${recipe.task.name}, and this works with classifiers only. Use cohort evaluate and cohort predict for it.`,
+    );
+  }
   applyThreads(recipe, reporter);
   applyDeviceOfRun(recipe, reporter, device);
   const { name, folder, info: checkpoint } = chooseCheckpoint(run, reporter, checkpointName);

@@ -40,10 +40,10 @@ const segmentationSchema = z.strictObject({
 
 const detectionSchema = z.strictObject({
   name: z.literal('detection'),
-  head: z.enum(['fcos', 'retinanet']).default('fcos'),
-  /** Channels of the feature pyramid and the head; 256 as published. */
+  head: z.enum(['fcos', 'retinanet', 'faster-rcnn']).default('fcos'),
+  /** Channels of the feature pyramid and the head; 256 as published. The box head of Faster R-CNN is four times as wide. */
   width: z.int().min(1).max(4096).default(64),
-  /** 3x3 convolutions before the outputs; 4 as published. */
+  /** 3x3 convolutions before the outputs of FCOS and RetinaNet; 4 as published. */
   headLayers: z.int().min(1).max(8).default(4),
   /** Least score of a detection. */
   scoreThreshold: z.number().min(0).lt(1).default(0.05),

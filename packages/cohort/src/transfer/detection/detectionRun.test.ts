@@ -3,11 +3,14 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRun } from '@cohort-ml/runs';
 import { setThreads } from '@cohort-ml/torch';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SilentReporter } from '../../progress/reporter.ts';
 import { evaluateTaskRun } from '../training/evaluateTaskRun.ts';
 import { predictTaskRun } from '../training/predictTaskRun.ts';
 import { resumeTask, taskWorld, traceOf, trainTask, type TaskWorld } from '../training/testing.ts';
+
+// Whole trainings or networks: a machine ten times slower must pass too.
+vi.setConfig({ testTimeout: 1_200_000 });
 
 const options = { reporter: new SilentReporter(), signal: new AbortController().signal };
 let world: TaskWorld;
@@ -35,7 +38,7 @@ describe('a detection', () => {
     expect(summary.ensemble.test).toEqual(evaluation.ensemble);
   });
 
-  it.each(['fcos', 'retinanet'] as const)('learns to find squares: %s', async (head) => {
+  it.each(['fcos', 'retinanet', 'faster-rcnn'] as const)('learns to find squares: %s', async (head) => {
     const recipe = world.recipe({
       networks: [{ model: 'resnet8' }],
       method: { name: 'independent' },

@@ -4,7 +4,22 @@ import { at } from '../../support/at.ts';
 import { clipBoxes, takeBoxes, type BoxArray } from '../boxes/boxes.ts';
 import { decodeDistances, decodeShifts } from '../boxes/coding.ts';
 import { byScore, suppressByClass } from '../boxes/suppression.ts';
-import type { DetectorForm, DetectorOutput } from './detector.ts';
+import type { HeadOutput } from './heads.ts';
+
+/** The forms. */
+export type DetectorForm = 'fcos' | 'retinanet';
+
+/** What a detector says of images `[B, 3, H, W]`. */
+export interface DetectorOutput extends HeadOutput {
+  /** Boxes of all levels, `[A * 4]`. */
+  readonly anchors: Float32Array;
+  /** Anchors of each level, whose sum is A. */
+  readonly levelCounts: readonly number[];
+  /** The backbone's last map, `[B, D, h, w]`. */
+  readonly features: Tensor;
+  /** Height and width of the images. */
+  readonly imageSize: readonly [height: number, width: number];
+}
 
 /** Objects that were found in one image, the best first. */
 export interface Detections {
@@ -81,6 +96,17 @@ function decode(
   const guess = shifts.select(0, image).indexSelect(0, rows);
   const boxes = form === 'fcos' ? decodeDistances(guess, own) : decodeShifts(guess, own, [1, 1, 1, 1]);
   return Float32Array.from(ops.clone(boxes).toNumbers());
+}
+
+/** A model that finds objects, whatever its form. */
+export interface FindsObjects<Output> {
+  /** The objects of one image of a batch that it was run on. */
+  detect(
+    output: Output,
+    image: number,
+    size: { readonly height: number; readonly width: number },
+    choice: DetectionChoice,
+  ): Detections;
 }
 
 /** Joins what several detectors found in one image: of boxes of a class that overlap, the one with the highest score stays. */

@@ -3,11 +3,16 @@ import { nn, scope, type Generator, type Tensor } from '@cohort-ml/torch';
 import type { Network } from '../../models/index.ts';
 import { at } from '../../support/at.ts';
 import { mapAnchors, type AnchorShapes } from '../boxes/anchors.ts';
-import { DetectionHead, type HeadOutput } from './heads.ts';
+import {
+  detectionsOf,
+  type DetectionChoice,
+  type Detections,
+  type DetectorForm,
+  type DetectorOutput,
+  type FindsObjects,
+} from './detections.ts';
+import { DetectionHead } from './heads.ts';
 import { PyramidBackbone } from './pyramid.ts';
-
-/** The forms. */
-export type DetectorForm = 'fcos' | 'retinanet';
 
 /** How a detector is built. */
 export interface DetectorOptions {
@@ -23,18 +28,6 @@ export interface DetectorOptions {
   readonly shapes?: readonly AnchorShapes[];
 }
 
-/** What a detector says of images `[B, 3, H, W]`. */
-export interface DetectorOutput extends HeadOutput {
-  /** Boxes of all levels, `[A * 4]`. */
-  readonly anchors: Float32Array;
-  /** Anchors of each level, whose sum is A. */
-  readonly levelCounts: readonly number[];
-  /** The backbone's last map, `[B, D, h, w]`. */
-  readonly features: Tensor;
-  /** Height and width of the images. */
-  readonly imageSize: readonly [height: number, width: number];
-}
-
 /** As published: FCOS has a square of the stride, RetinaNet three shapes of three sizes from four times the stride on. */
 export function publishedShapes(form: DetectorForm, strides: readonly number[]): AnchorShapes[] {
   return strides.map((stride) =>
@@ -45,7 +38,7 @@ export function publishedShapes(form: DetectorForm, strides: readonly number[]):
 }
 
 /** Backbone, pyramid and head. */
-export class Detector extends nn.Module<Tensor, DetectorOutput> {
+export class Detector extends nn.Module<Tensor, DetectorOutput> implements FindsObjects<DetectorOutput> {
   readonly backbone: PyramidBackbone;
   readonly head: DetectionHead;
   readonly form: DetectorForm;
@@ -94,5 +87,14 @@ export class Detector extends nn.Module<Tensor, DetectorOutput> {
         imageSize: [height, width],
       };
     });
+  }
+
+  detect(
+    output: DetectorOutput,
+    image: number,
+    size: { readonly height: number; readonly width: number },
+    choice: DetectionChoice,
+  ): Detections {
+    return detectionsOf(output, this.form, image, size, choice);
   }
 }

@@ -1,56 +1,24 @@
 /** One-stage detectors against values of torchvision 0.14 (fixtures/README.md). */
 import { Generator, nn, ops, Tensor } from '@cohort-ml/torch';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createNetwork } from '../../models/index.ts';
 import { at } from '../../support/at.ts';
-import { expectClose, fillTensors, readJson, uniformSequence } from '../../test/golden.ts';
-import { identityTransform, transformImage } from '../training/transforms.ts';
+import { expectClose, readJson } from '../../test/golden.ts';
 import { detectionsOf } from './detections.ts';
 import { Detector, publishedShapes } from './detector.ts';
-import { fcosLoss, retinanetLoss, type DetectionTruth } from './losses.ts';
+import { fcosLoss, retinanetLoss } from './losses.ts';
+import {
+  fillDetector,
+  fittedSizes,
+  goldenBatch,
+  goldenTruths,
+  type StoredDetector,
+} from './testingDetectors.ts';
 
-interface Stored {
-  fill_seed: number;
-  factors: Record<string, number>;
-  added: Record<string, number>;
-  image_seed: number;
-  image_sizes: [number, number][];
-  classes: number;
-  parameters: number;
-  tensors: [string, number[]][];
-  boxes: number[][][];
-  labels: number[][];
-  losses: Record<string, number>;
-  gradient_norms: Record<string, number>;
-  detections: { boxes: number[][]; scores: number[]; labels: number[] }[];
-}
-const golden = readJson('detectors.json') as Record<'fcos' | 'retinanet', Stored>;
-const batchSize = { height: 128, width: 160 };
-/** Sizes inside of the batch: the first image is scaled by 4/3, the second filled up. */
-const fitted = [batchSize, { height: 128, width: 128 }];
+// Whole trainings or networks: a machine ten times slower must pass too.
+vi.setConfig({ testTimeout: 1_200_000 });
 
-function images({ image_seed, image_sizes }: Stored): Tensor {
-  return ops.cat(
-    image_sizes.map(([height, width], index) => {
-      const values = Float32Array.from(uniformSequence(image_seed + index, 3 * height * width));
-      const own = Tensor.fromTypedArray(values, [1, 3, height, width]);
-      const scaled = at(fitted, index);
-      return transformImage(own, { ...identityTransform(scaled, batchSize), scaled });
-    }),
-    0,
-  );
-}
-
-function truths({ boxes, labels, image_sizes }: Stored): DetectionTruth[] {
-  return boxes.map((own, index) => {
-    // In float32, as it was computed: with 4/3 itself, some anchors stand exactly on the limit of FCOS.
-    const factor = Math.fround(at(fitted, index).height / at(at(image_sizes, index), 0));
-    return {
-      boxes: Float32Array.from(own.flat(), (side) => Math.fround(side * factor)),
-      categories: at(labels, index),
-    };
-  });
-}
+const golden = readJson('detectors.json') as Record<'fcos' | 'retinanet', StoredDetector>;
 
 const retinaSizes = [16, 32, 64, 96, 128].map((size) => ({
   sizes: [0, 1, 2].map((third) => Math.trunc(size * 2 ** (third / 3))),
@@ -80,18 +48,10 @@ describe.each(['fcos', 'retinanet'] as const)('%s on ResNet-18', (form) => {
   });
 
   it('agrees in losses, norms of gradients and detections', () => {
-    fillTensors(named, stored.fill_seed);
-    for (const [name, tensor] of named) {
-      const factor = Object.entries(stored.factors).find(([key]) => name.includes(key))?.[1] ?? 1;
-      tensor.setData(
-        tensor
-          .detach()
-          .mul(factor)
-          .add(stored.added[name] ?? 0),
-      );
-    }
-    const output = detector.call(images(stored));
-    const loss = form === 'fcos' ? fcosLoss(output, truths(stored)) : retinanetLoss(output, truths(stored));
+    fillDetector(named, stored);
+    const output = detector.call(goldenBatch(stored));
+    const truths = goldenTruths(stored);
+    const loss = form === 'fcos' ? fcosLoss(output, truths) : retinanetLoss(output, truths);
     const names = {
       classes: 'classification',
       boxes: 'bbox_regression',
@@ -113,7 +73,7 @@ describe.each(['fcos', 'retinanet'] as const)('%s on ResNet-18', (form) => {
         overlapThreshold: form === 'fcos' ? 0.6 : 0.5,
         mostDetections: 20,
       };
-      const size = at(fitted, index);
+      const size = at(fittedSizes, index);
       const found = detectionsOf(output, form, index, size, choice);
       const factor = at(at(stored.image_sizes, index), 0) / size.height;
       expect(found.categories).toEqual(expected.labels);

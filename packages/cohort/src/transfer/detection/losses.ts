@@ -5,7 +5,7 @@ import { decodeDistances, encodeDistances, encodeShifts } from '../boxes/coding.
 import { focalLoss, generalisedIouLoss } from '../boxes/losses.ts';
 import { matchBoxes, UNMATCHED } from '../boxes/matching.ts';
 import type { LossParts } from '../training/visionTask.ts';
-import type { DetectorOutput } from './detector.ts';
+import type { DetectorOutput } from './detections.ts';
 
 /** The objects of one image. */
 export interface DetectionTruth {

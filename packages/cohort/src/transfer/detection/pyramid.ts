@@ -4,8 +4,18 @@ import type { Network } from '../../models/index.ts';
 import { at, lastOf } from '../../support/at.ts';
 import { Backbone } from '../backbone/backbone.ts';
 
-/** Stages as coarse as this take part; where none is, the last one alone. */
-const leastStride = 8;
+/** Where a pyramid begins and how it ends. */
+export interface PyramidForm {
+  /** Stages as coarse as this take part; where none is, the last one alone. */
+  readonly leastStride: number;
+  /** Coarser levels on top: two by strided convolutions, or one by leaving out every other place. */
+  readonly top: 'convolutions' | 'pool';
+}
+
+/** Of one-stage detectors. */
+export const oneStagePyramid: PyramidForm = { leastStride: 8, top: 'convolutions' };
+/** Of R-CNN. */
+export const rcnnPyramid: PyramidForm = { leastStride: 4, top: 'pool' };
 
 /** A convolution as torchvision starts the ones of pyramids: uniform by He et al. with a slope of 1, no bias. */
 function pyramidConvolution(
@@ -50,15 +60,15 @@ class CoarserLevels extends nn.Module {
 class FeaturePyramid extends nn.Module<readonly Tensor[], Tensor[]> {
   readonly innerBlocks: readonly nn.Sequential[];
   readonly layerBlocks: readonly nn.Sequential[];
-  readonly extraBlocks: CoarserLevels;
+  readonly extraBlocks: CoarserLevels | null;
 
-  constructor(channels: readonly number[], width: number, generator: Generator) {
+  constructor(channels: readonly number[], width: number, top: PyramidForm['top'], generator: Generator) {
     super();
     this.innerBlocks = channels.map(
       (count) => new nn.Sequential(pyramidConvolution(count, width, 1, generator)),
     );
     this.layerBlocks = channels.map(() => new nn.Sequential(pyramidConvolution(width, width, 3, generator)));
-    this.extraBlocks = new CoarserLevels(width, generator);
+    this.extraBlocks = top === 'convolutions' ? new CoarserLevels(width, generator) : null;
   }
 
   override forward(maps: readonly Tensor[]): Tensor[] {
@@ -71,7 +81,8 @@ class FeaturePyramid extends nn.Module<readonly Tensor[], Tensor[]> {
         inner = inner === null ? lateral : lateral.add(ops.upsampleNearest2d(inner, size));
         results.unshift(at(this.layerBlocks, level).call(inner));
       }
-      return [...results, ...this.extraBlocks.levels(lastOf(results))];
+      const last = lastOf(results, 'the levels');
+      return [...results, ...(this.extraBlocks?.levels(last) ?? [last.maxPool2d(1, 2, 0)])];
     });
   }
 }
@@ -90,16 +101,22 @@ export class PyramidBackbone extends nn.Module<Tensor, PyramidOutput> {
   readonly levelStrides: readonly number[];
   readonly #first: number;
 
-  constructor(network: Network, width: number, frozenNorm: boolean, generator: Generator) {
+  constructor(
+    network: Network,
+    width: number,
+    frozenNorm: boolean,
+    generator: Generator,
+    { leastStride, top }: PyramidForm = oneStagePyramid,
+  ) {
     super();
     this.body = new Backbone(network, { frozenNorm });
     const { channels, strides } = this.body;
     const first = strides.findIndex((stride) => stride >= leastStride);
     this.#first = first < 0 ? strides.length - 1 : first;
-    this.fpn = new FeaturePyramid(channels.slice(this.#first), width, generator);
+    this.fpn = new FeaturePyramid(channels.slice(this.#first), width, top, generator);
     const own = strides.slice(this.#first);
     const last = lastOf(own, 'the strides');
-    this.levelStrides = [...own, 2 * last, 4 * last];
+    this.levelStrides = [...own, 2 * last, ...(top === 'convolutions' ? [4 * last] : [])];
   }
 
   /** The classifier that it was made from. */

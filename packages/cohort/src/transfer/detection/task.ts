@@ -1,69 +1,168 @@
 /** Detection as a task: models, loss, the objects of images as regions, and COCO's numbers with VOC's beside them. */
-import { ops, Tensor } from '@cohort-ml/torch';
-import type { NetworkOutput } from '../../models/index.ts';
+import { ops, Tensor, type Generator } from '@cohort-ml/torch';
+import type { Network } from '../../models/index.ts';
 import type { DetectionSettings } from '../../recipes/task.ts';
 import { at, lastOf } from '../../support/at.ts';
 import type { AnnotatedObject } from '../annotations/annotated.ts';
-import { roiAlign } from '../boxes/roiAlign.ts';
+import { roiAlign, type BatchBoxes } from '../boxes/roiAlign.ts';
 import { scoreDetections } from '../metrics/detection.ts';
 import type { DetectedObject, SizedBox, TrueObject } from '../metrics/objects.ts';
 import { scoreVoc } from '../metrics/voc.ts';
 import type { Region, Targets } from '../training/taskBatches.ts';
+import type { PlacedObject } from '../training/transforms.ts';
 import type {
   FoundObject,
   LossParts,
   PredictedSizes,
   ScoredBatch,
+  TaskModel,
   TaskScorer,
   VisionTask,
 } from '../training/visionTask.ts';
-import { detectionsOf, joinDetections, type DetectionChoice, type Detections } from './detections.ts';
-import { Detector, type DetectorForm, type DetectorOutput } from './detector.ts';
+import {
+  joinDetections,
+  type DetectionChoice,
+  type Detections,
+  type DetectorForm,
+  type DetectorOutput,
+  type FindsObjects,
+} from './detections.ts';
+import { Detector } from './detector.ts';
 import { fcosLoss, retinanetLoss, type DetectionTruth } from './losses.ts';
+import { Rcnn, type RcnnOutput } from './rcnn/rcnn.ts';
+import { sampleSome } from './rcnn/sampling.ts';
 
 /** Regions of a batch that networks compare; more would cost memory and tell little. */
 const mostRegions = 128;
 
+/** A model of either kind, and what its output has in common with the other's. */
+type DetectionModel<Output> = TaskModel<Output> & FindsObjects<Output>;
+interface CommonOutput {
+  /** The backbone's last map, `[B, D, h, w]`. */
+  readonly features: Tensor;
+  readonly imageSize: readonly [height: number, width: number];
+}
+
+/** What one kind of detector does in its own way. */
+interface DetectorParts<Output extends CommonOutput> {
+  create(network: Network, generator: Generator): DetectionModel<Output>;
+  /** Whether a model is of this kind. */
+  isOwn(model: unknown): model is DetectionModel<Output>;
+  featureWidth(model: DetectionModel<Output>): number;
+  loss(model: DetectionModel<Output>, output: Output, truths: readonly DetectionTruth[]): LossParts;
+  /** Scores of regions, `[R, K + 1]`, no object as the last. */
+  regionLogits(model: DetectionModel<Output>, output: Output, regions: readonly Region[]): Tensor;
+}
+
 /** The task for images of these classes. */
-export function detectionTask(
-  settings: DetectionSettings,
+export function detectionTask(settings: DetectionSettings, classes: readonly string[]): VisionTask<unknown> {
+  return settings.head === 'faster-rcnn'
+    ? taskOf(settings, classes, rcnnParts(settings, classes.length))
+    : taskOf(settings, classes, oneStageParts(settings, settings.head, classes.length));
+}
+
+function taskOf<Output extends CommonOutput>(
+  choice: DetectionChoice,
   classes: readonly string[],
-): VisionTask<DetectorOutput> {
-  const { head: form, width, headLayers, frozenNorm } = settings;
+  parts: DetectorParts<Output>,
+): VisionTask<Output> {
+  const own = (model: unknown): DetectionModel<Output> => {
+    if (parts.isOwn(model)) return model;
+    throw new RangeError('This model is no detector of the kind that the task has.');
+  };
   return {
     scoreName: 'AP',
     classes,
     rule: null,
     // And one for what is no object.
     regionClasses: classes.length + 1,
-    createModel: (network, generator) =>
-      new Detector(network, {
-        form,
-        classes: classes.length,
-        width,
-        layers: headLayers,
-        frozenNorm,
-        generator,
-      }),
-    loss: (_, output, targets) => lossOf(form, output, targets),
+    createModel: (network, generator) => parts.create(network, generator),
+    loss: (model, output, { objects }) => parts.loss(own(model), output, objects.map(truthOf)),
     regions: ({ objects }) => regionsOf(objects, classes.length),
-    embeddingSizeOf: (model) => (model instanceof Detector ? lastOf(model.backbone.body.channels) : 0),
-    pool: (output, regions) => poolRegions(output, regions),
-    createScorer: (models) => new DetectionScorer(models, classes.length, form, settings),
-    predict: (outputs, sizes) => ({ objects: predictObjects(outputs, sizes, form, settings) }),
+    embeddingSizeOf: (model) => parts.featureWidth(own(model)),
+    pool: (model, output, regions) => ({
+      embedding: poolFeatures(output, regions),
+      logits: parts.regionLogits(own(model), output, regions),
+    }),
+    createScorer: (models) => new DetectionScorer(models.map(own), classes.length, choice),
+    predict: (models, outputs, sizes) => {
+      const found = models.map((model, index) =>
+        own(model).detect(at(outputs, index), 0, sizes.fitted, choice),
+      );
+      return {
+        objects: toOriginal(found.length === 1 ? at(found, 0) : joinDetections(found, choice), sizes),
+      };
+    },
   };
 }
 
-function lossOf(form: DetectorForm, output: DetectorOutput, { objects }: Targets): LossParts {
-  const truths = objects.map((own): DetectionTruth => {
-    // Crowds stand for many objects: none of them is to be learned.
-    const learned = own.filter(({ isCrowd }) => !isCrowd);
-    return {
-      boxes: Float32Array.from(learned.flatMap(({ box }) => [...box])),
-      categories: learned.map(({ category }) => category),
-    };
-  });
-  return form === 'fcos' ? fcosLoss(output, truths) : retinanetLoss(output, truths);
+function oneStageParts(
+  { width, headLayers, frozenNorm }: DetectionSettings,
+  form: DetectorForm,
+  classes: number,
+): DetectorParts<DetectorOutput> {
+  return {
+    create: (network, generator) =>
+      new Detector(network, { form, classes, width, layers: headLayers, frozenNorm, generator }),
+    isOwn: (model) => model instanceof Detector,
+    featureWidth: (model) => widthOf(model),
+    loss: (_, output, truths) => (form === 'fcos' ? fcosLoss(output, truths) : retinanetLoss(output, truths)),
+    regionLogits: (_, output, regions) => greatestLogits(output, regions),
+  };
+}
+
+/** Candidates of a level and of an image, as published for evaluation. */
+const proposals = { before: 1000, after: 300 };
+/** Of an image so many anchors and proposals count, with these shares of objects, as published. */
+const samplers = { anchors: sampleSome(256, 0.5), proposals: sampleSome(512, 0.25) };
+
+function rcnnParts({ width, frozenNorm }: DetectionSettings, classes: number): DetectorParts<RcnnOutput> {
+  return {
+    create: (network, generator) =>
+      new Rcnn(network, {
+        classes,
+        width,
+        hidden: 4 * width,
+        hasMasks: false,
+        frozenNorm,
+        generator,
+        proposals,
+      }),
+    isOwn: (model) => model instanceof Rcnn,
+    featureWidth: (model) => widthOf(model),
+    loss: (model, output, truths) => {
+      const [height, imageWidth] = output.imageSize;
+      const sizes = truths.map(() => ({ height, width: imageWidth }));
+      return rcnnOf(model).loss(output, truths, sizes, samplers);
+    },
+    regionLogits: (model, output, regions) => {
+      const scores = rcnnOf(model).roiHeads.call({
+        levels: output.levels,
+        boxes: boxesOf(regions, output),
+      }).scores;
+      // The background, which is first there, is last here.
+      return ops.cat([scores.narrow(1, 1, classes), scores.narrow(1, 0, 1)], 1);
+    },
+  };
+}
+
+function rcnnOf(model: unknown): Rcnn {
+  if (model instanceof Rcnn) return model;
+  throw new RangeError('This model is no R-CNN.');
+}
+
+function widthOf(model: unknown): number {
+  const isDetector = model instanceof Detector || model instanceof Rcnn;
+  return isDetector ? lastOf(model.backbone.body.channels) : 0;
+}
+
+/** What is to be learned: crowds stand for many objects, none of which is known. */
+function truthOf(objects: readonly PlacedObject[]): DetectionTruth {
+  const learned = objects.filter(({ isCrowd }) => !isCrowd);
+  return {
+    boxes: Float32Array.from(learned.flatMap(({ box }) => [...box])),
+    categories: learned.map(({ category }) => category),
+  };
 }
 
 /** The objects of a batch; where there are fewer than two, whole images as what is no object. */
@@ -76,20 +175,24 @@ function regionsOf(objects: Targets['objects'], background: number): Region[] {
   return chosen;
 }
 
-/** Means over the boxes of the backbone's last map, and scores from the head's places whose anchors lie in them. */
-function poolRegions(output: DetectorOutput, regions: readonly Region[]): Omit<NetworkOutput, 'stages'> {
+/** Boxes of regions; a region without one is its whole image. */
+function boxesOf(regions: readonly Region[], { imageSize: [height, width] }: CommonOutput): BatchBoxes {
+  return {
+    boxes: Float32Array.from(regions.flatMap(({ box }) => [...(box ?? [0, 0, width, height])])),
+    images: regions.map(({ image }) => image),
+  };
+}
+
+/** Means over the boxes of the backbone's last map, `[R, D]`. */
+function poolFeatures(output: CommonOutput, regions: readonly Region[]): Tensor {
   const { features, imageSize } = output;
-  const [height, width] = imageSize;
-  const [, , , mapWidth = 1] = features.shape;
-  const boxes = Float32Array.from(regions.flatMap(({ box }) => [...(box ?? [0, 0, width, height])]));
-  const images = regions.map(({ image }) => image);
-  const options = { output: [2, 2], scale: mapWidth / width, samplingRatio: 2, aligned: true } as const;
-  const embedding = roiAlign(features, { boxes, images }, options).mean([2, 3]); // [R, D, 2, 2] -> [R, D]
-  return { embedding, logits: regionLogits(output, regions) };
+  const scale = (features.shape[3] ?? 1) / imageSize[1];
+  const options = { output: [2, 2], scale, samplingRatio: 2, aligned: true } as const;
+  return roiAlign(features, boxesOf(regions, output), options).mean([2, 3]); // [R, D, 2, 2] -> [R, D]
 }
 
 /** The greatest score of each class among the anchors whose centres lie in a region, and 0 for what is no object: `[R, K + 1]`. */
-function regionLogits({ logits, anchors, imageSize }: DetectorOutput, regions: readonly Region[]): Tensor {
+function greatestLogits({ logits, anchors, imageSize }: DetectorOutput, regions: readonly Region[]): Tensor {
   const rows = regions.map(({ image, box }) => {
     const [x0, y0, x1, y1] = box ?? [0, 0, imageSize[1], imageSize[0]];
     const inside: number[] = [];
@@ -118,43 +221,35 @@ function toOriginal(
   });
 }
 
-function predictObjects(
-  outputs: readonly DetectorOutput[],
-  sizes: PredictedSizes,
-  form: DetectorForm,
-  choice: DetectionChoice,
-): FoundObject[] {
-  const found = outputs.map((output) => detectionsOf(output, form, 0, sizes.fitted, choice));
-  return toOriginal(found.length === 1 ? at(found, 0) : joinDetections(found, choice), sizes);
-}
-
 function sized([x0, y0, x1, y1]: FoundObject['box']): SizedBox {
   return [x0, y0, x1 - x0, y1 - y0];
 }
 
 /** Collects the objects of all images, and compares them at the end. */
-class DetectionScorer implements TaskScorer<DetectorOutput> {
+class DetectionScorer<Output> implements TaskScorer<Output> {
   readonly #truth: TrueObject[] = [];
   readonly #detected: readonly DetectedObject[][];
+  readonly #models: readonly DetectionModel<Output>[];
   readonly #classes: number;
-  readonly #form: DetectorForm;
   readonly #choice: DetectionChoice;
   #images = 0;
 
-  constructor(models: number, classes: number, form: DetectorForm, choice: DetectionChoice) {
-    this.#detected = Array.from({ length: models + 1 }, () => []);
+  constructor(models: readonly DetectionModel<Output>[], classes: number, choice: DetectionChoice) {
+    this.#detected = Array.from({ length: models.length + 1 }, () => []);
+    this.#models = models;
     this.#classes = classes;
-    this.#form = form;
     this.#choice = choice;
   }
 
-  add(outputs: readonly DetectorOutput[], { images, fitted }: ScoredBatch): void {
+  add(outputs: readonly Output[], { images, fitted }: ScoredBatch): void {
     for (const [place, original] of images.entries()) {
       const image = this.#images;
       this.#images += 1;
       this.#truth.push(...original.objects.map((object) => trueObject(object, image)));
       const size = at(fitted, place, 'the sizes');
-      const found = outputs.map((output) => detectionsOf(output, this.#form, place, size, this.#choice));
+      const found = this.#models.map((model, index) =>
+        model.detect(at(outputs, index), place, size, this.#choice),
+      );
       const all = [...found, found.length === 1 ? at(found, 0) : joinDetections(found, this.#choice)];
       for (const [index, detections] of all.entries()) {
         const objects = toOriginal(detections, { original, fitted: size });

@@ -1,6 +1,6 @@
 /** Segmenters against values of torchvision 0.14 (fixtures/README.md). */
 import { Generator, nn, noGrad, Tensor } from '@cohort-ml/torch';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createNetwork } from '../../models/index.ts';
 import { expectClose, fillModule, goldenImages, readJson, uniformSequence } from '../../test/golden.ts';
 import { pixelCrossEntropy } from './loss.ts';
@@ -20,6 +20,9 @@ interface Stored {
   aux_loss: number;
   gradient_norms: Record<string, number>;
 }
+// Whole trainings or networks: a machine ten times slower must pass too.
+vi.setConfig({ testTimeout: 1_200_000 });
+
 const golden = readJson('segmentation.json') as Record<'fcn-resnet50' | 'deeplabv3-resnet50', Stored>;
 
 /** `floor((u + 1) / 2 * classes)`, and 255 at every 29th place of each image. */

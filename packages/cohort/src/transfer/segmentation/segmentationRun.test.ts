@@ -3,7 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRun } from '@cohort-ml/runs';
 import { setThreads } from '@cohort-ml/torch';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { SilentReporter } from '../../progress/reporter.ts';
 import { resolveRecipe } from '../../recipes/index.ts';
 import { readLabelMap } from '../annotations/labelMap.ts';
@@ -13,6 +13,9 @@ import { predictTaskRun } from '../training/predictTaskRun.ts';
 import { resumeTask, taskWorld, traceOf, trainTask, type TaskWorld } from '../training/testing.ts';
 
 const task = { name: 'segmentation', width: 8, scale: [0.8, 1.3] } as const;
+// Whole trainings or networks: a machine ten times slower must pass too.
+vi.setConfig({ testTimeout: 1_200_000 });
+
 const options = { reporter: new SilentReporter(), signal: new AbortController().signal };
 let world: TaskWorld;
 beforeAll(() => {

@@ -46,9 +46,9 @@ export function segmentationTask(
     regions: ({ labels }) => regionsOf(labelsOf(labels), classes.length),
     embeddingSizeOf: (model) =>
       model instanceof Segmenter ? at(model.backbone.channels, -1 + model.backbone.channels.length) : 0,
-    pool: poolRegions,
-    createScorer: (models) => new SegmentationScorer(models, classes.length),
-    predict: predictLabels,
+    pool: (_, output, regions, targets) => poolRegions(output, regions, targets),
+    createScorer: (models) => new SegmentationScorer(models.length, classes.length),
+    predict: (_, outputs, sizes) => predictLabels(outputs, sizes),
   };
 }
 

@@ -17,7 +17,7 @@ export async function evaluateTask<Output>(
   pause: () => Promise<void>,
 ): Promise<readonly Readonly<Record<string, number>>[]> {
   const modes = models.map((model) => model.training);
-  const scorer = task.createScorer(models.length);
+  const scorer = task.createScorer(models);
   try {
     for (const model of models) model.eval();
     for (let number = 0; number < batches.batchCount; number += 1) {

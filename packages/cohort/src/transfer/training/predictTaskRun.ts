@@ -103,6 +103,7 @@ async function predictFile(
         const raw = Tensor.fromTypedArray(pixels, [1, 3, fitted.height, fitted.width]);
         const image = transformImage(normaliser.apply(raw), identityTransform(fitted, checkpoint));
         return task.predict(
+          models,
           models.map((model) => model.call(image)),
           { original, fitted },
         );

@@ -37,8 +37,8 @@ export class RegionTopology<Output> implements Topology {
     const regions = usesRegions ? batches.regionsOf(images) : [];
     const outputs = models.map((model) => model.call(images));
     this.#losses = outputs.map((output, index) => task.loss(at(models, index), output, targets));
-    return outputs.map((output) => {
-      if (usesRegions) return { ...task.pool(output, regions, targets), stages: [] };
+    return outputs.map((output, index) => {
+      if (usesRegions) return { ...task.pool(at(models, index), output, regions, targets), stages: [] };
       const nothing = ops.zeros([0, task.regionClasses]);
       return { logits: nothing, embedding: nothing, stages: [] };
     });

@@ -62,8 +62,17 @@ export interface VisionTask<Output> {
   readonly regionClasses: number;
   /** Features that regions are pooled from: their width, and themselves, `[R, D]`, with scores `[R, regionClasses]`. */
   embeddingSizeOf(model: TaskModel<Output>): number;
-  pool(output: Output, regions: readonly Region[], targets: Targets): Omit<NetworkOutput, 'stages'>;
-  createScorer(models: number): TaskScorer<Output>;
+  pool(
+    model: TaskModel<Output>,
+    output: Output,
+    regions: readonly Region[],
+    targets: Targets,
+  ): Omit<NetworkOutput, 'stages'>;
+  createScorer(models: readonly TaskModel<Output>[]): TaskScorer<Output>;
   /** What all models together see in the one image that they were run on. */
-  predict(outputs: readonly Output[], sizes: PredictedSizes): TaskPrediction;
+  predict(
+    models: readonly TaskModel<Output>[],
+    outputs: readonly Output[],
+    sizes: PredictedSizes,
+  ): TaskPrediction;
 }
