@@ -60,7 +60,7 @@ export class ConsoleReporter implements Reporter {
   #plainLineAt: number;
   #accuracies: readonly NetworkAccuracy[] = [];
   #areValidation = false;
-  #areNeighbours = false;
+  #scoreName = 'accuracy';
 
   constructor(options: ConsoleReporterOptions) {
     this.#options = options;
@@ -114,7 +114,7 @@ export class ConsoleReporter implements Reporter {
   epochEnd(event: EpochEndEvent): void {
     this.#accuracies = event.accuracies ?? this.#accuracies;
     this.#areValidation = event.areValidation ?? this.#areValidation;
-    this.#areNeighbours = event.areNeighbours ?? this.#areNeighbours;
+    this.#scoreName = event.scoreName ?? this.#scoreName;
     if (this.#options.quiet === true) return;
     this.#plainLineAt = this.#options.now();
     if (!this.#isLive) {
@@ -143,7 +143,7 @@ export class ConsoleReporter implements Reporter {
       barColumns: isNarrow ? NARROW_BAR_COLUMNS : BAR_COLUMNS,
       accuracies: this.#accuracies,
       areValidation: this.#areValidation,
-      areNeighbours: this.#areNeighbours,
+      scoreName: this.#scoreName,
       memoryBytes: this.#options.memoryBytes?.() ?? null,
     };
   }

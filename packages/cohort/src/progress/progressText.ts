@@ -44,11 +44,6 @@ function formatTerms(terms: Readonly<Record<string, number>>): string[] {
   return Object.entries(terms).map(([name, value]) => `${name} ${formatTerm(value)}`);
 }
 
-/** What accuracies are of networks whose classifiers were not trained. */
-function nameOfScore(areNeighbours = false): string {
-  return areNeighbours ? 'accuracy by neighbours' : 'accuracy';
-}
-
 /** `accuracy`, `validation accuracy` or the name of another score, then one part a network: `resnet8-1 86.1%`. */
 export function accuracyParts(
   accuracies: readonly NetworkAccuracy[],
@@ -83,7 +78,7 @@ export function liveStepGroups(event: StepEvent, display: LiveDisplay): PartGrou
       ...memoryParts(display.memoryBytes),
     ],
     formatTerms(event.terms),
-    accuracyParts(display.accuracies, display.areValidation, nameOfScore(display.areNeighbours)),
+    accuracyParts(display.accuracies, display.areValidation, display.scoreName),
   ];
 }
 
@@ -94,11 +89,7 @@ export function liveEpochGroups(event: EpochEndEvent, display: LiveDisplay): Par
   return [
     [`${place} ${bar}`, ...rest, ...memoryParts(display.memoryBytes)],
     [...formatTerms(event.terms), ...spreadParts(event), ...informationParts(event)],
-    accuracyParts(
-      display.accuracies,
-      display.areValidation,
-      event.scoreName ?? nameOfScore(display.areNeighbours),
-    ),
+    accuracyParts(display.accuracies, display.areValidation, display.scoreName),
   ];
 }
 
@@ -108,7 +99,8 @@ export interface LiveDisplay {
   /** Of the last evaluation. */
   readonly accuracies: readonly NetworkAccuracy[];
   readonly areValidation: boolean;
-  readonly areNeighbours: boolean;
+  /** What accuracies are called. */
+  readonly scoreName: string;
   /** Memory that the process takes; null if it is not shown. */
   readonly memoryBytes: number | null;
 }
@@ -149,11 +141,7 @@ export function epochParts(event: EpochEndEvent, memoryBytes: number | null = nu
     ...formatTerms(event.terms),
     ...spreadParts(event),
     ...informationParts(event),
-    ...accuracyParts(
-      event.accuracies ?? [],
-      event.areValidation,
-      event.scoreName ?? nameOfScore(event.areNeighbours),
-    ),
+    ...accuracyParts(event.accuracies ?? [], event.areValidation, event.scoreName),
   ];
 }
 

@@ -56,8 +56,6 @@ export interface EpochEndEvent {
     readonly uniformity: number;
     readonly effectiveRank: number;
   };
-  /** True where the accuracies are those of nearest neighbours rather than of classifiers. */
-  readonly areNeighbours?: boolean;
   /** True where the accuracies are on validation images rather than on test images. */
   readonly areValidation?: boolean;
 }

@@ -74,9 +74,9 @@ function accuraciesOf(cohort: Cohort, score: CohortScore | null): NetworkAccurac
 function unlabelledProgress(
   names: readonly string[],
   representations: RepresentationMeasures | null,
-): Pick<EpochEndEvent, 'areNeighbours' | 'spread'> {
+): Pick<EpochEndEvent, 'scoreName' | 'spread'> {
   const spread = representations === null ? null : meanSpread(names, representations);
-  return { areNeighbours: true, ...(spread === null ? {} : { spread }) };
+  return { scoreName: 'accuracy by neighbours', ...(spread === null ? {} : { spread }) };
 }
 
 /** Means over the networks of how their features spread. */

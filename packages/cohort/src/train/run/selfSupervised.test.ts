@@ -58,7 +58,7 @@ describe('a run of moco-mcl on images with labels', () => {
 
   it('is measured by nearest neighbours, and by what two views have in common', () => {
     const [first, last] = given.reporter.epochs;
-    expect(last).toMatchObject({ areNeighbours: true });
+    expect(last).toMatchObject({ scoreName: 'accuracy by neighbours' });
     expect(last?.accuracies?.map(({ name }) => name)).toEqual(['resnet8-1', 'resnet8-2', 'ensemble']);
     expect(result.networks.map(({ testAccuracy }) => testAccuracy)).toEqual(
       last?.accuracies?.slice(0, 2).map(({ accuracy }) => accuracy),
