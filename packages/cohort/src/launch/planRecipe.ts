@@ -5,6 +5,7 @@ import type { Reporter } from '../progress/reporter.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { evenPlacement, parsePlacement } from '../topology/index.ts';
 import { planTraining, type Plan } from '../train/distributed/plan.ts';
+import { assertSpreadable } from '../train/distributed/spreadable.ts';
 
 /** Where the training is to run. */
 export interface PlanRequest {
@@ -17,12 +18,13 @@ export interface PlanRequest {
 /**
  * Loads the images and works out the plan.
  *
- * @throws {PlacementError} for networks that cannot be placed
+ * @throws {PlacementError} for networks that cannot be placed, {DistributionError} for trainings that cannot be spread
  */
 export async function planRecipe(
   { recipe, ranks, placement }: PlanRequest,
   options: { readonly signal: AbortSignal; readonly reporter: Reporter },
 ): Promise<Plan> {
+  assertSpreadable(recipe);
   const count = recipe.networks.length;
   const chosen =
     placement === undefined ? evenPlacement(count, ranks) : parsePlacement(placement, count, ranks);

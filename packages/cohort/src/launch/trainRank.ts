@@ -7,6 +7,7 @@ import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import type { EpochEndEvent, EpochStartEvent, Reporter, StepEvent } from '../progress/reporter.ts';
 import { followTraining, type FollowerResult } from '../train/distributed/follow.ts';
 import { joinRanks } from '../train/distributed/join.ts';
+import { assertSpreadable } from '../train/distributed/spreadable.ts';
 import { findRun, resumeRun, type ResumeOptions } from '../train/run/resume.ts';
 import { trainRun, type TrainOptions, type TrainResult } from '../train/run/run.ts';
 import { openLaunchPipe, type LaunchPipe } from './launchPipe.ts';
@@ -81,10 +82,16 @@ function lead(task: RankTask, options: ResumeOptions): Promise<TrainResult> {
   return trainRun(task.recipe, own);
 }
 
-function networksOf(task: RankTask, { overrides = [] }: ResumeOptions): number {
-  if (task.kind === 'new') return task.recipe.networks.length;
+function networksOf(task: RankTask, options: ResumeOptions): number {
+  const recipe = recipeOf(task, options);
+  assertSpreadable(recipe);
+  return recipe.networks.length;
+}
+
+function recipeOf(task: RankTask, { overrides = [] }: ResumeOptions): ResolvedRecipe {
+  if (task.kind === 'new') return task.recipe;
   const run = openRun(findRun(task.run));
-  return parseRecipe(run.recipe, join(run.path, 'recipe.yaml'), overrides).networks.length;
+  return parseRecipe(run.recipe, join(run.path, 'recipe.yaml'), overrides);
 }
 
 /** Tells the launcher how far the training is. */

@@ -48,6 +48,11 @@ export function findInconsistencies(recipe: unknown): Inconsistency[] {
   ];
 }
 
+function isDefault(field: z.ZodType, given: unknown): boolean {
+  const [own, usual] = [given, undefined].map((value) => JSON.stringify(z.safeParse(field, value).data));
+  return own === usual;
+}
+
 /** What a task other than classification cannot be combined with. */
 function checkTask(recipe: unknown): Inconsistency[] {
   const task = valueAt(recipe, ['task', 'name']);
@@ -70,6 +75,24 @@ function checkTask(recipe: unknown): Inconsistency[] {
   ] as const) {
     if (valueAt(recipe, path) == null) continue;
     broken.push({ path, message: `expected null for task ${task}, since ${why}` });
+  }
+  for (const [path, field, instead] of [
+    [
+      ['data', 'augmentation'],
+      dataSchema().shape.augmentation,
+      'task.flip, task.scale and task.jitter vary the images',
+    ],
+    [
+      ['data', 'sampler'],
+      dataSchema().shape.sampler,
+      'images with boxes or masks have no class to choose by',
+    ],
+    [['train', 'classification'], trainSchema.shape.classification, 'the task has losses of its own'],
+  ] as const) {
+    const given = valueAt(recipe, path);
+    // A run's recipe spells out every default.
+    if (given == null || isDefault(field, given)) continue;
+    broken.push({ path, message: `has no effect with task ${task}: ${instead}; leave it out` });
   }
   const topology = valueAt(recipe, ['topology', 'name']);
   if (topology !== undefined && topology !== 'peers') {

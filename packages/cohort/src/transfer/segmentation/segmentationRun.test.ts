@@ -146,6 +146,31 @@ describe('a segmentation', () => {
 });
 
 describe('a recipe with a task', () => {
+  it('refuses settings that would change nothing, and takes them as defaults', () => {
+    const given = {
+      name: 'odd',
+      data: { dataset: 'folder' as const, path: world.data },
+      networks: [{ model: 'resnet8' as const }, { model: 'resnet8' as const }],
+      task: { name: 'segmentation' as const },
+      method: { name: 'independent' as const },
+      train: { epochs: 1 },
+    };
+    const resolved = resolveRecipe(given);
+    expect(resolveRecipe(resolved)).toEqual(resolved);
+    const useless = {
+      ...given,
+      data: {
+        ...given.data,
+        augmentation: { horizontalFlip: true },
+        sampler: { name: 'class-balanced' as const },
+      },
+    };
+    expect(() => resolveRecipe(useless)).toThrow(
+      /data\.augmentation: has no effect with task segmentation: task\.flip, task\.scale and task\.jitter vary the images; leave it out/,
+    );
+    expect(() => resolveRecipe(useless)).toThrow(/data\.sampler: has no effect/);
+  });
+
   it('is refused with what does not go with it', () => {
     const given = {
       name: 'odd',
