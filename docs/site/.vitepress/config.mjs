@@ -49,7 +49,9 @@ export default defineConfig({
             page('Export', '/docs/export'),
             page('Runtime', '/docs/runtime'),
             page('Dashboard', '/docs/dashboard'),
-            page('Transfer', '/docs/transfer'),
+            page('Without labels', '/docs/self-supervised'),
+            page('Transfer, detection and segmentation', '/docs/transfer'),
+            page('Several machines', '/docs/distributed'),
           ]),
         },
         {
