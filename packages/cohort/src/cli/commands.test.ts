@@ -151,6 +151,10 @@ describe('other commands', () => {
     expect(wrong.code).toBe(2);
     expect(wrong.err).toContain('Choose one of resnet8, ensemble.');
     expect((await run(['evaluate', 'a', '--confusion', 'm.txt'])).code).toBe(2);
+    // Before anything is measured: the run is not even looked for.
+    const nowhere = await run(['evaluate', 'a', '--csv', 'none/scores.csv']);
+    expect(nowhere).toMatchObject({ code: 2 });
+    expect(nowhere.err).toMatch(/There is no folder .*none to write none\/scores\.csv to\. Make it/);
   });
 
   it('predict writes each result in the format that is asked for, and exits with 1 after a failure', async () => {
@@ -251,6 +255,7 @@ describe('other commands', () => {
       whyFresh: "the file's has 7 classes and this one 5",
       classNames: null,
       isReordered: false,
+      unusableNames: null,
       skipped: ['torch.optim.lr_scheduler.OneCycleLR'],
       output: 'b.safetensors',
       model: 'resnet8',

@@ -49,6 +49,8 @@ export interface Pretrained {
   readonly whyFresh: string | null;
   /** Whether the file has its classes in another order, and the classifier's rows were moved. */
   readonly isReordered: boolean;
+  /** How many class names the file has, where they are not as many as its classes and so say nothing; null elsewhere. */
+  readonly unusableNames: number | null;
   /** Names of the classes that the file says it knows, in the order of the network; null when it does not. */
   readonly classNames: readonly string[] | null;
   /** Classes of other objects that were skipped; none of their code was run. */
@@ -102,6 +104,7 @@ export function loadPretrained(
       classifier: whyFresh === null ? 'kept' : 'fresh',
       whyFresh,
       isReordered: order !== null,
+      unusableNames: whyFresh === null && named !== null && classNames === null ? named.length : null,
       classNames: order === null ? classNames : (options.classNames ?? classNames),
       skipped: file.skipped,
     };
@@ -112,14 +115,18 @@ export function loadPretrained(
 
 /** One sentence for people. */
 export function describePretrained(name: string, loaded: Pretrained): string {
-  const { place, format, renamed, ignored, whyFresh, isReordered, skipped } = loaded;
+  const { place, format, renamed, ignored, whyFresh, isReordered, unusableNames, skipped } = loaded;
   const order = isReordered ? ', its rows put into the order of the classes by their names' : '';
   const classifier =
     whyFresh === null ? `with its classifier${order}` : `with a new classifier, since ${whyFresh}`;
   const others = ignored.length === 0 ? '' : `; left out: ${listNames(ignored)}`;
   const passedOver = skipped.length === 0 ? '' : `; not run and not needed: ${listNames(skipped)}`;
   const names = renamed === 0 ? '' : `, ${renamed} tensors renamed`;
-  return `${name}: starts from ${place} (${format}${names}), ${classifier}${others}${passedOver}`;
+  const doubt =
+    unusableNames === null
+      ? ''
+      : `; its ${unusableNames} class names do not fit its classifier and were not used: check the order of the classes`;
+  return `${name}: starts from ${place} (${format}${names}), ${classifier}${others}${passedOver}${doubt}`;
 }
 
 function assertChannels(fit: Fit, file: WeightsFile, { channels, model }: PretrainedOptions): void {

@@ -97,6 +97,10 @@ describe('standard input', () => {
     }
   });
 
+  it('may begin with a byte order mark, as PowerShell writes it', async () => {
+    expect(pathsOf(await inputs(['-'], Readable.from([`\uFEFF${one}\n`])))).toEqual(['img 2.png']);
+  });
+
   it('brings paths ended by NUL bytes', async () => {
     expect(pathsOf(await inputs(['-'], Readable.from([`${one}\0a\nb.png\0`])))).toEqual([
       'img 2.png',

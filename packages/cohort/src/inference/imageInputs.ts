@@ -125,7 +125,8 @@ function linesOf(bytes: Buffer): { lines: string[]; rest: Buffer } {
     .subarray(0, Math.max(0, end))
     .toString('utf8')
     .split(String.fromCharCode(separator))
-    .map((line) => (separator === 10 ? line.replace(/\r$/, '') : line))
+    // PowerShell begins what it pipes with a byte order mark.
+    .map((line) => (separator === 10 ? line.replace(/\r$/, '') : line).replace(/^\uFEFF/, ''))
     .filter((line) => line.trim() !== '');
   return { lines, rest: bytes.subarray(end + 1) };
 }

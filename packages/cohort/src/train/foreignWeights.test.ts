@@ -149,4 +149,13 @@ describe('the order of the classes', () => {
       expect(rows(same)).toEqual([cat, dog, emu]);
     }
   });
+
+  it('says so where the names are not as many as the classes', () => {
+    const source = build('resnet8', 1, 3);
+    const entries = renamed(source, (name) => name);
+    const path = save('four.safetensors', entries, { class_to_idx: '{"cat":0,"dog":1,"emu":2,"owl":3}' });
+    const loaded = load(build('resnet8', 2, 3), path, 'resnet8', ['emu', 'cat', 'dog']);
+    expect(loaded).toMatchObject({ classifier: 'kept', isReordered: false, unusableNames: 4 });
+    expect(describePretrained('a', loaded)).toContain('its 4 class names do not fit its classifier');
+  });
 });

@@ -1,4 +1,6 @@
 /** `cohort evaluate`: how good the networks of a run are on its own images or on others, in all and by class. */
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { MeasuredSplit } from '../../inference/evaluationImages.ts';
 import type { CommonOptions } from '../command.ts';
@@ -61,6 +63,7 @@ export function addEvaluateCommand(
               '--csv without a file and --json both write to stdout. Add a file: --csv FILE.',
             );
           }
+          assertFolders([...(typeof csv === 'string' ? [csv] : []), ...confusion]);
           const task = (await environment.actions.taskOf?.(run, { runs })) ?? null;
           if (task !== null) return evaluateTask(environment, run, task, options, call);
           const result = await environment.actions.evaluateRun(run, {
@@ -120,6 +123,17 @@ function addConfusionFile(path: string, before: readonly string[]): string[] {
   if (!/\.(csv|svg)$/i.test(path))
     throw new InvalidArgumentError('Expected a file that ends in .csv or .svg.');
   return [...before, path];
+}
+
+/** Measuring may take long, and would be in vain. @throws UsageError for files in folders that are not there */
+function assertFolders(paths: readonly string[]): void {
+  for (const path of paths) {
+    const folder = dirname(resolve(path));
+    if (existsSync(folder)) continue;
+    throw new UsageError(
+      `There is no folder ${folder} to write ${path} to. Make it, or choose another file.`,
+    );
+  }
 }
 
 /** Writes what was asked for; nothing where a network's name is wrong. */

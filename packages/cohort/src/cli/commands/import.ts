@@ -81,7 +81,7 @@ function addRule(text: string, before: readonly Rule[]): Rule[] {
 
 function describeResult(result: ImportResult): string {
   const { output, model, classes, channels, parameters, place, format, renamed, ignored, whyFresh } = result;
-  const { skipped, isReordered } = result;
+  const { skipped, isReordered, unusableNames } = result;
   const count = parameters.toLocaleString('en-US');
   return [
     `read ${place} (${format})${renamed === 0 ? '' : `; ${renamed} tensors renamed`}`,
@@ -94,6 +94,11 @@ function describeResult(result: ImportResult): string {
     whyFresh === null
       ? `classifier: kept${isReordered ? ', its rows put into the order of the class names' : ''}`
       : `classifier: new, since ${whyFresh}`,
+    ...(unusableNames === null
+      ? []
+      : [
+          `class names: ${unusableNames} in the file, which do not fit its classifier and were not used; give them with --class-names`,
+        ]),
     `wrote ${output}: ${model}, ${classes} classes, ${channels} input ${channels === 1 ? 'channel' : 'channels'}, ${count} parameters`,
     `use it in a recipe: ${shellCommand([`networks.0.model=${model}`, `networks.0.weights=${output}`])}`,
   ].join('\n');

@@ -16,9 +16,15 @@ export interface NamedRole {
 const ROLES: ReadonlyMap<string, SplitRole> = new Map(
   (
     [
-      ['train', 'train training trn trainval traindev'],
-      ['validation', 'val valid validation validate validating vali dev devel development eval evaluation'],
-      ['test', 'test testing tst holdout heldout'],
+      [
+        'train',
+        'train training trn trainval traindev trainings treino entrenamiento entrainement apprentissage',
+      ],
+      [
+        'validation',
+        'val valid validation validate validating vali dev devel development eval evaluation validacao validacion validierung',
+      ],
+      ['test', 'test testing tst holdout heldout teste prueba pruebas'],
       ['unlabelled', 'pred preds predict prediction predictions unlabeled unlabelled submission'],
     ] as const
   ).flatMap(([role, words]) => words.split(' ').map((word): [string, SplitRole] => [word, role])),
@@ -26,7 +32,7 @@ const ROLES: ReadonlyMap<string, SplitRole> = new Map(
 
 /** Words beside the split that say nothing of the class. */
 const FILLERS: ReadonlySet<string> = new Set(
-  'set sets data dataset datasets image images img imgs picture pictures pic pics photo photos sample samples split folder dir directory files jpg jpeg png the of for public private'.split(
+  'set sets data dataset datasets image images img imgs picture pictures pic pics photo photos sample samples daten dados datos split folder dir directory files jpg jpeg png the of for public private'.split(
     ' ',
   ),
 );
@@ -34,7 +40,8 @@ const FILLERS: ReadonlySet<string> = new Set(
 /** The split that a name speaks of, whatever else it says; null where it names none or more than one. */
 export function roleNamed(name: string): NamedRole | null {
   const words = name
-    .normalize('NFC')
+    .normalize('NFD')
+    .replaceAll(/\p{M}/gu, '')
     .replaceAll(/(\p{Ll})(\p{Lu})/gu, '$1 $2')
     .toLowerCase()
     .split(/[^\p{L}]+/u)

@@ -138,6 +138,10 @@ describe('decodeImage', () => {
     const pipe = await dataErrorOf(() => decodeImage(join(folder.path, 'pipe.png'), grey));
     expect(pipe.message).toContain('expected a file, got something that is not a regular file');
     const text = await file('text.png', Buffer.from('this is no image'));
+    const pointer = join(folder.path, 'pointer.png');
+    writeFileSync(pointer, 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n');
+    const { message } = await dataErrorOf(() => decodeImage(pointer, grey));
+    expect(message).toMatch(/got a pointer of Git LFS instead of the image\. Run git lfs pull/);
     const undecodable = await dataErrorOf(() => decodeImage(text, grey));
     expect(undecodable.kind).toBe('decode');
     expect(undecodable.message).toContain(text);

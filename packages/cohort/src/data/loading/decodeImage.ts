@@ -8,6 +8,7 @@ import { decodeInWorker } from '../decode/workers.ts';
 import { readPicture, TooManyPixels, type Sharp } from '../decode/picture.ts';
 import { SampleError } from '../decode/samples.ts';
 import { DataError } from '../errors.ts';
+import { signatureOf } from '../folder/imageSignature.ts';
 import { readDataFile } from './readFile.ts';
 
 export type { DecodeOptions } from '../decode/options.ts';
@@ -43,7 +44,7 @@ export async function decodeImage(path: string, options: DecodeOptions): Promise
     const { channels, height, width, fit = 'fill' } = options;
     return preprocess(picture, { channels, height, width, fit, filter: IMAGE_RESIZE.filter });
   } catch (error) {
-    throw decodeError(path, maximumPixels, error);
+    throw pointerError(path, content) ?? decodeError(path, maximumPixels, error);
   }
 }
 
@@ -71,6 +72,18 @@ export async function decodeQueued(path: string, options: DecodeOptions): Promis
 }
 
 const decodedHere = new Limit(8);
+
+/** Of a file that only stands for an image that Git LFS keeps; null for any other. */
+function pointerError(path: string, content: Uint8Array): DataError | null {
+  if (signatureOf(content)?.kind !== 'pointer') return null;
+  return new DataError('decode', {
+    operation: `decoding image ${path}`,
+    expected: 'an image',
+    received: 'a pointer of Git LFS instead of the image',
+    remedy: 'Run git lfs pull in the repository that it comes from.',
+    path,
+  });
+}
 
 function decodeError(path: string, maximumPixels: number, error: unknown): DataError {
   const operation = `decoding image ${path}`;

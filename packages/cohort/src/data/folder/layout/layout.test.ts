@@ -146,8 +146,33 @@ describe('splits that are not to be taken for classes', () => {
   it('warns of folders that hold the same classes each', async () => {
     placeAll('day1/cat/1.jpg', 'day1/dog/2.jpg', 'day2/cat/3.jpg', 'day2/dog/4.jpg');
     expect((await listFolder(folder.path)).warnings.join('\n')).toContain(
-      'day1/, day2/ are taken as the classes, and all of them hold the folders cat, dog.',
+      'day1/, day2/ are taken as the classes, and several of them hold the same folders: cat, dog.',
     );
+  });
+
+  it('warns of folders that share some of their classes', async () => {
+    placeAll('part1/cat/1.jpg', 'part1/dog/2.jpg', 'part2/cat/3.jpg', 'part2/fox/4.jpg');
+    expect((await listFolder(folder.path)).warnings.join('\n')).toContain(
+      'part1/, part2/ are taken as the classes, and several of them hold the same folders: cat.',
+    );
+    placeAll('more/birds/owl/1.jpg', 'more/fish/shark/2.jpg');
+    expect((await listFolder(join(folder.path, 'more'))).warnings).toEqual([]);
+  });
+
+  it('takes the labelled folder beside one without labels', async () => {
+    placeAll('labeled/cat/1.jpg', 'labeled/dog/2.jpg', 'unlabeled/3.jpg', 'unlabeled/4.jpg');
+    const { classes, notices } = await listFolder(folder.path);
+    expect(classes).toEqual(['cat', 'dog']);
+    expect(notices.join('\n')).toMatch(/ignored, without labels: the folders beside .*\/labeled/);
+  });
+
+  it.each([
+    ['Trainingsdaten', 'Testdaten'],
+    ['treino', 'validação'],
+    ['entrenamiento', 'prueba'],
+  ])('refuses %s and %s without classes', async (train, other) => {
+    placeAll(`${train}/1.jpg`, `${train}/2.jpg`, `${other}/3.jpg`);
+    expect(await refusal()).toContain('so that nothing says which class they are');
   });
 
   it('warns of two classes of which one is named like a split', async () => {

@@ -58,6 +58,12 @@ export function readLayout(root: ImageTree, source: string, hint = ''): Layout {
       if (layout !== null) return { ...layout, notices: [...notices, ...layout.notices] };
       break;
     }
+    const labelled = labelledOnly(folder);
+    if (labelled !== null) {
+      notices.push(`ignored, without labels: the folders beside ${source}/${labelled.place}`);
+      folder = labelled;
+      continue;
+    }
     const inner = wrapped(folder);
     if (inner === null) break;
     folder = inner;
@@ -80,6 +86,14 @@ function wrapped(folder: ImageTree): ImageTree | null {
   return inner !== undefined && others.length === 0 && folder.images.length === 0 && hasClasses(inner)
     ? inner
     : null;
+}
+
+/** The folder `labelled` beside one or more without labels, where it holds the classes; null where there is none. */
+function labelledOnly(folder: ImageTree): ImageTree | null {
+  const all = filled(folder);
+  const [inner, ...others] = all.filter((one) => !hasNoLabels(one));
+  const isLabelled = inner !== undefined && others.length === 0 && all.length > 1 && hasClasses(inner);
+  return isLabelled && /^labell?ed/i.test(inner.name) ? inner : null;
 }
 
 /** The folders that name splits: by that name alone, or else with the same words beside it, as `seg_train` and `seg_test`. */
@@ -284,16 +298,21 @@ function nestedWarnings(nested: readonly ImageTree[]): string[] {
   ];
 }
 
-/** Names that the folders inside of every class have in common, where classes hold nothing but folders. */
+/**
+ * Names that folders inside of several classes have in common, where classes hold nothing but folders and every one of them has
+ * such a folder: a class that a part of the images lacks hides nothing.
+ */
 function sharedFolders(classes: readonly ImageTree[]): string[] {
   if (classes.length < 2 || classes.some(({ images }) => images.length > 0)) return [];
   const inner = classes.map((one) => new Set(filled(one).map(({ name }) => name)));
-  const shared = [...(inner[0] ?? [])].filter((name) => inner.every((names) => names.has(name)));
-  return shared.length >= 2 ? shared : [];
+  const all = [...new Set(inner.flatMap((names) => [...names]))];
+  const shared = all.filter((name) => inner.filter((names) => names.has(name)).length >= 2);
+  const isInAll = inner.every((names) => shared.some((name) => names.has(name)));
+  return all.length >= 2 && isInAll ? shared : [];
 }
 
 function sharedWarning(classes: readonly ImageTree[], shared: readonly string[]): string {
-  return `${namesOf(classes)} are taken as the classes, and all of them hold the folders ${firstNames(shared)}. If those are the classes, give one of the folders around them, or sort them into train/CLASS and test/CLASS.`;
+  return `${namesOf(classes)} are taken as the classes, and several of them hold the same folders: ${firstNames(shared)}. If those are the classes, give one of the folders around them, or sort them into train/CLASS and test/CLASS.`;
 }
 
 /** Whether a folder beside classes is named as one of pictures without labels: `unlabelled`, `unlabeled_images`. */

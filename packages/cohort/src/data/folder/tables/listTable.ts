@@ -3,7 +3,7 @@ import { DataError } from '../../errors.ts';
 import { completeListing, countOf, firstNames, type ImageListing, type ListedImage } from '../listing.ts';
 import { joinSplits, splitOf, type SplitCell } from './splitColumns.ts';
 import { readTable, type TableRow } from './table.ts';
-import { readColumns, type TableColumns } from './tableColumns.ts';
+import { isOne, readColumns, type TableColumns } from './tableColumns.ts';
 import { findTablePaths } from './tablePaths.ts';
 
 /** A row by what its cells say. */
@@ -92,7 +92,7 @@ function readRow(row: TableRow, columns: TableColumns, path: string): ReadRow {
   const className =
     typeof label === 'number'
       ? cell(label)
-      : (label.find(({ index }) => Number(cell(index)) === 1)?.className ?? '');
+      : (label.find(({ index }) => isOne(cell(index)))?.className ?? '');
   if (name === '') throw badRow(row, path, 'a path and a label', 'no path');
   const said = columns.splits.map((column) => splitOf(column, cell(column.index)));
   const wrong = columns.splits[said.indexOf(null)];

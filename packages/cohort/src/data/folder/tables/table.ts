@@ -85,7 +85,7 @@ function separatorOf(text: string): string {
     .replaceAll(/"(?:[^"]|"")*"/g, '')
     .split(/\r\n|\r|\n/)
     .slice(0, isCut ? -1 : undefined)
-    .filter((line) => line.trim() !== '')
+    .filter((line) => /[^ ]/.test(line))
     .slice(0, SAMPLE_LINES);
   const counts = SEPARATORS.map((separator) => lines.map((line) => line.split(separator).length - 1));
   const isSteady = (each: readonly number[]): boolean =>

@@ -54,6 +54,7 @@ export function readColumns(all: readonly TableRow[], table: string): TableColum
       path: table,
     });
   }
+  if (headings !== null) assertNoMoreCells(rows, headings, table);
   const values = rows.map(({ cells }) => cells);
   const isUsed = (index: number): boolean => values.some((cells) => (cells[index] ?? '').trim() !== '');
   const columns = Array.from({ length: count }, (_, index) => index).filter(isUsed);
@@ -72,7 +73,14 @@ export function readColumns(all: readonly TableRow[], table: string): TableColum
   const numbers = others.filter((index) => LABEL_NUMBERS.includes(plain[index] ?? ''));
   const rest = others.filter((index) => !INDEX.test(plain[index] ?? '') && !BOXES.test(plain[index] ?? ''));
   const headingOf = (index: number): string => headings[index] ?? '';
-  const classes = named.length === 0 ? oneHot(rest, values) : null;
+  const hot = oneHot(
+    [...new Set([...named, ...rest])].sort((left, right) => left - right),
+    values,
+  );
+  // A class may be called as a label is (`cat`): then its column is one of the flags, and there are others.
+  const isClass =
+    named.length === 0 || (hot !== null && hot.length > 2 && named.every((index) => hot.includes(index)));
+  const classes = isClass ? hot : null;
   const label =
     classes?.map((index) => ({ index, className: headingOf(index).trim() })) ??
     labelColumn({ named, numbers, rest }, values);
@@ -112,6 +120,19 @@ export function readColumns(all: readonly TableRow[], table: string): TableColum
       ? ['the table has bounding boxes: they are not used, and each image is one example of its label']
       : [],
   };
+}
+
+/** A row with more cells than headings has a separator in a cell, whose rest would be lost. @throws {@link DataError} `format` */
+function assertNoMoreCells(rows: readonly TableRow[], headings: readonly string[], table: string): void {
+  const longer = rows.find(({ cells }) => cells.slice(headings.length).some((cell) => cell.trim() !== ''));
+  if (longer === undefined) return;
+  throw new DataError('format', {
+    operation: `listing the images of ${table}, line ${longer.line}`,
+    expected: `at most ${countOf(headings.length, 'cell')}, one for each heading`,
+    received: `${longer.cells.length}: ${longer.cells.join(' | ').slice(0, 120)}`,
+    remedy: 'Put a cell that contains the separator into double quotes.',
+    path: table,
+  });
 }
 
 /** Whether most cells of a column are names of image files. */
@@ -183,11 +204,16 @@ function isSame(left: number, right: number, values: readonly (readonly string[]
   return pairs.size === countOfValues(left) && pairs.size === countOfValues(right);
 }
 
-/** Columns of zeros with a single one in each row; null where they are not. */
+/** Whether a flag is set: 1, 1.0 or true. */
+export function isOne(cell: string | undefined): boolean {
+  return /^(?:1|true)/i.test((cell ?? '').trim());
+}
+
+/** Columns of zeros with a single one in each row, or of false and true; null where they are not. */
 function oneHot(rest: readonly number[], values: readonly (readonly string[])[]): readonly number[] | null {
-  const isFlag = (cell: string | undefined): boolean => /^[01](?:\.0*)?$/.test((cell ?? '').trim());
+  const isFlag = (cell: string | undefined): boolean =>
+    /^(?:[01](?:\.0*)?|true|false)$/i.test((cell ?? '').trim());
   const flags = rest.filter((index) => values.every((cells) => isFlag(cells[index])));
-  const isOne = (cell: string | undefined): boolean => Number(cell) === 1;
   const isSingle = values.every((cells) => flags.filter((index) => isOne(cells[index])).length === 1);
   return flags.length >= 2 && isSingle ? flags : null;
 }

@@ -42,9 +42,30 @@ describe('separators and encodings', () => {
     ['the label first', 'label,file\ncat,cat/0.png\ncat,cat/1.png\ndog,dog/0.png\ndog,dog/1.png'],
     ['the label first, without headings', 'cat,cat/0.png\ncat,cat/1.png\ndog,dog/0.png\ndog,dog/1.png'],
     ['quotes', '"path","label"\n"cat/0.png","cat"\n"cat/1.png","cat"\n"dog/0.png","dog"\n"dog/1.png","dog"'],
+    [
+      'quotes around every cell between tabs',
+      '"path"\t"label"\n"cat/0.png"\t"cat"\n"cat/1.png"\t"cat"\n"dog/0.png"\t"dog"\n"dog/1.png"\t"dog"',
+    ],
+    [
+      'a column for each class, one of them called as labels are',
+      'file,cat,dog,fox\ncat/0.png,1,0,0\ncat/1.png,1,0,0\ndog/0.png,0,1,0\ndog/1.png,0,1,0',
+    ],
+    [
+      'a column for each class with true and false',
+      'file,cat,dog,y\ncat/0.png,True,False,False\ncat/1.png,True,False,False\ndog/0.png,False,True,False\ndog/1.png,False,True,False',
+    ],
   ])('reads %s', async (_, text) => {
     expect(await summary(text)).toEqual(FOUR);
     expect(await summary(Buffer.from(`\uFEFF${text}`, 'utf16le'))).toEqual(FOUR);
+  });
+
+  it.each([
+    ['commas', 'path,label\ncat/0.png,cat\ncat/1.png,cat\ndog/0.png,dog, large', 'line 4'],
+    ['blanks', 'path label\ncat/0.png tiger cat\ndog/0.png tiger shark', 'line 2'],
+  ])('refuses %s inside of a label without quotes, whose rest would be lost', async (_, text, line) => {
+    const message = await refusal(text);
+    expect(message).toContain(`${line}: expected at most 2 cells, one for each heading, got 3`);
+    expect(message).toContain('Put a cell that contains the separator into double quotes');
   });
 
   it('reads JSON Lines as HuggingFace writes them', async () => {
