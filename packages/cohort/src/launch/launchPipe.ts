@@ -53,17 +53,20 @@ export function openLaunchPipe(variables: Readonly<Record<string, string | undef
   const counter = new Int32Array(steps);
   const worker = new Worker(beating, { eval: true, workerData: { pipe, step: steps, beatMs } });
   worker.unref();
+  const tell = (message: RankMessage): void => {
+    try {
+      writeSync(pipe, `${JSON.stringify(message)}\n`);
+    } catch {
+      // The worker ends the process where the launcher has gone.
+    }
+  };
   return {
     step: ({ epoch, stepsPerEpoch, step }) => {
-      Atomics.store(counter, 0, (epoch - 1) * stepsPerEpoch + step);
+      const done = (epoch - 1) * stepsPerEpoch + step;
+      // The first at once: whether a rank ended before it or after must not depend on the time of a beat.
+      if (Atomics.exchange(counter, 0, done) === 0) tell({ kind: 'beat', step: done });
     },
-    tell: (message) => {
-      try {
-        writeSync(pipe, `${JSON.stringify(message)}\n`);
-      } catch {
-        // The worker ends the process where the launcher has gone.
-      }
-    },
+    tell,
     close: () => worker.terminate(),
   };
 }
