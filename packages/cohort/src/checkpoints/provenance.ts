@@ -87,7 +87,7 @@ export function machineDifferences({ machine: before }: Provenance, { machine: n
     words.push(`it ran with ${before.threads} threads and continues with ${now.threads} (engine.threads)`);
   }
   if (before.device !== now.device) {
-    words.push(`it ran on ${before.device} and goes on with ${now.device} (train.device)`);
+    words.push(`it ran on ${before.device} and continues on ${now.device} (train.device)`);
   }
   if (before.cpuCapability !== now.cpuCapability || before.cpu !== now.cpu) {
     words.push(

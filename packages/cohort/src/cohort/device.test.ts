@@ -57,6 +57,6 @@ test('a run that changes its device resumes with a note', () => {
   });
   expect(differences(on('cuda:0'), on('cpu')).recipe).toEqual([]);
   expect(machineDifferences(on('cuda:0'), on('cpu'))).toEqual([
-    'it ran on cuda:0 and goes on with cpu (train.device)',
+    'it ran on cuda:0 and continues on cpu (train.device)',
   ]);
 });

@@ -179,7 +179,7 @@ describe('a folder', () => {
     expect(card).not.toContain(world.path);
   });
 
-  test('of a run that is not finished is written with a warning and says so', async () => {
+  test('of a run that is not finished is written with a warning, and its card states it', async () => {
     const stop = new AbortController();
     const stopping = new RememberingReporter();
     stopping.epochEnd = () => {

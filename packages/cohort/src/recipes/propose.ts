@@ -38,7 +38,7 @@ export function proposeRecipe(
   return { recipe, text: `${heading(survey)}${stringify(data, { lineWidth: 0 })}` };
 }
 
-/** Networks that were trained before, for a training that goes on with them. */
+/** Networks that were trained before, for a training that starts from them. */
 export interface StartingPoint {
   /** Models and weights, in order. */
   readonly networks: RecipeInput['networks'];

@@ -138,7 +138,7 @@ export interface RunDetail {
   readonly environment: Readonly<Record<string, unknown>>;
   readonly summary: Readonly<Record<string, unknown>> | null;
   readonly checkpoints: readonly Checkpoint[];
-  /** The command that goes on with the run; null where there is nothing to go on with. */
+  /** The command that resumes the run; null where there is nothing to resume. */
   readonly resumeCommand: string | null;
   /** What deserves a look, in words. */
   readonly advice: readonly Advice[];

@@ -142,7 +142,7 @@ function describeTrained({ networks }: ExportManifest): string {
   );
 }
 
-/** Every file as every program runs it, beside the network as it was trained on the same images. */
+/** Every file as every program runs it, compared with the trained network on the same images. */
 function describeModels({ models }: ExportManifest): string {
   return formatTable(
     ['file', 'size', 'network', 'run by', 'images', 'trained', 'accuracy', 'same class', 'score error'],

@@ -121,7 +121,7 @@ describe('cohort pretrain', () => {
     });
   });
 
-  it('does not go on with what was stopped', async () => {
+  it('does not begin the second training after one that was stopped', async () => {
     const recipes: ResolvedRecipe[] = [];
     const { out } = await run(['pretrain', folder, '--then-train', 'train.epochs=7'], () =>
       remembering(recipes, ['stopped']),

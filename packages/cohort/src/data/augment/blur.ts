@@ -24,7 +24,7 @@ export function drawBlur({ sigma, probability }: BlurSettings, keys: DrawKeys): 
 }
 
 /**
- * Blurs as drawn; beyond its edge an image goes on with its outermost pixels.
+ * Blurs as drawn; beyond its edges an image is padded with its outermost pixels.
  *
  * @param images uint8 `[B, C, H, W]`, 0 to 255
  * @returns uint8 `[B, C, H, W]`

@@ -5,7 +5,7 @@ import type { ExportManifest, ManifestModel, ManifestNetwork, ManifestParity } f
 import type { ExportFormat } from '../options.ts';
 import { dtypeNames } from './transformersJs.ts';
 
-/** What the card says beside the manifest. */
+/** What the card says that is not in the manifest. */
 export interface CardContent {
   readonly manifest: ExportManifest;
   readonly formats: readonly ExportFormat[];

@@ -12,7 +12,7 @@ interface Counterpart {
   readonly builder: string;
   /** Where its first convolution stands, for images that are not in colour. */
   readonly stem: string;
-  /** What differs from torchvision's network beside the number of classes. */
+  /** What differs from torchvision's network apart from the number of classes. */
   readonly changes?: readonly string[];
 }
 
