@@ -13,10 +13,10 @@ import {
   isAlive,
   runsIn,
   startProcess,
-  traceOf,
   writeImages,
   type TestProcess,
 } from '../test/launching.ts';
+import { traceOf } from '../test/runTrace.ts';
 
 const limitMs = 1_800_000;
 

@@ -1,14 +1,13 @@
 /** Kills trainings at random moments, takes them up again, and compares the end with a training that was left alone. */
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { openRun } from '@cohort-ml/runs';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { writeMnistFiles } from '../data/testing.ts';
-import { seededValues } from './seededValues.ts';
+import { traceOf } from './runTrace.ts';
 
 /** What is killed, how often, and where. */
 export interface KillingOptions {
@@ -46,7 +45,7 @@ export async function killAndResume(options: KillingOptions): Promise<KillingRes
   const whole = join(folder, 'whole');
   train(options, [recipe, `runs=${whole}`]);
   let wholeMs = performance.now() - startedAt;
-  const expected = traceOf(onlyRun(whole) ?? '');
+  const expected = traceOf(onlyRun(whole) ?? '').join('\n');
   const random = xoroshiro128plus(options.seed);
   let [done, whileWriting, runs] = [0, 0, 0];
   const differences: string[] = [];
@@ -70,7 +69,7 @@ export async function killAndResume(options: KillingOptions): Promise<KillingRes
     const run = onlyRun(root);
     if (run === null || !hasCheckpoint(run)) continue;
     train(options, ['--resume', run]);
-    const trace = traceOf(run);
+    const trace = traceOf(run).join('\n');
     if (trace !== expected) differences.push(`${run}: ${firstDifference(expected, trace)}`);
   }
   return { kills: done, whileWriting, runs, differences };
@@ -138,24 +137,6 @@ function hasCheckpoint(run: string | null): boolean {
 
 function isWriting(run: string | null): boolean {
   return run !== null && readdirSync(join(run, 'checkpoints')).some((name) => name.includes('.partial-'));
-}
-
-/** Everything that must not depend on kills: checksums of all tensors at the end, every measurement, the summary. */
-function traceOf(path: string): string {
-  const run = openRun(path);
-  const folder = run.checkpoint('last');
-  const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
-  return [
-    ...files.sort().map((name) => {
-      const digest = createHash('sha256').update(readFileSync(join(folder, name)));
-      return `${name} ${digest.digest('hex')}`;
-    }),
-    ...Array.from(run.metrics(), ({ kind, step, epoch, values }) =>
-      JSON.stringify({ kind, step, epoch, values: seededValues(values) }),
-    ),
-    JSON.stringify({ ...run.summary, seconds: null, imagesPerSecond: null, peakMemoryBytes: null }),
-    run.info.status,
-  ].join('\n');
 }
 
 function firstDifference(expected: string, received: string): string {

@@ -11,7 +11,8 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { temporaryFolder } from '../data/testing.ts';
 import { compileCohort } from './childCohort.ts';
-import { childrenOf, isAlive, runsIn, startProcess, traceOf, writeImages } from './launching.ts';
+import { childrenOf, isAlive, runsIn, startProcess, writeImages } from './launching.ts';
+import { traceOf } from './runTrace.ts';
 
 /** Kills of one run before it may end; then another begins. */
 const killsPerRun = 6;

@@ -1,12 +1,9 @@
 /** Test help: trains in processes of their own, alone or as ranks, and says what came of it in a form to compare. */
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
-import { openRun } from '@cohort-ml/runs';
 import { writeMnistFiles } from '../data/testing.ts';
-import { seededValues } from './seededValues.ts';
 
 /** How a process ended, and what it wrote. */
 export interface ProcessEnd {
@@ -90,30 +87,6 @@ export async function trainInRanks(
   const failed = ends.find(({ code }) => code !== 0 && code !== null) ?? ends.find(({ code }) => code !== 0);
   if (failed !== undefined) throw new Error(`a rank failed: ${failed.output}`);
   return runs;
-}
-
-/** What must not depend on how many ranks there were: every tensor's checksum, every measurement, the summary. */
-export function traceOf(path: string): string[] {
-  const run = openRun(path);
-  const folder = run.checkpoint('last');
-  const files = readdirSync(folder).filter((name) => name.endsWith('.safetensors'));
-  return [
-    ...files.sort().map((name) => {
-      const digest = createHash('sha256').update(readFileSync(join(folder, name)));
-      return `${name} ${digest.digest('hex')}`;
-    }),
-    ...Array.from(run.metrics(), ({ kind, step, epoch, values }) =>
-      JSON.stringify({ kind, step, epoch, values: seededValues(values) }),
-    ),
-    JSON.stringify({
-      ...run.summary,
-      distributed: undefined,
-      seconds: null,
-      imagesPerSecond: null,
-      peakMemoryBytes: null,
-    }),
-    run.info.status,
-  ];
 }
 
 /** Paths of the runs in a folder, oldest first. */

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openRun } from '@cohort-ml/runs';
 import { temporaryFolder } from '../../data/testing.ts';
 import { compileCohort, type ChildCohort } from '../../test/childCohort.ts';
-import { runsIn, traceOf, trainInRanks, writeImages } from '../../test/launching.ts';
+import { runsIn, trainInRanks, writeImages } from '../../test/launching.ts';
+import { traceOf } from '../../test/runTrace.ts';
 
 const limitMs = 1_800_000;
 
