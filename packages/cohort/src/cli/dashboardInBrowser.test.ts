@@ -84,7 +84,8 @@ describe.skipIf(!hasChromium)(
         await expect.poll(epochs, { timeout: PATIENCE_MS }).toBeGreaterThan(before);
         training.kill('SIGKILL');
         await page.locator('.state.is-stopped').waitFor();
-        expect(await page.locator('body').innerText()).toContain('cohort train --resume');
+        // Its advice comes with the run's details, after the row that shows the state.
+        await page.getByText('cohort train --resume').first().waitFor();
         await page.close();
       } finally {
         training.kill('SIGKILL');
