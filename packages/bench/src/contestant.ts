@@ -63,7 +63,7 @@ export class Program {
     return this.#answer(command);
   }
 
-  /** The lines beside the answers since the last time. */
+  /** Lines other than answers since the last time. */
   takeOtherLines(): string[] {
     return this.#others.splice(0);
   }

@@ -20,7 +20,7 @@ describe('a program', () => {
     const program = start(`
       const say = (value) => console.log(JSON.stringify(value));
       say({ version: process.env.BENCH_WORD });
-      console.log('beside the answers');
+      console.log('between the answers');
       require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
         if (line === 'quit') process.exit(0);
         say(line === 'run 2' ? { ms: [1, 2], values: {} } : { error: 'not ' + line });
@@ -28,7 +28,7 @@ describe('a program', () => {
     `);
     expect(await program.about()).toEqual({ version: 'kept' });
     expect(await program.run(2)).toEqual({ ms: [1, 2], values: {} });
-    expect(program.takeOtherLines()).toEqual(['beside the answers']);
+    expect(program.takeOtherLines()).toEqual(['between the answers']);
     expect(program.takeOtherLines()).toEqual([]);
     await expect(program.ask('dance')).rejects.toThrow(
       "the program: expected an answer to 'dance', got an error. not dance",

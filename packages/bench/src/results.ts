@@ -1,4 +1,4 @@
-/** The results of a benchmark: what is written as JSON, and how much one program takes beside another. */
+/** The results of a benchmark: what is written as JSON, and how much one program takes compared with another. */
 import type { BenchMachine } from './machine.ts';
 import type { Spread } from './statistics.ts';
 
@@ -60,7 +60,7 @@ export interface BenchResult {
 /** What is compared. */
 export type Measured = Omit<ContestantResult, 'ratios'>;
 
-/** Adds every program's ratios to the references beside it. */
+/** Adds every program's ratios to the references in the same case. */
 export function withRatios(contestants: readonly Measured[]): ContestantResult[] {
   const references = contestants.filter(({ isReference }) => isReference);
   return contestants.map((each) => ({

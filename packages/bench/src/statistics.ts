@@ -33,7 +33,7 @@ export function spreadOf(values: readonly number[]): Spread {
   };
 }
 
-/** How long one turn of a program lasts at least, so that taking turns costs little beside it. */
+/** How long one turn of a program lasts at least, so that taking turns costs little compared with it. */
 const turnMs = 600;
 const mostRepetitions = 50;
 

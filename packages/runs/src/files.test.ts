@@ -33,7 +33,7 @@ describe('makeFolders', () => {
 });
 
 describe('writeFileAtomic', () => {
-  test('writes text and bytes, replaces, and leaves nothing beside the file', () => {
+  test('writes text and bytes, replaces, and leaves nothing next to the file', () => {
     const folder = temporaryFolder();
     const path = join(folder, 'a.json');
     writeFileAtomic(path, 'old');

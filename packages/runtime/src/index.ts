@@ -17,6 +17,27 @@ export {
   type ManifestNetwork,
   type Precision,
 } from './classifier/manifest.ts';
-export * from './errors.ts';
+export {
+  DisposedError,
+  EnvironmentError,
+  ImageDecodeError,
+  InferenceError,
+  InputError,
+  MissingFileError,
+  ModelFileError,
+  UnsupportedOperatorError,
+} from './errors.ts';
 export { loadModel, Model, type LoadOptions, type ModelOutput, type StepTime } from './model.ts';
-export * from './preprocess/index.ts';
+export {
+  type Background,
+  type PixelImage,
+  PreprocessError,
+  RESIZE_FILTERS,
+  type ResizeFilter,
+  cmykToRgb,
+  flatten,
+  luminance,
+  orientImage,
+  preprocess,
+  resize,
+} from './preprocess/index.ts';

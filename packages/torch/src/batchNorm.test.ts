@@ -131,7 +131,7 @@ describe('agreement with batchNorm, add and relu', () => {
     }
   });
 
-  test('of channels whose mean is large beside their deviation', () => {
+  test('of channels whose mean is large compared with their deviation', () => {
     scope(() => {
       const x = ops
         .randn([16, 16, 12, 12], { generator: new Generator(2), dtype: 'float64' })
@@ -201,7 +201,7 @@ describe('as operators of the engine', () => {
     expect(liveTensorCount()).toBe(live);
   });
 
-  test('take bfloat16 parameters and statistics beside bfloat16 maps', () => {
+  test('take bfloat16 parameters and statistics with bfloat16 maps', () => {
     scope(() => {
       const x = ops.randn([4, 3, 2, 2], { dtype: 'bfloat16' });
       const narrow = (value: number): Tensor => ops.full([3], value, { dtype: 'bfloat16' });

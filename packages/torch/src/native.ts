@@ -97,7 +97,7 @@ export interface NativeAddon {
 }
 
 /**
- * Path of the compiled addon: what COHORT_ADDON names (an engine built for another LibTorch), else beside `src` in the
+ * Path of the compiled addon: what COHORT_ADDON names (an engine built for another LibTorch), else next to `src` in the
  * repository, or in the user's cache for an installed package.
  */
 export function addonPath(): string {

@@ -73,7 +73,7 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
   };
 }
 
-/** Keys that every query is contrasted with, beside its own. */
+/** Keys that every query is contrasted with, in addition to its own. */
 const queue = 4096;
 
 function settingsOf({ method, metaStep }: StepWork): Readonly<Record<string, unknown>> {

@@ -1,8 +1,8 @@
-/** How much room a disk has for checkpoints, and how much must be left beside them. */
+/** How much room a disk has for checkpoints, and how much must be left over. */
 import { statfsSync } from 'node:fs';
 import { describeFileError } from '@cohort-ml/runs';
 
-/** Room that must be left beside a checkpoint, for metrics and the log. */
+/** Room that must be left after a checkpoint, for metrics and the log. */
 export const spareBytes = 1 << 20;
 
 /** Bytes that are free at a path; null where the system does not say. @throws {RunError} for a path that is not there */

@@ -33,14 +33,21 @@ export function withCommonOptions(command: Command): Command {
 export interface OutputOptions {
   /** Stdout is for data that the command writes itself: messages go to stderr, as they do with `--json`. */
   readonly writesData?: boolean;
+  /** What is said when the command is asked to stop; null for nothing. */
+  readonly stopping?: string | null;
 }
+
+/** Commands that train finish the step at hand when they are asked to stop. */
+export const TRAINING: OutputOptions = {
+  stopping: 'stopping after this step and keeping what is done; press Ctrl-C again to quit at once',
+};
 
 /** Runs a command's body and shows what it came to; gives back the exit code and never rejects. */
 export async function runCommand(
   environment: CliEnvironment,
   options: CommonOptions,
   body: (call: CallOptions) => Promise<CommandOutcome>,
-  { writesData = false }: OutputOptions = {},
+  { writesData = false, stopping = 'stopping; press Ctrl-C again to quit at once' }: OutputOptions = {},
 ): Promise<number> {
   const isJson = options.json === true;
   const reporter = new ConsoleReporter({
@@ -61,7 +68,7 @@ export async function runCommand(
       return;
     }
     stop.abort();
-    reporter.warning('stopping after this step and keeping what is done; press Ctrl-C again to quit at once');
+    if (stopping !== null) reporter.warning(stopping);
   });
   try {
     const { text, json, exitCode } = await body({ signal: stop.signal, reporter });

@@ -1,4 +1,4 @@
-/** Tests of the commands beside train: what each calls, shows and exits with, through injected streams and actions. */
+/** Tests of the commands other than train: what each calls, shows and exits with, through injected streams and actions. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -7,7 +7,7 @@ import { CompareError } from '../compare/errors.ts';
 import type { ComparisonResult, ReportTargets } from '../compare/report/reportComparison.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { shellCommand } from '../support/shellCommand.ts';
-import { runCommand, withCommonOptions } from './command.ts';
+import { runCommand, TRAINING, withCommonOptions } from './command.ts';
 import type { CommandOutcome, CommonOptions } from './command.ts';
 import type { CallOptions } from './contracts.ts';
 import type { CliEnvironment } from './environment.ts';
@@ -98,34 +98,42 @@ export async function runComparisonCommand(
   { argv, command }: { readonly argv: readonly string[]; readonly command: Command },
   more: Pick<ComparisonRequest, 'methods' | 'settings' | 'baseline' | 'fractions' | 'skipUnfit'>,
 ): Promise<number> {
-  return runCommand(environment, options, async (call) => {
-    const { out, archive } = options;
-    const targets = { ...(out === undefined ? {} : { out }), ...(archive === undefined ? {} : { archive }) };
-    if (options.reportOnly === true) {
-      assertReportOptions(command);
-      const { baseline } = more;
-      const how = { ...call, ...targets, ...(baseline === undefined ? {} : { baseline }) };
-      return outcomeOf(await environment.actions.reportComparison(argument, how));
-    }
-    assertNoComparison(argument);
-    const { seeds, seedList, set, parallel, select, name, known } = options;
-    const result = await environment.actions.compare(
-      {
-        set,
-        parallel,
-        select,
-        ...more,
-        ...targets,
-        ...(name === undefined ? {} : { name }),
-        known,
-        resolve: await resolverOf(argument, set, environment, call),
-        seeds: seedList ?? Array.from({ length: seeds }, (_, index) => index + 1),
-        command: shellCommand(['cohort', ...argv]),
-      },
-      call,
-    );
-    return outcomeOf(result);
-  });
+  return runCommand(
+    environment,
+    options,
+    async (call) => {
+      const { out, archive } = options;
+      const targets = {
+        ...(out === undefined ? {} : { out }),
+        ...(archive === undefined ? {} : { archive }),
+      };
+      if (options.reportOnly === true) {
+        assertReportOptions(command);
+        const { baseline } = more;
+        const how = { ...call, ...targets, ...(baseline === undefined ? {} : { baseline }) };
+        return outcomeOf(await environment.actions.reportComparison(argument, how));
+      }
+      assertNoComparison(argument);
+      const { seeds, seedList, set, parallel, select, name, known } = options;
+      const result = await environment.actions.compare(
+        {
+          set,
+          parallel,
+          select,
+          ...more,
+          ...targets,
+          ...(name === undefined ? {} : { name }),
+          known,
+          resolve: await resolverOf(argument, set, environment, call),
+          seeds: seedList ?? Array.from({ length: seeds }, (_, index) => index + 1),
+          command: shellCommand(['cohort', ...argv]),
+        },
+        call,
+      );
+      return outcomeOf(result);
+    },
+    TRAINING,
+  );
 }
 
 async function outcomeOf({ status, folder, report, files }: ComparisonResult): Promise<CommandOutcome> {

@@ -169,7 +169,7 @@ describe('cohort train', () => {
     );
   });
 
-  it('shows validation accuracy beside test accuracy where there is one', async () => {
+  it('shows validation accuracy next to test accuracy where there is one', async () => {
     const { out } = await run(['train', 'small'], () => ({
       trainRun: () =>
         Promise.resolve({

@@ -6,7 +6,7 @@ import { addAblateCommand } from './commands/ablate.ts';
 import { addBenchCommand } from './commands/bench.ts';
 import type { CommonOptions } from './command.ts';
 import { shellCommand } from '../support/shellCommand.ts';
-import { runCommand, showFailure, withCommonOptions } from './command.ts';
+import { runCommand, TRAINING, showFailure, withCommonOptions } from './command.ts';
 import { addCompareCommand } from './commands/compare.ts';
 import { addDashboardCommand } from './commands/dashboard.ts';
 import { addDataCommands } from './commands/data.ts';
@@ -142,15 +142,20 @@ function addDemoCommand(
   withCommonOptions(program.command('demo'))
     .description('train two networks alone and together on Fashion-MNIST, and compare')
     .action(async (options: CommonOptions) => {
-      const exitCode = await runCommand(environment, options, async (call) => {
-        const command = shellCommand(['cohort', ...argv]);
-        const { report, measured, status } = await environment.actions.runDemo({ ...call, command });
-        return {
-          text: report,
-          json: { status, ...measured },
-          exitCode: status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
-        };
-      });
+      const exitCode = await runCommand(
+        environment,
+        options,
+        async (call) => {
+          const command = shellCommand(['cohort', ...argv]);
+          const { report, measured, status } = await environment.actions.runDemo({ ...call, command });
+          return {
+            text: report,
+            json: { status, ...measured },
+            exitCode: status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
+          };
+        },
+        TRAINING,
+      );
       setExitCode(exitCode);
     });
 }

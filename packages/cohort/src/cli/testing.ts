@@ -30,7 +30,7 @@ export type Run = (
   answer?: string | null,
 ) => Promise<Outcome>;
 
-/** Gives a file of tests a folder with one recipe, `small`, and a way to run `cohort` beside it. */
+/** Gives a file of tests a folder with one recipe, `small`, and a way to run `cohort` next to it. */
 export function useCommandLine(): { readonly run: Run; readonly recipesFolder: () => string } {
   let folder = '';
   beforeAll(() => {

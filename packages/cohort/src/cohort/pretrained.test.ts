@@ -95,7 +95,7 @@ describe('names of others', () => {
     ['DataParallel', 'resnet8', (name) => `module.${name}`],
     ['two wrappers', 'resnet8', (name) => `_orig_mod.module.${name}`],
     [
-      'a backbone with a head beside it',
+      'a backbone with a separate head',
       'resnet8',
       (name) => name.replace(/^(?!classifier)/, 'backbone.').replace('classifier', 'head'),
     ],

@@ -60,7 +60,7 @@ describe('an answer that is not a number', () => {
     });
   }
 
-  it('spoils the calibration error of the images beside it, and not their accuracy', () => {
+  it('spoils the calibration error of the other images, and not their accuracy', () => {
     const logits = [
       [5, 0, 0],
       [NaN, 0, 0],

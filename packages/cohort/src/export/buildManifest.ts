@@ -93,7 +93,7 @@ export function buildManifest(
   };
 }
 
-/** Of the package.json beside `src` and `dist`. */
+/** From the package.json next to `src` and `dist`. */
 export function cohortVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
   const parsed: unknown = JSON.parse(text);

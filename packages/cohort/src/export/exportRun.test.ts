@@ -50,7 +50,7 @@ const filesIn = (folder: string): string[] =>
 const manifestIn = (folder: string): ExportManifest =>
   JSON.parse(readFileSync(join(folder, 'cohort.json'), 'utf8')) as ExportManifest;
 
-/** Nothing of an export lies beside its folder. */
+/** Nothing of an export is left next to its folder. */
 const leftovers = (): string[] => readdirSync(world.path).filter((name) => name.startsWith('.'));
 
 const input = pixels([3, 1, 28, 28]);

@@ -214,7 +214,7 @@ async function assemble(
   if (page === null || !settings.singleFile) {
     return { manifest: complete, all: [...modelFiles, ...others, jsonFile(manifestPath, complete)] };
   }
-  // The page holds the manifest, so the manifest that lies beside it can say what the page is, and the one inside cannot.
+  // The page holds the manifest, so the manifest next to it can say what the page is, and the one inside cannot.
   const single = await singleFilePage(page, complete, modelFiles);
   const withSingle = { ...manifest, files: describeAll([...others, single]) };
   return {

@@ -1,4 +1,4 @@
-/** The exported folder: written beside its place and moved there when it is complete, so that it is never half-written. */
+/** The exported folder: written next to its final place and moved there when it is complete, so that it is never half-written. */
 import { createHash, randomUUID } from 'node:crypto';
 import {
   existsSync,

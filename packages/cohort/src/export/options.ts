@@ -12,7 +12,7 @@ export type ExportFormat = (typeof exportFormats)[number];
 /** Precisions of model files, the most exact first. */
 export const precisions: readonly Precision[] = ['float32', 'float16', 'int8'];
 
-/** Network that stands for all, each beside the ensemble. */
+/** Network that stands for all, each together with the ensemble. */
 export const allNetworks = 'all';
 
 /** Network that stands for the ensemble. */

@@ -88,7 +88,7 @@ describe('other images', () => {
     }
   });
 
-  it('named as test beside training images are measured alone, unless all are asked for', async () => {
+  it('named as test next to training images are measured alone, unless all are asked for', async () => {
     expect((await measure({ dataPath: photos })).ensemble.images).toBe(6);
     const all = await measure({ dataPath: photos, split: 'all' });
     expect(all.ensemble.images).toBe(24);

@@ -268,7 +268,7 @@ const taughtCases = cases.filter(([, { name }]) => {
 });
 
 describe.each(taughtCases)('%s, taught by its averages', (_, settings, topology) => {
-  it('learns from the mean of their logits beside its own terms', () => {
+  it('learns from the mean of their logits in addition to its own terms', () => {
     const built = build(settings, topology, { isTaught: true });
     const first = step(built, 0, batch);
     // Averages begin as the networks are, but in evaluation mode.

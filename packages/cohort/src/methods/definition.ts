@@ -20,7 +20,7 @@ export interface MethodFacts {
   readonly minimumNetworks: number;
   /** Why so many, after the method's name; that networks teach each other unless given. */
   readonly whyMinimum?: string;
-  /** What is trained beside the networks, and thrown away after. */
+  /** What is trained along with the networks, and thrown away after. */
   readonly training: string;
   /** What is measured and kept for use. */
   readonly deployed: string;
@@ -41,7 +41,7 @@ export interface MethodFacts {
 export interface VariantFacts {
   readonly title: string;
   readonly equation: string;
-  /** What the method's section says beside the name. */
+  /** What the method's section says besides the name. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
 

@@ -42,7 +42,7 @@ export interface StepInput extends LabelledImages {
   readonly repeats?: Int32Array;
 }
 
-/** What a method may need beside the batch once the optimizer has taken its step. */
+/** What a method may need besides the batch once the optimizer has taken its step. */
 export interface StepContext {
   /** Steps done before this one, over all epochs. */
   readonly step: number;
@@ -86,11 +86,11 @@ export type JsonValue = string | number | boolean | null | JsonValue[] | { [key:
 export interface StepTerms {
   /** Loss terms by name; the weighted sum is minimised. */
   readonly losses: Readonly<Record<string, LossTerm>>;
-  /** Numbers by name that are recorded beside the losses and change nothing: tensors `[]`, or plain numbers. */
+  /** Numbers by name that are recorded with the losses and change nothing: tensors `[]`, or plain numbers. */
   readonly measured?: Readonly<Record<string, Tensor | number>>;
 }
 
-/** What the next step depends on beside the tensors of `modules` and the state of `optimizers`; checkpoints hold it. */
+/** What the next step depends on besides the tensors of `modules` and the state of `optimizers`; checkpoints hold it. */
 export interface SavedState {
   /** Anything that JSON holds, e.g. sums that are reported at the end of an epoch. */
   save(): JsonValue;
@@ -116,7 +116,7 @@ export interface KeptForUse {
   ensemble?(outputs: readonly NetworkOutput[], images: Tensor): Tensor;
 }
 
-/** Work beside the loss: before epochs, between steps, on images that are not trained on. */
+/** Work other than the loss: before epochs, between steps, on images that are not trained on. */
 export interface WorkAroundSteps {
   /** Called before every epoch, and not again for one that is gone on with in its middle. */
   beforeEpoch?(epoch: number): void;
@@ -137,7 +137,7 @@ export interface WorkAroundSteps {
   readonly heldOut?: HeldOutWork;
 }
 
-/** What a checkpoint holds beside the modules, so that a run that is taken up again goes on bit for bit. */
+/** What a checkpoint holds besides the modules, so that a run that is taken up again goes on bit for bit. */
 export interface KeptInCheckpoints {
   /**
    * Optimizers of the method's own, by name, for parameters that do not follow the loss terms. The method steps them

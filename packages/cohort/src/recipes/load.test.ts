@@ -52,7 +52,7 @@ describe('finding a recipe', () => {
     expect(loadRecipe(join(folder, 'small.yaml'), []).name).toBe('small');
   });
 
-  it('lists recipes without folders, and has its own beside the packages', () => {
+  it('lists recipes without folders, and finds its own next to the packages', () => {
     expect(recipeNames(folder)).toEqual(['large', 'small']);
     expect(recipeNames(join(folder, 'none'))).toEqual([]);
     expect(recipesFolder()).toMatch(/\/recipes$/);

@@ -78,7 +78,7 @@ describe('method settings', () => {
 describe('topology', () => {
   const branches = { name: 'branches' };
 
-  it('is peers by default, and branches share one stage beside the stem unless told', () => {
+  it('is peers by default, and branches share the stem and one stage by default', () => {
     expect(resolveRecipe(minimal).topology).toEqual({ name: 'peers' });
     const networks = [{ model: 'resnet8' }, { model: 'resnet8' }];
     expect(resolveRecipe({ ...minimal, networks, topology: branches }).topology).toEqual({

@@ -143,7 +143,7 @@ const topologySchema = z.discriminatedUnion('name', [
   z.strictObject({ name: z.literal('peers') }),
   z.strictObject({
     name: z.literal('branches'),
-    /** Stages that are shared beside the stem; the last stage never is. null: all others. */
+    /** Stages that are shared in addition to the stem; the last stage never is. null: all others. */
     sharedStages: z.int().min(0).max(16).nullable().default(1),
   }),
   z.strictObject({

@@ -1,4 +1,4 @@
-/** Settings that every method takes beside its own: the cross-entropy, gradient clipping, averages of weights, early stopping. */
+/** Settings that every method takes in addition to its own: the cross-entropy, gradient clipping, averages of weights, early stopping. */
 import * as z from 'zod';
 import { notNegative, positive } from '../support/numberSchemas.ts';
 

@@ -17,7 +17,7 @@ export interface CohortBatch {
   readonly separated?: SeparatedOutputs;
 }
 
-/** The images of a batch and nothing else, for networks that are run beside those that are trained. */
+/** The images of a batch and nothing else, for networks that are run alongside those that are trained. */
 export function imagesOf({ images, views }: CohortBatch): CohortBatch {
   return views === undefined ? { images } : { images, views };
 }

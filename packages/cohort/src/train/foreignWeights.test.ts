@@ -132,7 +132,7 @@ describe('heads in a sequence', () => {
 });
 
 describe('the order of the classes', () => {
-  it('moves rows of the classifier by name, from metadata or a configuration beside the file', () => {
+  it('moves rows of the classifier by name, from metadata or a configuration next to the file', () => {
     const source = build('resnet8', 1, 3);
     const [cat, dog, emu] = rows(source);
     const entries = renamed(source, (name) => name);

@@ -14,6 +14,7 @@ import {
 import { damagedFile, WeightsError } from './errors.ts';
 import type { OpenFile } from './openFile.ts';
 import { ZipArchive } from './zipArchive.ts';
+import { LARGEST_FILE_IN_ONE_PIECE } from '../support/limits.ts';
 
 /** Bytes of an element; 1 for storages that count bytes. */
 export const elementBytes: Readonly<Record<TorchTypeName, number>> = {
@@ -43,8 +44,6 @@ export interface TorchCheckpoint {
 
 /** A description of half a million tensors takes less. */
 const largestPickle = 512 * 2 ** 20;
-/** Node's buffers end here; the legacy format has to be read in one piece. */
-const largestLegacyFile = 2 ** 31 - 1;
 /** What the legacy format begins with, as a number of ten bytes. */
 const legacyMagic = 0x1950a86a20f9469cfc6cn;
 
@@ -145,10 +144,10 @@ function shortStorage(
 
 /** Five pickles in a row (magic, version, system, the object, the storages' keys), then each storage: its length, its bytes. */
 function openLegacy(file: OpenFile): TorchCheckpoint {
-  if (file.size > largestLegacyFile) {
+  if (file.size > LARGEST_FILE_IN_ONE_PIECE) {
     throw new WeightsError('unsupported', {
       operation: `reading ${file.path}`,
-      expected: `a checkpoint in the legacy format of at most ${largestLegacyFile} bytes`,
+      expected: `a checkpoint in the legacy format of at most ${LARGEST_FILE_IN_ONE_PIECE} bytes`,
       received: `${file.size}`,
       remedy: 'Load it in Python and save it again: torch.save writes another format since version 1.6.',
     });

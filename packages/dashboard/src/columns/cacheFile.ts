@@ -30,7 +30,7 @@ interface Head {
   readonly tables: readonly { readonly count: number; readonly columns: readonly ColumnHead[] }[];
 }
 
-/** Writes the tables beside their log, whole or not at all. Errors of the file system come out as they are. */
+/** Writes the tables next to their log, whole or not at all. Errors of the file system come out as they are. */
 export async function writeColumns(path: string, mark: LogMark, tables: RunTables): Promise<void> {
   const parts: Uint8Array[] = [];
   const add = (array: Float64Array | Uint32Array): void => {

@@ -1,4 +1,4 @@
-/** Exported networks of a run: folders with a manifest, in the run folder or in `exports` beside the runs. */
+/** Exported networks of a run: folders with a manifest, in the run folder or in `exports` next to the runs. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { ExportEntry } from '../api/types.ts';

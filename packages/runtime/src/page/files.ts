@@ -13,7 +13,7 @@ export type PageFileName = (typeof pageFileNames)[number];
 const built = new URL('../../dist/page/', import.meta.url);
 
 /**
- * Content of the page's files, to be written beside `cohort.json`.
+ * Content of the page's files, to be written next to `cohort.json`.
  *
  * @throws {MissingFileError} where the package was not built
  */

@@ -1,4 +1,4 @@
-/** Where the page finds the exported network: inside itself (`--single-file`) or beside itself. */
+/** Where the page finds the exported network: inside itself (`--single-file`) or in its own folder. */
 import { createClassifier, type Classifier } from '../classifier/classifier.ts';
 import { MissingFileError, ModelFileError } from '../errors.ts';
 import {

@@ -2,7 +2,8 @@
 import { ModelFileError, UnsupportedOperatorError } from '../errors.ts';
 import type { Graph } from '../onnx/model.ts';
 import type { Kernels } from '../wasm/kernels.ts';
-import { Lowering, type Step } from './lowering.ts';
+import { Lowering } from './lowering.ts';
+import type { Step } from './step.ts';
 import { operators } from './operators/index.ts';
 import { Tensor } from './tensor.ts';
 import type { Memory, WeightStore } from './weights.ts';
@@ -42,7 +43,7 @@ export function planGraph(
   }
   const outputs = graph.outputs.map(({ name }): PlanOutput => {
     const value = lowering.value(name);
-    return { name, shape: value.shape, tensor: lowering.plain(value) };
+    return { name, shape: value.shape, tensor: lowering.layouts.plain(value) };
   });
   if (outputs.length === 0) throw new ModelFileError('The model has no output. Copy or export it again.');
   const bytes = placeTensors(

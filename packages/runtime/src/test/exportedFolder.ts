@@ -65,7 +65,7 @@ export function exportedFiles(): ExportedFiles & { readonly manifest: Record<str
   };
 }
 
-/** Writes the folder to disk, with other files beside it. Returns its path. */
+/** Writes the folder to disk, with other files next to it. Returns its path. */
 export async function writeExportedFolder(
   others: Readonly<Record<string, Uint8Array>> = {},
 ): Promise<string> {

@@ -2,7 +2,19 @@
 export type { FoldablePair } from './foldable.ts';
 export { foldBatchNorm, unfoldBatchNorm } from './folding.ts';
 export * as init from './init.ts';
-export * from './layers.ts';
+export {
+  AvgPool2d,
+  BatchNorm1d,
+  BatchNorm2d,
+  Conv2d,
+  type Conv2dOptions,
+  GlobalAvgPool2d,
+  Identity,
+  Linear,
+  MaxPool2d,
+  ReLU,
+  Sequential,
+} from './layers.ts';
 export {
   FoldedModuleError,
   Module,

@@ -104,6 +104,6 @@ function touch(path: string): void {
   try {
     utimesSync(path, now, now);
   } catch {
-    // Somebody removed it: the build goes on, at worst beside another one.
+    // Somebody removed it: the build goes on, at worst alongside another one.
   }
 }

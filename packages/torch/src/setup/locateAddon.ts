@@ -20,7 +20,7 @@ export function setupCommand(folder: string = packageFolder): string {
 }
 
 /**
- * Path of the addon. In the repository it is `build/` beside `src`; an installed package builds its engine into the user's
+ * Path of the addon. In the repository it is `build/` next to `src`; an installed package builds its engine into the user's
  * cache at first use, which takes a minute or two and says so on stderr. COHORT_ENGINE_BUILD=never forbids that.
  *
  * @throws {EngineLoadError} when the engine cannot be built; the compiler's words stand above on stderr.

@@ -1,4 +1,4 @@
-/** `cohort bench`: how fast training, evaluation, losses and data are here, beside PyTorch where it is installed. */
+/** `cohort bench`: how fast training, evaluation, losses and data are here, compared with PyTorch where it is installed. */
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { BenchTask } from '../benchmark.ts';

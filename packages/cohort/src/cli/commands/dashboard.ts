@@ -43,10 +43,14 @@ export function addDashboardCommand(
     .option('--export <path>', 'write the pages to one HTML file (*.html) or a folder instead')
     .option('--select <runs...>', 'with --export: only runs and comparisons whose folders begin like this')
     .action(async (options: DashboardCommandOptions) => {
-      const exitCode = await runCommand(environment, options, (call) =>
-        options.export === undefined
-          ? serve(options, call, version)
-          : exportPages(options, options.export, version),
+      const exitCode = await runCommand(
+        environment,
+        options,
+        (call) =>
+          options.export === undefined
+            ? serve(options, call, version)
+            : exportPages(options, options.export, version),
+        { stopping: null },
       );
       setExitCode(exitCode);
     });

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import { shellCommand } from '../../support/shellCommand.ts';
 import type { TrainOptions, TrainResult } from '../../train/run/run.ts';
-import { runCommand, type CommonOptions } from '../command.ts';
+import { runCommand, TRAINING, type CommonOptions } from '../command.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { EXIT_CODES, UsageError } from '../failures.ts';
 import { isFolderOrTable, recipeOf, type RecipeOptions } from '../recipeArgument.ts';
@@ -33,22 +33,27 @@ export function addPretrainCommand(
       'then train on the pictures in class folders, from these weights; SETTINGS change that training',
     )
     .action(async (recipe: string | undefined, overrides: string[], options: PretrainFlags) => {
-      const exitCode = await runCommand(environment, options, async (call) => {
-        const { stopAfter, tensorboard } = options;
-        const given: TrainOptions = {
-          ...call,
-          command: shellCommand(['cohort', ...argv]),
-          ...(stopAfter === undefined ? {} : { stopAfterSeconds: stopAfter }),
-          ...(tensorboard === undefined ? {} : { tensorboard }),
-        };
-        const { pretrained, trained } = await pretrain(recipe, overrides, options, environment, given);
-        const last = trained ?? pretrained;
-        return {
-          text: textOf(pretrained, trained, recipe, options),
-          json: trained === null ? pretrained : { ...trained, pretrained },
-          exitCode: last.status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
-        };
-      });
+      const exitCode = await runCommand(
+        environment,
+        options,
+        async (call) => {
+          const { stopAfter, tensorboard } = options;
+          const given: TrainOptions = {
+            ...call,
+            command: shellCommand(['cohort', ...argv]),
+            ...(stopAfter === undefined ? {} : { stopAfterSeconds: stopAfter }),
+            ...(tensorboard === undefined ? {} : { tensorboard }),
+          };
+          const { pretrained, trained } = await pretrain(recipe, overrides, options, environment, given);
+          const last = trained ?? pretrained;
+          return {
+            text: textOf(pretrained, trained, recipe, options),
+            json: trained === null ? pretrained : { ...trained, pretrained },
+            exitCode: last.status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
+          };
+        },
+        TRAINING,
+      );
       setExitCode(exitCode);
     });
 }

@@ -31,7 +31,7 @@ export function addProbeCommand(
 ): void {
   const { by, shots, seeds, neighbours, temperature, epochs, learningRates, batchSize } = PROBE_DEFAULTS;
   withRunsFolder(withCommonOptions(program.command('probe')))
-    .description('measure what the features of runs are worth on other images, beside random weights')
+    .description('measure what the features of runs are worth on other images, compared with random weights')
     .argument('<runs...>', 'names of run folders, their beginnings, or paths; with --report-only an archive')
     .option('--data <source>', 'images to probe on: the name of a dataset, or a folder or table of images')
     .option('--data-path <folder>', "where a named dataset's files are (left out: its usual places)")

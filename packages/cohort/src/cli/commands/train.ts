@@ -5,7 +5,7 @@ import { InvalidArgumentError, type Command } from 'commander';
 import { shellCommand } from '../../support/shellCommand.ts';
 import { formatDuration, formatPercent, formatTerm } from '../../progress/progressText.ts';
 import type { CommonOptions } from '../command.ts';
-import { runCommand, withCommonOptions } from '../command.ts';
+import { runCommand, TRAINING, withCommonOptions } from '../command.ts';
 import { CHANGES, type Change } from '../../checkpoints/changes.ts';
 import type { TrainOptions, TrainResult } from '../../train/run/run.ts';
 import type { FollowerResult } from '../../train/distributed/follow.ts';
@@ -41,22 +41,27 @@ export function addTrainCommand(
         overrides: string[],
         options: CommonOptions & RecipeOptions & RunOptions,
       ) => {
-        const exitCode = await runCommand(environment, options, async (call) => {
-          const command = shellCommand(['cohort', ...argv]);
-          const { stopAfter, tensorboard } = options;
-          const given = {
-            ...call,
-            command,
-            ...(stopAfter === undefined ? {} : { stopAfterSeconds: stopAfter }),
-            ...(tensorboard === undefined ? {} : { tensorboard }),
-          };
-          const result = await train(recipe, overrides, options, environment, given);
-          return {
-            text: 'runFolder' in result ? describeResult(result) : `this rank has ${result.status}`,
-            json: result,
-            exitCode: result.status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
-          };
-        });
+        const exitCode = await runCommand(
+          environment,
+          options,
+          async (call) => {
+            const command = shellCommand(['cohort', ...argv]);
+            const { stopAfter, tensorboard } = options;
+            const given = {
+              ...call,
+              command,
+              ...(stopAfter === undefined ? {} : { stopAfterSeconds: stopAfter }),
+              ...(tensorboard === undefined ? {} : { tensorboard }),
+            };
+            const result = await train(recipe, overrides, options, environment, given);
+            return {
+              text: 'runFolder' in result ? describeResult(result) : `this rank has ${result.status}`,
+              json: result,
+              exitCode: result.status === 'interrupted' ? EXIT_CODES.interrupted : EXIT_CODES.ok,
+            };
+          },
+          TRAINING,
+        );
         setExitCode(exitCode);
       },
     );

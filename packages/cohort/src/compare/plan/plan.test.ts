@@ -194,7 +194,7 @@ describe('a plan', () => {
 });
 
 describe('conditions of a comparison', () => {
-  it('names methods whose networks share layers, beside those whose networks do not', async () => {
+  it('names methods whose networks share layers, and those whose networks do not', async () => {
     expect(describeTopologies(await plan(['dml', 'mcl', 'one', 'cl-ilr']))).toEqual([
       'Networks share layers with one (branches), cl-ilr (tree); those of dml, mcl share nothing.',
     ]);

@@ -72,7 +72,7 @@ function expectNear(ours: readonly number[], expected: Uint8Array, tolerance: nu
   expect(ours, what).toHaveLength(expected.length);
 }
 
-describe("operations beside Pillow's", () => {
+describe("operations compared with Pillow's", () => {
   const names = [...new Set(fixture.cases.map(({ operation }) => operation))];
 
   it.each(names)('%s gives the same bytes for every image and value', (name) => {

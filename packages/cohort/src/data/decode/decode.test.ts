@@ -117,7 +117,7 @@ describe('bands', () => {
   const opaque = (pixels: readonly number[], bands: number, last: number): number[] =>
     levels.flatMap((_, pixel) => [...pixels.slice(pixel * bands, (pixel + 1) * bands), last]);
 
-  it('takes red, green and blue beside a band that is no alpha', async () => {
+  it('takes red, green and blue where another band is no alpha', async () => {
     // Near infrared of 0, which taken for alpha would make a white picture.
     const data = Uint8Array.from(opaque(colours, 3, 0));
     const file = (extra: number): Buffer =>

@@ -85,7 +85,7 @@ export const EMOJI_LIST: PinnedPackage = {
     'sha512-Yvgb5AWoHViHV/gq1qr5ZAarcBip+B27/ZLRsUJkbgAEaLlZ/fof9g882LTpmEpyhBNEC0m2SEmItljHsTygjA==',
 };
 
-/** What the sets want beside them; types only. */
+/** What the sets need in addition; types only. */
 const COMPANIONS: readonly PinnedPackage[] = [
   {
     name: '@iconify/types',

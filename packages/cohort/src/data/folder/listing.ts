@@ -45,7 +45,7 @@ export interface ImageListing {
   readonly warnings: readonly string[];
 }
 
-/** What was found out while listing, beside the images. */
+/** What was found out while listing, besides the images. */
 export interface ListingRemarks {
   readonly notices: readonly string[];
   readonly warnings: readonly string[];

@@ -9,7 +9,7 @@ export type SplitRole = SplitName | 'unlabelled';
 /** A name taken apart. */
 export interface NamedRole {
   readonly role: SplitRole;
-  /** What is left of the name beside the split and words that say nothing, such as `set`; empty where that is all. */
+  /** What is left of the name besides the split and words that say nothing, such as `set`; empty where that is all. */
   readonly rest: string;
 }
 
@@ -30,7 +30,7 @@ const ROLES: ReadonlyMap<string, SplitRole> = new Map(
   ).flatMap(([role, words]) => words.split(' ').map((word): [string, SplitRole] => [word, role])),
 );
 
-/** Words beside the split that say nothing of the class. */
+/** Words around the split that say nothing of the class. */
 const FILLERS: ReadonlySet<string> = new Set(
   'set sets data dataset datasets image images img imgs picture pictures pic pics photo photos sample samples daten dados datos split folder dir directory files jpg jpeg png the of for public private'.split(
     ' ',

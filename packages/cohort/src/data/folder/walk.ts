@@ -19,7 +19,7 @@ const FOREIGN_ENDINGS: ReadonlySet<string> = new Set(
     ' ',
   ),
 );
-/** Endings of what usually lies beside images; files with them are not looked into. */
+/** Endings of what usually lies among images; files with them are not looked into. */
 const SIDE_ENDINGS: ReadonlySet<string> = new Set(
   'txt csv tsv json jsonl xml yaml yml md html htm log pdf py ipynb sh bat mat npy npz pkl pt pth h5 db zip gz tar rar 7z xlsx xls doc docx mp4 avi mov webm wav mp3 tfrecord parquet bak tmp part crdownload download orig old swp lnk url ini cfg conf sha256 md5 asc'.split(
     ' ',

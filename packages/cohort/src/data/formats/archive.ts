@@ -7,9 +7,8 @@ import { errorCode, errorText, isNothingThere } from '@cohort-ml/errors';
 import { DataError } from '../errors.ts';
 import type { ArchiveMember } from './tar.ts';
 import { safeMemberName, tarMembers } from './tar.ts';
+import { LARGEST_FILE_IN_ONE_PIECE } from '../../support/limits.ts';
 
-/** No dataset here has a larger file; a header that promises more is refused before anything is allocated. */
-const LARGEST_MEMBER = 2 ** 31 - 1;
 
 /**
  * The regular files of the archive at `path`, in order; which kind it is is told by its content.
@@ -48,10 +47,10 @@ export async function readArchive(
   const found = new Map<string, Buffer>();
   for await (const member of archiveMembers(path)) {
     if (!wanted(member.name)) continue;
-    if (member.size > LARGEST_MEMBER) {
+    if (member.size > LARGEST_FILE_IN_ONE_PIECE) {
       throw new DataError('tooLarge', {
         operation: `reading ${member.name} in archive ${path}`,
-        expected: `at most ${LARGEST_MEMBER} bytes`,
+        expected: `at most ${LARGEST_FILE_IN_ONE_PIECE} bytes`,
         received: `${member.size} bytes`,
         remedy: 'Check that this is the archive you meant.',
         path,

@@ -5,6 +5,7 @@ import { DataError } from '../errors.ts';
 import { exists } from '../places.ts';
 import { readDataFile } from '../loading/readFile.ts';
 import { readArchive } from './archive.ts';
+import { LARGEST_FILE_IN_ONE_PIECE } from '../../support/limits.ts';
 
 /** One form that a dataset is published in. */
 export interface FileForm {
@@ -98,7 +99,7 @@ export async function readForm<Form extends FileForm>(
   for (const file of neededFiles(found.form, present, options)) {
     const content = await readDataFile(join(path, file), {
       operation: `loading ${words.name} from`,
-      maximumBytes: 2 ** 31 - 1,
+      maximumBytes: LARGEST_FILE_IN_ONE_PIECE,
       remedyWhenMissing: `The other files are there, so this one was lost. ${words.remedyWhenMissing}`,
     });
     contents.set(file, content);

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { errorCode, errorText } from '@cohort-ml/errors';
 import { DataError } from '../errors.ts';
 import { readDataFile } from '../loading/readFile.ts';
+import { LARGEST_FILE_IN_ONE_PIECE } from '../../support/limits.ts';
 
 /** An IDX file's content: its sizes and its bytes in row-major order. */
 export interface IdxArray {
@@ -21,8 +22,6 @@ export interface IdxOptions {
   remedyWhenMissing?: string;
 }
 
-/** Four times the largest file of the MNIST family (EMNIST by class, 548 MB), and what `readFile` can hold. */
-const DEFAULT_MAXIMUM_BYTES = 2 ** 31 - 1;
 const UNSIGNED_BYTE = 0x08;
 const TYPE_NAMES: Readonly<Record<number, string>> = {
   0x08: 'unsigned byte',
@@ -44,7 +43,7 @@ const gunzipAsync = promisify(gunzip);
  *   `truncated`, `trailing`, `corrupt` (gzip) or `tooLarge`.
  */
 export async function readIdx(path: string, options: IdxOptions): Promise<IdxArray> {
-  const maximumBytes = options.maximumBytes ?? DEFAULT_MAXIMUM_BYTES;
+  const maximumBytes = options.maximumBytes ?? LARGEST_FILE_IN_ONE_PIECE;
   const stored = await readDataFile(path, {
     operation: 'reading IDX file',
     maximumBytes,

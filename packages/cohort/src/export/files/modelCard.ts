@@ -147,7 +147,7 @@ function filesSection({ manifest, formats, hasPage }: CardContent): string {
         ]
       : []),
     ...(hasPage
-      ? ['- `index.html` and what lies beside it: a page that classifies images in the browser']
+      ? ['- `index.html` and the files next to it: a page that classifies images in the browser']
       : []),
   ];
   return `## Files

@@ -26,7 +26,7 @@ export async function openPage(): Promise<Page> {
   );
 }
 
-/** The page's files, which find the network beside them. */
+/** The page's files, which look for the network in their own folder. */
 export async function pageFiles(page: Page): Promise<ExportedFile[]> {
   return Object.entries(await page.pageFiles()).map(([path, content]) => ({ path, content }));
 }

@@ -1,5 +1,5 @@
 /**
- * The files that transformers.js reads beside the model: `config.json` and `preprocessor_config.json`. It knows neither of
+ * The files that transformers.js reads along with the model: `config.json` and `preprocessor_config.json`. It knows neither of
  * our architectures, so that the names of a known classifier and of a plain image processor stand in them; what they say is
  * true all the same.
  */

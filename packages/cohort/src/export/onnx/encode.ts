@@ -43,7 +43,7 @@ export const elementTypeCodes: Readonly<Record<ElementType, number>> = {
   float16: 10,
 };
 
-/** What a file says beside its graph. */
+/** What a file holds besides its graph. */
 export interface ModelDescription {
   readonly producerVersion: string;
   /** One sentence for people. */

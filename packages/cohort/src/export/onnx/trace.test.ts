@@ -12,7 +12,7 @@ function trace(body: (images: Tensor) => Tensor): Graph {
   return traceGraph({ name: 'pixel_values', shape }, (images) => [{ name: 'logits', tensor: body(images) }]);
 }
 
-/** The traced graph on other images than it was traced on, in a batch of another size, beside the function itself. */
+/** The traced graph on other images than it was traced on, in a batch of another size, compared with the function itself. */
 function compare(body: (images: Tensor) => Tensor): { actual: number[]; expected: number[] } {
   const program = new GraphProgram(trace(body));
   return scope(() => {

@@ -101,7 +101,7 @@ function quantiseWeights(
     const row = weight.data.subarray(channel * size, (channel + 1) * size);
     const offset = Number(bias?.data[channel] ?? 0);
     const reach = row.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    // A bias that is large beside its weights needs a coarser scale to fit.
+    // A bias that is large compared with its weights needs a coarser scale to fit.
     const forBias = Math.abs(offset) / (inputScale * largestBias);
     const scale = Math.fround(Math.max(reach / largest, forBias, smallestScale));
     scales[channel] = scale;

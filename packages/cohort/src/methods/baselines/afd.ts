@@ -1,5 +1,5 @@
 /**
- * Feature-map-level online adversarial knowledge distillation (AFD, Chung et al. 2020, arXiv 2002.01775): beside mutual
+ * Feature-map-level online adversarial knowledge distillation (AFD, Chung et al. 2020, arXiv 2002.01775): besides mutual
  * distillation of logits, each network k has a discriminator that tells its last feature map (fake) from that of the next
  * network (real), and learns to fool it: `L_k = CE_k + T^2 mean_j KL(p_j || p_k) + a (1 - D_k(f_k))^2`, while `D_k`
  * minimises `(1 - D_k(f_{k+1}))^2 + D_k(f_k)^2`. Two networks teach each other; more form a cycle, each learning from one.
@@ -37,7 +37,7 @@ const afdSettings = z.strictObject({
   weights: z
     .strictObject({
       distillation: lossWeight.default(1),
-      /** Of fooling the discriminators, beside losses of the logits. */
+      /** Weight of fooling the discriminators, relative to the losses of the logits. */
       adversarial: lossWeight.default(0.1),
     })
     .prefault({}),

@@ -6,7 +6,7 @@
  * and a teacher is paused while it is too far ahead of every student.
  *
  * Public implementations differ: of the authors' programs, one has the sign of the threshold's exponent turned; all
- * others ask, beside the gap, that the teacher be nearer to the labels than the student; here the gap alone decides,
+ * others ask, in addition to the gap, that the teacher be nearer to the labels than the student; here the gap alone decides,
  * with the threshold that the authors print. With one teacher and two students theirs drops the divergence from each
  * student that is too far behind, and pauses the teacher when both are; here it learns from all until then. A paused
  * teacher gets no gradient, so that weights and momentum stand still; its batch-norm statistics go on, as there. A

@@ -75,7 +75,7 @@ describe('l-mcl', () => {
 
   it.each([
     ['different architectures', ['resnet8', 'resnet14']],
-    ['bottlenecks beside basic blocks', ['resnet8', 'resnet110']],
+    ['bottlenecks with basic blocks', ['resnet8', 'resnet110']],
     ['three networks', ['resnet8', 'resnet8', 'resnet14']],
     ['four networks', ['resnet8', 'resnet8', 'resnet8', 'resnet8']],
   ])('works for %s', (_, models) => {

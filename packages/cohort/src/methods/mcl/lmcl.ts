@@ -46,7 +46,7 @@ import { at } from '../../support/at.ts';
 /** Layer-wise mutual contrastive learning (arXiv 2207.11518); defaults are the published settings. */
 const lmclSettings = z.strictObject({
   name: z.literal('l-mcl'),
-  /** Weights of the terms beside the cross-entropies of every stage and aggregate, which always count 1. */
+  /** Weights of the terms added to the cross-entropies of every stage and aggregate, which always count 1. */
   weights: z
     .strictObject({
       vcl: lossWeight.default(0.1),

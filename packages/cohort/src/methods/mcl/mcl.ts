@@ -33,7 +33,7 @@ import { contrastSettings, lossWeight } from '../parts/settings.ts';
  */
 const mclSettings = z.strictObject({
   name: z.literal('mcl'),
-  /** Weights of the four contrastive terms beside the cross-entropy, which always counts 1. */
+  /** Weights of the four contrastive terms added to the cross-entropy, which always counts 1. */
   weights: z
     .strictObject({
       vcl: lossWeight.default(0.1),

@@ -9,7 +9,7 @@ import { at } from '../../support/at.ts';
 
 /** How an anchor is contrasted with remembered embeddings. */
 export const memorySettings = z.strictObject({
-  /** Images of the anchor's class beside itself. */
+  /** Images of the anchor's class other than itself. */
   positives: z.int().min(1).max(1024).default(2),
   /** Images of other classes. */
   negatives: z.int().min(1).max(1_048_576).default(8192),

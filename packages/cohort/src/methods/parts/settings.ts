@@ -5,7 +5,7 @@ import { notNegative, positive } from '../../support/numberSchemas.ts';
 /** Weight of one loss term; 0 switches the term off. */
 export const lossWeight = notNegative;
 
-/** The one weight of methods with a single term beside the cross-entropy, which counts 1. */
+/** The one weight of methods with a single term added to the cross-entropy, which counts 1. */
 export const distillationWeight = z.strictObject({ distillation: lossWeight.default(1) }).prefault({});
 
 /** Softens both sides of the KL terms (the papers' T), which are multiplied by its square; 3 is usual in comparisons. */

@@ -13,7 +13,7 @@ import type { Restorable } from '../run/restore.ts';
 import { at } from '../../support/at.ts';
 import type { Ranks } from './ranks.ts';
 
-/** What an optimizer's state holds, beside its tensors' values. */
+/** What an optimizer's state holds besides its tensors' values. */
 interface OptimizerOutline {
   readonly steps: number;
   readonly slots: readonly (readonly [key: string, shape: TensorShape])[];

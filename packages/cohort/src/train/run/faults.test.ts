@@ -64,7 +64,7 @@ describe('a damaged checkpoint', () => {
   });
 });
 
-/** The one run in a folder, beside which the store lies. */
+/** The one run in a folder, next to the store. */
 function onlyRun(runs: string): string {
   return join(runs, readdirSync(runs).find((name) => name.startsWith('tiny')) ?? '');
 }

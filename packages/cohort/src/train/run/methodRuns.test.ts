@@ -45,7 +45,7 @@ describe('a run', () => {
     },
   );
 
-  it('of pcl keeps the averages as the networks, and those that were trained beside them', async () => {
+  it('of pcl keeps the averages as the networks, and those that were trained along with them', async () => {
     const result = await train({ name: 'pcl' }, three.slice(0, 2));
     const files = readdirSync(openRun(result.runFolder).checkpoint('last'));
     expect(files).toEqual(

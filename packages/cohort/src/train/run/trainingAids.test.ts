@@ -216,7 +216,7 @@ describe('the cross-entropy and the gradients of a recipe', () => {
     );
   });
 
-  it('refuse averages beside those that the method keeps', () => {
+  it('refuse averages where the method keeps its own', () => {
     expect(() =>
       world.recipe({ method: { name: 'pcl' }, train: { epochs: 1, batchSize: 16, weightAverage: {} } }),
     ).toThrow(/method pcl keeps averages of its own \(method\.averageDecay\)/);

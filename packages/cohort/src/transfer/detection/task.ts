@@ -1,4 +1,4 @@
-/** Detection as a task: models, loss, the objects of images as regions, and COCO's numbers with VOC's beside them. */
+/** Detection as a task: models, loss, the objects of images as regions, and COCO's numbers with VOC's next to them. */
 import { ops, Tensor, type Generator } from '@cohort-ml/torch';
 import type { Network } from '../../models/index.ts';
 import type { DetectionSettings } from '../../recipes/task.ts';

@@ -145,7 +145,7 @@ function deepLabHead(
   );
 }
 
-/** Pyramid pooling (Zhao et al., arXiv 1612.01105, figure 3): means over 1, 2, 3 and 6 parts each way, beside the map itself. */
+/** Pyramid pooling (Zhao et al., arXiv 1612.01105, figure 3): means over 1, 2, 3 and 6 parts each way, joined to the map itself. */
 class PyramidPooling extends nn.Module {
   readonly features: readonly nn.Sequential[];
   readonly #bins = [1, 2, 3, 6] as const;

@@ -1,4 +1,4 @@
-/** Objects beside the weights are passed over by name; whatever would run code is refused by name, however it is spelled. */
+/** Objects other than the weights are passed over by name; whatever would run code is refused by name, however it is spelled. */
 import { describe, expect, it } from 'vitest';
 import { entryOf, PickleError, unpickle, type Unpickled } from './index.ts';
 
@@ -7,7 +7,7 @@ function read(pickle: string): Unpickled {
 }
 
 /** `{ 'weights': 7, 'other': ... }`, so that what follows can be seen to be read. */
-const beside = (other: string): string =>
+const withWeights = (other: string): string =>
   `\x80\x02}(X\x05\0\0\0otherX\x07\0\0\0nothingu0}(X\x05\0\0\0other${other}X\x07\0\0\0weightsK\x07u.`;
 
 describe('inert objects', () => {
@@ -42,13 +42,13 @@ describe('inert objects', () => {
     ],
     ['a function that is never called', 'cmy.training\nschedule\n', null],
   ])('passes over %s', (_, other, name) => {
-    const { value, inert } = read(beside(other));
+    const { value, inert } = read(withWeights(other));
     expect(entryOf(value, 'weights')).toBe(7);
     expect(inert).toEqual(name === null ? [] : [name]);
   });
 
   it('passes over an object that contains itself', () => {
-    const { value } = read(beside('cmy.settings\nNode\n)\x81q\x01}(X\x04\0\0\0selfh\x01ub'));
+    const { value } = read(withWeights('cmy.settings\nNode\n)\x81q\x01}(X\x04\0\0\0selfh\x01ub'));
     expect(entryOf(value, 'weights')).toBe(7);
   });
 
@@ -70,7 +70,7 @@ describe('inert objects', () => {
   ])('refuses %j by name', (other, name) => {
     let error: unknown;
     try {
-      read(beside(other));
+      read(withWeights(other));
     } catch (thrown) {
       error = thrown;
     }
@@ -79,7 +79,7 @@ describe('inert objects', () => {
   });
 
   it('is refused where nobody asked for it', () => {
-    const bytes = Buffer.from(beside('cmy.settings\nConfig\n)\x81'), 'latin1');
+    const bytes = Buffer.from(withWeights('cmy.settings\nConfig\n)\x81'), 'latin1');
     expect(() => unpickle(bytes, { source: 'a file' })).toThrow('got my.settings.Config at byte');
   });
 });

@@ -67,9 +67,9 @@ export function convolve(lowering: Lowering, convolution: FloatConvolution): voi
   const outputShape = convolution.outputShape ?? [1, outputs, outputHeight, outputWidth];
   const depthwise = groups > 1 && groups === inputs && groups === outputs;
   const tile = winogradTile(shape, 4);
-  const input = lowering.image(convolution.input, convolutionBorder(shape, tile));
+  const input = lowering.layouts.image(convolution.input, convolutionBorder(shape, tile));
   const added = depthwise ? null : followResidual(convolution.output, outputShape, lowering);
-  const residual = added && lowering.image(added.value);
+  const residual = added && lowering.layouts.image(added.value);
   const { low, high, output: name } = followActivation(added ? added.output : convolution.output, lowering);
   const output = new Tensor(outputShape, null);
   lowering.defineTensor(name, output);

@@ -59,7 +59,7 @@ export function lowerBinary(node: GraphNode, lowering: Lowering): void {
 }
 
 function emitBinary(node: GraphNode, a: Value, b: Value, lowering: Lowering): void {
-  const [first, second] = [lowering.image(a), lowering.image(b)];
+  const [first, second] = [lowering.layouts.image(a), lowering.layouts.image(b)];
   const shape = isVector(a.shape) ? b.shape : a.shape;
   const { low, high, output: name } = followActivation(node.outputs[0], lowering);
   const output = new Tensor(shape, null);
@@ -87,12 +87,12 @@ function emitBinary(node: GraphNode, a: Value, b: Value, lowering: Lowering): vo
 
 /** An Add between quantised values whose sum is quantised too. */
 function addIntegers(node: GraphNode, a: Value, b: Value, lowering: Lowering): boolean {
-  const [ours, theirs] = [lowering.quantisation(a), lowering.quantisation(b)];
+  const [ours, theirs] = [lowering.layouts.quantisation(a), lowering.layouts.quantisation(b)];
   if (ours === null || theirs === null || !lowering.isQuantisedAfter(node)) return false;
   const activated = followActivation(node.outputs[0], lowering);
   const quantised = followQuantisation(activated.output, lowering);
   if (quantised === null) return false;
-  const [first, second] = [lowering.blocked(a), lowering.blocked(b)];
+  const [first, second] = [lowering.layouts.blocked(a), lowering.layouts.blocked(b)];
   const { scale } = quantised.quantisation;
   const { low, high } = quantisedBounds(activated, quantised.quantisation);
   const output = new Tensor(a.shape, quantised.quantisation);
@@ -145,7 +145,7 @@ function followAffine(
 }
 
 function emitAffine(lowering: Lowering, value: Value, affine: FollowedAffine): void {
-  const image = lowering.image(value);
+  const image = lowering.layouts.image(value);
   const { low, high, output: name } = followActivation(affine.output, lowering);
   const channels = value.shape[1] ?? 1;
   const output = new Tensor(value.shape, null);
@@ -194,7 +194,7 @@ export function lowerActivation(node: GraphNode, lowering: Lowering): void {
     lowerPlain(node, lowering);
     return;
   }
-  const image = lowering.image(value);
+  const image = lowering.layouts.image(value);
   const output = new Tensor(value.shape, null);
   lowering.defineTensor(node.outputs[0], output);
   const channels = value.shape[1] ?? 1;

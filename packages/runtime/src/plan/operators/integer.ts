@@ -29,7 +29,11 @@ export function lowerAnyConvolution(node: GraphNode, lowering: Lowering): void {
   const weightValue = lowering.value(node.inputs[1]);
   const weights = symmetric(weightValue, 0);
   const biasValue = lowering.optional(node.inputs[2]);
-  if (lowering.quantisation(input) === null || weights === null || (biasValue && !constantOf(biasValue))) {
+  if (
+    lowering.layouts.quantisation(input) === null ||
+    weights === null ||
+    (biasValue && !constantOf(biasValue))
+  ) {
     lowerConvolution(node, lowering);
     return;
   }
@@ -140,7 +144,7 @@ function followIntegers(
   if (!canAdd || !real || add?.operator !== 'Add') return alone;
   const other = add.inputs.find((name) => name !== real.outputs[0]);
   if (other === undefined || !lowering.isKnown(other)) return alone;
-  const theirs = lowering.quantisation(lowering.value(other));
+  const theirs = lowering.layouts.quantisation(lowering.value(other));
   if (theirs === null || !lowering.isQuantisedAfter(add)) return alone;
   const added = followResidual(real.outputs[0], outputShape, lowering);
   if (added === null) return alone;
@@ -152,7 +156,7 @@ function followIntegers(
   return {
     quantisation: second.quantisation,
     output: second.output,
-    residual: lowering.blocked(added.value),
+    residual: lowering.layouts.blocked(added.value),
     scale: quantisation.scale,
     values: packFinish(
       bounds,
@@ -196,7 +200,7 @@ export function convolveIntegers(
   const { kernels, weights: store } = lowering;
   const outputShape = convolution.outputShape ?? [1, outputs, outputHeight, outputWidth];
   const depthwise = groups > 1;
-  const inputQuantisation = lowering.quantisation(convolution.input);
+  const inputQuantisation = lowering.layouts.quantisation(convolution.input);
   if (inputQuantisation === null || (depthwise && !lowering.isQuantisedLater(convolution.output))) {
     otherwise();
     return;
@@ -206,7 +210,7 @@ export function convolveIntegers(
   const finish = followIntegers(activated, outputShape, lowering, !depthwise);
   const integers = weights.integers.data;
   const tile = finish === null ? 1 : exactTile(shape, integers, inputQuantisation);
-  const input = lowering.blocked(convolution.input, convolutionBorder(shape, tile));
+  const input = lowering.layouts.blocked(convolution.input, convolutionBorder(shape, tile));
   const first = (): number => input.origin - pads[0] * input.row - pads[1] * 16;
   const factors = finish ? scales.map((scale) => scale / finish.scale) : scales;
   const unique = `${key} ${convolution.output ?? ''}`;

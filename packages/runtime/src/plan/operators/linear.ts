@@ -48,7 +48,7 @@ export function lowerLinear(node: GraphNode, lowering: Lowering): void {
     });
   };
   const quantised = symmetric(weights, turned ? 0 : 1);
-  if (lowering.quantisation(input) === null || quantised === null) {
+  if (lowering.layouts.quantisation(input) === null || quantised === null) {
     inReals();
     return;
   }

@@ -38,13 +38,13 @@ export function lowerReshape(node: GraphNode, lowering: Lowering): void {
   }
   const [rows, columns] = value.shape.slice(-2);
   const samePixels = shape.length >= 4 && shape[0] === 1 && shape.at(-2) === rows && shape.at(-1) === columns;
-  const channels = samePixels && !value.tensor?.plain ? lowering.channels(value) : null;
+  const channels = samePixels && !value.tensor?.plain ? lowering.layouts.channels(value) : null;
   if (channels) {
     defineChannels(node.outputs[0], shape, channels, lowering);
     return;
   }
-  const isInteger = value.tensor?.plain === true && lowering.quantisation(value) !== null;
-  const tensor = isInteger ? lowering.blocked(value) : lowering.plain(value);
+  const isInteger = value.tensor?.plain === true && lowering.layouts.quantisation(value) !== null;
+  const tensor = isInteger ? lowering.layouts.blocked(value) : lowering.layouts.plain(value);
   lowering.defineTensor(node.outputs[0], tensor, shape);
 }
 
@@ -87,7 +87,7 @@ export function lowerConcat(node: GraphNode, lowering: Lowering): void {
   const [first] = values;
   const rank = first?.shape.length ?? 0;
   const axis = axisOf(integer(node, 'axis', 0), rank);
-  const lists = isChannelAxis(axis, rank) ? values.map((value) => lowering.channels(value)) : [];
+  const lists = isChannelAxis(axis, rank) ? values.map((value) => lowering.layouts.channels(value)) : [];
   if (first === undefined || lists.length === 0 || lists.includes(null)) {
     lowerPlain(node, lowering);
     return;
@@ -128,7 +128,7 @@ export function lowerSlice(node: GraphNode, lowering: Lowering): void {
   const rank = value.shape.length;
   const axes = lowering.numbers(node, 3) ?? (lowering.numbers(node, 1) ?? []).map((_, index) => index);
   const [axis = 0] = axes.map((given) => axisOf(given, rank));
-  const channels = axes.length === 1 && isChannelAxis(axis, rank) ? lowering.channels(value) : null;
+  const channels = axes.length === 1 && isChannelAxis(axis, rank) ? lowering.layouts.channels(value) : null;
   if (channels === null) {
     lowerPlain(node, lowering);
     return;
@@ -155,7 +155,7 @@ export function lowerSplit(node: GraphNode, lowering: Lowering): void {
       `Split cannot divide ${length} into ${sizes.join(', ')}. The file is damaged: copy or export it again.`,
     );
   }
-  const channels = isChannelAxis(axis, rank) ? lowering.channels(value) : null;
+  const channels = isChannelAxis(axis, rank) ? lowering.layouts.channels(value) : null;
   let start = 0;
   for (const [index, output] of node.outputs.entries()) {
     const size = sizes[index] ?? 0;
@@ -177,7 +177,7 @@ export function lowerTranspose(node: GraphNode, lowering: Lowering): void {
     Array.from({ length: rank }, (_, index) => rank - 1 - index),
   );
   const keepsPixels = order[0] === 0 && order[rank - 2] === rank - 2 && order[rank - 1] === rank - 1;
-  const channels = keepsPixels && rank >= 4 ? lowering.channels(value) : null;
+  const channels = keepsPixels && rank >= 4 ? lowering.layouts.channels(value) : null;
   if (channels === null) {
     lowerPlain(node, lowering);
     return;

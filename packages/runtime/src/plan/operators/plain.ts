@@ -185,7 +185,7 @@ export function evaluatePlain(
     lowering.define(output, { shape: constant.shape, constant });
     return;
   }
-  const tensors = inputs.map((value, index) => (constants[index] ? null : lowering.plain(value)));
+  const tensors = inputs.map((value, index) => (constants[index] ? null : lowering.layouts.plain(value)));
   const shapes = inputs.map(({ shape }) => shape);
   const zeros = inputs.map(({ shape }, index) => constants[index] ?? zeroArray(shape));
   const { shape } = evaluate(zeros);

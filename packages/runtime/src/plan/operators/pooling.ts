@@ -84,7 +84,7 @@ function emitMean(node: GraphNode, value: Value, lowering: Lowering, shape: read
 function emitPool(node: GraphNode, value: Value, lowering: Lowering, pooling: Pooling): void {
   const { kind, kernel, stride, pads, shape } = pooling;
   const [, , height = 1, width = 1] = value.shape;
-  const input = lowering.image(value);
+  const input = lowering.layouts.image(value);
   const output = new Tensor(shape, null);
   lowering.defineTensor(node.outputs[0], output);
   lowering.emit({

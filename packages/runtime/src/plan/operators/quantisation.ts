@@ -18,13 +18,13 @@ export function lowerQuantize(node: GraphNode, lowering: Lowering): void {
       'of constants, or with a scale per channel, is not supported',
     );
   }
-  const given = lowering.quantisation(value);
+  const given = lowering.layouts.quantisation(value);
   const bounded = given !== null && given.low === wanted.low && given.high === wanted.high;
   if (bounded && given.scale === wanted.scale) {
     lowering.define(node.outputs[0], value);
     return;
   }
-  const image = lowering.image(value);
+  const image = lowering.layouts.image(value);
   const output = new Tensor(image.shape, wanted);
   lowering.defineTensor(node.outputs[0], output, value.shape);
   lowering.emit({
@@ -48,7 +48,7 @@ export function lowerDequantize(node: GraphNode, lowering: Lowering): void {
   const value = lowering.value(node.inputs[0]);
   const integers = constantOf(value);
   if (integers === null) {
-    if (lowering.quantisation(value) === null) {
+    if (lowering.layouts.quantisation(value) === null) {
       throw new ModelFileError(
         'DequantizeLinear has an input that is not quantised. The file is damaged: export it again.',
       );

@@ -1,6 +1,6 @@
 /**
  * The disk cache of decoded images: one file of pixels `[N, C, H, W]` that is mapped into memory, and what was found while
- * decoding. It is built beside its place and renamed, and is used only while listing, sizes and times of the files match.
+ * decoding. It is built next to its final place and renamed, and is used only while listing, sizes and times of the files match.
  */
 import { randomBytes, createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
@@ -33,7 +33,7 @@ const indexSchema = z.object({
   pixelDigests: z.array(z.string().nullable()),
 });
 
-/** What is known of a decoded set, beside its pixels. */
+/** What is known of a decoded set besides its pixels. */
 export type CacheIndex = z.output<typeof indexSchema>;
 
 /** A cache that fits the files as they are now. */

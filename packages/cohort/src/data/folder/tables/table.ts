@@ -50,7 +50,7 @@ export async function readText(path: string, operation: string): Promise<string>
   }
 }
 
-/** UTF-16 by its mark, or without one by the zeros beside Latin letters; else UTF-8. */
+/** UTF-16 by its mark, or without one by the zeros next to Latin letters; else UTF-8. */
 function encodingOf(bytes: Uint8Array): string {
   const [first, second] = bytes;
   if (first === 0xff && second === 0xfe) return 'utf-16le';
