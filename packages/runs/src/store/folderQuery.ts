@@ -1,12 +1,12 @@
 /** Finds runs by reading their folders, for machines where SQLite does not load: slower than the store, with the same answers. */
 import { basename } from 'node:path';
-import { errorText } from '@cohort-ml/errors';
-import { RunError } from '../errors.ts';
+import type { RunError } from '../errors.ts';
 import { isRunLive } from '../lock.ts';
 import type { MetricRecord } from '../metrics.ts';
 import { listRuns, type RunReader } from '../reader.ts';
 import { meets, type MetricCondition } from './conditions.ts';
 import { compareKeys, type RunEntry, type RunQuery } from './queries.ts';
+import { readableInto } from './readable.ts';
 import { recipeFacts } from './recipeFacts.ts';
 
 /** The runs that a query asks for, and what could not be read. */
@@ -40,15 +40,7 @@ export function queryFolders(root: string, query: RunQuery = {}): FolderQueryRes
 
 function candidateOf(run: RunReader): Candidate {
   const problems: string[] = [];
-  const readable = <Value>(read: () => Value, otherwise: Value): Value => {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof RunError)) throw error;
-      problems.push(errorText(error));
-      return otherwise;
-    }
-  };
+  const readable = readableInto(problems);
   const records: MetricRecord[] = [];
   readable(() => {
     for (const record of run.metrics()) records.push(record);

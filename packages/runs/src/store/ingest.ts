@@ -1,12 +1,12 @@
 /** Brings a run folder into the tables: its files when they have changed, its metrics from where they were read to before. */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { errorText } from '@cohort-ml/errors';
-import { describeFileError, fileErrorCode, RunError } from '../errors.ts';
+import { describeFileError, fileErrorCode } from '../errors.ts';
 import { openRun, type RunReader } from '../reader.ts';
 import { FILES, type JsonRecord } from '../schema.ts';
 import { artifactEntries, checkpointEntries, folderStamp } from './folderFacts.ts';
 import { MetricsTail, type MetricsBatch } from './metricsTail.ts';
+import { readableInto } from './readable.ts';
 import { recipeFacts } from './recipeFacts.ts';
 import type { Sqlite } from './sqlite.ts';
 
@@ -82,15 +82,7 @@ function ingestFiles(database: Sqlite, run: RunReader): { key: number; isNew: bo
 
 function infoRow(run: RunReader, folder: string): Record<string, string | number | null> {
   const problems: string[] = [];
-  const readable = <T>(read: () => T, otherwise: T): T => {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof RunError)) throw error;
-      problems.push(errorText(error));
-      return otherwise;
-    }
-  };
+  const readable = readableInto(problems);
   const { info } = run;
   const recipe = readable(() => run.recipe, '');
   const { networks, ...facts } = recipeFacts(recipe);
