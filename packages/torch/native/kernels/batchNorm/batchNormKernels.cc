@@ -9,6 +9,12 @@
 #endif
 
 namespace cohort {
+#ifdef COHORT_FLOAT32_OF
+extern const BatchNormKernels COHORT_JOIN(batchNormKernels_, COHORT_FLOAT32_OF);
+#endif
+#ifdef COHORT_FLOAT64_OF
+extern const BatchNormKernels COHORT_JOIN(batchNormKernels_, COHORT_FLOAT64_OF);
+#endif
 namespace {
 
 template <typename E, bool kRectifies>
@@ -95,43 +101,54 @@ void maskOf(const BatchNormMaps& maps, const void* gradientData, const void* out
   }
 }
 
-/// Calls the form of a loop for the type of the elements.
-#define COHORT_BY_TYPE(loop, ...)                             \
-  switch (maps.type) {                                        \
-    case ElementType::kFloat32:                               \
-      return loop<float>(maps, __VA_ARGS__);                  \
-    case ElementType::kFloat64:                               \
-      return loop<double>(maps, __VA_ARGS__);                 \
-    case ElementType::kBFloat16:                              \
-      return loop<BFloat16>(maps, __VA_ARGS__);               \
+/// Calls the form of a loop for the type of the elements. Where the Makefile names another width for a type, the loop of
+/// that width is called: it computes the same, and is not compiled once more.
+#ifdef COHORT_FLOAT32_OF
+#define COHORT_FLOAT32(member, loop, ...) COHORT_JOIN(batchNormKernels_, COHORT_FLOAT32_OF).member(maps, __VA_ARGS__)
+#else
+#define COHORT_FLOAT32(member, loop, ...) loop<float>(maps, __VA_ARGS__)
+#endif
+#ifdef COHORT_FLOAT64_OF
+#define COHORT_FLOAT64(member, loop, ...) COHORT_JOIN(batchNormKernels_, COHORT_FLOAT64_OF).member(maps, __VA_ARGS__)
+#else
+#define COHORT_FLOAT64(member, loop, ...) loop<double>(maps, __VA_ARGS__)
+#endif
+#define COHORT_BY_TYPE(member, loop, ...)                \
+  switch (maps.type) {                                   \
+    case ElementType::kFloat32:                          \
+      return COHORT_FLOAT32(member, loop, __VA_ARGS__);  \
+    case ElementType::kFloat64:                          \
+      return COHORT_FLOAT64(member, loop, __VA_ARGS__);  \
+    case ElementType::kBFloat16:                         \
+      return loop<BFloat16>(maps, __VA_ARGS__);          \
   }
 
 void statistics(const BatchNormMaps& maps, const void* input, double* scratch, double* mean, double* squares) {
-  COHORT_BY_TYPE(statisticsOf, input, scratch, mean, squares)
+  COHORT_BY_TYPE(statistics, statisticsOf, input, scratch, mean, squares)
 }
 void forward(const BatchNormMaps& maps, const void* input, const void* residual, const void* mean, const void* scale,
              const void* bias, bool rectifies, void* output) {
-  COHORT_BY_TYPE(forwardOf, input, residual, mean, scale, bias, rectifies, output)
+  COHORT_BY_TYPE(forward, forwardOf, input, residual, mean, scale, bias, rectifies, output)
 }
 void sums(const BatchNormMaps& maps, const void* gradient, const void* output, const void* input, const void* mean,
           void* masked, double* scratch, double* sum, double* product) {
-  COHORT_BY_TYPE(sumsOf, gradient, output, input, mean, masked, scratch, sum, product)
+  COHORT_BY_TYPE(sums, sumsOf, gradient, output, input, mean, masked, scratch, sum, product)
 }
 void inputGradient(const BatchNormMaps& maps, const void* gradient, const void* output, const void* input, const void* mean,
                    const void* scale, const void* slope, const void* offset, void* result) {
-  COHORT_BY_TYPE(inputGradientOf, gradient, output, input, mean, scale, slope, offset, result)
+  COHORT_BY_TYPE(inputGradient, inputGradientOf, gradient, output, input, mean, scale, slope, offset, result)
 }
 void mask(const BatchNormMaps& maps, const void* gradient, const void* output, void* result) {
-  COHORT_BY_TYPE(maskOf, gradient, output, result)
+  COHORT_BY_TYPE(mask, maskOf, gradient, output, result)
 }
 void secondSums(const BatchNormMaps& maps, const void* outer, const void* gradient, const void* output, const void* input,
                 const void* mean, double* scratch, double* sums) {
-  COHORT_BY_TYPE(secondSumsOf, outer, gradient, output, input, mean, scratch, sums)
+  COHORT_BY_TYPE(secondSums, secondSumsOf, outer, gradient, output, input, mean, scratch, sums)
 }
 void secondGradients(const BatchNormMaps& maps, const void* outer, const void* gradient, const void* output,
                      const void* input, const void* residual, const void* const (&given)[8], void* ofGradient,
                      void* ofInput) {
-  COHORT_BY_TYPE(secondGradientsOf, outer, gradient, output, input, residual, given, ofGradient, ofInput)
+  COHORT_BY_TYPE(secondGradients, secondGradientsOf, outer, gradient, output, input, residual, given, ofGradient, ofInput)
 }
 
 }  // namespace
