@@ -71,6 +71,42 @@ describe('proposeRecipe', () => {
     expect(train.optimizer.learningRate).toBeCloseTo((0.1 * batchSize) / 64);
   });
 
+  describe('with more classes than a batch has pairs for', () => {
+    const classes = (counts: readonly number[]): ImageSurvey['classes'] =>
+      counts.map((count, index) => ({ name: `class ${index}`, count }));
+    const of = (
+      counts: readonly number[],
+      trainingImages = 5000,
+    ): ReturnType<typeof proposeRecipe>['recipe'] =>
+      proposeRecipe(
+        survey({ classes: classes(counts), images: counts.reduce((a, b) => a + b), trainingImages }),
+      ).recipe;
+
+    it('has two images of a class in a batch, and the temperature published for CIFAR-100', () => {
+      const { data, method } = of(Array.from({ length: 100 }, () => 60));
+      expect(data.sampler).toEqual({ name: 'class-balanced', imagesPerClass: 2 });
+      expect(method).toMatchObject({ name: 'mcl', temperature: 0.07 });
+    });
+
+    it.each([
+      ['few classes', Array.from({ length: 32 }, () => 160)],
+      ['a class far larger than the others', [1000, ...Array.from({ length: 99 }, () => 50)]],
+    ])('but shuffles with %s', (_, counts) => {
+      const { data, method } = of(counts);
+      expect(data.sampler).toEqual({ name: 'shuffled' });
+      expect(method).toMatchObject({ name: 'mcl', temperature: 0.1 });
+    });
+
+    it('but shuffles where batches are tiny', () => {
+      expect(
+        of(
+          Array.from({ length: 20 }, () => 1),
+          20,
+        ).data.sampler,
+      ).toEqual({ name: 'shuffled' });
+    });
+  });
+
   it('gives way to overrides, and lets the ramp-up follow the epochs', () => {
     const { recipe, text } = proposeRecipe(survey(), [
       'train.epochs=9',
