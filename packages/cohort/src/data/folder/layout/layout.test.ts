@@ -151,9 +151,9 @@ describe('splits that are not to be taken for classes', () => {
   });
 
   it('warns of folders that share some of their classes', async () => {
-    placeAll('part1/cat/1.jpg', 'part1/dog/2.jpg', 'part2/cat/3.jpg', 'part2/fox/4.jpg');
+    placeAll('farm/cat/1.jpg', 'farm/dog/2.jpg', 'wood/cat/3.jpg', 'wood/fox/4.jpg');
     expect((await listFolder(folder.path)).warnings.join('\n')).toContain(
-      'part1/, part2/ are taken as the classes, and several of them hold the same folders: cat.',
+      'farm/, wood/ are taken as the classes, and several of them hold the same folders: cat.',
     );
     placeAll('more/birds/owl/1.jpg', 'more/fish/shark/2.jpg');
     expect((await listFolder(join(folder.path, 'more'))).warnings).toEqual([]);
