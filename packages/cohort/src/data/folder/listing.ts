@@ -43,6 +43,8 @@ export interface ImageListing {
   readonly notices: readonly string[];
   /** What may be wrong with the set, a sentence each: images that were lost, classes that look alike. */
   readonly warnings: readonly string[];
+  /** What may help where the images turn out to be too few, in sentences with a blank at their end; empty for nothing. */
+  readonly hint?: string;
 }
 
 /** What was found out while listing, beside the images. */
@@ -51,6 +53,7 @@ export interface ListingRemarks {
   readonly warnings: readonly string[];
   /** Folders that may not be read. */
   readonly broken?: readonly BrokenFile[];
+  readonly hint?: string;
 }
 
 const collator = new Intl.Collator('en', { numeric: true });
@@ -109,6 +112,7 @@ export async function completeListing(
     broken: [...(remarks.broken ?? []), ...broken],
     notices: remarks.notices,
     warnings: [...remarks.warnings, ...describeLookAlikes(classes)],
+    hint: remarks.hint ?? '',
   };
 }
 
