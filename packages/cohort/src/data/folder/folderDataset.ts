@@ -9,7 +9,7 @@ import { TABLE_ENDING } from './tables/tableEnding.ts';
 import { countOf, firstNames, type BrokenFile, type FoundImage, type ImageListing } from './listing.ts';
 import { listFolder } from './layout/listFolder.ts';
 import { findImagenet, listImagenet } from './layout/listImagenet.ts';
-import { listTable } from './tables/listTable.ts';
+import { listTable, type TableOptions } from './tables/listTable.ts';
 import {
   brokenError,
   brokenList,
@@ -27,9 +27,12 @@ import type { WalkOptions } from './walk.ts';
 export const FOLDER_FIT: ImageFit = 'cover';
 
 /** Lists whatever `path` is: a folder, or a table (CSV) of images. */
-export async function listImages(path: string, options: WalkOptions = {}): Promise<ImageListing> {
+export async function listImages(
+  path: string,
+  options: WalkOptions & TableOptions = {},
+): Promise<ImageListing> {
   return TABLE_ENDING.test(path) && (await stat(path).catch(() => null))?.isDirectory() !== true
-    ? listTable(path, options.signal)
+    ? listTable(path, options)
     : listFolder(path, options);
 }
 
