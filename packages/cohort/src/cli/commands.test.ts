@@ -256,6 +256,7 @@ describe('other commands', () => {
       classNames: null,
       isReordered: false,
       unusableNames: null,
+      namesNote: 'class_to_idx counts from 1: cat was taken for the first row',
       skipped: ['torch.optim.lr_scheduler.OneCycleLR'],
       output: 'b.safetensors',
       model: 'resnet8',
@@ -291,6 +292,7 @@ describe('other commands', () => {
     expect(out).toContain('read state_dict of a.pth (PyTorch checkpoint); 62 tensors renamed\n');
     expect(out).toContain('ignored, because resnet8 has no such parts: head.0.weight\n');
     expect(out).toContain('skipped, and not executed: torch.optim.lr_scheduler.OneCycleLR\n');
+    expect(out).toContain('class names: class_to_idx counts from 1: cat was taken for the first row\n');
     expect(out).toContain("classifier: new, since the file's has 7 classes and this one 5\n");
     expect(out).toContain('networks.0.model=resnet8 networks.0.weights=b.safetensors');
     const json = await run(['import', 'a.pth', '--json'], () => ({ importWeights }));
