@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { errorText, isNothingThere } from '@cohort-ml/errors';
 import { mapPool } from '../loading/pool.ts';
-import { lookAlikes } from './lookAlikes.ts';
+import { scriptsOf } from './confusables.ts';
+import { lookAlikes, mixedScripts } from './lookAlikes.ts';
 import type { SplitName } from './splitNames.ts';
 
 /** One image file with what its place says of it. */
@@ -119,9 +120,20 @@ export async function completeListing(
 /** A warning of classes that look alike; none where all differ to the eye. */
 function describeLookAlikes(classes: readonly string[]): string[] {
   const shown = lookAlikes(classes).map((names) => names.map((name) => JSON.stringify(name)).join(' and '));
-  if (shown.length === 0) return [];
+  const mixed = mixedScripts(classes).map((names) =>
+    names.map((name) => `${JSON.stringify(name)} (${scriptsOf(name).join(' and ')} letters)`).join(' and '),
+  );
   return [
-    `classes whose names differ only in upper and lower case, blanks or hyphens are kept apart: ${firstNames(shown)}. Rename them where they mean the same.`,
+    ...(shown.length === 0
+      ? []
+      : [
+          `classes whose names differ only in upper and lower case, blanks or hyphens are kept apart: ${firstNames(shown)}. Rename them where they mean the same.`,
+        ]),
+    ...(mixed.length === 0
+      ? []
+      : [
+          `classes whose names look alike in letters of different scripts are kept apart: ${firstNames(mixed)}. Rename them where they mean the same.`,
+        ]),
   ];
 }
 

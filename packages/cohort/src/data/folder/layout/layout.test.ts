@@ -189,6 +189,22 @@ describe('classes', () => {
     expect(warnings.join('\n')).toContain('"cat" and "Cat", "T shirt" and "T-shirt". Rename them');
   });
 
+  it('warns of names that look alike in Latin, Cyrillic and Greek letters', async () => {
+    placeAll(
+      'cat/1.jpg',
+      'c\u0430t/2.jpg',
+      'OPEL/3.jpg',
+      '\u039F\u03A1\u0395L/4.jpg',
+      'кот/5.jpg',
+      'собака/6.jpg',
+    );
+    const { classes, warnings } = await listFolder(folder.path);
+    expect(classes).toHaveLength(6);
+    expect(warnings).toEqual([
+      'classes whose names look alike in letters of different scripts are kept apart: "cat" (Latin letters) and "c\u0430t" (Latin and Cyrillic letters), "OPEL" (Latin letters) and "\u039F\u03A1\u0395L" (Latin and Greek letters). Rename them where they mean the same.',
+    ]);
+  });
+
   // Root may read everything.
   it.skipIf(process.getuid?.() === 0)('lists folders that may not be read as broken', async () => {
     placeAll('a/1.jpg', 'b/2.jpg', 'lost+found/3.jpg');
