@@ -54,5 +54,7 @@ export class CohortError extends Error {
 
 function withRemedy(sentence: string, remedy: string | undefined): string {
   if (remedy === undefined) return sentence;
+  // A list of lines is followed by a line of its own.
+  if (sentence.endsWith('\n')) return `${sentence}${remedy}`;
   return `${sentence}${/[.!?]$/.test(sentence) ? '' : '.'} ${remedy}`;
 }

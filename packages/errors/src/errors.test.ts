@@ -29,6 +29,9 @@ describe('CohortError', () => {
     expect(new CohortError('The disk is full.', { remedy: 'Free some space.' }).message).toBe(
       'The disk is full. Free some space.',
     );
+    expect(new CohortError('These differ:\n  a\n', { remedy: 'Restore them.' }).message).toBe(
+      'These differ:\n  a\nRestore them.',
+    );
     expect(new CohortError('it failed', { operation: 'conv2d' })).toMatchObject({
       message: 'conv2d: it failed',
       operation: 'conv2d',

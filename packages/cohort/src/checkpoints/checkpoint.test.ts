@@ -120,7 +120,14 @@ describe('a checkpoint', () => {
     );
     expect(() => {
       loadModules(folder.path, info, [['network-b', wider]]);
-    }).toThrow(/has no network-b\.safetensors/);
+    }).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(
+          /has no network-b\.safetensors\. It belongs to another recipe/,
+        ) as string,
+        remedy: 'It belongs to another recipe, or a file was deleted; use the recipe.yaml of the run.',
+      }) as Error,
+    );
   });
 
   it.each([

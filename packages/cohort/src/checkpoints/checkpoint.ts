@@ -26,8 +26,8 @@ export type NamedOptimizers = readonly (readonly [string, optim.Optimizer])[];
 export function verifyCheckpoint(folder: string, info: StoredCheckpointInfo): void {
   for (const file of Object.keys(info.sha256)) {
     const path = join(folder, file);
-    if (!existsSync(path)) throw new CheckpointError(missingFile(folder, file));
-    if (digest(path) !== info.sha256[file]) throw new CheckpointError(changedFile(path));
+    if (!existsSync(path)) throw missingFile(folder, file);
+    if (digest(path) !== info.sha256[file]) throw changedFile(path);
   }
 }
 
@@ -35,12 +35,17 @@ function digest(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex');
 }
 
-function missingFile(folder: string, file: string): string {
-  return `The checkpoint in ${folder} has no ${file}. It belongs to another recipe, or a file was deleted; use the recipe.yaml of the run.`;
+function missingFile(folder: string, file: string): CheckpointError {
+  return new CheckpointError(`The checkpoint in ${folder} has no ${file}`, {
+    remedy: 'It belongs to another recipe, or a file was deleted; use the recipe.yaml of the run.',
+  });
 }
 
-function changedFile(path: string): string {
-  return `${path} is not the file that was written: its SHA-256 differs from the one in ${infoFile}. It was damaged or changed; restore it from a copy, or train again.`;
+function changedFile(path: string): CheckpointError {
+  return new CheckpointError(
+    `${path} is not the file that was written: its SHA-256 differs from the one in ${infoFile}`,
+    { remedy: 'It was damaged or changed; restore it from a copy, or train again.' },
+  );
 }
 
 /**
@@ -57,13 +62,13 @@ export function readModuleTensors(
   const file = `${name}.safetensors`;
   const path = join(folder, file);
   if (!existsSync(path)) {
-    throw new CheckpointError(missingFile(folder, file));
+    throw missingFile(folder, file);
   }
   const { tensors } = loadTensors(path);
   // After reading, which says more exactly what is wrong with a file that was cut off.
   if (digest(path) === info.sha256[file]) return tensors;
   for (const tensor of tensors.values()) tensor.dispose();
-  throw new CheckpointError(changedFile(path));
+  throw changedFile(path);
 }
 
 /**
@@ -80,8 +85,11 @@ export function loadModules(folder: string, info: StoredCheckpointInfo, modules:
     } catch (error) {
       if (!(error instanceof nn.StateDictError)) throw error;
       throw new CheckpointError(
-        `${join(folder, name)}.safetensors does not fit the recipe of its run: ${misfits(error)}. Use the recipe.yaml and checkpoint.json that were written with it.`,
-        { cause: error },
+        `${join(folder, name)}.safetensors does not fit the recipe of its run: ${misfits(error)}`,
+        {
+          remedy: 'Use the recipe.yaml and checkpoint.json that were written with it.',
+          cause: error,
+        },
       );
     } finally {
       for (const tensor of tensors.values()) tensor.dispose();
@@ -103,7 +111,10 @@ export function loadOptimizers(folder: string, info: ResumableInfo, optimizers: 
       if (!(error instanceof ArgumentError)) throw error;
       throw new CheckpointError(
         `${join(folder, name)}.safetensors does not fit the recipe of its run: ${error.message}`,
-        { cause: error },
+        {
+          remedy: 'Use the recipe.yaml and checkpoint.json that were written with it.',
+          cause: error,
+        },
       );
     } finally {
       for (const tensor of tensors.values()) tensor.dispose();

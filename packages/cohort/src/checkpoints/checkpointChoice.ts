@@ -66,7 +66,8 @@ function bestOf(run: RunReader, names: readonly string[]): SoundCheckpoint {
   }
   if (best !== null) return best;
   throw new CheckpointError(
-    `The run ${run.path} has no intact checkpoint that was measured on validation images. Use its last one, or train with data.validationImages.`,
+    `The run ${run.path} has no intact checkpoint that was measured on validation images`,
+    { remedy: 'Use its last one, or train with data.validationImages.' },
   );
 }
 

@@ -152,9 +152,10 @@ export function readCheckpointInfo(folder: string): StoredCheckpointInfo {
     checkSum(folder, text);
     value = JSON.parse(text);
   } catch (error) {
-    throw new CheckpointError(
-      `The checkpoint in ${folder} cannot be read: ${errorText(error)}. Restore the file from a copy, or train again.`,
-    );
+    throw new CheckpointError(`The checkpoint in ${folder} cannot be read: ${errorText(error)}`, {
+      remedy: 'Restore the file from a copy, or train again.',
+      cause: error,
+    });
   }
   const parsed = infoSchema.safeParse(value);
   if (parsed.success) return parsed.data;
@@ -164,12 +165,16 @@ export function readCheckpointInfo(folder: string): StoredCheckpointInfo {
     .parse(value);
   if (version > 2) {
     throw new CheckpointVersionError(
-      `The checkpoint in ${folder} is of version ${version}, and this Cohort knows 1 and 2. Use the version of Cohort that wrote it, or a later one.`,
+      `The checkpoint in ${folder} is of version ${version}, and this Cohort knows 1 and 2`,
+      { remedy: 'Use the version of Cohort that wrote it, or a later one.' },
     );
   }
   const keys = [...new Set(parsed.error.issues.map(({ path: [key] }) => String(key ?? 'all of it')))];
   throw new CheckpointError(
-    `${path} is not a checkpoint of version 1 or 2: wrong or missing: ${keys.join(', ')}. Use the version of Cohort that wrote it, restore the file from a copy, or train again.`,
+    `${path} is not a checkpoint of version 1 or 2: wrong or missing: ${keys.join(', ')}`,
+    {
+      remedy: 'Use the version of Cohort that wrote it, restore the file from a copy, or train again.',
+    },
   );
 }
 

@@ -27,9 +27,9 @@ export function openRunWeights(path: string, model: string, ordinal: number): We
   const name = names[ordinal % Math.max(1, names.length)];
   if (name === undefined) {
     const models = [...new Set(recipe.networks.map((network) => network.model))].join(', ');
-    throw new CheckpointError(
-      `The run ${path} has no network of model ${model}, only ${models}. Name one of these models, or another run.`,
-    );
+    throw new CheckpointError(`The run ${path} has no network of model ${model}, only ${models}`, {
+      remedy: 'Name one of these models, or another run.',
+    });
   }
   // Whoever asks for weights has nobody to warn; a damaged checkpoint costs a few steps and not the use of the run.
   const { folder, info } = chooseCheckpoint(run, { warning: () => undefined });

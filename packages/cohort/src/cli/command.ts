@@ -20,6 +20,8 @@ export interface CommandOutcome {
   readonly json: object;
   /** 0 unless given. */
   readonly exitCode?: number;
+  /** What failed after the result was there, such as writing it to a file: shown below the result. */
+  readonly failure?: Failure;
 }
 
 /** Adds the options of every command. */
@@ -71,10 +73,14 @@ export async function runCommand(
     if (stopping !== null) reporter.warning(stopping);
   });
   try {
-    const { text, json, exitCode } = await body({ signal: stop.signal, reporter });
+    const { text, json, exitCode, failure } = await body({ signal: stop.signal, reporter });
     reporter.close();
-    if (isJson) environment.stdout.write(jsonLine(json));
+    if (isJson) environment.stdout.write(jsonLine(failure === undefined ? json : withFailure(json, failure)));
     else if (text !== null) environment.stdout.write(`${text}\n`);
+    if (failure !== undefined) {
+      showFailure(environment, failure, false);
+      return failure.exitCode;
+    }
     return exitCode === EXIT_CODES.interrupted ? interruptedCode : (exitCode ?? EXIT_CODES.ok);
   } catch (error) {
     reporter.close();
@@ -102,6 +108,10 @@ export function showFailure(environment: CliEnvironment, failure: Failure, isJso
   if (!isJson) return;
   const error = { kind, message, exitCode, ...(problems === undefined ? {} : { problems }) };
   environment.stdout.write(jsonLine({ status: 'failed', error }));
+}
+
+function withFailure(result: object, { exitCode, kind, message }: Failure): object {
+  return { ...result, status: 'failed', error: { kind, message, exitCode } };
 }
 
 /** JSON has no NaN and no infinity; they are written as text, as in the run folder's metrics. */

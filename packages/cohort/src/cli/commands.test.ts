@@ -108,13 +108,17 @@ describe('other commands', () => {
       confusions: [confusion, confusion],
     };
     const score = { ...accuracy, accuracy: 0.75, images: 4 };
-    const evaluateRun = () =>
-      Promise.resolve({
+    let measured = 0;
+    const evaluateRun: CommandActions['evaluateRun'] = async (_, { onOpened }) => {
+      onOpened?.({ networks: ['resnet8'], classes: ['cat', 'dog'] });
+      measured += 1;
+      return Promise.resolve({
         split: 'all' as const,
         networks: [{ name: 'resnet8', ...score }],
         ensemble: score,
         details,
       });
+    };
     const { out } = await run(['evaluate', 'a'], () => ({ evaluateRun }));
     expect(out).toMatch(/^network +accuracy +balanced/m);
     expect(out).toMatch(/^ensemble +75\.00% +50\.00%/m);
@@ -147,13 +151,31 @@ describe('other commands', () => {
     expect((await run(['evaluate', 'a', ...flags], () => ({ evaluateRun }))).code).toBe(0);
     expect(readFileSync(files[0] ?? '', 'utf8')).toContain('dog,1,0');
     expect(readFileSync(files[1] ?? '', 'utf8')).toContain('<svg');
+    const long = join(recipesFolder(), `${'x'.repeat(300)}.csv`);
+    const failing = ['evaluate', 'a', '--csv', long, '--confusion', files[0] ?? ''];
+    const unwritten = await run(failing, () => ({ evaluateRun }));
+    expect(unwritten.code).toBe(1);
+    expect(unwritten.out).toMatch(/^ensemble +75\.00%/m);
+    expect(unwritten.out).toContain(`wrote ${files[0] ?? ''}`);
+    expect(unwritten.err).toMatch(/error: cannot write .*ENAMETOOLONG.* then try again\./);
+    const unwrittenJson = await run([...failing, '--json'], () => ({ evaluateRun }));
+    expect(lastLine(unwrittenJson.out)).toMatchObject({
+      status: 'failed',
+      images: 4,
+      files: [files[0]],
+      error: { exitCode: 1 },
+    });
+    const before = measured;
     const wrong = await run(['evaluate', 'a', '--network', 'x'], () => ({ evaluateRun }));
     expect(wrong.code).toBe(2);
+    expect(measured).toBe(before);
     expect(wrong.err).toContain('Choose one of resnet8, ensemble.');
     expect((await run(['evaluate', 'a', '--confusion', 'm.txt'])).code).toBe(2);
     // Before anything is measured: the run is not even looked for.
     const nowhere = await run(['evaluate', 'a', '--csv', 'none/scores.csv']);
     expect(nowhere).toMatchObject({ code: 2 });
+    const isFolder = await run(['evaluate', 'a', '--csv', recipesFolder()]);
+    expect(isFolder.err).toContain('is a folder. Name a file in it: ');
     expect(nowhere.err).toMatch(/There is no folder .*none to write none\/scores\.csv to\. Make it/);
   });
 
@@ -166,7 +188,11 @@ describe('other commands', () => {
       { path: 'broken.png', error: 'a file of 0 bytes' },
       { path: 'x.png', top, perNetwork: [{ name: 'resnet8', top }] },
     ];
-    const actions = () => ({ predictImages: () => resultsOf(results) });
+    const predictImages: CommandActions['predictImages'] = async function* (_, __, { onOpened }) {
+      onOpened?.({ networks: ['resnet8'], classes: ['cat, wild', 'dog'] });
+      yield* resultsOf(results);
+    };
+    const actions = () => ({ predictImages });
     const csv = await run(['predict', 'a', '.', '--format', 'csv'], actions);
     expect(csv.code).toBe(1);
     expect(csv.out.split('\r\n')).toEqual([
@@ -177,6 +203,15 @@ describe('other commands', () => {
     ]);
     expect(csv.err).toContain('warning: broken.png: a file of 0 bytes');
     expect(csv.err).toContain('1 of 2 inputs could not be classified');
+    // The columns are the run's, also where no image can be read.
+    const broken = results.slice(0, 1);
+    const none = await run(['predict', 'a', '.', '--format', 'csv'], () => ({
+      predictImages: async function* (_, __, { onOpened }) {
+        onOpened?.({ networks: ['resnet8'], classes: ['cat, wild', 'dog'] });
+        yield* resultsOf(broken);
+      },
+    }));
+    expect(none.out.split('\r\n')).toEqual([...csv.out.split('\r\n').slice(0, 2), '']);
     const lines = (await run(['predict', 'a', '.', '--format', 'jsonl'], actions)).out.trimEnd().split('\n');
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(results);
     const json = await run(['predict', 'a', '.', '--json'], actions);
@@ -256,6 +291,7 @@ describe('other commands', () => {
       classNames: null,
       isReordered: false,
       unusableNames: null,
+      namesNote: 'class_to_idx counts from 1: cat was taken for the first row',
       skipped: ['torch.optim.lr_scheduler.OneCycleLR'],
       output: 'b.safetensors',
       model: 'resnet8',
@@ -291,6 +327,7 @@ describe('other commands', () => {
     expect(out).toContain('read state_dict of a.pth (PyTorch checkpoint); 62 tensors renamed\n');
     expect(out).toContain('ignored, because resnet8 has no such parts: head.0.weight\n');
     expect(out).toContain('skipped, and not executed: torch.optim.lr_scheduler.OneCycleLR\n');
+    expect(out).toContain('class names: class_to_idx counts from 1: cat was taken for the first row\n');
     expect(out).toContain("classifier: new, since the file's has 7 classes and this one 5\n");
     expect(out).toContain('networks.0.model=resnet8 networks.0.weights=b.safetensors');
     const json = await run(['import', 'a.pth', '--json'], () => ({ importWeights }));

@@ -2,6 +2,7 @@
 import type { LabelProbability } from '../evaluate/rank.ts';
 import { csvLine } from '../support/csv.ts';
 import type { ImagePrediction } from '../inference/predictImages.ts';
+import type { OpenedRun } from '../inference/openedRun.ts';
 import { formatPercent } from '../progress/progressText.ts';
 
 /** Names of the formats. */
@@ -12,20 +13,20 @@ export type PredictionFormat = (typeof PREDICTION_FORMATS)[number];
 
 /** Makes the text of results, one after the other. */
 export interface PredictionWriter {
+  /** What comes before the first. */
+  begin(run: OpenedRun): string;
   write(result: ImagePrediction): string;
-  /** What comes after the last. */
-  end(): string;
 }
 
 /** The writer of a format. @param top classes that are named for each image */
 export function predictionWriter(format: PredictionFormat, top: number): PredictionWriter {
   switch (format) {
     case 'table':
-      return { write: (result) => `${describe(result)}\n`, end: () => '' };
+      return { begin: () => '', write: (result) => `${describe(result)}\n` };
     case 'csv':
       return new CsvWriter(top);
     case 'jsonl':
-      return { write: (result) => `${JSON.stringify(result)}\n`, end: () => '' };
+      return { begin: () => '', write: (result) => `${JSON.stringify(result)}\n` };
   }
 }
 
@@ -42,47 +43,31 @@ function describeClasses(classes: readonly LabelProbability[]): string {
 
 /**
  * Columns: path, label and probability of the ensemble's likeliest class, those of the next ones, the likeliest of each
- * network, and why there are none. The names of the networks are known with the first image that was classified; failures
- * before it wait.
+ * network, and why there are none. They are those of the run, whichever images can be read.
  */
 class CsvWriter implements PredictionWriter {
   readonly #top: number;
-  #networks: readonly string[] | null = null;
-  #classes = 1;
-  readonly #waiting: ImagePrediction[] = [];
+  #run: { readonly networks: readonly string[]; readonly places: number } | null = null;
 
   constructor(top: number) {
     this.#top = top;
   }
 
-  write(result: ImagePrediction): string {
-    if (this.#networks !== null) return this.#row(result);
-    this.#waiting.push(result);
-    if ('error' in result) return '';
-    this.#classes = Math.min(this.#top, result.top.length);
-    return this.#begin(result.perNetwork.map(({ name }) => name));
-  }
-
-  end(): string {
-    return this.#networks === null ? this.#begin([]) : '';
-  }
-
-  #begin(networks: readonly string[]): string {
-    this.#networks = networks;
-    const more = Array.from({ length: this.#classes - 1 }, (_, index) => index + 2);
-    const heading = [
+  begin({ networks, classes }: OpenedRun): string {
+    this.#run = { networks, places: Math.min(this.#top, classes.length) };
+    const more = Array.from({ length: this.#run.places - 1 }, (_, index) => index + 2);
+    return csvLine([
       ...['path', 'label', 'probability'],
       ...more.flatMap((place) => [`label_${place}`, `probability_${place}`]),
       ...networks.flatMap((name) => [name, `${name}_probability`]),
       'error',
-    ];
-    return [csvLine(heading), ...this.#waiting.splice(0).map((each) => this.#row(each))].join('');
+    ]);
   }
 
-  #row(result: ImagePrediction): string {
-    const networks = this.#networks ?? [];
+  write(result: ImagePrediction): string {
+    const { networks, places } = this.#run ?? { networks: [], places: 1 };
     if ('error' in result) {
-      const empty = Array<string>(2 * (this.#classes + networks.length)).fill('');
+      const empty = Array<string>(2 * (places + networks.length)).fill('');
       return csvLine([result.path, ...empty, result.error]);
     }
     const cells = (seen: LabelProbability | undefined): (string | number | undefined)[] => [
@@ -91,7 +76,7 @@ class CsvWriter implements PredictionWriter {
     ];
     return csvLine([
       result.path,
-      ...Array.from({ length: this.#classes }, (_, index) => cells(result.top[index])).flat(),
+      ...Array.from({ length: places }, (_, index) => cells(result.top[index])).flat(),
       ...networks.flatMap((name) => cells(result.perNetwork.find((each) => each.name === name)?.top[0])),
       '',
     ]);

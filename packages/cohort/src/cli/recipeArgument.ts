@@ -110,12 +110,12 @@ async function refuseOtherFiles(argument: string, recipesFolder: string): Promis
   if (argument === '' || isYaml || isRecipeName(argument, recipesFolder)) return;
   const { describeSource, nearestPath } = await import('../data/folder/sourceHints.ts');
   const { RecipeError } = await import('../recipes/errors.ts');
-  const expected = 'expected a recipe (YAML), a folder of images, or a table of images (.csv, .tsv, .txt)';
+  const expected = 'a recipe (YAML), a folder of images, or a table of images (.csv, .tsv, .txt)';
   if (statSync(argument, { throwIfNoEntry: false }) !== undefined) {
     const { what, remedy } = await describeSource(argument);
     // Text without an ending may be a recipe for all that is known.
     if (what === 'another file') return;
-    throw new RecipeError(`${argument}: ${expected}, got ${what}. ${remedy}`);
+    throw new RecipeError({ operation: argument, expected, received: what, remedy });
   }
   const hint = await nearestPath(argument);
   // A bare name is that of a recipe, unless there is a folder or table of nearly that name.
@@ -123,9 +123,12 @@ async function refuseOtherFiles(argument: string, recipesFolder: string): Promis
   const { recipeNames } = await import('../recipes/folder.ts');
   const nearestRecipe = nearestName(argument.replace(/^.*[/\\]/, ''), recipeNames(recipesFolder));
   if (!/[/\\]/.test(argument) && nearestRecipe !== null) return;
-  throw new RecipeError(
-    `${argument}: ${expected}, got nothing at that path. ${hint ?? 'Check the path.'}${nearestRecipe === null ? '' : ` There is also a recipe named ${nearestRecipe}.`}`,
-  );
+  throw new RecipeError({
+    operation: argument,
+    expected,
+    received: 'nothing at that path',
+    remedy: `${hint ?? 'Check the path.'}${nearestRecipe === null ? '' : ` There is also a recipe named ${nearestRecipe}.`}`,
+  });
 }
 
 /** Whether there is a folder at that path, or it is named like a table of images. */
@@ -141,7 +144,12 @@ async function save(path: string, text: string, { reporter }: CallOptions): Prom
     const isTaken = error instanceof Error && 'code' in error && error.code === 'EEXIST';
     const reason = errorText(error);
     throw new RecipeError(
-      `--save-recipe ${path}: expected a new file, got ${isTaken ? 'an existing one. Choose another name, or delete it' : `${reason}. Choose another place`}.`,
+      {
+        operation: `--save-recipe ${path}`,
+        expected: 'a new file',
+        received: isTaken ? 'an existing one' : reason,
+        remedy: isTaken ? 'Choose another name, or delete it.' : 'Choose another place.',
+      },
       [],
       { cause: error },
     );

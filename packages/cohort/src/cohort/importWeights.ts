@@ -67,7 +67,7 @@ export function importWeights(path: string, options: ImportOptions): ImportResul
     const { network, classes, channels } = buildFor(file, model, options, wanted);
     try {
       const fitOptions = { rules: options.rules ?? [], key: options.key };
-      const named = classNames === null ? {} : { classNames };
+      const named = classNames === null ? {} : { classNames, namesAreOfRows: true };
       const loaded = loadPretrained(
         network,
         { ...fitOptions, ...named, path, model, ordinal: 0, channels, classes },

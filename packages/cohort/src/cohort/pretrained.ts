@@ -32,6 +32,8 @@ export interface PretrainedOptions extends FitOptions {
   readonly classes: number;
   /** Names of its classes, where they are known. */
   readonly classNames?: readonly string[] | undefined;
+  /** Whether those are stated to be in the order of the file's rows, should the file leave that open. */
+  readonly namesAreOfRows?: boolean | undefined;
 }
 
 /** What was loaded. */
@@ -51,6 +53,8 @@ export interface Pretrained {
   readonly isReordered: boolean;
   /** How many class names the file has, where they are not as many as its classes and so say nothing; null elsewhere. */
   readonly unusableNames: number | null;
+  /** How the class names were read, in words, where that is not plain; null elsewhere. */
+  readonly namesNote: string | null;
   /** Names of the classes that the file says it knows, in the order of the network; null when it does not. */
   readonly classNames: readonly string[] | null;
   /** Classes of other objects that were skipped; none of their code was run. */
@@ -88,6 +92,7 @@ export function loadPretrained(
     const named = file.classNames;
     const classNames = named !== null && named.length === fit.classes ? named : null;
     const whyFresh = whyFreshClassifier(fit, file, classNames, options);
+    if (whyFresh === null) assertClearNames(file, fit, options);
     const order = whyFresh === null ? classOrder(classNames, options) : null;
     copyWeights(
       network,
@@ -105,6 +110,7 @@ export function loadPretrained(
       whyFresh,
       isReordered: order !== null,
       unusableNames: whyFresh === null && named !== null && classNames === null ? named.length : null,
+      namesNote: whyFresh === null && classNames !== null ? (file.classNamesNote ?? null) : null,
       classNames: order === null ? classNames : (options.classNames ?? classNames),
       skipped: file.skipped,
     };
@@ -116,6 +122,7 @@ export function loadPretrained(
 /** One sentence for people. */
 export function describePretrained(name: string, loaded: Pretrained): string {
   const { place, format, renamed, ignored, whyFresh, isReordered, unusableNames, skipped } = loaded;
+  const reading = loaded.namesNote === null ? '' : `; ${loaded.namesNote}`;
   const order = isReordered ? ', its rows put into the order of the classes by their names' : '';
   const classifier =
     whyFresh === null ? `with its classifier${order}` : `with a new classifier, since ${whyFresh}`;
@@ -126,7 +133,25 @@ export function describePretrained(name: string, loaded: Pretrained): string {
     unusableNames === null
       ? ''
       : `; its ${unusableNames} class names do not fit its classifier and were not used: check the order of the classes`;
-  return `${name}: starts from ${place} (${format}${names}), ${classifier}${others}${passedOver}${doubt}`;
+  return `${name}: starts from ${place} (${format}${names}), ${classifier}${others}${passedOver}${reading}${doubt}`;
+}
+
+/**
+ * A classifier that is kept needs the order of its classes.
+ * @throws {WeightsError} `mismatch` where the file contradicts itself or leaves rows out
+ */
+function assertClearNames(
+  { path, classNamesDoubt = null }: WeightsFile,
+  { classes }: Fit,
+  { namesAreOfRows = false }: PretrainedOptions,
+): void {
+  if (classNamesDoubt === null || namesAreOfRows) return;
+  throw new WeightsError('mismatch', {
+    operation: `reading the class names in ${path}`,
+    expected: `one name for each of the ${classes ?? 0} rows of the classifier`,
+    received: classNamesDoubt,
+    remedy: `Write the names in the order of the rows into a file, one per line, and import the weights with it: cohort import ${path} --class-names FILE.`,
+  });
 }
 
 function assertChannels(fit: Fit, file: WeightsFile, { channels, model }: PretrainedOptions): void {

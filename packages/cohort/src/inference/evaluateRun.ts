@@ -10,6 +10,7 @@ import { confusionsOf, neverPredictedWarning, type Confusion } from '../evaluate
 import type { Correctness } from '../evaluate/correctness.ts';
 import { assertTrainedClassifier } from './trainedClassifier.ts';
 import { loadRun } from './loadRun.ts';
+import { openedRun, type OnOpened } from './openedRun.ts';
 
 /** How good a network or the ensemble is on a split. */
 export interface Evaluation extends Score {
@@ -64,6 +65,7 @@ export interface EvaluateOptions {
   readonly unseenOnly?: boolean;
   /** What to compute on: auto, cpu, cuda or cuda:N; the run's own device unless given. */
   readonly device?: string;
+  readonly onOpened?: OnOpened;
 }
 
 /** Loads a checkpoint of the run and measures every network and the ensemble. @throws typed errors of run, data and engine. */
@@ -73,6 +75,7 @@ export async function evaluateRun(runPath: string, options: EvaluateOptions): Pr
   let images: EvaluationImages | null = null;
   try {
     assertTrainedClassifier(run.recipe, runPath);
+    options.onOpened?.(openedRun(run));
     images = await openEvaluationImages(run, { ...options, runPath });
     const { batches, split, source, unknownClasses } = images;
     reporter.message(
@@ -181,6 +184,10 @@ function nothingMeasured(
     operation: `measuring on ${source}`,
     expected: 'at least one image that can be measured',
     received: reasons.length === 0 ? 'none' : `only ${reasons.join(' and ')}`,
-    remedy: 'Give other images.',
+    remedy: broken.some(({ reason }) => reason.includes('Git LFS'))
+      ? `The images were cloned without their content: run git lfs install and git lfs pull in ${source}, and measure again.`
+      : broken.length > 0 && reasons.length === 1
+        ? 'Open some in an image viewer to see what is wrong with them, or give other images.'
+        : 'Give other images.',
   });
 }

@@ -49,7 +49,8 @@ export function loadRun(
   const recipe = parseRecipe(run.recipe, `${path}/recipe.yaml`);
   if (recipe.task !== undefined) {
     throw new CheckpointError(
-      `${path} is a run of ${recipe.task.name}, and this works with classifiers only. Use cohort evaluate and cohort predict for it.`,
+      `${path} is a run of ${recipe.task.name}, and this works with classifiers only`,
+      { remedy: 'Use cohort evaluate and cohort predict for it.' },
     );
   }
   applyThreads(recipe, reporter);

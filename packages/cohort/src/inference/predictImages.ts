@@ -5,6 +5,7 @@ import { DataError } from '../data/errors.ts';
 import { BatchNormaliser } from '../data/loading/normaliseBatch.ts';
 import { assertTrainedClassifier } from './trainedClassifier.ts';
 import { loadRun, type LoadedRun } from './loadRun.ts';
+import { openedRun, type OnOpened } from './openedRun.ts';
 import { predictPixels, type Prediction } from './predictPixels.ts';
 import type { PredictOptions } from './predictRun.ts';
 import { imageInputs, type ImageInput, type InputOptions } from './imageInputs.ts';
@@ -26,6 +27,7 @@ export interface PredictImagesOptions extends PredictOptions, Pick<InputOptions,
    * with more, the last digits depend on the other images.
    */
   readonly batch?: number;
+  readonly onOpened?: OnOpened;
 }
 
 /** More at once are not faster, and thousands would need more memory and open files than there are. */
@@ -49,6 +51,7 @@ export async function* predictImages(
   const shape = { channels, height, width, fit };
   try {
     assertTrainedClassifier(run.recipe, runPath);
+    options.onOpened?.(openedRun(run));
     const images = imageInputs(inputs, { signal, ...(stdin === undefined ? {} : { stdin }) });
     let waiting: Decoded[] = [];
     for await (const image of decodedInOrder(images, shape, Math.max(batch, DECODED_TOGETHER))) {

@@ -1,6 +1,6 @@
 /** What can be wrong with a recipe, reported all at once: each problem with its place, what was expected and what was received. */
 
-import { CohortError } from '@cohort-ml/errors';
+import { CohortError, type CohortErrorOptions, type ErrorParts } from '@cohort-ml/errors';
 
 /** One thing that is wrong with a recipe. */
 export interface RecipeProblem {
@@ -24,8 +24,13 @@ export class RecipeError extends CohortError {
   /** Every problem found; empty when the recipe could not be read at all. */
   readonly problems: readonly RecipeProblem[];
 
-  constructor(message: string, problems: readonly RecipeProblem[] = [], options?: ErrorOptions) {
-    super(message, options);
+  /** @param problem its parts, or a sentence that says what is wrong */
+  constructor(
+    problem: string | ErrorParts,
+    problems: readonly RecipeProblem[] = [],
+    options?: CohortErrorOptions,
+  ) {
+    super(problem, options);
     this.problems = problems;
   }
 

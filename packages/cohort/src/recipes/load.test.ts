@@ -63,6 +63,12 @@ describe('finding a recipe', () => {
     expect(messageOf(() => loadRecipe('smal', [], options()))).toBe(
       `recipe "smal": no recipe has that name; a path must end in .yaml. Did you mean small? The recipes in ${folder} are large, small.`,
     );
+    expect(() => loadRecipe('smal', [], options())).toThrow(
+      expect.objectContaining({
+        operation: 'recipe "smal"',
+        remedy: `Did you mean small? The recipes in ${folder} are large, small.`,
+      }) as Error,
+    );
     expect(messageOf(() => loadRecipe('nowhere/small.yaml', [], options()))).toMatch(
       /^recipe nowhere\/small\.yaml: no such recipe file\. Did you mean small\?/,
     );

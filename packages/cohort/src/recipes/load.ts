@@ -61,15 +61,19 @@ function findRecipe(nameOrPath: string, folder: string): string {
   const isPath = /[/\\]/.test(nameOrPath) || RECIPE_ENDINGS.some((ending) => nameOrPath.endsWith(ending));
   if (isPath) {
     if (existsSync(nameOrPath)) return nameOrPath;
-    throw new RecipeError(`recipe ${nameOrPath}: no such recipe file. ${listRecipes(nameOrPath, folder)}`);
+    throw new RecipeError('no such recipe file', [], {
+      operation: `recipe ${nameOrPath}`,
+      remedy: listRecipes(nameOrPath, folder),
+    });
   }
   for (const ending of RECIPE_ENDINGS) {
     const path = join(folder, `${nameOrPath}${ending}`);
     if (nameOrPath !== '' && existsSync(path)) return path;
   }
-  throw new RecipeError(
-    `recipe ${JSON.stringify(nameOrPath)}: no recipe has that name; a path must end in .yaml. ${listRecipes(nameOrPath, folder)}`,
-  );
+  throw new RecipeError('no recipe has that name; a path must end in .yaml', [], {
+    operation: `recipe ${JSON.stringify(nameOrPath)}`,
+    remedy: listRecipes(nameOrPath, folder),
+  });
 }
 
 function listRecipes(nameOrPath: string, folder: string): string {
@@ -88,14 +92,18 @@ function readRecipeFile(path: string): string {
   } catch (error) {
     if (error instanceof RecipeError) throw error;
     const reason = errorText(error);
-    throw new RecipeError(`recipe ${path}: cannot be read: ${reason}. Check its path and permissions.`, [], {
+    throw new RecipeError(`cannot be read: ${reason}`, [], {
+      operation: `recipe ${path}`,
+      remedy: 'Check its path and permissions.',
       cause: error,
     });
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new RecipeError(`recipe ${path}: not UTF-8 text. Save the file as UTF-8.`, [], {
+    throw new RecipeError('not UTF-8 text', [], {
+      operation: `recipe ${path}`,
+      remedy: 'Save the file as UTF-8.',
       cause: error,
     });
   }
@@ -106,12 +114,18 @@ function readWhole(path: string): Buffer {
   try {
     const status = fstatSync(file);
     if (status.isDirectory()) {
-      throw new RecipeError(`recipe ${path}: is a folder. Give the path of the YAML file in it.`);
+      throw new RecipeError('is a folder', [], {
+        operation: `recipe ${path}`,
+        remedy: 'Give the path of the YAML file in it.',
+      });
     }
     if (status.size > MAXIMUM_BYTES) {
-      throw new RecipeError(
-        `recipe ${path}: expected at most ${MAXIMUM_BYTES} bytes, got ${status.size}. Check that this is a recipe.`,
-      );
+      throw new RecipeError({
+        operation: `recipe ${path}`,
+        expected: `at most ${MAXIMUM_BYTES} bytes`,
+        received: `${status.size}`,
+        remedy: 'Check that this is a recipe.',
+      });
     }
     return readFileSync(file);
   } finally {

@@ -22,9 +22,10 @@ export function readYaml(text: string, source: string): YamlSource {
   const documents = parseAllDocuments(text, { lineCounter, prettyErrors: false, logLevel: 'silent' });
   const [document] = documents;
   if (!Array.isArray(documents) || document === undefined) {
-    throw new RecipeError(
-      `${source}: the file is empty. Write a recipe's settings into it; docs/recipes.md lists them.`,
-    );
+    throw new RecipeError('the file is empty', [], {
+      operation: source,
+      remedy: "Write a recipe's settings into it; docs/recipes.md lists them.",
+    });
   }
   const at = (offset: number): { line: number; column: number } => {
     const { line, col } = lineCounter.linePos(offset);
@@ -66,7 +67,11 @@ function toData(document: Document.Parsed, source: string): unknown {
   } catch (error) {
     // The only thing left that can fail: an alias without its anchor, or aliases that multiply without end.
     const reason = errorText(error);
-    throw new RecipeError(`${source}: not valid YAML: ${reason}`, [], { cause: error });
+    throw new RecipeError(`not valid YAML: ${reason}`, [], {
+      operation: source,
+      remedy: 'Give every alias (*name) its anchor (&name), and nest aliases less.',
+      cause: error,
+    });
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Generator, saveTensors, Tensor } from '@cohort-ml/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createNetwork, type Network } from '../models/index.ts';
+import { importWeights } from '../cohort/importWeights.ts';
 import { describePretrained, loadPretrained, type Pretrained } from '../cohort/pretrained.ts';
 
 let folder = '';
@@ -148,6 +149,47 @@ describe('the order of the classes', () => {
       expect(load(same, path, 'resnet8', ['cat', 'dog', 'emu']).isReordered).toBe(false);
       expect(rows(same)).toEqual([cat, dog, emu]);
     }
+  });
+
+  it('counts rows from 1 where the file does, and says so', () => {
+    const source = build('resnet8', 1, 3);
+    const [cat, dog, emu] = rows(source);
+    const entries = renamed(source, (name) => name);
+    const path = save('from-one.safetensors', entries, { class_to_idx: '{"cat":1,"dog":2,"emu":3}' });
+    const network = build('resnet8', 2, 3);
+    const loaded = load(network, path, 'resnet8', ['emu', 'cat', 'dog']);
+    expect(rows(network)).toEqual([emu, cat, dog]);
+    expect(describePretrained('a', loaded)).toContain('class_to_idx counts from 1: cat was taken for');
+  });
+
+  it.each([
+    [
+      { class_to_idx: '{"cat":0,"dog":1,"emu":2}', class_names: '["dog","cat","emu"]' },
+      'expected one name for each of the 3 rows of the classifier, got class_to_idx with cat in row 0, and class_names with dog there.',
+    ],
+    [
+      { class_to_idx: '{"cat":0,"dog":2,"emu":4}' },
+      'got class_to_idx with cat in row 0, dog in row 2, emu in row 4, which leaves rows out.',
+    ],
+  ])('refuses %j, unless the names of the rows are given', (metadata, message) => {
+    const source = build('resnet8', 1, 3);
+    const entries = renamed(source, (name) => name);
+    const path = save('doubtful.safetensors', entries, metadata);
+    const network = build('resnet8', 2, 3);
+    const before = rows(network);
+    expect(() => load(network, path, 'resnet8', ['cat', 'dog', 'emu'])).toThrow(message);
+    expect(() => load(network, path, 'resnet8')).toThrow(`cohort import ${path} --class-names FILE.`);
+    expect(rows(network)).toEqual(before);
+    const names = join(folder, 'names.txt');
+    writeFileSync(names, 'dog\ncat\nemu\n');
+    const output = join(folder, 'clear.safetensors');
+    expect(importWeights(path, { output, classNamesPath: names, force: true })).toMatchObject({
+      classifier: 'kept',
+      isReordered: false,
+      classNames: ['dog', 'cat', 'emu'],
+    });
+    // A classifier of its own needs no names of the file's.
+    expect(load(build('resnet8', 2, 4), path, 'resnet8').classifier).toBe('fresh');
   });
 
   it('says so where the names are not as many as the classes', () => {

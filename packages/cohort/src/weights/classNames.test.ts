@@ -31,13 +31,13 @@ describe('classNamesInPickle', () => {
     ['a configuration', dictionary({ config })],
     ['hyperparameters', dictionary({ hyper_parameters: dictionary({ class_to_idx: indices }) })],
   ])('finds %s', (_, root) => {
-    expect(classNamesInPickle(root)).toEqual(['cat', 'dog', 'emu']);
+    expect(classNamesInPickle(root)).toEqual({ names: ['cat', 'dog', 'emu'], note: null, doubt: null });
   });
 
   it.each<[string, PickleValue]>([
     ['a number of classes', dictionary({ classes: 3 })],
     ['two rows of one name', dictionary({ classes: ['cat', 'cat', 'dog'] })],
-    ['a row without a name', dictionary({ class_to_idx: dictionary({ cat: 0, dog: 2 }) })],
+    ['numbers that are no rows', dictionary({ class_to_idx: dictionary({ cat: 0.5, dog: -1 }) })],
     ['names that transformers made up', dictionary({ id2label: dictionary({ 0: 'LABEL_0', 1: 'LABEL_1' }) })],
     ['something else', 5],
   ])('does not take %s for names', (_, root) => {
@@ -45,15 +45,59 @@ describe('classNamesInPickle', () => {
   });
 });
 
-describe('classNamesInMetadata', () => {
-  it('reads JSON, a plain list and a nested configuration; ours first', () => {
-    expect(classNamesInMetadata({ class_to_idx: '{"dog":1,"cat":0}' })).toEqual(['cat', 'dog']);
-    expect(classNamesInMetadata({ classes: 'cat, dog' })).toEqual(['cat', 'dog']);
-    expect(classNamesInMetadata({ config: '{"id2label":{"0":"cat","1":"dog"}}' })).toEqual(['cat', 'dog']);
-    expect(classNamesInMetadata({ classes: '["a","b"]', 'cohort.classNames': '["cat","dog"]' })).toEqual([
+describe('rows that are not plain', () => {
+  const read = (entries: Record<string, PickleValue>) => classNamesInPickle(dictionary(entries));
+
+  it('may count from 1, which is said', () => {
+    expect(read({ class_to_idx: dictionary({ dog: 2, cat: 1 }) })).toEqual({
+      names: ['cat', 'dog'],
+      note: 'class_to_idx counts from 1: cat was taken for the first row',
+      doubt: null,
+    });
+    const both = { class_to_idx: dictionary({ dog: 2, cat: 1 }), class_names: ['cat', 'dog'] };
+    expect(read(both)).toEqual({ names: ['cat', 'dog'], note: null, doubt: null });
+  });
+
+  it('leave the order open where some have no name', () => {
+    expect(read({ class_to_idx: dictionary({ cat: 0, dog: 2, emu: 3 }) })).toEqual({
+      names: null,
+      note: null,
+      doubt: 'class_to_idx with cat in row 0, dog in row 2, emu in row 3, which leaves rows out',
+    });
+    expect(read({ idx_to_class: dictionary({ 5: 'cat', 6: 'dog' }) })?.names).toBeNull();
+    expect(read({ class_to_idx: dictionary({ cat: 0, dog: 2 }), classes: ['cat', 'dog'] })?.names).toEqual([
       'cat',
       'dog',
     ]);
+  });
+
+  it('leave the order open where two lists contradict each other', () => {
+    const found = read({
+      class_to_idx: dictionary({ cat: 0, dog: 1, emu: 2 }),
+      meta: dictionary({ class_names: ['cat', 'emu', 'dog'] }),
+    });
+    expect(found).toEqual({
+      names: null,
+      note: null,
+      doubt: 'class_to_idx with dog in row 1, and class_names with emu there',
+    });
+    // Other names for the same classes contradict nothing.
+    const wordnet = { class_to_idx: dictionary({ n01: 0, n02: 1 }), class_names: ['tench', 'goldfish'] };
+    expect(read(wordnet)?.names).toEqual(['n01', 'n02']);
+  });
+});
+
+describe('classNamesInMetadata', () => {
+  it('reads JSON, a plain list and a nested configuration; ours first', () => {
+    expect(classNamesInMetadata({ class_to_idx: '{"dog":1,"cat":0}' })?.names).toEqual(['cat', 'dog']);
+    expect(classNamesInMetadata({ classes: 'cat, dog' })?.names).toEqual(['cat', 'dog']);
+    expect(classNamesInMetadata({ config: '{"id2label":{"0":"cat","1":"dog"}}' })?.names).toEqual([
+      'cat',
+      'dog',
+    ]);
+    expect(
+      classNamesInMetadata({ classes: '["a","b"]', 'cohort.classNames': '["cat","dog"]' })?.names,
+    ).toEqual(['cat', 'dog']);
     expect(classNamesInMetadata({ format: 'pt' })).toBeNull();
   });
 });

@@ -39,51 +39,99 @@ const largestConfig = 8 * 2 ** 20;
 /** Looks a key up in whatever a file's metadata are. */
 type Lookup = (key: string) => unknown;
 
+/** Class names that a file states, or why what it states cannot be used. */
+export interface ClassNames {
+  /** In the order of the classifier's rows; null where that order is open. */
+  readonly names: readonly string[] | null;
+  /** How they were read, in words, where that is not plain: rows counted from 1. Null elsewhere. */
+  readonly note: string | null;
+  /** What the file states, in words, where it contradicts itself or leaves rows out; null elsewhere. */
+  readonly doubt: string | null;
+}
+
 /** Names in a checkpoint of PyTorch; null where it has none. */
-export function classNamesInPickle(root: PickleValue): string[] | null {
-  const lookup = lookupIn(root);
-  if (lookup === null) return null;
-  const sections = sectionKeys.map((key) => lookupIn(lookup(key))).filter((section) => section !== null);
-  return firstNames([lookup, ...sections]);
+export function classNamesInPickle(root: PickleValue): ClassNames | null {
+  return namesIn(lookupIn(root));
 }
 
 /** Names in the metadata of a safetensors file, where every value is text. */
-export function classNamesInMetadata(metadata: Readonly<Record<string, string>>): string[] | null {
+export function classNamesInMetadata(metadata: Readonly<Record<string, string>>): ClassNames | null {
   const lookup: Lookup = (key) => parsed(metadata[key]);
-  const own = namesOfList(lookup(ownKey));
-  const sections = sectionKeys.map((key) => lookupIn(lookup(key))).filter((section) => section !== null);
-  return own ?? firstNames([lookup, ...sections]);
+  const own = rowsOf(lookup(ownKey), 'names');
+  if (own?.first === 0) return { names: own.names, note: null, doubt: null };
+  return namesIn(lookup);
 }
 
 /** Names in the `config.json` that transformers and timm keep next to `model.safetensors` or `pytorch_model.bin`. */
-export function classNamesBeside(path: string): string[] | null {
+export function classNamesBeside(path: string): ClassNames | null {
   if (!/^(model|pytorch_model)\b.*\.(safetensors|bin)$/.test(basename(path))) return null;
   const config = join(dirname(path), 'config.json');
   try {
     if (statSync(config).size > largestConfig) return null;
-    const lookup = lookupIn(parsed(readFileSync(config, 'utf8')));
-    if (lookup === null) return null;
-    const sections = sectionKeys.map((key) => lookupIn(lookup(key))).filter((section) => section !== null);
-    return firstNames([lookup, ...sections]);
+    return namesIn(lookupIn(parsed(readFileSync(config, 'utf8'))));
   } catch {
     // Without names, counts decide.
     return null;
   }
 }
 
-function firstNames(lookups: readonly Lookup[]): string[] | null {
-  for (const lookup of lookups) {
-    for (const key of indexKeys) {
-      const names = namesOfIndices(lookup(key));
-      if (names !== null) return names;
-    }
-    for (const key of nameKeys) {
-      const value = lookup(key);
-      const names = namesOfList(value) ?? namesOfRows(value);
-      if (names !== null) return names;
-    }
+/** Names with their rows under one key. */
+interface Rows {
+  readonly key: string;
+  /** In the order of their rows. */
+  readonly names: readonly string[];
+  readonly rows: readonly number[];
+  /** The row of the first name where the others follow one by one from it; null where rows are left out between them. */
+  readonly first: number | null;
+}
+
+function namesIn(lookup: Lookup | null): ClassNames | null {
+  if (lookup === null) return null;
+  const sections = sectionKeys.map((key) => lookupIn(lookup(key))).filter((section) => section !== null);
+  const found = [lookup, ...sections].flatMap((each) => [
+    ...indexKeys.map((key) => keyed(key, rowsOf(each(key), 'indices'))),
+    ...nameKeys.map((key) => keyed(key, rowsOf(each(key), 'names'))),
+  ]);
+  const all = found.filter((rows) => rows !== null);
+  // Counted from another row than 0 or 1, or with gaps, they are no list of all rows.
+  const whole = all.filter(({ first }) => first === 0 || first === 1);
+  const best = whole.find(({ first }) => first === 0) ?? whole[0];
+  if (best === undefined) {
+    const [partial] = all;
+    return partial === undefined
+      ? null
+      : { names: null, note: null, doubt: `${partial.key} with ${shownRows(partial)}` };
   }
-  return null;
+  const other = whole.find((rows) => isReordered(rows, best));
+  if (other !== undefined) {
+    const [one, two] = [best, other].sort((left, right) => all.indexOf(left) - all.indexOf(right));
+    return { names: null, note: null, doubt: differenceOf(one ?? best, two ?? other) };
+  }
+  const note =
+    best.first === 1 ? `${best.key} counts from 1: ${best.names[0] ?? ''} was taken for the first row` : null;
+  return { names: best.names, note, doubt: null };
+}
+
+/** Whether two lists have the same names in another order. */
+function isReordered(left: Rows, right: Rows): boolean {
+  const order = rowsByName(left.names, right.names);
+  return order?.some((row, index) => row !== index) === true;
+}
+
+function differenceOf(left: Rows, right: Rows): string {
+  const row = left.names.findIndex(
+    (name, index) => name.normalize('NFC') !== right.names[index]?.normalize('NFC'),
+  );
+  return `${left.key} with ${left.names[row] ?? ''} in row ${row}, and ${right.key} with ${right.names[row] ?? ''} there`;
+}
+
+function shownRows({ names, rows }: Rows): string {
+  const shown = names.slice(0, 3).map((name, index) => `${name} in row ${rows[index] ?? 0}`);
+  return `${shown.join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}, which leaves rows out`;
+}
+
+function keyed(key: string, rows: Omit<Rows, 'key'> | null): Rows | null {
+  return rows === null ? null : { ...rows, key };
 }
 
 function lookupIn(value: unknown): Lookup | null {
@@ -113,33 +161,28 @@ function entriesOf(value: unknown): [unknown, unknown][] {
   return isRecord && !(value instanceof Uint8Array) ? Object.entries(value) : [];
 }
 
-/** `{ cat: 0, dog: 1 }`. */
-function namesOfIndices(value: unknown): string[] | null {
-  return inOrder(entriesOf(value).map(([name, index]) => [index, name]));
-}
-
-/** `{ 0: 'cat', 1: 'dog' }`. */
-function namesOfRows(value: unknown): string[] | null {
-  return inOrder(entriesOf(value));
-}
-
-function namesOfList(value: unknown): string[] | null {
-  return Array.isArray(value) ? inOrder(value.map((name: unknown, index) => [index, name])) : null;
-}
-
-/** Names by their rows, if every row from 0 on has one name, no two the same. `LABEL_0` is no name. */
-function inOrder(entries: readonly (readonly [unknown, unknown])[]): string[] | null {
-  const names = new Map<number, string>();
+/**
+ * Names by their rows, if every name has a row of its own: from `{ cat: 0, dog: 1 }` (`indices`), or from a list or
+ * `{ 0: 'cat', 1: 'dog' }` (`names`). `LABEL_0` is no name.
+ */
+function rowsOf(value: unknown, kind: 'indices' | 'names'): Omit<Rows, 'key'> | null {
+  const entries: [unknown, unknown][] =
+    kind === 'names' && Array.isArray(value)
+      ? value.map((name: unknown, index) => [index, name])
+      : entriesOf(value).map(([key, item]) => (kind === 'names' ? [key, item] : [item, key]));
   if (entries.length < 2 || entries.length > mostClasses) return null;
+  const byRow = new Map<number, string>();
   for (const [key, name] of entries) {
     const row = typeof key === 'string' && /^\d{1,6}$/.test(key) ? Number(key) : key;
-    if (typeof row !== 'number' || typeof name !== 'string' || names.has(row)) return null;
-    names.set(row, name);
+    if (typeof row !== 'number' || !Number.isInteger(row) || row < 0) return null;
+    if (typeof name !== 'string' || byRow.has(row)) return null;
+    byRow.set(row, name);
   }
-  const ordered = Array.from({ length: entries.length }, (_, row) => names.get(row));
-  const all = ordered.filter((name) => name !== undefined);
-  if (all.length < ordered.length || new Set(all).size < all.length) return null;
-  return all.every((name) => /^LABEL_\d+$/.test(name)) ? null : all;
+  const rows = [...byRow.keys()].sort((left, right) => left - right);
+  const names = rows.map((row) => byRow.get(row) ?? '');
+  if (new Set(names).size < names.length || names.every((name) => /^LABEL_\d+$/.test(name))) return null;
+  const first = rows[0] ?? 0;
+  return { names, rows, first: rows.every((row, index) => row === first + index) ? first : null };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Opens any file of weights and lists the dictionaries of tensors in it, whose tensors are read when they are needed. */
 import { ArgumentError, loadTensors, Tensor } from '@cohort-ml/torch';
 import { InertObject, TorchTensor, UnreadTensor, type PickleValue } from './pickle/index.ts';
-import { classNamesBeside, classNamesInMetadata, classNamesInPickle } from './classNames.ts';
+import { classNamesBeside, classNamesInMetadata, classNamesInPickle, type ClassNames } from './classNames.ts';
 import { damagedFile, WeightsError } from './errors.ts';
 import { dictionaryOf } from './moduleTensors.ts';
 import { OpenFile } from './openFile.ts';
@@ -35,6 +35,10 @@ export interface WeightsFile {
   readonly dictionaries: readonly TensorDictionary[];
   /** Names of the classes, in the order of the classifier's rows; null where the file does not say. */
   readonly classNames: readonly string[] | null;
+  /** How the names were read, in words, where that is not plain. */
+  readonly classNamesNote?: string | null;
+  /** What the file states of its classes, in words, where that leaves the order of its rows open. */
+  readonly classNamesDoubt?: string | null;
   /** Classes of other objects that were skipped; none of their code was run. */
   readonly skipped: readonly string[];
   close(): void;
@@ -63,7 +67,7 @@ export function openWeights(path: string): WeightsFile {
       format: checkpoint.format,
       metadata: {},
       dictionaries: findDictionaries(checkpoint.value, stored),
-      classNames: classNamesInPickle(checkpoint.value) ?? classNamesBeside(path),
+      ...named(classNamesInPickle(checkpoint.value) ?? classNamesBeside(path)),
       skipped: checkpoint.skipped,
       close: () => {
         reader.dispose();
@@ -74,6 +78,16 @@ export function openWeights(path: string): WeightsFile {
     file.close();
     throw error;
   }
+}
+
+function named(
+  found: ClassNames | null,
+): Pick<WeightsFile, 'classNames' | 'classNamesNote' | 'classNamesDoubt'> {
+  return {
+    classNames: found?.names ?? null,
+    classNamesNote: found?.note ?? null,
+    classNamesDoubt: found?.doubt ?? null,
+  };
 }
 
 /** By content: eight bytes of length, then JSON; by name where a file is too damaged to tell. */
@@ -94,7 +108,7 @@ function openSafetensors(path: string): WeightsFile {
     path,
     format: 'safetensors',
     metadata,
-    classNames: classNamesInMetadata(metadata) ?? classNamesBeside(path),
+    ...named(classNamesInMetadata(metadata) ?? classNamesBeside(path)),
     skipped: [],
     dictionaries: [{ path: '', tensors: new Map(entries), others: [] }],
     close: () => {

@@ -1,4 +1,5 @@
 /** `cohort data list`, `check` and `fetch`: which datasets there are, whether their files are sound, and how they get here. */
+import { existsSync } from 'node:fs';
 import { InvalidArgumentError, type Command } from 'commander';
 import type { DatasetCheck } from '../../data/checkDataset.ts';
 import type { FetchResult } from '../../data/fetch/fetchDataset.ts';
@@ -118,7 +119,9 @@ async function placeOf(name: string, path: string | undefined): Promise<[string,
   if (path !== undefined) return [name, path];
   const { datasetNames } = await import('../../data/registry.ts');
   if (datasetNames().includes(name)) return [name, null];
-  return /[/\\]/.test(name) || isFolderOrTable(name) ? ['folder', name] : [name, null];
+  // Whatever else is at that path, a spreadsheet or an archive, is refused by what it is.
+  const isPath = /[/\\]/.test(name) || isFolderOrTable(name) || existsSync(name);
+  return isPath ? ['folder', name] : [name, null];
 }
 
 function describeList(datasets: readonly DatasetListing[]): string {

@@ -1,6 +1,6 @@
 /** `cohort evaluate`: how good the networks of a run are on its own images or on others, in all and by class. */
-import { existsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { MeasuredSplit } from '../../inference/evaluationImages.ts';
 import type { CommonOptions } from '../command.ts';
@@ -8,7 +8,7 @@ import { runCommand, withCommonOptions, type CommandOutcome } from '../command.t
 import type { CallOptions } from '../contracts.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { evaluationCsv, evaluationJson, evaluationText } from '../evaluationText.ts';
-import { UsageError } from '../failures.ts';
+import { describeFailure, UsageError, type Failure } from '../failures.ts';
 import { taskEvaluationText } from '../taskText.ts';
 import { withRunsFolder, type RunsOptions } from './runs/options.ts';
 
@@ -74,12 +74,19 @@ export function addEvaluateCommand(
             ...(data === undefined ? {} : { dataPath: data }),
             ...(unseen === true ? { unseenOnly: true } : {}),
             ...(device === undefined ? {} : { device }),
+            onOpened: ({ networks }) => {
+              assertNetwork(network, networks);
+            },
           });
-          const written = await writeFiles(result, { csv, confusion, network });
+          const { written, failure } = await writeFiles(result, { csv, confusion, network });
           for (const file of written) call.reporter.message(`wrote ${file}`);
           const text = csv === true ? evaluationCsv(result).trimEnd() : evaluationText(result, network);
           const json = evaluationJson(result);
-          return { text, json: written.length === 0 ? json : { ...json, files: written } };
+          return {
+            text,
+            json: written.length === 0 ? json : { ...json, files: written },
+            ...(failure === null ? {} : { failure }),
+          };
         },
         { writesData: csv === true },
       );
@@ -125,10 +132,13 @@ function addConfusionFile(path: string, before: readonly string[]): string[] {
   return [...before, path];
 }
 
-/** Measuring may take long, and would be in vain. @throws UsageError for files in folders that are not there */
+/** Measuring may take long, and would be in vain. @throws UsageError for files in folders that are not there, and folders */
 function assertFolders(paths: readonly string[]): void {
   for (const path of paths) {
     const folder = dirname(resolve(path));
+    if (existsSync(path) && statSync(path).isDirectory()) {
+      throw new UsageError(`${path} is a folder. Name a file in it: ${join(path, 'evaluation.csv')}.`);
+    }
     if (existsSync(folder)) continue;
     throw new UsageError(
       `There is no folder ${folder} to write ${path} to. Make it, or choose another file.`,
@@ -136,7 +146,16 @@ function assertFolders(paths: readonly string[]): void {
   }
 }
 
-/** Writes what was asked for; nothing where a network's name is wrong. */
+/** @throws UsageError for the name of no network of the run */
+function assertNetwork(network: string, networks: readonly string[]): void {
+  const names = [...networks, 'ensemble'];
+  if (names.includes(network)) return;
+  throw new UsageError(
+    `--network ${network}: the run has no such network. Choose one of ${names.join(', ')}.`,
+  );
+}
+
+/** Writes what was asked for, as far as it can: what was measured is not lost with a file that cannot be written. */
 async function writeFiles(
   result: Parameters<typeof evaluationText>[0],
   {
@@ -148,18 +167,12 @@ async function writeFiles(
     readonly confusion: readonly string[];
     readonly network: string;
   },
-): Promise<string[]> {
+): Promise<{ readonly written: readonly string[]; readonly failure: Failure | null }> {
   const { details } = result;
-  const names = [...result.networks.map(({ name }) => name), 'ensemble'];
-  const place = names.indexOf(network);
-  if (place < 0) {
-    throw new UsageError(
-      `--network ${network}: the run has no such network. Choose one of ${names.join(', ')}.`,
-    );
-  }
+  const names = result.networks.map(({ name }) => name);
+  const matrix = details?.confusions[network === 'ensemble' ? names.length : names.indexOf(network)];
   const files: [path: string, content: string][] =
     typeof csv === 'string' ? [[csv, evaluationCsv(result)]] : [];
-  const matrix = details?.confusions[place];
   if (matrix !== undefined && confusion.length > 0) {
     const { confusionCsv, confusionSvg } = await import('../../evaluate/confusionFiles.ts');
     for (const path of confusion) {
@@ -168,8 +181,17 @@ async function writeFiles(
       files.push([path, isCsv ? confusionCsv(matrix) : confusionSvg(matrix, title)]);
     }
   }
-  if (files.length === 0) return [];
+  if (files.length === 0) return { written: [], failure: null };
   const { writeFileAtomic } = await import('@cohort-ml/runs');
-  for (const [path, content] of files) writeFileAtomic(path, content);
-  return files.map(([path]) => path);
+  const written: string[] = [];
+  let failure: Failure | null = null;
+  for (const [path, content] of files) {
+    try {
+      writeFileAtomic(path, content);
+      written.push(path);
+    } catch (error) {
+      failure ??= describeFailure(error);
+    }
+  }
+  return { written, failure };
 }

@@ -81,7 +81,7 @@ function addRule(text: string, before: readonly Rule[]): Rule[] {
 
 function describeResult(result: ImportResult): string {
   const { output, model, classes, channels, parameters, place, format, renamed, ignored, whyFresh } = result;
-  const { skipped, isReordered, unusableNames } = result;
+  const { skipped, isReordered, unusableNames, namesNote } = result;
   const count = parameters.toLocaleString('en-US');
   return [
     `read ${place} (${format})${renamed === 0 ? '' : `; ${renamed} tensors renamed`}`,
@@ -94,6 +94,7 @@ function describeResult(result: ImportResult): string {
     whyFresh === null
       ? `classifier: kept${isReordered ? ', its rows put into the order of the class names' : ''}`
       : `classifier: new, since ${whyFresh}`,
+    ...(namesNote === null ? [] : [`class names: ${namesNote}`]),
     ...(unusableNames === null
       ? []
       : [

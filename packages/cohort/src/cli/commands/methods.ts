@@ -74,10 +74,11 @@ async function findMethod(name: string): Promise<FoundMethod> {
   }
   const names = [...methodNames(), ...methodVariants().keys()];
   const nearest = nearestName(name, names);
-  const question = nearest === null ? '' : ` Did you mean ${nearest}?`;
-  throw new RecipeError(
-    `method ${JSON.stringify(name)}: no such method.${question} The methods are ${names.join(', ')}.`,
-  );
+  const question = nearest === null ? '' : `Did you mean ${nearest}? `;
+  throw new RecipeError('no such method', [], {
+    operation: `method ${JSON.stringify(name)}`,
+    remedy: `${question}The methods are ${names.join(', ')}.`,
+  });
 }
 
 function describeList(

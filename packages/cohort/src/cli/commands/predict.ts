@@ -83,6 +83,9 @@ async function predict(
     batch,
     runs,
     ...(device === undefined ? {} : { device }),
+    onOpened: (opened) => {
+      if (json !== true) environment.stdout.write(writer.begin(opened));
+    },
   })) {
     count += 1;
     if ('error' in result) {
@@ -92,7 +95,6 @@ async function predict(
     if (json === true) kept.push(result);
     else environment.stdout.write(writer.write(result));
   }
-  if (json !== true) environment.stdout.write(writer.end());
   if (failed > 0) {
     reporter.warning(
       `${failed.toLocaleString('en-US')} of ${count.toLocaleString('en-US')} inputs could not be classified`,

@@ -111,9 +111,12 @@ async function assertWithoutLabels({ method }: ResolvedRecipe, argument: string)
   const names = methodDefinitions().flatMap(({ name, facts }) =>
     facts.isSelfSupervised === true ? [name] : [],
   );
-  throw new RecipeError(
-    `method.name: expected a method that learns without labels (${names.join(', ')}), got ${method.name}, which learns from labels. Use one of these, or ${shellCommand(['cohort', 'train', argument])}.`,
-  );
+  throw new RecipeError({
+    operation: 'method.name',
+    expected: `a method that learns without labels (${names.join(', ')})`,
+    received: `${method.name}, which learns from labels`,
+    remedy: `Use one of these, or ${shellCommand(['cohort', 'train', argument])}.`,
+  });
 }
 
 /**

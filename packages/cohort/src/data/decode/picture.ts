@@ -3,7 +3,7 @@ import { CohortError } from '@cohort-ml/errors';
 import { decodeBySharp, type PixelImage } from '@cohort-ml/runtime';
 import { isBmp, readBmpHeader, readBmpPixels } from './bmp.ts';
 import { isNetpbm, readNetpbmHeader, readNetpbmPixels } from './netpbm.ts';
-import { isGreyTiff, isOrdinaryTiff, isTiff, openTiff, readTiffPixels } from './tiff.ts';
+import { isDeepTiff, isGreyTiff, isOrdinaryTiff, isTiff, openTiff, readTiffPixels } from './tiff.ts';
 
 /** Sharp, set up for many images at once. */
 export type Sharp = typeof import('sharp').default;
@@ -16,6 +16,8 @@ export interface PictureFacts {
   readonly isGrey: boolean;
   /** It has several frames or pages, of which the first is used. */
   readonly isAnimated: boolean;
+  /** Its samples have more than 8 bits, and the file does not say which values are black and white. */
+  readonly isDeep: boolean;
 }
 
 /** Refused for its number of pixels. */
@@ -29,18 +31,23 @@ export async function lookAtPicture(sharp: Sharp, content: Buffer): Promise<Pict
     const page = await openTiff(content);
     const isTurned = page.orientation >= 5 && page.orientation <= 8;
     const [width, height] = isTurned ? [page.height, page.width] : [page.width, page.height];
-    return { width, height, isGrey: isGreyTiff(page), isAnimated: page.pages > 1 };
+    return { width, height, isGrey: isGreyTiff(page), isAnimated: page.pages > 1, isDeep: isDeepTiff(page) };
   }
   if (isNetpbm(content)) {
     const { width, height, bands } = readNetpbmHeader(content);
-    return { width, height, isGrey: bands <= 2, isAnimated: false };
+    return { width, height, isGrey: bands <= 2, isAnimated: false, isDeep: false };
   }
   if (isBmp(content)) {
     const { width, height } = readBmpHeader(content);
-    return { width, height, isGrey: false, isAnimated: false };
+    return { width, height, isGrey: false, isAnimated: false, isDeep: false };
   }
-  const { autoOrient, space, pages } = await sharp(content, { limitInputPixels: false }).metadata();
-  return { ...autoOrient, isGrey: isGreySpace(space), isAnimated: (pages ?? 1) > 1 };
+  const { autoOrient, space, pages, depth } = await sharp(content, { limitInputPixels: false }).metadata();
+  return {
+    ...autoOrient,
+    isGrey: isGreySpace(space),
+    isAnimated: (pages ?? 1) > 1,
+    isDeep: depth === 'ushort',
+  };
 }
 
 /**

@@ -94,7 +94,8 @@ function holds({ black, white }: SampleRange, { minimum, maximum }: Extent): boo
   return white > black && minimum >= black && maximum <= white;
 }
 
-function integerWhite(maximum: number, bits: number): number {
+/** White of integers: the largest of the narrowest usual number of bits. @throws {SampleError} for 32-bit values far below it */
+export function integerWhite(maximum: number, bits: number): number {
   const fitting = USUAL_BITS.find((candidate) => maximum < 2 ** candidate) ?? bits;
   const white = 2 ** Math.min(fitting, bits) - 1;
   // Of 24 and 32 bits only the upper sixteenth is believed: a count of 100,000 is no dark grey.

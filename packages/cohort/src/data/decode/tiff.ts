@@ -1,7 +1,14 @@
 /** Reads TIFF as cameras, microscopes and satellites write it: any depth, floats, more bands than a picture has. */
 import { cmykToRgb, orientImage, type PixelImage } from '@cohort-ml/runtime';
 import type { GeoTIFFImage } from 'geotiff';
-import { SampleError, samplesToBytes, withAlpha, type SampleRange, type Samples } from './samples.ts';
+import {
+  rangeOf,
+  SampleError,
+  samplesToBytes,
+  withAlpha,
+  type SampleRange,
+  type Samples,
+} from './samples.ts';
 
 /** The first page of a TIFF and what its tags say. */
 export interface TiffPage {
@@ -115,17 +122,9 @@ export function isGreyTiff({ photometric, bands, extraSamples }: TiffPage): bool
  * @throws {Error} for a damaged file or a compression that cannot be read
  */
 export async function readTiffPixels(page: TiffPage): Promise<PixelImage> {
-  const { width, height, bands, image } = page;
+  const { width, height } = page;
   const { colours, alpha } = bandsOf(page);
-  const samples: Samples = {
-    width,
-    height,
-    bands,
-    data: await image.readRasters({ interleave: true }),
-    format: sampleFormat(page.format),
-    bits: Math.max(...page.bits),
-    declared: page.declared,
-  };
+  const samples = await samplesOf(page);
   const bytes = samplesToBytes(samples, colours);
   if (page.photometric === MIN_IS_WHITE)
     for (let at = 0; at < bytes.length; at += 1) bytes[at] = 255 - (bytes[at] ?? 0);
@@ -138,6 +137,28 @@ export async function readTiffPixels(page: TiffPage): Promise<PixelImage> {
   const opacity = samplesToBytes({ ...samples, declared: undefined }, [alpha.band]);
   const data = withAlpha(bytes, opacity, alpha.isPremultiplied);
   return upright({ width, height, channels: colours.length === 1 ? 2 : 4, data });
+}
+
+async function samplesOf(page: TiffPage): Promise<Samples> {
+  return {
+    width: page.width,
+    height: page.height,
+    bands: page.bands,
+    data: await page.image.readRasters({ interleave: true }),
+    format: sampleFormat(page.format),
+    bits: Math.max(...page.bits),
+    declared: page.declared,
+  };
+}
+
+/** True for samples of more than 8 bits whose range the file does not say. */
+export function isDeepTiff({ format, bits, declared }: TiffPage): boolean {
+  return declared === undefined && (format !== 1 || bits.some((depth) => depth > 8));
+}
+
+/** The range that its colours are scaled by. @throws as {@link readTiffPixels} */
+export async function tiffRange(page: TiffPage): Promise<SampleRange> {
+  return rangeOf(await samplesOf(page), bandsOf(page).colours);
 }
 
 interface Bands {

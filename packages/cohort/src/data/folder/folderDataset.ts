@@ -9,7 +9,7 @@ import { TABLE_ENDING } from './tables/tableEnding.ts';
 import { countOf, firstNames, type BrokenFile, type FoundImage, type ImageListing } from './listing.ts';
 import { listFolder } from './layout/listFolder.ts';
 import { findImagenet, listImagenet } from './layout/listImagenet.ts';
-import { listTable } from './tables/listTable.ts';
+import { listTable, type TableOptions } from './tables/listTable.ts';
 import {
   brokenError,
   brokenList,
@@ -27,9 +27,12 @@ import type { WalkOptions } from './walk.ts';
 export const FOLDER_FIT: ImageFit = 'cover';
 
 /** Lists whatever `path` is: a folder, or a table (CSV) of images. */
-export async function listImages(path: string, options: WalkOptions = {}): Promise<ImageListing> {
+export async function listImages(
+  path: string,
+  options: WalkOptions & TableOptions = {},
+): Promise<ImageListing> {
   return TABLE_ENDING.test(path) && (await stat(path).catch(() => null))?.isDirectory() !== true
-    ? listTable(path, options.signal)
+    ? listTable(path, options)
     : listFolder(path, options);
 }
 
@@ -135,7 +138,7 @@ function splitUp(
   const classes = listing.classes.filter((className) => present.has(className));
   const lost = listing.classes.filter((className) => !present.has(className));
   if (lost.length > 0) reporter?.warning(`no image of these classes can be read: ${firstNames(lost)}`);
-  requireClasses(source, classes, broken);
+  requireClasses(listing, classes, broken);
   const labelOf = new Map(classes.map((className, label) => [className, label]));
   const labels = usable.map(({ image }) => labelOf.get(image.className) ?? 0);
   const splits = assignSplits(usable, labels, reporter);
@@ -159,7 +162,7 @@ function splitUp(
     };
   };
   const [train, validation, test] = [make('train'), make('validation'), make('test')];
-  checkSplits(source, classes, { train, validation, test }, reporter);
+  checkSplits(listing, classes, { train, validation, test }, reporter);
   const { channels, height, width } = stored.shape;
   const counts = [
     countOf(train.count, 'training image'),
@@ -212,7 +215,11 @@ function assignSplits(
   return given.map((split, row) => (chosen.has(row) ? 'test' : split));
 }
 
-function requireClasses(source: string, classes: readonly string[], broken: readonly BrokenFile[]): void {
+function requireClasses(
+  { source, hint = '' }: ImageListing,
+  classes: readonly string[],
+  broken: readonly BrokenFile[],
+): void {
   if (classes.length >= 2) return;
   throw new DataError('mismatch', {
     operation: `loading the images of ${source}`,
@@ -221,13 +228,13 @@ function requireClasses(source: string, classes: readonly string[], broken: read
     remedy:
       classes.length === 0
         ? `Replace the broken files:\n${brokenList(broken)}`
-        : 'Sort the images into one folder per class, and pass the folder that contains those.',
+        : `${hint}Sort the images into one folder per class, and pass the folder that contains those.`,
     path: source,
   });
 }
 
 function checkSplits(
-  source: string,
+  { source, hint = '' }: ImageListing,
   classes: readonly string[],
   splits: Readonly<Record<SplitName, ImageSplit<PixelSource>>>,
   reporter: DatasetOptions['reporter'],
@@ -243,10 +250,10 @@ function checkSplits(
       operation,
       expected: 'training images of every class',
       received: `none of ${firstNames(untrained)}`,
-      remedy: untrainedRemedy(
+      remedy: `${hint}${untrainedRemedy(
         untrained,
         classes.filter((name) => !untrained.includes(name)),
-      ),
+      )}`,
       path: source,
     });
   }

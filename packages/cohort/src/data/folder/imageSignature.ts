@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 
 /** What the first bytes of a file say that it is. */
 export interface FileSignature {
-  readonly kind: 'image' | 'foreignImage' | 'pointer' | 'archive' | 'other';
+  readonly kind: 'image' | 'foreignImage' | 'pointer' | 'spreadsheet' | 'archive' | 'other';
   /** In words, with its article: `a PNG image`, `a ZIP archive`. */
   readonly name: string;
 }
@@ -37,6 +37,20 @@ function isBmp({ bytes, text }: Head): boolean {
   return text.startsWith('BM') && [12, 16, 40, 52, 56, 64, 108, 124].includes(headerSize);
 }
 
+/** The name of the first member of a ZIP archive, with what follows it. */
+function firstMember({ text }: Head): string {
+  return text.startsWith('PK\x03\x04') ? text.slice(30) : '';
+}
+
+/** Office's archives begin with the list of their parts, or with one of these. */
+function isOffice(head: Head): boolean {
+  return /^(?:\[Content_Types\]\.xml|_rels\/|docProps\/|xl\/)/.test(firstMember(head));
+}
+
+function isOpenDocument(head: Head): boolean {
+  return firstMember(head).startsWith('mimetypeapplication/vnd.oasis.opendocument.spreadsheet');
+}
+
 const RULES: readonly Rule[] = [
   ['image', 'a JPEG image', startsWith('\xFF\xD8\xFF')],
   ['image', 'a PNG image', startsWith('\x89PNG\r\n\x1A\n')],
@@ -54,6 +68,13 @@ const RULES: readonly Rule[] = [
   ['foreignImage', 'an OpenEXR image', startsWith('v/1\x01')],
   ['foreignImage', 'a DICOM image', ({ text }) => text.slice(128, 132) === 'DICM'],
   ['pointer', 'a pointer of Git LFS instead of the file', startsWith('version https://git-lfs.github.com/')],
+  ['spreadsheet', 'a document of Office, such as a spreadsheet (Excel)', isOffice],
+  ['spreadsheet', 'a spreadsheet (OpenDocument)', isOpenDocument],
+  [
+    'spreadsheet',
+    'an old document of Office, such as a spreadsheet (Excel)',
+    startsWith('\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1'),
+  ],
   ['archive', 'a ZIP archive', startsWith('PK\x03\x04', 'PK\x05\x06')],
   ['archive', 'a gzip archive', startsWith('\x1F\x8B')],
   ['archive', 'a RAR archive', startsWith('Rar!')],

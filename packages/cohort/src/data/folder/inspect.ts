@@ -19,7 +19,8 @@ export interface ImageFacts extends PictureFacts {
 /** Facts, or why there are none. */
 export type Inspection = ImageFacts | { readonly broken: string };
 
-const MAXIMUM_FILE_BYTES = 512 * 1024 * 1024;
+/** Larger files are no pictures to train on. */
+export const MAXIMUM_FILE_BYTES = 512 * 1024 * 1024;
 
 /**
  * Images that may be in work at once: libuv's threads decode (four, or as `UV_THREADPOOL_SIZE` says), and each has its

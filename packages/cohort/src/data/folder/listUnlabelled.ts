@@ -21,7 +21,7 @@ import { FolderWalker, type ImageTree, type WalkOptions } from './walk.ts';
  */
 export async function listUnlabelled(root: string, options: WalkOptions = {}): Promise<ImageListing> {
   const isTable = TABLE_ENDING.test(root) && (await stat(root).catch(() => null))?.isDirectory() !== true;
-  if (isTable) return listTable(root, options.signal);
+  if (isTable) return listTable(root, options);
   const walker = await FolderWalker.open(root, options);
   const tree = await walker.tree();
   const { notices, warnings } = walker.passedBy(tree.count);

@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { errorText, isNothingThere } from '@cohort-ml/errors';
 import { mapPool } from '../loading/pool.ts';
-import { lookAlikes } from './lookAlikes.ts';
+import { scriptsOf } from './confusables.ts';
+import { lookAlikes, mixedScripts } from './lookAlikes.ts';
 import type { SplitName } from './splitNames.ts';
 
 /** One image file with what its place says of it. */
@@ -43,6 +44,8 @@ export interface ImageListing {
   readonly notices: readonly string[];
   /** What may be wrong with the set, a sentence each: images that were lost, classes that look alike. */
   readonly warnings: readonly string[];
+  /** What may help where the images turn out to be too few, in sentences with a blank at their end; empty for nothing. */
+  readonly hint?: string;
 }
 
 /** What was found out while listing, besides the images. */
@@ -51,6 +54,7 @@ export interface ListingRemarks {
   readonly warnings: readonly string[];
   /** Folders that may not be read. */
   readonly broken?: readonly BrokenFile[];
+  readonly hint?: string;
 }
 
 const collator = new Intl.Collator('en', { numeric: true });
@@ -109,15 +113,27 @@ export async function completeListing(
     broken: [...(remarks.broken ?? []), ...broken],
     notices: remarks.notices,
     warnings: [...remarks.warnings, ...describeLookAlikes(classes)],
+    hint: remarks.hint ?? '',
   };
 }
 
 /** A warning of classes that look alike; none where all differ to the eye. */
 function describeLookAlikes(classes: readonly string[]): string[] {
   const shown = lookAlikes(classes).map((names) => names.map((name) => JSON.stringify(name)).join(' and '));
-  if (shown.length === 0) return [];
+  const mixed = mixedScripts(classes).map((names) =>
+    names.map((name) => `${JSON.stringify(name)} (${scriptsOf(name).join(' and ')} letters)`).join(' and '),
+  );
   return [
-    `classes whose names differ only in upper and lower case, blanks or hyphens are kept apart: ${firstNames(shown)}. Rename them where they mean the same.`,
+    ...(shown.length === 0
+      ? []
+      : [
+          `classes whose names differ only in upper and lower case, blanks or hyphens are kept apart: ${firstNames(shown)}. Rename them where they mean the same.`,
+        ]),
+    ...(mixed.length === 0
+      ? []
+      : [
+          `classes whose names look alike in letters of different scripts are kept apart: ${firstNames(mixed)}. Rename them where they mean the same.`,
+        ]),
   ];
 }
 

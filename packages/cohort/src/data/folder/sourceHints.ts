@@ -11,13 +11,13 @@ export interface SourceDescription {
   readonly remedy: string;
 }
 
+/** What to do with a spreadsheet. */
+export const SPREADSHEET_REMEDY =
+  'Save it as CSV (UTF-8) with the columns path and label, and give that file.';
+
 /** Files that are known by their endings rather than by their bytes. */
 const BY_ENDING: readonly (readonly [endings: RegExp, what: string, remedy: string])[] = [
-  [
-    /^\.(?:xlsx?|ods|numbers)$/,
-    'a spreadsheet',
-    'Save it as CSV (UTF-8) with the columns path and label, and give that file.',
-  ],
+  [/^\.(?:xls[xmb]?|ods|numbers)$/, 'a spreadsheet', SPREADSHEET_REMEDY],
   [
     /^\.(?:parquet|feather|arrow|json|pkl|db|sqlite)$/,
     'a table in a format that is not read',
@@ -42,6 +42,7 @@ export async function describeSource(path: string): Promise<SourceDescription> {
   if (known !== undefined) return { what: known[1], remedy: known[2] };
   const kind = signature?.kind;
   const what = signature?.name ?? 'another file';
+  if (kind === 'spreadsheet') return { what, remedy: SPREADSHEET_REMEDY };
   if (kind === 'archive') return { what, remedy: 'Unpack it, and give the folder that comes of it.' };
   if (kind === 'pointer') return { what, remedy: 'Get the file: git lfs pull.' };
   if (kind !== 'image' && kind !== 'foreignImage') return { what, remedy: 'Check data.path.' };
@@ -88,7 +89,11 @@ async function namesIn(folder: string): Promise<string[] | null> {
 /** A sentence that points to tables in a folder whose images are not sorted, and a blank; empty where there are none. */
 export async function tablesBeside(folder: string): Promise<string> {
   const names = (await namesIn(folder)) ?? [];
-  const tables = names.filter((name) => /\.(?:csv|tsv)$/i.test(name));
+  const tables = names.filter((name) => /\.(?:csv|tsv|jsonl)$/i.test(name));
+  const sheets = names.filter((name) => /\.(?:xls[xmb]?|ods|numbers)$/i.test(name));
+  if (tables.length === 0 && sheets.length > 0) {
+    return `There ${sheets.length === 1 ? 'is a spreadsheet' : 'are spreadsheets'} in it, which may say the classes (${sheets.slice(0, 3).join(', ')}): save it as CSV (UTF-8) with the columns path and label, and give that file. `;
+  }
   if (tables.length === 0) return '';
   const shown = tables.slice(0, 3).map((name) => join(folder, name));
   return `There ${tables.length === 1 ? 'is a table' : 'are tables'} in it, which may say the classes: give ${shown.join(' or ')}. `;

@@ -30,12 +30,20 @@ const ROLES: ReadonlyMap<string, SplitRole> = new Map(
   ).flatMap(([role, words]) => words.split(' ').map((word): [string, SplitRole] => [word, role])),
 );
 
-/** Words around the split that say nothing of the class. */
-const FILLERS: ReadonlySet<string> = new Set(
-  'set sets data dataset datasets image images img imgs picture pictures pic pics photo photos sample samples daten dados datos split folder dir directory files jpg jpeg png the of for public private'.split(
+/** Words for the parts that a set is cut into. */
+export const PART_WORDS: ReadonlySet<string> = new Set(
+  'part parts batch batches fold folds kfold shard shards chunk chunks split splits subset subsets volume vol piece pieces half teil partie parte lote'.split(
     ' ',
   ),
 );
+
+/** Words around the split that say nothing of the class. */
+const FILLERS: ReadonlySet<string> = new Set([
+  ...PART_WORDS,
+  ...'set sets data dataset datasets image images img imgs picture pictures pic pics photo photos sample samples daten dados datos folder dir directory files jpg jpeg png the of for public private'.split(
+    ' ',
+  ),
+]);
 
 /** The split that a name speaks of, whatever else it says; null where it names none or more than one. */
 export function roleNamed(name: string): NamedRole | null {

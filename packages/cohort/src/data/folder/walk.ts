@@ -5,6 +5,7 @@ import { errorCode, errorText, isNothingThere } from '@cohort-ml/errors';
 import { DataError } from '../errors.ts';
 import { exists } from '../places.ts';
 import { mapPool } from '../loading/pool.ts';
+import { isArchiveName, packedWarning, sortArchives } from './archives.ts';
 import { fileSignature } from './imageSignature.ts';
 import { countOf, firstNames, type BrokenFile } from './listing.ts';
 import { describeSource, nearestPath } from './sourceHints.ts';
@@ -21,7 +22,7 @@ const FOREIGN_ENDINGS: ReadonlySet<string> = new Set(
 );
 /** Endings of what usually lies among images; files with them are not looked into. */
 const SIDE_ENDINGS: ReadonlySet<string> = new Set(
-  'txt csv tsv json jsonl xml yaml yml md html htm log pdf py ipynb sh bat mat npy npz pkl pt pth h5 db zip gz tar rar 7z xlsx xls doc docx mp4 avi mov webm wav mp3 tfrecord parquet bak tmp part crdownload download orig old swp lnk url ini cfg conf sha256 md5 asc'.split(
+  'txt csv tsv json jsonl xml yaml yml md html htm log pdf py ipynb sh bat mat npy npz pkl pt pth h5 db gz bz2 xz zst xlsx ods xls doc docx mp4 avi mov webm wav mp3 tfrecord parquet bak tmp part crdownload download orig old swp lnk url ini cfg conf sha256 md5 asc'.split(
     ' ',
   ),
 );
@@ -74,6 +75,9 @@ export class FolderWalker {
   readonly #others: string[] = [];
   readonly #unknown: string[] = [];
   readonly #foreign: string[] = [];
+  /** Paths of archives, and of folders that hold images. */
+  readonly #archives: string[] = [];
+  readonly #withImages = new Set<string>();
   readonly #byContent: string[] = [];
   readonly #leaving: string[] = [];
   readonly #deadLinks: string[] = [];
@@ -153,6 +157,7 @@ export class FolderWalker {
       else if (kind !== 'file') this.#others.push(this.nameOf(path));
       else if (IMAGE_ENDINGS.has(ending)) entries.push({ name, path, isFolder: false });
       else if (FOREIGN_ENDINGS.has(ending)) this.#foreign.push(this.nameOf(path));
+      else if (isArchiveName(name)) this.#archives.push(path);
       else if (SIDE_ENDINGS.has(ending)) this.#others.push(this.nameOf(path));
       else withoutEnding.push({ name, path, isFolder: false });
     }
@@ -183,6 +188,7 @@ export class FolderWalker {
       else images.push(entry.path);
     }
     const count = folders.reduce((sum, inner) => sum + inner.count, images.length);
+    if (count > 0) this.#withImages.add(folder);
     return { name, place, images, folders, count };
   }
 
@@ -194,6 +200,17 @@ export class FolderWalker {
       .join('/');
   }
 
+  /** A sentence about archives that are not unpacked, and a blank: for errors about images that are not there. Empty for none. */
+  get archiveHint(): string {
+    const warning = this.#packed();
+    return warning === null ? '' : `${warning.replace(/^n/, 'N')}. `;
+  }
+
+  #packed(): string | null {
+    const { packed } = sortArchives(this.#archives, (folder) => this.#withImages.has(folder));
+    return packedWarning(packed, (path) => this.nameOf(path));
+  }
+
   /**
    * What was passed by, a sentence each: as warnings what may well be images, as notices everything else.
    * @param count of the images that were found
@@ -201,15 +218,23 @@ export class FolderWalker {
   passedBy(count: number): { notices: string[]; warnings: string[] } {
     const unknown = told(this.#unknown, 'ignored, no image by ending or content', 'file');
     const isMuch = this.#unknown.length * 10 > count;
+    const packed = this.#packed();
+    const { unpacked } = sortArchives(this.#archives, (folder) => this.#withImages.has(folder));
     return {
       notices: [
         ...(this.#hidden > 0 ? [`ignored, hidden: ${countOf(this.#hidden, 'file')}`] : []),
         ...told(this.#others, 'ignored, no image', 'file'),
         ...(isMuch ? [] : unknown),
+        ...told(
+          unpacked.map((path) => this.nameOf(path)),
+          'ignored, unpacked already by the folder with its name',
+          'archive',
+        ),
         ...told(this.#byContent, 'treated as images because of their content, despite their names', 'file'),
         ...told(this.#circles, 'not followed, leading in circles', 'link'),
       ],
       warnings: [
+        ...(packed === null ? [] : [packed]),
         ...told(this.#foreign, 'ignored, in a format that cannot be read (save as JPEG or PNG)', 'file'),
         ...(isMuch ? unknown : []),
         ...told(
@@ -253,6 +278,7 @@ export class FolderWalker {
       const kind = signatures[index]?.kind;
       const name = this.nameOf(path);
       if (kind === 'image') this.#byContent.push(name);
+      else if (kind === 'archive' && extname(path) === '') this.#archives.push(path);
       else (kind === 'foreignImage' ? this.#foreign : this.#unknown).push(name);
       return kind === 'image';
     });

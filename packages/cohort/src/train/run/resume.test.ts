@@ -190,6 +190,9 @@ describe('resumeRun', () => {
     );
     expect(traceOf({ runFolder: folder })).toEqual(traceOf(whole));
     const overrides = ['train.epochs=4'];
+    await expect(resume(folder, { overrides })).rejects.toMatchObject({
+      remedy: 'Restore them, or continue anyway with --allow recipe.',
+    });
     await expect(resume(folder, { overrides })).rejects.toThrow(
       /recipe: train\.epochs was 3 and is 4\n.*continue anyway with --allow recipe/,
     );

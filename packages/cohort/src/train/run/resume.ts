@@ -110,7 +110,10 @@ function isDone(
 function resumable(run: RunReader, { name, folder, info }: SoundCheckpoint): Resumable {
   if (info.version === 2) return { name, folder, info };
   throw new ResumeError(
-    `The checkpoint ${name} of ${run.path} holds networks but not the state of their training: an older version of Cohort wrote it. Train again, with ${shellCommand([`networks.0.weights=${run.path}`])} to start from its weights.`,
+    `The checkpoint ${name} of ${run.path} holds networks but not the state of their training: an older version of Cohort wrote it`,
+    {
+      remedy: `Train again, with ${shellCommand([`networks.0.weights=${run.path}`])} to start from its weights.`,
+    },
   );
 }
 
@@ -124,7 +127,10 @@ function assertUnchanged({ info }: Resumable, { provenance }: Session, options: 
       found[change].map((difference) => `  ${change}: ${difference}`),
     );
     throw new ResumeError(
-      `The run cannot resume, because these have changed since its checkpoint:\n${lines.join('\n')}\nRestore them, or continue anyway with ${refused.map((change) => `--allow ${change}`).join(' ')}.`,
+      `The run cannot resume, because these have changed since its checkpoint:\n${lines.join('\n')}\n`,
+      {
+        remedy: `Restore them, or continue anyway with ${refused.map((change) => `--allow ${change}`).join(' ')}.`,
+      },
     );
   }
   const allowed = CHANGES.flatMap((change) => found[change].map((difference) => `${change}: ${difference}`));
@@ -209,8 +215,11 @@ export function findRun(pathOrId: string, runs = 'runs'): string {
   if (named.length === 1) return join(runs, named[0] ?? '');
   const names = named.length > 1 ? named : listRuns(runs).runs.map(({ info }) => info.id);
   const nearest = nearestName(pathOrId, names);
-  const question = nearest === null ? '' : ` Did you mean ${join(runs, nearest)}?`;
-  throw new ResumeError(
-    `--resume ${pathOrId}: expected a run folder or the id of one in ${runs}, got neither.${question} Check the path.`,
-  );
+  const question = nearest === null ? '' : `Did you mean ${join(runs, nearest)}? `;
+  throw new ResumeError({
+    operation: `--resume ${pathOrId}`,
+    expected: `a run folder or the id of one in ${runs}`,
+    received: 'neither',
+    remedy: `${question}Check the path.`,
+  });
 }

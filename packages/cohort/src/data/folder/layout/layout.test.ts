@@ -151,9 +151,9 @@ describe('splits that are not to be taken for classes', () => {
   });
 
   it('warns of folders that share some of their classes', async () => {
-    placeAll('part1/cat/1.jpg', 'part1/dog/2.jpg', 'part2/cat/3.jpg', 'part2/fox/4.jpg');
+    placeAll('farm/cat/1.jpg', 'farm/dog/2.jpg', 'wood/cat/3.jpg', 'wood/fox/4.jpg');
     expect((await listFolder(folder.path)).warnings.join('\n')).toContain(
-      'part1/, part2/ are taken as the classes, and several of them hold the same folders: cat.',
+      'farm/, wood/ are taken as the classes, and several of them hold the same folders: cat.',
     );
     placeAll('more/birds/owl/1.jpg', 'more/fish/shark/2.jpg');
     expect((await listFolder(join(folder.path, 'more'))).warnings).toEqual([]);
@@ -187,6 +187,22 @@ describe('classes', () => {
     const { classes, warnings } = await listFolder(folder.path);
     expect(classes).toHaveLength(5);
     expect(warnings.join('\n')).toContain('"cat" and "Cat", "T shirt" and "T-shirt". Rename them');
+  });
+
+  it('warns of names that look alike in Latin, Cyrillic and Greek letters', async () => {
+    placeAll(
+      'cat/1.jpg',
+      'c\u0430t/2.jpg',
+      'OPEL/3.jpg',
+      '\u039F\u03A1\u0395L/4.jpg',
+      'кот/5.jpg',
+      'собака/6.jpg',
+    );
+    const { classes, warnings } = await listFolder(folder.path);
+    expect(classes).toHaveLength(6);
+    expect(warnings).toEqual([
+      'classes whose names look alike in letters of different scripts are kept apart: "cat" (Latin letters) and "c\u0430t" (Latin and Cyrillic letters), "OPEL" (Latin letters) and "\u039F\u03A1\u0395L" (Latin and Greek letters). Rename them where they mean the same.',
+    ]);
   });
 
   // Root may read everything.

@@ -1,6 +1,7 @@
 /** Reads from a tree of folders which of them are splits and which are classes, or refuses where that would be a guess. */
 import { DataError } from '../../errors.ts';
 import { fileNameHint } from './fileNameHint.ts';
+import { isPartName, joinParts, oddNames } from './parts.ts';
 import { countOf, firstNames, naturalOrder } from '../listing.ts';
 import { roleNamed, splitNamed, type NamedRole, type SplitName } from '../splitNames.ts';
 import type { ImageTree } from '../walk.ts';
@@ -69,7 +70,8 @@ export function readLayout(root: ImageTree, source: string, hint = ''): Layout {
     folder = inner;
     notices.splice(0, 1, `taken as the folder that holds everything: ${source}/${folder.place}`);
   }
-  const layout = splitsInClasses(folder, source) ?? classLayout(folder, source, hint);
+  const layout =
+    partsLayout(folder, source, hint) ?? splitsInClasses(folder, source) ?? classLayout(folder, source, hint);
   return { ...layout, notices: [...notices, ...layout.notices] };
 }
 
@@ -135,8 +137,11 @@ function splitLayout(found: {
   const sorted = named.filter((each) => hasClasses(each.folder) && each.role !== 'unlabelled');
   const isOneSplit = new Set(named.map(({ role }) => role)).size === 1;
   if (sorted.length === 0) {
-    if (isOneSplit && others.length > 0) return null;
-    throw flatSplits(found.named, source, hint);
+    const areParts = others.length > 0 && others.every(({ name }) => isPartName(name));
+    if (isOneSplit && others.length > 0 && !areParts) return null;
+    const parts = others.filter(({ name }) => isPartName(name));
+    const all = [...parts.map((part): Named => ({ role: 'train', rest: '', folder: part })), ...found.named];
+    throw flatSplits(all, source, hint);
   }
   if (isOneSplit && others.length > 0) {
     throw new DataError('format', {
@@ -157,16 +162,20 @@ function splitLayout(found: {
     ...others.map((each) => `${each.place} (${countOf(each.count, 'image')})`),
     ...folder.images.map((path) => path.replace(/^.*[/\\]/, '')),
   ];
+  const parts = new Map(sorted.map((each) => [each, joinParts(filled(each.folder), source, hint)]));
+  const classesIn = (each: Named): readonly ImageTree[] => parts.get(each)?.classes ?? filled(each.folder);
   return {
     splits: sorted.map((each) => {
-      const nested = nestedCopies(filled(each.folder));
+      const inside = classesIn(each);
+      const nested = nestedCopies(inside);
       return {
         split: each.role === 'unlabelled' ? null : each.role,
-        classes: classesOf(filled(each.folder).filter((inner) => !nested.includes(inner))),
-        loose: each.folder.images,
+        classes: classesOf(inside.filter((inner) => !nested.includes(inner))),
+        loose: [...each.folder.images, ...(parts.get(each)?.loose ?? [])],
       };
     }),
     notices: [
+      ...[...parts.values()].flatMap((joined) => (joined === null ? [] : [joined.notice])),
       ...(sorted.some((each) => each.folder.name.toLowerCase() !== (each.role as string))
         ? [`taken as splits: ${sorted.map((each) => `${each.folder.place} for ${each.role}`).join(', ')}`]
         : unwrapped.map((each) => `taken as ${each.role}: ${each.folder.place}`)),
@@ -179,11 +188,8 @@ function splitLayout(found: {
         ? [`ignored, since they have no class folders: ${flatTraining.map(labelled).join(', ')}`]
         : []),
       ...(ignored.length > 0 ? [`ignored next to the splits: ${firstNames(ignored, 5)}`] : []),
-      ...sorted.flatMap((each) => nestedWarnings(nestedCopies(filled(each.folder)))),
-      ...genericWarnings(
-        sorted.flatMap((each) => filled(each.folder)),
-        source,
-      ),
+      ...sorted.flatMap((each) => nestedWarnings(nestedCopies(classesIn(each)))),
+      ...genericWarnings(sorted.flatMap(classesIn), source),
     ],
   };
 }
@@ -198,6 +204,18 @@ function unwrap(folder: ImageTree): ImageTree {
     return isWrapping && (only.name === folder.name || isGeneric(only)) ? only : folder;
   }
   return unwrap(inner);
+}
+
+/** Parts of one set with the classes inside of each; null for other layouts. */
+function partsLayout(folder: ImageTree, source: string, hint: string): Layout | null {
+  const joined = joinParts(filled(folder), source, hint);
+  if (joined === null) return null;
+  const { classes, loose, notice } = joined;
+  return {
+    splits: [{ split: null, classes: classesOf(classes), loose: [...folder.images, ...loose] }],
+    notices: [notice],
+    warnings: genericWarnings(classes, source),
+  };
 }
 
 /** Classes with `train` and `test` folders inside; null for other layouts. */
@@ -269,6 +287,7 @@ function classLayout(folder: ImageTree, source: string, hint: string): Layout {
       ...(aSplit.length > 0 && classes.length <= 2
         ? [`treated as a class, although named like a split: ${aSplit.join(', ')}`]
         : []),
+      ...oddNames(classes),
       ...nestedWarnings(nested),
       ...(shared.length > 0 ? [sharedWarning(classes, shared)] : []),
       ...genericWarnings(classes, source),

@@ -23,7 +23,7 @@ export async function listFolder(root: string, options: WalkOptions = {}): Promi
     ]);
   }
   const source = root.replace(/(?<=.)[/\\]+$/, '');
-  const layout = readLayout(tree, source, await tablesBeside(root));
+  const layout = readLayout(tree, source, `${await tablesBeside(root)}${walker.archiveHint}`);
   const listed: ListedImage[] = [];
   const spellings = new Map<string, Set<string>>();
   for (const { split, classes } of layout.splits) {
@@ -62,6 +62,7 @@ export async function listFolder(root: string, options: WalkOptions = {}): Promi
         ...warnings,
       ],
       broken: walker.unreadable,
+      hint: walker.archiveHint,
     },
     options.signal,
   );

@@ -29,6 +29,8 @@ const indexSchema = z.object({
   /** By index. */
   broken: z.array(z.tuple([count, z.string()])),
   animated: z.array(count),
+  /** What was noticed while decoding, a sentence each. */
+  remarks: z.array(z.string()).optional(),
   bytesDigests: z.array(z.string().nullable()),
   pixelDigests: z.array(z.string().nullable()),
 });

@@ -10,7 +10,10 @@ import {
 import { DataError } from '../../errors.ts';
 import type { PixelSource } from '../../loading/pixelSource.ts';
 import { CacheBuilder, cachePath, freeDiskBytes, openCache, type OpenCache } from './cache.ts';
+import { blankWarnings } from './blank.ts';
 import { decodeAll } from './decodeAll.ts';
+import type { Moments } from './moments.ts';
+import { rangeWarnings } from './ranges.ts';
 import { decideShape, inspectImages, type Inspection } from '../inspect.ts';
 import { countOf, firstNames, listingHash, type ImageListing } from '../listing.ts';
 import { FilePixels, mapPixels, TensorPixels, tensorOf } from './sources.ts';
@@ -41,6 +44,29 @@ export async function decodeListing(
   fit: ImageFit,
   options: DatasetOptions,
 ): Promise<StoredSet> {
+  const set = await storeListing(listing, fit, options);
+  try {
+    const blank = await blankWarnings(listing.images, set, options.signal);
+    for (const warning of [...set.remarks, ...blank])
+      options.reporter?.warning(`${listing.source}: ${warning}`);
+    return set;
+  } catch (error) {
+    set.dispose();
+    throw error;
+  }
+}
+
+/** A set with what {@link decodeListing} says of it. */
+interface MeasuredSet extends StoredSet {
+  readonly moments: Moments;
+  readonly remarks: readonly string[];
+}
+
+async function storeListing(
+  listing: ImageListing,
+  fit: ImageFit,
+  options: DatasetOptions,
+): Promise<MeasuredSet> {
   const { cache = 'auto', imageSize = null, designSize = 32, environment, reporter, signal } = options;
   const hash = listingHash(listing);
   const folder = cachePath(
@@ -80,6 +106,8 @@ export async function decodeListing(
   ).length;
   const skip = brokenOf(inspections);
   const bytesDigests = facts.map((fact) => fact?.bytesDigest ?? null);
+  const deep = [...facts.keys()].filter((index) => facts[index]?.isDeep);
+  const remarks = await rangeWarnings(listing.images, deep, signal);
   const common = { shape, reporter, signal };
   if (place === 'memory') {
     const size = imageBytes(shape);
@@ -95,12 +123,12 @@ export async function decodeListing(
     const dispose = (): void => {
       tensor.dispose();
     };
-    return { shape, pixels, ...decoded, bytesDigests, smaller, dispose };
+    return { shape, pixels, ...decoded, bytesDigests, smaller, remarks, dispose };
   }
   if (builder === null) {
     const decoded = await decodeAll(paths, skip, { ...common, keep: () => undefined });
     const pixels = new FilePixels(paths, decoded.moments, shape, everyRow(paths.length));
-    return { shape, pixels, ...decoded, bytesDigests, smaller, dispose: () => undefined };
+    return { shape, pixels, ...decoded, bytesDigests, smaller, remarks, dispose: () => undefined };
   }
   try {
     const decoded = await decodeAll(paths, skip, {
@@ -119,6 +147,7 @@ export async function decodeListing(
           width,
           broken: [...decoded.broken],
           animated,
+          remarks,
           bytesDigests,
           pixelDigests: [...decoded.pixelDigests],
         },
@@ -132,8 +161,8 @@ export async function decodeListing(
   }
 }
 
-function mappedSet({ index, moments, pixelPath }: OpenCache): StoredSet {
-  const { channels, height, width, images, bytesDigests, pixelDigests } = index;
+function mappedSet({ index, moments, pixelPath }: OpenCache): MeasuredSet {
+  const { channels, height, width, images, bytesDigests, pixelDigests, remarks = [] } = index;
   const shape = { channels, height, width };
   const tensor = mapPixels(pixelPath, images, shape);
   return {
@@ -143,6 +172,8 @@ function mappedSet({ index, moments, pixelPath }: OpenCache): StoredSet {
     bytesDigests,
     pixelDigests,
     smaller: 0,
+    moments,
+    remarks,
     dispose: () => {
       tensor.dispose();
     },

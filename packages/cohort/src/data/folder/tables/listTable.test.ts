@@ -74,7 +74,7 @@ describe('listTable', () => {
   });
 
   it.each([
-    ['a.jpg,cat\nb.jpg\n', 'line 2: expected a path and a label, got no label for b.jpg. Correct the row'],
+    ['a.jpg,\nb.jpg,nan\n', 'expected rows with a label, got none in 2 rows (line 1: a.jpg, line 2: b.jpg)'],
     ['a.jpg,cat\n\n,dog\n', 'line 3: expected a path and a label, got no path'],
     [
       'a.jpg,cat,train\nb.jpg,dog,tset\n',

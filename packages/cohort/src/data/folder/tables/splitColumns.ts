@@ -38,6 +38,7 @@ export function splitColumns(
   headings: readonly string[] | null,
   rows: readonly (readonly string[])[],
   count: number,
+  labelHeadings: readonly string[] = [],
 ): SplitColumn[] {
   return Array.from({ length: count }, (_, index): SplitColumn | null => {
     const heading = headings?.[index] ?? '';
@@ -56,7 +57,13 @@ export function splitColumns(
     const areSplits =
       named.some((value) => splitNamed(value) === 'train') &&
       named.every((value) => ![null, 'unsaid'].includes(splitOfName(value)) || value === 'unassigned');
-    return NAMING.has(plain) || areSplits ? { index, heading, meaning: 'name' } : null;
+    // A table of test images only has no row to train on; a column of labels may hold anything.
+    const areOthers =
+      headings !== null &&
+      !labelHeadings.includes(plain) &&
+      named.length > 0 &&
+      named.every((value) => ['validation', 'test'].includes(splitOfName(value) ?? ''));
+    return NAMING.has(plain) || areSplits || areOthers ? { index, heading, meaning: 'name' } : null;
   }).filter((column) => column !== null);
 }
 

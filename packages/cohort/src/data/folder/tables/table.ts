@@ -2,8 +2,8 @@
 import { DataError } from '../../errors.ts';
 import { exists } from '../../places.ts';
 import { readDataFile } from '../../loading/readFile.ts';
-import { signatureOf } from '../imageSignature.ts';
-import { nearestPath } from '../sourceHints.ts';
+import { signatureOf, type FileSignature } from '../imageSignature.ts';
+import { nearestPath, SPREADSHEET_REMEDY } from '../sourceHints.ts';
 
 const MAXIMUM_BYTES = 512 * 1024 * 1024;
 
@@ -12,6 +12,15 @@ export interface TableRow {
   readonly line: number;
   readonly cells: readonly string[];
 }
+
+/** What to do with files of other kinds that are named like tables. */
+const OTHER_FILES: Readonly<Partial<Record<FileSignature['kind'], string>>> = {
+  pointer: 'Get the file: git lfs pull.',
+  spreadsheet: SPREADSHEET_REMEDY,
+  archive: 'Unpack it first.',
+  image: 'Give a table of images, or the folder around the folders of the classes.',
+  other: SPREADSHEET_REMEDY,
+};
 
 /**
  * Reads a text file in UTF-8, or in UTF-16 with its mark.
@@ -26,12 +35,13 @@ export async function readText(path: string, operation: string): Promise<string>
       : ((await nearestPath(path)) ?? 'Check the path.'),
   });
   const signature = signatureOf(bytes);
-  if (signature?.kind === 'pointer' || signature?.kind === 'archive') {
+  const remedy = signature === null ? undefined : OTHER_FILES[signature.kind];
+  if (signature !== null && remedy !== undefined) {
     throw new DataError('format', {
       operation: `${operation} ${path}`,
       expected: 'text in UTF-8',
       received: signature.name,
-      remedy: signature.kind === 'pointer' ? 'Get the file: git lfs pull.' : 'Unpack it first.',
+      remedy,
       path,
     });
   }

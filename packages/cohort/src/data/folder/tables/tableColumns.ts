@@ -61,7 +61,7 @@ export function readColumns(all: readonly TableRow[], table: string): TableColum
   const path = pathColumn(columns, headings, isImages);
   if (path === null) throw unclear(table, headings, all, 'which column holds the paths of the images');
   if (headings === null) return withoutHeadings({ path, columns, rows, count, table, all });
-  const splits = splitColumns(headings, values, count).filter(
+  const splits = splitColumns(headings, values, count, LABELS).filter(
     ({ index }) => index !== path && columns.includes(index),
   );
   const plain = headings.map(plainHeading);

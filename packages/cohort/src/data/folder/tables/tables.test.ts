@@ -150,6 +150,20 @@ describe('columns', () => {
     expect(message).toContain('Name the columns path, label and, if wanted, split in the first row');
   });
 
+  it.each([
+    ['Excel', 'PK\x03\x04'.padEnd(30, '\0') + '[Content_Types].xml', 'such as a spreadsheet (Excel)'],
+    ['old Excel', '\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1', 'such as a spreadsheet (Excel)'],
+    [
+      'LibreOffice',
+      'PK\x03\x04'.padEnd(30, '\0') + 'mimetypeapplication/vnd.oasis.opendocument.spreadsheetPK',
+      'a spreadsheet (OpenDocument)',
+    ],
+  ])('names a spreadsheet of %s that was renamed to .csv', async (_, bytes, what) => {
+    const error = await dataErrorOf(() => list(Buffer.from(bytes, 'latin1')));
+    expect(error.message).toContain(`expected text in UTF-8, got a`);
+    expect(error.message).toContain(`${what}. Save it as CSV (UTF-8) with the columns path and label`);
+  });
+
   it('names columns that it does not use, and warns of boxes and of several labels in one', async () => {
     const { notices, warnings } = await list(
       'filename,width,class,xmin,ymin\ncat/0.png,9,cat,1,2\ndog/0.png,9,dog,1,2\ndog/1.png,9,cat dog,1,2',
@@ -196,6 +210,24 @@ describe('splits', () => {
       `dog/1.png dog ${kept}`,
     ];
     expect(await summary(split(heading, ...values))).toEqual(expected);
+  });
+
+  it.each(['set_name', 'subset', 'anything'])('a column %s without training rows', async (heading) => {
+    const text = split(heading, 'val', 'validation', 'test', 'test');
+    expect(await summary(text)).toEqual([
+      'cat/0.png cat validation',
+      'cat/1.png cat validation',
+      'dog/0.png dog test',
+      'dog/1.png dog test',
+    ]);
+    expect((await list(text)).notices).toContain(`the column ${heading} is used as the split`);
+  });
+
+  it('a label may be called as a split is', async () => {
+    expect(await summary('path,label\ncat/0.png,test\ncat/1.png,dev')).toEqual([
+      'cat/1.png dev -',
+      'cat/0.png test -',
+    ]);
   });
 
   it.each([
