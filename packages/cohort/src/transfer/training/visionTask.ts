@@ -2,6 +2,7 @@
 import type { Generator, nn, Tensor } from '@cohort-ml/torch';
 import type { Network, NetworkOutput } from '../../models/index.ts';
 import type { AnnotatedImage } from '../annotations/annotated.ts';
+import type { RunLengths } from '../masks/runLengths.ts';
 import type { ImageSize, LabelRule } from './fittedImages.ts';
 import type { Region, Targets } from './taskBatches.ts';
 
@@ -34,6 +35,8 @@ export interface FoundObject {
   readonly score: number;
   /** In pixels of the image as it is. */
   readonly box: readonly [x0: number, y0: number, x1: number, y1: number];
+  /** Its pixels, of the size of the image; absent where the task asks for boxes alone. */
+  readonly mask?: RunLengths;
 }
 
 /** What models see in one image: a class for every pixel, row by row, or objects. */
