@@ -62,8 +62,6 @@ describe("Pascal VOC's objects", () => {
         annotations: [{ id: 1, image_id: 1, category_id: 1, bbox: [1, 1, 4, 4] }],
       }),
     );
-    await expect(openAnnotations(root, { wanted: 'masks' })).rejects.toThrow(
-      /No object of .* has a mask/,
-    );
+    await expect(openAnnotations(root, { wanted: 'masks' })).rejects.toThrow(/No object of .* has a mask/);
   });
 });

@@ -4,6 +4,7 @@ import type { AnnotatedObject } from '../annotations/annotated.ts';
 import { maskOfPatch } from '../masks/paste.ts';
 import { scoreDetections, type DetectionResult } from '../metrics/detection.ts';
 import type { DetectedObject, SizedBox, TrueObject } from '../metrics/objects.ts';
+import { resampledPrecision, type Draw } from '../metrics/resampled.ts';
 import { scoreVoc } from '../metrics/voc.ts';
 import type { FoundObject, PredictedSizes, ScoredBatch, TaskScorer } from '../training/visionTask.ts';
 import { joinDetections, type DetectionChoice, type Detections, type FindsObjects } from './detections.ts';
@@ -75,9 +76,18 @@ export class DetectionScorer<Output> implements TaskScorer<Output> {
     }
   }
 
+  resampled(draws: readonly Draw[]): (number | null)[][] {
+    const options = { images: this.#images, categories: this.#categories, by: this.#options.by };
+    return this.#detected.map((detected) => resampledPrecision(this.#truth, detected, options, draws));
+  }
+
+  get #categories(): number[] {
+    return Array.from({ length: this.#options.classes }, (_, index) => index);
+  }
+
   measures(): Readonly<Record<string, number>>[] {
-    const { classes, by } = this.#options;
-    const categories = Array.from({ length: classes }, (_, index) => index);
+    const { by } = this.#options;
+    const categories = this.#categories;
     return this.#detected.map((detected) => {
       const { scores, perCategory } = scoreDetections(this.#truth, detected, categories, by);
       const areas = scoreVoc(this.#truth, detected, categories).flatMap(({ area }) =>

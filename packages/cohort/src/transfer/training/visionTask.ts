@@ -3,6 +3,7 @@ import type { Generator, nn, Tensor } from '@cohort-ml/torch';
 import type { Network, NetworkOutput } from '../../models/index.ts';
 import type { AnnotatedImage } from '../annotations/annotated.ts';
 import type { RunLengths } from '../masks/runLengths.ts';
+import type { Draw } from '../metrics/resampled.ts';
 import type { ImageSize, LabelRule } from './fittedImages.ts';
 import type { Region, Targets } from './taskBatches.ts';
 
@@ -27,6 +28,8 @@ export interface ScoredBatch {
 export interface TaskScorer<Output> {
   add(outputs: readonly Output[], batch: ScoredBatch): void;
   measures(): readonly Readonly<Record<string, number>>[];
+  /** The main score of each, and last of their ensemble, on images drawn so often. */
+  resampled(draws: readonly Draw[]): readonly (readonly (number | null)[])[];
 }
 
 /** An object that a model found in an image. */
