@@ -39,6 +39,7 @@ const cohortScoreSchema = z
     images: z.int().min(0),
     correctness: correctnessSchema.optional(),
     measures: z.array(z.record(z.string(), finite).readonly()).readonly().optional(),
+    resampled: z.array(z.array(finite.nullable()).readonly()).readonly().optional(),
   })
   .nullable();
 

@@ -9,6 +9,8 @@ import type { Selection } from './execute/folder.ts';
 import { planComparison } from './plan/plan.ts';
 import { childRunner } from './execute/runCell.ts';
 import type { ComparisonResult, ReportTargets } from './report/reportComparison.ts';
+import { loadTaskData } from '../transfer/training/taskData.ts';
+import { hasTask } from '../transfer/training/taskSession.ts';
 import { runComparison } from './execute/runComparison.ts';
 import { readVariantSettings, variantsOf } from './plan/variants.ts';
 
@@ -60,6 +62,7 @@ export async function compare(
     ...(request.baseline === undefined ? {} : { baseline: request.baseline }),
     name: request.name ?? (methods === null ? `${base.name}-ablation` : base.name),
     countTrainingImages: async (recipe) => {
+      if (hasTask(recipe)) return (await loadTaskData(recipe, { signal, reporter })).train.count;
       const { dataset } = await loadRecipeData(recipe, { signal, reporter });
       dataset.dispose?.();
       return dataset.train.count;

@@ -23,6 +23,8 @@ export interface CohortScore {
    * each is then the measure that stands for it, and the other members of its score say nothing.
    */
   readonly measures?: readonly Readonly<Record<string, number>>[] | undefined;
+  /** The main score of these on images drawn with replacement; of the last evaluation on test images. */
+  readonly resampled?: readonly (readonly (number | null)[])[] | undefined;
 }
 
 /** What an evaluation finds: scores, and what was said about each image. */

@@ -87,6 +87,14 @@ function resampledMean(values: readonly number[] | Float64Array, draw: (bound: n
   return sum / length;
 }
 
+/** The middle 95 percent of what was resampled, without what is no number; null where nothing is. */
+export function percentileInterval(resampled: readonly number[]): Interval | null {
+  const values = Float64Array.from(resampled.filter((value) => !Number.isNaN(value))).sort();
+  if (values.length === 0) return null;
+  const at = (share: number): number => values[Math.round(share * (values.length - 1))] ?? NaN;
+  return { lower: at(0.025), upper: at(0.975) };
+}
+
 function percentiles(count: number, resample: () => number): Interval {
   const means = Float64Array.from({ length: count }, resample).sort();
   const at = (share: number): number => means[Math.round(share * (count - 1))] ?? NaN;

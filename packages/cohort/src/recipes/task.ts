@@ -1,4 +1,4 @@
-/** The section `task` of a recipe: detection or segmentation in place of classification, with its head, its images and how they are varied. */
+/** The section `task` of a recipe: detection, instance or semantic segmentation in place of classification, with its head, its images and how they are varied. */
 import * as z from 'zod';
 import { notNegative, positive } from '../support/numberSchemas.ts';
 
@@ -38,6 +38,16 @@ const segmentationSchema = z.strictObject({
   ...shared,
 });
 
+/** How objects are chosen among what a detector finds. */
+const choice = {
+  /** Least score of a detection. */
+  scoreThreshold: z.number().min(0).lt(1).default(0.05),
+  /** Of two boxes of a class that overlap by more than this, the one with the lower score goes. */
+  overlapThreshold: z.number().min(0).max(1).default(0.6),
+  /** Most detections of an image. */
+  mostDetections: z.int().min(1).max(1000).default(100),
+};
+
 const detectionSchema = z.strictObject({
   name: z.literal('detection'),
   head: z.enum(['fcos', 'retinanet', 'faster-rcnn']).default('fcos'),
@@ -45,17 +55,25 @@ const detectionSchema = z.strictObject({
   width: z.int().min(1).max(4096).default(64),
   /** 3x3 convolutions before the outputs of FCOS and RetinaNet; 4 as published. */
   headLayers: z.int().min(1).max(8).default(4),
-  /** Least score of a detection. */
-  scoreThreshold: z.number().min(0).lt(1).default(0.05),
-  /** Of two boxes of a class that overlap by more than this, the one with the lower score goes. */
-  overlapThreshold: z.number().min(0).max(1).default(0.6),
-  /** Most detections of an image. */
-  mostDetections: z.int().min(1).max(1000).default(100),
+  ...choice,
+  ...shared,
+});
+
+const instanceSegmentationSchema = z.strictObject({
+  name: z.literal('instance-segmentation'),
+  head: z.enum(['mask-rcnn']).default('mask-rcnn'),
+  /** Channels of the feature pyramid and the mask head; 256 as published. The box head is four times as wide. */
+  width: z.int().min(1).max(4096).default(64),
+  ...choice,
   ...shared,
 });
 
 /** Every task but classification, which a recipe has without the section. */
-export const taskSchema = z.discriminatedUnion('name', [segmentationSchema, detectionSchema]);
+export const taskSchema = z.discriminatedUnion('name', [
+  segmentationSchema,
+  detectionSchema,
+  instanceSegmentationSchema,
+]);
 
 /** A resolved section. */
 export type TaskSettings = z.output<typeof taskSchema>;
@@ -63,6 +81,8 @@ export type TaskSettings = z.output<typeof taskSchema>;
 export type SegmentationSettings = Extract<TaskSettings, { readonly name: 'segmentation' }>;
 /** Of a detection. */
 export type DetectionSettings = Extract<TaskSettings, { readonly name: 'detection' }>;
+/** Of an instance segmentation. */
+export type InstanceSegmentationSettings = Extract<TaskSettings, { readonly name: 'instance-segmentation' }>;
 
 /** Methods that can work on the regions of images: they need embeddings and logits, and no more of a network. */
 export const TASK_METHODS: readonly string[] = ['independent', 'mcl', 'dml'];

@@ -40,6 +40,18 @@ export function mapMeasures<Value>(value: (measure: ScoreMeasure) => Value): Rec
   };
 }
 
+/** The main score of a network on a split as metrics name it: `accuracy` on test images, `validationAccuracy` on others. */
+export function scoreMetric(split: 'validation' | 'test', scoreName = 'accuracy'): string {
+  return split === 'test'
+    ? scoreName
+    : `validation${scoreName.slice(0, 1).toUpperCase()}${scoreName.slice(1)}`;
+}
+
+/** The main score in words: `mean IoU` for `meanIoU`. */
+export function scoreTitle(scoreName: string): string {
+  return scoreName === 'meanIoU' ? 'mean IoU' : scoreName;
+}
+
 /** A number as text files hold it: JSON knows only finite ones, so that the others are text. */
 export const storedNumber = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
 

@@ -104,7 +104,7 @@ function ReportView({ report }: { report: Report }): JSX.Element {
       <div class="chart-grid">
         <section class="card">
           {accuracyPlot(
-            'Accuracy of the mean network, a mark for each seed',
+            `${report.score} of the mean network, a mark for each seed`,
             ({ meanNetwork }) => meanNetwork.accuracy,
           )}
         </section>
@@ -126,7 +126,7 @@ function ReportView({ report }: { report: Report }): JSX.Element {
         )}
         <section class="card">
           {accuracyPlot(
-            'Accuracy of the ensemble, a mark for each seed',
+            `${report.score} of the ensemble, a mark for each seed`,
             ({ ensemble }) => ensemble.accuracy,
           )}
         </section>
@@ -143,7 +143,7 @@ function ReportView({ report }: { report: Report }): JSX.Element {
         </section>
       </div>
       <section class="card">
-        <h2>Accuracy</h2>
+        <h2>{report.score}</h2>
         <Table
           label="Accuracy table"
           text={['method']}

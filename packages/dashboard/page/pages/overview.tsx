@@ -140,6 +140,10 @@ function sectionsOf(names: readonly string[], { ceilings }: RunDetail): Section[
       panels: [
         { title: 'Test accuracy', metrics: group('accuracy'), label: last },
         { title: 'Validation accuracy', metrics: group('validationAccuracy'), label: last },
+        { title: 'Test AP', metrics: group('AP'), label: last },
+        { title: 'Validation AP', metrics: group('validationAP'), label: last },
+        { title: 'Test mean IoU', metrics: group('meanIoU'), label: last },
+        { title: 'Validation mean IoU', metrics: group('validationMeanIoU'), label: last },
         single('total', 'Loss, weighted sum'),
         single('learningRate', 'Learning rate'),
         single('imagesPerSecond', 'Images per second'),

@@ -1,5 +1,7 @@
 /** `report.json` of a comparison as the page reads it: what is not there is left out, whatever version wrote it. */
 
+import { scoreTitle } from '../parts/format.ts';
+
 type Json = Readonly<Record<string, unknown>>;
 
 /** Values of several seeds, with what the report says of them. */
@@ -34,6 +36,8 @@ export interface MethodReport {
 /** The report. */
 export interface Report {
   readonly baseline: string;
+  /** What the accuracies are, to begin a title with: `Accuracy`, `AP`, `Mean IoU`. */
+  readonly score: string;
   readonly facts: readonly string[];
   readonly methods: readonly MethodReport[];
   readonly notes: readonly string[];
@@ -47,6 +51,7 @@ export function readReport(report: Json): Report {
   const networks = textsOf(recipe.networks);
   return {
     baseline: textOf(report.baseline),
+    score: titleOf(textOf(report.scoreName)),
     facts: [
       textOf(recipe.dataset),
       networks.join(', '),
@@ -62,6 +67,11 @@ export function readReport(report: Json): Report {
     ),
     missing: typeof report.missing === 'number' ? report.missing : 0,
   };
+}
+
+function titleOf(scoreName: string): string {
+  const title = scoreTitle(scoreName === '' ? 'accuracy' : scoreName);
+  return `${title.slice(0, 1).toUpperCase()}${title.slice(1)}`;
 }
 
 function readMethod(method: Json): MethodReport {

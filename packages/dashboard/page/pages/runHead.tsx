@@ -5,7 +5,7 @@ import type { RunRow } from '../../src/api/types.ts';
 import { sharedData } from '../api/index.ts';
 import { EditDialog } from '../parts/editDialog.tsx';
 import { Facts, type Fact } from '../parts/facts.tsx';
-import { formatDuration, formatNetworks, formatResult, formatTime } from '../parts/format.ts';
+import { formatDuration, formatNetworks, formatResult, formatTime, scoreTitle } from '../parts/format.ts';
 import { State } from '../parts/state.tsx';
 import { link } from '../state/location.ts';
 import { meta } from '../state/runs.ts';
@@ -32,7 +32,7 @@ export function RunHead({ row, tab }: { row: RunRow; tab: string }): JSX.Element
     ['networks', formatNetworks(row.networks)],
     ['seed', row.seed === null ? '' : String(row.seed)],
     ['epochs', row.epochs === null ? String(row.epoch) : `${row.epoch} of ${row.epochs}`],
-    ['accuracy', accuracy === best ? accuracy : `${accuracy} (best ${best})`],
+    [scoreTitle(row.scoreName), accuracy === best ? accuracy : `${accuracy} (best ${best})`],
     ['ensemble', ensemble],
     ['took', formatDuration(row.seconds)],
     ['started', formatTime(row.startedAt)],

@@ -8,7 +8,7 @@ export function numberOf(value: JsonNumber): number {
 
 /** Whether values of this metric are shares, shown in percent. */
 export function isShare(metric: string): boolean {
-  return /accuracy|agreement/i.test(metric);
+  return /accuracy|agreement|^(validation)?(AP|meanIoU)(\/|$)/i.test(metric);
 }
 
 /** Four digits that matter. */
@@ -93,6 +93,16 @@ export function formatNetworks(models: readonly string[]): string {
   const counts = new Map<string, number>();
   for (const model of models) counts.set(model, (counts.get(model) ?? 0) + 1);
   return [...counts].map(([model, count]) => (count === 1 ? model : `${model} ×${count}`)).join(', ');
+}
+
+/** What stands for the networks, in words; nothing where it is accuracy, as usual. */
+export function scoreNote({ scoreName }: { readonly scoreName: string }): string {
+  return scoreName === 'accuracy' ? '' : scoreTitle(scoreName);
+}
+
+/** A score's name in words. */
+export function scoreTitle(scoreName: string): string {
+  return scoreName === 'meanIoU' ? 'mean IoU' : scoreName;
 }
 
 /** A metric's name in words where it has a usual one. */

@@ -59,7 +59,9 @@ export interface RunRow {
   readonly step: number;
   /** From the start to the last record. */
   readonly seconds: number;
-  /** Keys `accuracy`, `accuracy/ensemble`, `validationAccuracy`, `total`, and those that were asked for. */
+  /** What stands for the networks: `accuracy`, or `AP` and `meanIoU` of tasks other than classification. */
+  readonly scoreName: string;
+  /** Keys `accuracy`, `accuracy/ensemble`, `validationAccuracy` (of what stands for the networks), `total`, and those that were asked for. */
   readonly results: Readonly<Record<string, Result>>;
   /** Settings that were asked for, by dotted path. */
   readonly settings: Readonly<Record<string, SettingValue>>;

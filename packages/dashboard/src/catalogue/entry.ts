@@ -1,13 +1,21 @@
 /** One folder in the catalogue: what is known of it now, and how it is looked at again at little cost. */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isRunLive, openRun, RunError, type RunInfo } from '@cohort-ml/runs';
+import {
+  isRunLive,
+  openRun,
+  RunError,
+  SCORE_NAMES,
+  scoreMetrics,
+  type RunInfo,
+  type ScoreName,
+} from '@cohort-ml/runs';
 import type { Result, RowState, RunRow, SettingValue } from '../api/types.ts';
 import { ANNOTATIONS_FILE, readAnnotations, type Annotations } from './annotations.ts';
 import { EpochDigest } from './epochDigest.ts';
 import { recipeKey, settingsOf, type FlatSettings } from './settings.ts';
 
-/** Results that every row has. */
+/** Results that every row has; in place of accuracies, those of another task's score. */
 const MAIN_RESULTS = ['accuracy', 'accuracy/ensemble', 'validationAccuracy', 'total'];
 
 /** Columns that somebody asked for. */
@@ -147,6 +155,7 @@ export class CatalogueEntry {
       epoch: last?.epoch ?? 0,
       step: last?.step ?? 0,
       seconds: (last?.timeMs ?? 0) / 1000,
+      scoreName: this.#scoreName,
       results: this.#results([...MAIN_RESULTS, ...asked.metrics]),
       settings: Object.fromEntries(asked.settings.map((key) => [key, setting(key)])),
       trend: this.#digest.trend,
@@ -156,10 +165,26 @@ export class CatalogueEntry {
     };
   }
 
+  /** What stands for the networks; accuracy until something else is measured. */
+  get #scoreName(): ScoreName {
+    return (
+      SCORE_NAMES.find((name) => {
+        const { test, validation } = scoreMetrics(name);
+        return this.#digest.result(test) !== undefined || this.#digest.result(validation) !== undefined;
+      }) ?? 'accuracy'
+    );
+  }
+
   #results(names: readonly string[]): Record<string, Result> {
+    const { test, validation } = scoreMetrics(this.#scoreName);
+    const own: Readonly<Record<string, string>> = {
+      accuracy: test,
+      'accuracy/ensemble': `${test}/ensemble`,
+      validationAccuracy: validation,
+    };
     return Object.fromEntries(
       names.flatMap((name) => {
-        const result = this.#digest.result(name);
+        const result = this.#digest.result(own[name] ?? name);
         return result === undefined ? [] : [[name, result]];
       }),
     );

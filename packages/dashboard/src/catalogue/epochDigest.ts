@@ -1,6 +1,6 @@
 /** What the table shows of a run's measurements: last and best value of each metric over the epochs, read without its steps. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { decodeMetric, fileErrorCode, type MetricRecord } from '@cohort-ml/runs';
+import { decodeMetric, fileErrorCode, SCORE_NAMES, scoreMetrics, type MetricRecord } from '@cohort-ml/runs';
 import type { Result } from '../api/types.ts';
 import { jsonNumber } from '../json.ts';
 
@@ -127,7 +127,9 @@ export class EpochDigest {
     for (const [group, values] of groups) {
       this.#update(group, values.reduce((sum, value) => sum + value, 0) / values.length);
     }
-    const shown = groups.get('accuracy') ?? groups.get('validationAccuracy');
+    const shown = SCORE_NAMES.map((name) => scoreMetrics(name))
+      .flatMap(({ test, validation }) => [groups.get(test), groups.get(validation)])
+      .find((values) => values !== undefined);
     if (shown !== undefined) this.#trend.push(shown.reduce((sum, value) => sum + value, 0) / shown.length);
   }
 

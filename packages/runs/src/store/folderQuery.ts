@@ -5,6 +5,7 @@ import { isRunLive } from '../lock.ts';
 import type { MetricRecord } from '../metrics.ts';
 import { listRuns, type RunReader } from '../reader.ts';
 import { meets, type MetricCondition } from './conditions.ts';
+import { mainScore } from '../scores.ts';
 import { compareKeys, type RunEntry, type RunQuery } from './queries.ts';
 import { readableInto } from './readable.ts';
 import { recipeFacts } from './recipeFacts.ts';
@@ -62,8 +63,7 @@ function candidateOf(run: RunReader): Candidate {
     lastStep: step,
     lastEpoch: epoch,
     lastTimeMs: timeMs,
-    validationAccuracy: lastOf(epochs, 'validationAccuracy'),
-    testAccuracy: lastOf(epochs, 'accuracy'),
+    ...mainScore((metric) => lastOf(epochs, metric)),
     problem: problems[0] ?? null,
   };
   return { entry, epochs };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { RunError } from '../errors.ts';
 import { isRunLive } from '../lock.ts';
 import { isRecord, type JsonRecord, type RunStatus } from '../schema.ts';
+import { mainScore, type ScoreName } from '../scores.ts';
 import { bestOf, lastOf, meets, type MetricCondition } from './conditions.ts';
 import type { ArtifactEntry, CheckpointEntry } from './folderFacts.ts';
 import type { Sqlite } from './sqlite.ts';
@@ -35,7 +36,9 @@ export interface RunEntry {
   readonly lastStep: number;
   readonly lastEpoch: number;
   readonly lastTimeMs: number;
-  /** Mean of the networks' last accuracies, 0 to 1; null where not measured. */
+  /** What stands for a network: its accuracy, or `AP` and `meanIoU` for tasks other than classification. */
+  readonly scoreName: ScoreName;
+  /** Mean of the networks' last accuracies, or what takes their place, 0 to 1; null where not measured. */
   readonly validationAccuracy: number | null;
   readonly testAccuracy: number | null;
   /** What could not be read of the folder. */
@@ -190,8 +193,7 @@ function entryOf(database: Sqlite, root: string, row: RunRow): RunEntry {
     // Whether a process lives is never stored: it may die without a word.
     state: status === 'running' && !isRunLive(path) ? 'stopped' : status,
     networks: Array.isArray(models) ? models.map(String) : [],
-    validationAccuracy: lastOf(database, key, 'validationAccuracy'),
-    testAccuracy: lastOf(database, key, 'accuracy'),
+    ...mainScore((metric) => lastOf(database, key, metric)),
   };
 }
 

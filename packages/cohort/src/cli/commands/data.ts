@@ -110,7 +110,7 @@ function describeScenes({ folder, scenes, objects, classes, digest }: ScenesResu
   return [
     `${scenes.toLocaleString('en-US')} scenes with ${objects.toLocaleString('en-US')} objects of ${classes.length} classes: ${folder}`,
     `SHA-256 of pictures and annotations: ${digest}`,
-    `next: data.path=${folder} in a recipe with a task (detection or segmentation)`,
+    `next: data.path=${folder} in a recipe with a task (detection, instance-segmentation or segmentation)`,
   ].join('\n');
 }
 

@@ -71,6 +71,15 @@ export async function runComparison(plan: Plan, options: ComparisonOptions): Pro
 }
 
 function assertSelectable({ cells }: Plan, select: Selection): void {
+  const task = cells.find(({ recipe }) => recipe.task !== undefined)?.recipe.task?.name;
+  if (select === 'best-validation' && task !== undefined) {
+    throw new CompareError(
+      '--select best-validation',
+      'a recipe of classifiers',
+      `one with task ${task}`,
+      'Leave it out: the last epoch counts then.',
+    );
+  }
   if (select === 'last' || cells.every(({ recipe }) => recipe.data.validationImages !== null)) return;
   throw new CompareError(
     '--select best-validation',

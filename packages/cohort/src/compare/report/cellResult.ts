@@ -35,6 +35,8 @@ export interface CellResult {
   readonly curve: readonly { readonly epoch: number; readonly accuracy: number }[];
   /** Null for a run without the record. */
   readonly correctness: ImageCorrectness | null;
+  /** Of a task other than classification, whose main score the accuracies are. */
+  readonly task: NonNullable<CellRecord['task']> | null;
   /** Machine and versions, as the run recorded them. */
   readonly environment: Readonly<Record<string, unknown>>;
   /** Whether the test images are the same for every seed. */
@@ -58,6 +60,7 @@ export function resultOf({ label, seed, fraction, recipe }: Cell, record: CellRe
     ensembleValidation: record.ensemble.validation,
     secondsPerEpoch: imagesPerEpoch / record.imagesPerSecond,
     curve: curveOf(record),
+    task: record.task ?? null,
     correctness: correctness === null ? null : unpackCorrectness(correctness),
     hasWholeTestSplit: recipe.data.testImages === null,
   };

@@ -1,6 +1,12 @@
 /** The difference in accuracy of two methods with the same seeds, with intervals over seeds and over test images. */
 import { bestNetwork, type CellResult } from './cellResult.ts';
-import { intervalOverImages, intervalOverSeeds, meanOf, type Interval } from '../../evaluate/statistics.ts';
+import {
+  intervalOverImages,
+  intervalOverSeeds,
+  meanOf,
+  percentileInterval,
+  type Interval,
+} from '../../evaluate/statistics.ts';
 
 /** What is compared: the networks' mean, the network that was best on validation images, or the ensemble. */
 export type Subject = 'meanNetwork' | 'bestNetwork' | 'ensemble';
@@ -38,7 +44,8 @@ export function differenceOf(
   return {
     mean: meanOf(bySeed),
     overSeeds: intervalOverSeeds(bySeed),
-    overImages: known.length < pairs.length ? null : intervalOverImages(known, areSame),
+    overImages:
+      known.length < pairs.length ? intervalOverDraws(pairs, subject) : intervalOverImages(known, areSame),
     seeds: pairs.map(([{ seed }]) => seed),
   };
 }
@@ -48,6 +55,34 @@ function accuracyOf(result: CellResult, subject: Subject): number | null {
   if (subject === 'meanNetwork') return meanOf(result.networks.map(({ test }) => test.accuracy));
   const best = bestNetwork(result);
   return best === null ? null : (result.networks[best]?.test.accuracy ?? null);
+}
+
+/** From the scores of both on the same draws of images, for tasks; null where either has none, or they are of other images. */
+function intervalOverDraws(
+  pairs: readonly (readonly [CellResult, CellResult])[],
+  subject: Subject,
+): Interval | null {
+  const bySeed = pairs.flatMap(([one, other]) => {
+    const [left, right] = [one.task?.resampled, other.task?.resampled];
+    if (left?.imagesSha256 !== right?.imagesSha256 || left?.images !== right?.images) return [];
+    const [own, theirs] = [scoresOfDraws(one, subject), scoresOfDraws(other, subject)];
+    return own === null || theirs === null ? [] : [own.map((score, draw) => score - (theirs[draw] ?? NaN))];
+  });
+  const [first] = bySeed;
+  if (first === undefined || bySeed.length < pairs.length) return null;
+  return percentileInterval(first.map((_, draw) => meanOf(bySeed.map((each) => each[draw] ?? NaN))));
+}
+
+/** The mean of the networks in question, for every draw; NaN where the images drawn have nothing to find. */
+function scoresOfDraws(result: CellResult, subject: Subject): number[] | null {
+  const names = namesOf(result, subject);
+  const found = names.flatMap((name) => {
+    const scores = result.task?.resampled?.scores[name];
+    return scores === undefined ? [] : [scores];
+  });
+  const [first] = found;
+  if (first === undefined || found.length < names.length) return null;
+  return first.map((_, draw) => meanOf(found.map((scores) => scores[draw] ?? NaN)));
 }
 
 /** One value per image, -1 to 1; null where the images are not the same or not known. */

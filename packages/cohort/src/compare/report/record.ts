@@ -4,7 +4,8 @@ import * as z from 'zod';
 import { correctnessSchema, readCorrectness } from '../../evaluate/correctnessFile.ts';
 import { readBestScores } from './bestScores.ts';
 import type { Selection } from '../execute/folder.ts';
-import { scoreSchema, storedNumber } from '../../support/score.ts';
+import { readResampledScores, resampledScoresSchema } from '../../evaluate/resampledScores.ts';
+import { mapMeasures, scoreMetric, scoreSchema, storedNumber, type Score } from '../../support/score.ts';
 
 /** Accuracies after each epoch that was measured; null where it was not on these images. */
 const historySchema = z.object({
@@ -12,6 +13,16 @@ const historySchema = z.object({
   /** By the network's name, and `ensemble`. */
   validation: z.record(z.string(), z.array(storedNumber.nullable())),
   test: z.record(z.string(), z.array(storedNumber.nullable())),
+});
+
+/** What a task measures. */
+const taskSchema = z.object({
+  /** The main score: `AP`, `meanIoU`. */
+  scoreName: z.string(),
+  /** On test images, by the network's name, and `ensemble`, and by the measure's. */
+  measures: z.record(z.string(), z.record(z.string(), storedNumber)),
+  /** Null for a run without the record. */
+  resampled: resampledScoresSchema.nullable(),
 });
 
 /** Schema of a record; numbers that are not finite are text in JSON. */
@@ -44,6 +55,8 @@ export const recordSchema = z.object({
   history: historySchema,
   /** Which test images were right; null for a run without the record. */
   correctness: correctnessSchema.nullable(),
+  /** Of a task other than classification; the accuracies above are then its main score, and the other scores say nothing. */
+  task: taskSchema.optional(),
   /** Machine and versions, as the run recorded them. */
   environment: z.record(z.string(), z.unknown()),
 });
@@ -51,7 +64,11 @@ export const recordSchema = z.object({
 /** One training. */
 export type CellRecord = z.output<typeof recordSchema>;
 
-const validationSchema = scoreSchema.nullish().transform((score) => score ?? null);
+const measuresSchema = z.record(z.string(), storedNumber);
+
+/** The scores of a classifier, or the measures of a task. */
+const measuredSchema = z.union([scoreSchema, measuresSchema]);
+const validationSchema = measuredSchema.nullish().transform((measured) => measured ?? null);
 
 const summarySchema = z.object({
   epochs: z.int(),
@@ -66,13 +83,15 @@ const summarySchema = z.object({
         name: z.string(),
         parameters: z.int(),
         multiplyAdds: z.int(),
-        test: scoreSchema,
+        test: measuredSchema,
         validation: validationSchema,
       }),
     )
     .min(1),
-  ensemble: z.object({ test: scoreSchema, validation: validationSchema }),
+  ensemble: z.object({ test: measuredSchema, validation: validationSchema }),
   leader: z.string().optional(),
+  /** Of a task other than classification. */
+  scoreName: z.string().optional(),
 });
 
 /**
@@ -81,7 +100,7 @@ const summarySchema = z.object({
  * @throws ZodError or RunError for a run that another version wrote or that is damaged
  */
 export function readRecord(run: RunReader, select: Selection): CellRecord {
-  const { leader = null, networks, ensemble, ...costs } = summarySchema.parse(run.summary);
+  const { leader = null, networks, ensemble, scoreName, ...costs } = summarySchema.parse(run.summary);
   const names = networks.map(({ name }) => name);
   const { id, startedAt, endedAt } = run.info;
   const common = {
@@ -90,11 +109,26 @@ export function readRecord(run: RunReader, select: Selection): CellRecord {
     endedAt,
     ...costs,
     leader,
-    history: historyOf(run, names),
+    history: historyOf(run, names, scoreName),
     environment: run.environment,
   };
+  const scored = <Own extends { test: Measured; validation: Measured | null }>(
+    own: Own,
+  ): Own & { test: Score; validation: Score | null } => ({
+    ...own,
+    test: scoreOf(own.test, scoreName),
+    validation: own.validation === null ? null : scoreOf(own.validation, scoreName),
+  });
   if (select === 'last') {
-    return { ...common, networks, ensemble, correctness: readCorrectness(run.path) };
+    return {
+      ...common,
+      networks: networks.map(scored),
+      ensemble: scored(ensemble),
+      correctness: readCorrectness(run.path),
+      ...(scoreName === undefined
+        ? {}
+        : { task: { ...taskOf(networks, ensemble, scoreName), resampled: readResampledScores(run.path) } }),
+    };
   }
   const best = readBestScores(run.path);
   return {
@@ -109,11 +143,36 @@ export function readRecord(run: RunReader, select: Selection): CellRecord {
   };
 }
 
-function historyOf(run: RunReader, names: readonly string[]): CellRecord['history'] {
+type Measured = z.output<typeof measuredSchema>;
+
+/** A task's main score takes the place of the accuracy. */
+function scoreOf(measured: Measured, scoreName: string | undefined): Score {
+  if (scoreName === undefined) return scoreSchema.parse(measured);
+  const main = measuresSchema.parse(measured)[scoreName];
+  return mapMeasures((measure) => (measure === 'accuracy' ? (main ?? NaN) : NaN));
+}
+
+/** The measures over all classes. */
+function taskOf(
+  networks: readonly { readonly name: string; readonly test: Measured }[],
+  ensemble: { readonly test: Measured },
+  scoreName: string,
+): Omit<NonNullable<CellRecord['task']>, 'resampled'> {
+  const all = [...networks, { name: 'ensemble', ...ensemble }].map(({ name, test }) => {
+    const overall = Object.entries(measuresSchema.parse(test)).filter(([measure]) => !measure.includes('/'));
+    return [name, Object.fromEntries(overall)] as const;
+  });
+  return { scoreName, measures: Object.fromEntries(all) };
+}
+
+function historyOf(
+  run: RunReader,
+  names: readonly string[],
+  scoreName: string | undefined,
+): CellRecord['history'] {
+  const [validation, test] = [scoreMetric('validation', scoreName), scoreMetric('test', scoreName)];
   const measured = [...run.metrics({ kind: 'epoch' })].filter(({ values }) =>
-    [...names, 'ensemble'].some(
-      (name) => `accuracy/${name}` in values || `validationAccuracy/${name}` in values,
-    ),
+    [...names, 'ensemble'].some((name) => `${test}/${name}` in values || `${validation}/${name}` in values),
   );
   const columns = (prefix: string): Record<string, (number | null)[]> =>
     Object.fromEntries(
@@ -126,8 +185,8 @@ function historyOf(run: RunReader, names: readonly string[]): CellRecord['histor
     );
   return {
     epochs: measured.map(({ epoch }) => epoch),
-    validation: columns('validationAccuracy'),
-    test: columns('accuracy'),
+    validation: columns(validation),
+    test: columns(test),
   };
 }
 

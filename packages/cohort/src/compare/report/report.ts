@@ -42,6 +42,14 @@ export interface MethodReport {
   };
   /** Mean over seeds and networks after each epoch that was measured. */
   readonly curve: readonly { readonly epoch: number; readonly accuracy: number }[];
+  /** What a task measures over all classes, over seeds; null for classification. */
+  readonly taskMeasures: TaskMeasures | null;
+}
+
+/** By the measure's name, of the networks' mean and of the ensemble. */
+export interface TaskMeasures {
+  readonly meanNetwork: Readonly<Record<string, Aggregate>>;
+  readonly ensemble: Readonly<Record<string, Aggregate>>;
 }
 
 /** A whole comparison. */
@@ -50,6 +58,8 @@ export interface ComparisonReport {
   readonly command: string;
   readonly baseline: string;
   readonly select: Selection;
+  /** What the accuracies are, for a task other than classification: `AP`, `meanIoU`. */
+  readonly scoreName: string;
   readonly recipe: {
     readonly dataset: string;
     readonly trainImages: number | null;
@@ -104,6 +114,7 @@ export function buildReport({ plan, command, select, results, failures }: Report
     command,
     baseline,
     select,
+    scoreName: results[0]?.task?.scoreName ?? 'accuracy',
     labels,
     seeds,
     fractions,
@@ -168,6 +179,25 @@ function methodReport(own: readonly CellResult[], baseline: readonly CellResult[
       epoch,
       accuracy: meanOf(own.flatMap(({ curve }) => curve[index]?.accuracy ?? [])),
     })),
+    taskMeasures: taskMeasures(own),
+  };
+}
+
+function taskMeasures(own: readonly CellResult[]): TaskMeasures | null {
+  const tasks = own.flatMap(({ task, networks }) => (task === null ? [] : [{ task, networks }]));
+  const names = Object.keys(tasks[0]?.task.measures.ensemble ?? {});
+  if (tasks.length < own.length || names.length === 0) return null;
+  const over = (
+    value: (cell: (typeof tasks)[number], measure: string) => number,
+  ): Record<string, Aggregate> =>
+    Object.fromEntries(
+      names.map((measure) => [measure, aggregate(tasks.map((cell) => value(cell, measure)))]),
+    );
+  const at = ({ task }: (typeof tasks)[number], name: string, measure: string): number =>
+    task.measures[name]?.[measure] ?? NaN;
+  return {
+    meanNetwork: over((cell, measure) => meanOf(cell.networks.map(({ name }) => at(cell, name, measure)))),
+    ensemble: over((cell, measure) => at(cell, 'ensemble', measure)),
   };
 }
 
@@ -235,6 +265,11 @@ function notesOf({ plan, select, results, methods, hasValidation }: Told): strin
     return (method === undefined ? null : describeSettings(label, method)) ?? [];
   });
   if (settings.length > 0) notes.push(`Method settings other than the defaults: ${settings.join('; ')}.`);
+  if (results.some(({ task }) => task !== null) && labels.length > 1) {
+    notes.push(
+      'Scores of a task are no means over images: for the interval over images they were measured again on draws of the test images with replacement, the same draws for every training.',
+    );
+  }
   if (labels.length > 1) {
     notes.push(
       `Differences are to ${baseline} with the same seeds, with 95% paired bootstrap intervals: over seeds (other trainings) and over test images (the same networks, other images).`,

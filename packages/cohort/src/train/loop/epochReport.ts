@@ -1,6 +1,7 @@
 /** What is reported and recorded about an epoch: means of every value, accuracies, speed. */
 import type { CohortScore } from '../../evaluate/accuracy.ts';
 import type { EmbeddingSpread, RepresentationMeasures } from '../../evaluate/representation.ts';
+import { scoreMetric } from '../../support/score.ts';
 import type { TrainingClock } from '../../progress/clock.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
 import type { LoopSetup } from './loopSetup.ts';
@@ -32,8 +33,8 @@ export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: Traini
     accuracies.map(({ name, accuracy }) => [`${prefix}/${name}`, accuracy]);
   const speed = { learningRate: optimizer.learningRate, imagesPerSecond: clock.imagesPerSecond };
   const measured = Object.fromEntries([
-    ...named(nameOf('validation', scoreName), validation),
-    ...named(nameOf('test', scoreName), test),
+    ...named(scoreMetric('validation', scoreName), validation),
+    ...named(scoreMetric('test', scoreName), test),
   ]);
   const gathered = { ...cohort.method.epochMetrics?.(), ...representations?.values, ...probed };
   const sharedInformation = representations?.sharedInformation ?? null;
@@ -54,11 +55,6 @@ export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: Traini
     ...(sharedInformation === null ? {} : { sharedInformation }),
     ...(evaluation === undefined ? {} : { scoreName }),
   });
-}
-
-/** `accuracy` on test images, `validationAccuracy` on others. */
-function nameOf(split: 'validation' | 'test', score: string): string {
-  return split === 'test' ? score : `validation${score.slice(0, 1).toUpperCase()}${score.slice(1)}`;
 }
 
 /** Accuracy of every network and, last, of the ensemble; empty where nothing was measured. */

@@ -4,9 +4,10 @@ import { stringifyRecipe, withAbsolutePaths, type ResolvedRecipe } from '../../r
 import { Checkpointer } from '../../checkpoints/checkpointer.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
 import { withConfusions } from './confusionRecord.ts';
+import { writeResampledScores } from '../../evaluate/resampledScores.ts';
 import { writeCorrectness } from '../../evaluate/correctnessFile.ts';
 import { describeCost } from '../../cohort/cost.ts';
-import { trainCohort, type LoopProgress } from '../loop/loop.ts';
+import { trainCohort, type LoopOutcome, type LoopProgress } from '../loop/loop.ts';
 import { joinTraining, shareStart } from '../distributed/follow.ts';
 import { sharedRecorder } from '../distributed/recorder.ts';
 import { describeTraffic } from '../distributed/traffic.ts';
@@ -100,10 +101,12 @@ export async function trainSession(
     if (outcome.status === 'finished') {
       const correctness = outcome.scores.test?.correctness;
       if (correctness !== undefined) writeCorrectness(run.path, cohort.names, correctness);
+      recordResampled(run, session, outcome);
       const cost = describeCost(cohort, session.images);
       const content = {
         ...summary(cohort, outcome, seconds, validation !== null, cost),
         ...more,
+        ...scoreOf(session),
         ...(ranks === undefined ? {} : { distributed: describeTraffic(ranks) }),
       };
       run.finish(withConfusions(content, run.path, reporter));
@@ -111,7 +114,7 @@ export async function trainSession(
     return {
       ...result(run.path, cohort, outcome, seconds, validation !== null),
       ...more,
-      ...(session.evaluation === undefined ? {} : { scoreName: session.evaluation.scoreName }),
+      ...scoreOf(session),
     };
   } catch (thrown) {
     // Pending writes finish first: no other process may resume the run before.
@@ -122,4 +125,21 @@ export async function trainSession(
   } finally {
     session.dispose();
   }
+}
+
+/** What stands for a network, where it is not its accuracy. */
+function scoreOf({ evaluation }: Session): { readonly scoreName?: string } {
+  return evaluation === undefined ? {} : { scoreName: evaluation.scoreName };
+}
+
+/** What the main score of a task comes to on test images drawn with replacement, where it was measured. */
+function recordResampled(
+  run: RunWriter,
+  { cohort, dataset }: Session,
+  { scores: { test } }: LoopOutcome,
+): void {
+  if (test?.resampled === undefined) return;
+  const { images, resampled } = test;
+  const named = [...cohort.names, 'ensemble'].map((name, index) => [name, resampled[index] ?? []] as const);
+  writeResampledScores(run.path, { images, imagesSha256: dataset.contentDigest ?? '' }, named);
 }

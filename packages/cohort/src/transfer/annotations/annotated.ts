@@ -60,6 +60,7 @@ export const PROBLEM_KINDS = {
   clipped: ['box cut off at the border', 'boxes cut off at the border'],
   category: ['object of an unknown category', 'objects of unknown categories'],
   annotation: ['annotation that cannot be used', 'annotations that cannot be used'],
+  noMask: ['object without a mask', 'objects without masks'],
   maskSize: ['mask of another size than its image', 'masks of another size than their images'],
   repeatedId: ['id that repeats', 'ids that repeat'],
   noImage: ['annotation of an image that is not listed', 'annotations of images that are not listed'],

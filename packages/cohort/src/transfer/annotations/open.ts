@@ -11,6 +11,7 @@ import {
 import { readCoco, type CocoFile } from './coco.ts';
 import { entriesOf, imageSize, isFile, isFolder } from './files.ts';
 import { findMaskFolders, pairMasks, readClassNames, type MaskPair } from './maskFolder.ts';
+import { hasVocInstances, readVocInstances, vocNames, withMasks } from './instances.ts';
 import { isVocFolder, listVocMasks, readVoc } from './voc.ts';
 import { findYoloFile, readYolo } from './yolo.ts';
 
@@ -18,8 +19,8 @@ import { findYoloFile, readYolo } from './yolo.ts';
 export interface OpenOptions {
   /** The form; found by looking unless given. */
   readonly form?: AnnotationForm | null;
-  /** What is wanted of the images: boxes, boxes with masks, or a class for every pixel. */
-  readonly wanted: 'boxes' | 'objects' | 'pixels';
+  /** What is wanted of the images: boxes, boxes with the masks that there are, a mask for every object, or a class for every pixel. */
+  readonly wanted: 'boxes' | 'objects' | 'masks' | 'pixels';
   /** Class names, in place of those that the source has. */
   readonly classes?: readonly string[] | null;
 }
@@ -48,6 +49,13 @@ export async function openAnnotations(path: string, options: OpenOptions): Promi
         (isPossible('voc') ? await openVoc(path, options, problems) : null) ??
         (isPossible('yolo') ? await openYolo(path, options, problems) : null));
   if (data === null) throw nothingFound(path, wanted);
+  checkImages(data, path);
+  return wanted === 'masks' ? withMasks(data, path) : data;
+}
+
+/** @throws {AnnotationError} where no image can be used */
+function checkImages(data: AnnotatedData, path: string): void {
+  const { problems } = data;
   const images = Object.values(data.splits).reduce((sum, split) => sum + split.length, 0);
   if (images === 0) {
     throw new AnnotationError(
@@ -55,7 +63,6 @@ export async function openAnnotations(path: string, options: OpenOptions): Promi
       'Check the paths in the annotations.',
     );
   }
-  return data;
 }
 
 function nothingFound(path: string, wanted: OpenOptions['wanted']): AnnotationError {
@@ -98,8 +105,10 @@ async function openCoco(
       join(root, stem),
       join(root, 'images', stem),
     ]);
-    const withMasks = options.wanted === 'objects';
-    read.push([split, await readCoco(file, { imageFolders, problems, withMasks })]);
+    read.push([
+      split,
+      await readCoco(file, { imageFolders, problems, withMasks: options.wanted !== 'boxes' }),
+    ]);
   }
   const [, first] = read[0] ?? [];
   if (first === undefined) return null;
@@ -138,9 +147,13 @@ function findCocoFiles(root: string): string[] {
 
 async function openVoc(
   path: string,
-  { classes = null }: OpenOptions,
+  { classes = null, wanted }: OpenOptions,
   problems: Problems,
 ): Promise<AnnotatedData | null> {
+  if (wanted === 'masks' && hasVocInstances(path)) {
+    const names = classes === null ? ((await readClassNames(path)) ?? vocNames) : ['background', ...classes];
+    return { form: 'voc', ...(await readVocInstances(path, names, problems)), problems };
+  }
   if (!isVocFolder(path)) return null;
   return { form: 'voc', ...(await readVoc(path, { classes, problems })), problems };
 }
@@ -152,14 +165,8 @@ async function openYolo(
 ): Promise<AnnotatedData | null> {
   const file = isFile(path) && /\.ya?ml$/.test(path) ? path : findYoloFile(path);
   if (file === null) return null;
-  return { form: 'yolo', ...(await readYolo(file, { problems, withMasks: wanted === 'objects' })), problems };
+  return { form: 'yolo', ...(await readYolo(file, { problems, withMasks: wanted !== 'boxes' })), problems };
 }
-
-/** VOC's own names, whose palette masks have numbers alone. */
-const vocNames =
-  'background,aeroplane,bicycle,bird,boat,bottle,bus,car,cat,chair,cow,diningtable,dog,horse,motorbike,person,pottedplant,sheep,sofa,train,tvmonitor'.split(
-    ',',
-  );
 
 async function openMasks(
   path: string,

@@ -4,6 +4,7 @@ import { at } from '../../support/at.ts';
 import { clipBoxes, takeBoxes, type BoxArray } from '../boxes/boxes.ts';
 import { decodeDistances, decodeShifts } from '../boxes/coding.ts';
 import { byScore, suppressByClass } from '../boxes/suppression.ts';
+import type { MaskPatch } from '../masks/paste.ts';
 import type { HeadOutput } from './heads.ts';
 
 /** The forms. */
@@ -27,6 +28,8 @@ export interface Detections {
   readonly boxes: BoxArray;
   readonly scores: readonly number[];
   readonly categories: readonly number[];
+  /** Of each object, from detectors that give masks. */
+  readonly masks?: readonly MaskPatch[];
 }
 
 /** How objects are chosen. */
@@ -117,10 +120,12 @@ export function joinDetections(
   const boxes = Float32Array.from(all.flatMap((each) => [...each.boxes]));
   const scores = all.flatMap((each) => each.scores);
   const categories = all.flatMap((each) => each.categories);
+  const masks = all.flatMap((each) => each.masks ?? []);
   const kept = suppressByClass(boxes, scores, categories, overlapThreshold).slice(0, mostDetections);
   return {
     boxes: takeBoxes(boxes, kept),
     scores: kept.map((place) => at(scores, place)),
     categories: kept.map((place) => at(categories, place)),
+    ...(masks.length === 0 ? {} : { masks: kept.map((place) => at(masks, place)) }),
   };
 }

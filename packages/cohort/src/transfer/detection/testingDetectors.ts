@@ -23,6 +23,7 @@ export interface StoredDetector {
     readonly boxes: readonly (readonly number[])[];
     readonly scores: readonly number[];
     readonly labels: readonly number[];
+    readonly mask_sums?: readonly number[];
   }[];
 }
 

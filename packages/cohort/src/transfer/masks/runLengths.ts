@@ -53,6 +53,35 @@ export function encodeMask(pixels: ArrayLike<number>, height: number, width: num
   return { height, width, counts };
 }
 
+/** Run lengths of a mask that has pixels in a part of its image only; they lie row by row, and anything but 0 is inside. */
+export function encodeWindow(
+  pixels: ArrayLike<number>,
+  window: { readonly left: number; readonly top: number; readonly width: number; readonly height: number },
+  { height, width }: { readonly height: number; readonly width: number },
+): RunLengths {
+  const counts: number[] = [];
+  let isInside = false;
+  let start = 0;
+  const turn = (place: number, here: boolean): void => {
+    // A run that reaches the last pixel is ended there anyway.
+    if (here === isInside || place >= height * width) return;
+    counts.push(place - start);
+    start = place;
+    isInside = here;
+  };
+  for (let column = 0; column < window.width; column += 1) {
+    const first = (window.left + column) * height + window.top;
+    for (let row = 0; row < window.height; row += 1) {
+      turn(first + row, (pixels[row * window.width + column] ?? 0) !== 0);
+    }
+    // What comes before the window's next column is outside.
+    if (window.height < height) turn(first + window.height, false);
+  }
+  turn((window.left + window.width) * height, false);
+  counts.push(height * width - start);
+  return { height, width, counts };
+}
+
 /** Pixels of a mask row by row: 1 inside, 0 outside. */
 export function decodeMask({ height, width, counts }: RunLengths): Uint8Array {
   const pixels = new Uint8Array(height * width);

@@ -31,7 +31,10 @@ export interface DetectionResult {
 }
 
 /** Overlaps from which a detection counts as right. */
-const thresholds = Array.from({ length: 10 }, (_, index) => 0.5 + 0.05 * index);
+export const detectionThresholds: readonly number[] = Array.from(
+  { length: 10 },
+  (_, index) => 0.5 + 0.05 * index,
+);
 const limits = [1, 10, 100] as const;
 const ranges = {
   all: [0, 1e10],
@@ -60,7 +63,7 @@ export function scoreDetections(
   for (const [range, bounds] of Object.entries(ranges)) {
     const byCategory = categories.map((category) =>
       [...(pairs.get(category)?.values() ?? [])].map(({ truth: objects, detected: found }) =>
-        evaluatePair(objects, found, { thresholds, bounds, most: 100, by }),
+        evaluatePair(objects, found, { thresholds: detectionThresholds, bounds, most: 100, by }),
       ),
     );
     for (const limit of limits) {
@@ -145,7 +148,7 @@ function curvesOf(pairs: readonly Evaluated[], limit: number): Curves {
   if (positives === 0) return null;
   const scores = pairs.flatMap((pair) => pair.scores.slice(0, limit));
   const order = Array.from(scores.keys()).sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0) || a - b);
-  return thresholds.map((_, threshold) => {
+  return detectionThresholds.map((_, threshold) => {
     const outcomes = pairs.flatMap((pair) => (pair.outcomes[threshold] ?? []).slice(0, limit));
     const input: PrecisionInput = { outcomes: order.map((index) => outcomes[index] ?? 'ignored'), positives };
     return averagePrecision(input);

@@ -3,6 +3,7 @@ import { ops, scope, Tensor } from '@cohort-ml/torch';
 import type { NetworkOutput } from '../../models/index.ts';
 import type { SegmentationSettings } from '../../recipes/task.ts';
 import { at } from '../../support/at.ts';
+import { countPixels, resampledMeanIoU, type Draw, type PixelCounts } from '../metrics/resampled.ts';
 import { IGNORED, SegmentationTally } from '../metrics/segmentation.ts';
 import type { Region, Targets } from '../training/taskBatches.ts';
 import type {
@@ -150,20 +151,37 @@ function predictLabels(
 /** Counts pixels of every model and of the mean of their probabilities. */
 class SegmentationScorer implements TaskScorer<SegmenterOutput> {
   readonly #tallies: readonly SegmentationTally[];
+  /** Of every image, for each model and the ensemble. */
+  readonly #images: readonly PixelCounts[][];
+  readonly #classes: number;
 
   constructor(models: number, classes: number) {
     this.#tallies = Array.from({ length: models + 1 }, () => new SegmentationTally(classes));
+    this.#images = this.#tallies.map(() => []);
+    this.#classes = classes;
   }
 
   add(outputs: readonly SegmenterOutput[], { targets }: ScoredBatch): void {
     scope(() => {
-      const labels = labelsOf(targets.labels).toNumbers();
+      const truth = labelsOf(targets.labels);
+      const [batch = 0, height = 0, width = 0] = truth.shape;
+      const labels = truth.toNumbers();
       const probabilities = outputs.map(({ logits }) => logits.to('float32').softmax(1));
       const all = [...probabilities, ops.stack(probabilities, 0).mean([0])];
       for (const [index, scores] of all.entries()) {
-        at(this.#tallies, index).add(labels, scores.argmax(1).toNumbers());
+        const predicted = scores.argmax(1).toNumbers();
+        at(this.#tallies, index).add(labels, predicted);
+        for (let image = 0; image < batch; image += 1) {
+          const [start, end] = [image * height * width, (image + 1) * height * width];
+          const counts = countPixels(labels.slice(start, end), predicted.slice(start, end), this.#classes);
+          at(this.#images, index).push(counts);
+        }
       }
     });
+  }
+
+  resampled(draws: readonly Draw[]): (number | null)[][] {
+    return this.#images.map((images) => resampledMeanIoU(images, draws));
   }
 
   measures(): Readonly<Record<string, number>>[] {

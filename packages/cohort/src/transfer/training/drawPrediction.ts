@@ -2,6 +2,7 @@
 import { encode } from 'fast-png';
 import { loadSharp } from '../../data/loading/decodeImage.ts';
 import { vocPalette } from '../annotations/labelMap.ts';
+import { decodeMask, type RunLengths } from '../masks/runLengths.ts';
 import type { ImageSize } from './fittedImages.ts';
 import type { FoundObject } from './visionTask.ts';
 
@@ -49,7 +50,7 @@ export async function overlayLabels(
     .toBuffer();
 }
 
-/** The image with a box, name and score for every object, as JPEG. */
+/** The image with a box, name and score for every object, and its pixels in its colour where they are known, as JPEG. */
 export async function drawObjects(
   pixels: Uint8Array,
   { height, width }: ImageSize,
@@ -61,11 +62,27 @@ export async function drawObjects(
   for (let place = 0; place < plane; place += 1) {
     for (const channel of [0, 1, 2]) interleaved[3 * place + channel] = pixels[channel * plane + place] ?? 0;
   }
+  for (const { category, mask } of objects.toReversed()) {
+    if (mask !== undefined) tint(interleaved, mask, category);
+  }
   const sharp = await loadSharp();
   return sharp(interleaved, { raw: { height, width, channels: 3 } })
     .composite([{ input: Buffer.from(boxesSvg({ height, width }, objects, classes)) }])
     .jpeg({ quality: 92 })
     .toBuffer();
+}
+
+/** Mixes the colour of a category into the pixels of a mask. */
+function tint(interleaved: Uint8Array, mask: RunLengths, category: number): void {
+  const colour = Number.parseInt((boxColours[category % boxColours.length] ?? '#000000').slice(1), 16);
+  for (const [place, inside] of decodeMask(mask).entries()) {
+    if (inside === 0) continue;
+    for (const channel of [0, 1, 2]) {
+      const own = (colour >> (16 - 8 * channel)) & 255;
+      const at = 3 * place + channel;
+      interleaved[at] = Math.round((1 - opacity) * (interleaved[at] ?? 0) + opacity * own);
+    }
+  }
 }
 
 /** Boxes of the highest scores on top. */

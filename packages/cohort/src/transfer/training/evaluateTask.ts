@@ -2,20 +2,20 @@
 import { noGrad, scope } from '@cohort-ml/torch';
 import { at } from '../../support/at.ts';
 import type { TaskBatches } from './taskBatches.ts';
-import type { TaskModel, VisionTask } from './visionTask.ts';
+import type { TaskModel, TaskScorer, VisionTask } from './visionTask.ts';
 
 /**
  * Runs every model over all batches, and puts them back into the mode they were in.
  *
  * @param pause awaited between batches, so that it can be interrupted
- * @returns one record of measures per model and, last, of their ensemble
+ * @returns what has seen all images: its measures are one record per model and, last, of their ensemble
  */
 export async function evaluateTask<Output>(
   task: VisionTask<Output>,
   models: readonly TaskModel<Output>[],
   batches: TaskBatches,
   pause: () => Promise<void>,
-): Promise<readonly Readonly<Record<string, number>>[]> {
+): Promise<Pick<TaskScorer<Output>, 'measures' | 'resampled'>> {
   const modes = models.map((model) => model.training);
   const scorer = task.createScorer(models);
   try {
@@ -36,5 +36,5 @@ export async function evaluateTask<Output>(
   } finally {
     for (const [index, model] of models.entries()) model.train(modes[index]);
   }
-  return scorer.measures();
+  return scorer;
 }

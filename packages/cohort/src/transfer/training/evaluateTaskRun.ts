@@ -63,11 +63,12 @@ export async function evaluateTaskRun(
     }
     const batches = evaluationBatches(recipe, data, images);
     reporter.message(`measuring ${names.join(', ')} on ${images.count} ${split} images`);
-    const measures = await evaluateTask(task, models, batches, async () => {
+    const scorer = await evaluateTask(task, models, batches, async () => {
       await setImmediate();
       signal.throwIfAborted();
     });
     batches.dispose();
+    const measures = scorer.measures();
     return {
       task: recipe.task.name,
       split,

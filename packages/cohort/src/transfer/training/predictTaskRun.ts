@@ -10,6 +10,7 @@ import { decodeQueued } from '../../data/loading/decodeImage.ts';
 import { imageInputs } from '../../inference/imageInputs.ts';
 import type { Reporter } from '../../progress/reporter.ts';
 import { imageSize } from '../annotations/files.ts';
+import { formatRunLengths } from '../masks/runLengths.ts';
 import { drawObjects, maskPng, overlayLabels } from './drawPrediction.ts';
 import { fittedSize, type ImageSize } from './fittedImages.ts';
 import { loadTaskRun, type LoadedTaskRun } from './loadTaskRun.ts';
@@ -42,6 +43,11 @@ export type TaskImagePrediction =
             readonly label: string;
             readonly score: number;
             readonly box: readonly number[];
+            /** COCO's compressed run lengths; of instance segmentations. */
+            readonly mask?: {
+              readonly size: readonly [height: number, width: number];
+              readonly counts: string;
+            };
           }[];
         }
       /** Share of the pixels that each class has, 0 to 1; classes without any are left out. */
@@ -130,14 +136,17 @@ async function predictFile(
 function describe(
   prediction: TaskPrediction,
   classes: readonly string[],
-): { objects: { label: string; score: number; box: number[] }[] } | { shares: Record<string, number> } {
+): Pick<Extract<TaskImagePrediction, { objects: unknown }>, 'objects'> | { shares: Record<string, number> } {
   if ('objects' in prediction) {
     const round = (value: number): number => Math.round(value * 100) / 100;
     return {
-      objects: prediction.objects.map(({ category, score, box }) => ({
+      objects: prediction.objects.map(({ category, score, box, mask }) => ({
         label: classes[category] ?? String(category),
         score: Math.round(score * 1e4) / 1e4,
         box: box.map(round),
+        ...(mask === undefined
+          ? {}
+          : { mask: { size: [mask.height, mask.width] as const, counts: formatRunLengths(mask) } }),
       })),
     };
   }
@@ -161,7 +170,8 @@ async function draw(
   mkdirSync(folder, { recursive: true });
   const pixels = await decodeQueued(path, { channels: 3, ...size, fit: 'fill' });
   if ('objects' in prediction) {
-    const file = join(folder, `${name}-boxes.jpg`);
+    const hasMasks = prediction.objects.some(({ mask }) => mask !== undefined);
+    const file = join(folder, `${name}-${hasMasks ? 'objects' : 'boxes'}.jpg`);
     writeFileAtomic(file, await drawObjects(pixels, size, prediction.objects, classes));
     return [file];
   }

@@ -11,6 +11,7 @@ import { at } from '../../support/at.ts';
 import type { AnnotatedData, AnnotatedImage } from '../annotations/annotated.ts';
 import { openAnnotations } from '../annotations/open.ts';
 import { TaskError } from '../errors.ts';
+import { formatRunLengths } from '../masks/runLengths.ts';
 import { FittedImages, sizeFor, type ImageSize, type LabelRule } from './fittedImages.ts';
 
 /** Images of a task by split. */
@@ -29,6 +30,13 @@ export interface TaskData {
 /** A recipe with a task. */
 export type TaskRecipe = ResolvedRecipe & { readonly task: TaskSettings };
 
+/** What each task needs to know of an image. */
+const wantedOf = {
+  segmentation: 'pixels',
+  detection: 'boxes',
+  'instance-segmentation': 'masks',
+} as const satisfies Record<TaskSettings['name'], string>;
+
 /** How data is opened. */
 export interface TaskDataOptions {
   readonly reporter: Pick<Reporter, 'message' | 'warning'>;
@@ -42,7 +50,7 @@ type Splits = Record<'train' | 'validation' | 'test', readonly AnnotatedImage[]>
 export async function loadTaskData(recipe: TaskRecipe, options: TaskDataOptions): Promise<TaskData> {
   const { task, data } = recipe;
   const path = resolve(data.path ?? '.');
-  const wanted = task.name === 'segmentation' ? 'pixels' : 'boxes';
+  const wanted = wantedOf[task.name];
   const opened = await openAnnotations(path, { form: task.annotations, wanted, classes: task.classes });
   const splits = splitsOf(opened, recipe, options);
   const first = at(splits.train, 0, 'the training images');
@@ -183,7 +191,12 @@ function describe(
   for (const [name, images] of Object.entries(splits)) {
     hash.update(name);
     for (const { name: image, file, maskFile, objects } of images?.images ?? []) {
-      const parts = objects.map(({ category, box, isCrowd }) => [category, ...box, isCrowd]);
+      const parts = objects.map(({ category, box, isCrowd, mask }) => [
+        category,
+        ...box,
+        isCrowd,
+        ...(mask === undefined ? [] : [formatRunLengths(mask)]),
+      ]);
       hash.update(JSON.stringify([image, bytesOf(file), bytesOf(maskFile), parts]));
     }
   }

@@ -5,6 +5,7 @@ import { describeProvenance } from '../../checkpoints/provenance.ts';
 import { cohortModules, networkNames, type Cohort } from '../../cohort/cohort.ts';
 import { applyDevice } from '../../cohort/device.ts';
 import { applyThreads, describeMachine } from '../../cohort/environment.ts';
+import { imageDraws, roundScores } from '../../evaluate/resampledScores.ts';
 import { hashKeys, RANDOM_PURPOSE } from '../../data/loading/random.ts';
 import { createMethod, type MethodContext } from '../../methods/index.ts';
 import { createNetwork, type Network } from '../../models/index.ts';
@@ -213,10 +214,11 @@ function taskEvaluation(
     scoreName: task.scoreName,
     measure: async (isLast, _, isStopping): Promise<Measured | null> => {
       const on = async (batches: TaskBatches): Promise<Measured['scores']['test']> => {
-        const measures = await evaluateTask(task, models, batches, async () => {
+        const scorer = await evaluateTask(task, models, batches, async () => {
           await setImmediate();
           if (isStopping()) throw new MeasuringStopped();
         });
+        const measures = scorer.measures();
         const scores = measures.map((each) => ({
           accuracy: each[task.scoreName] ?? 0,
           topFiveAccuracy: 0,
@@ -224,7 +226,17 @@ function taskEvaluation(
           expectedCalibrationError: 0,
         }));
         const ensemble = at(scores, models.length, 'the scores');
-        return { networks: scores.slice(0, models.length), ensemble, images: batches.imageCount, measures };
+        const isFinal = isLast && batches === loaders.test;
+        const resampled = isFinal
+          ? scorer.resampled(imageDraws(batches.imageCount)).map(roundScores)
+          : undefined;
+        return {
+          networks: scores.slice(0, models.length),
+          ensemble,
+          images: batches.imageCount,
+          measures,
+          ...(resampled === undefined ? {} : { resampled }),
+        };
       };
       try {
         const scores = {

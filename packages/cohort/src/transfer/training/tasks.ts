@@ -1,7 +1,7 @@
 /** The task of a recipe's section. */
 import type { TaskSettings } from '../../recipes/task.ts';
 import { segmentationTask } from '../segmentation/task.ts';
-import { detectionTask } from '../detection/task.ts';
+import { detectionTask, instanceSegmentationTask } from '../detection/task.ts';
 import type { VisionTask } from './visionTask.ts';
 
 /** Builds it for images of these classes. */
@@ -11,5 +11,7 @@ export function createTask(settings: TaskSettings, classes: readonly string[]): 
       return segmentationTask(settings, classes);
     case 'detection':
       return detectionTask(settings, classes);
+    case 'instance-segmentation':
+      return instanceSegmentationTask(settings, classes);
   }
 }

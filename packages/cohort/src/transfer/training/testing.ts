@@ -8,6 +8,8 @@ import { resolveRecipe, type RecipeInput, type ResolvedRecipe } from '../../reci
 import { RememberingReporter } from '../../test/tinyRecipe.ts';
 import { resumeRun } from '../../train/run/resume.ts';
 import { trainRun, type TrainResult } from '../../train/run/run.ts';
+import { polygonsMask } from '../masks/polygons.ts';
+import { formatRunLengths } from '../masks/runLengths.ts';
 import { vocXml, write, writeMask, writePicture } from '../annotations/testing.ts';
 import { openAnySession } from './taskSession.ts';
 
@@ -29,38 +31,54 @@ function square(number: number): { x: number; y: number; size: number; category:
   return { x: draw(1, side - size), y: draw(2, side - size), size, category: draw(3, 2) === 0 ? 0 : 1 };
 }
 
-/** Makes 12 training and 4 test images with masks, or with boxes. */
+/** A plus sign in the place of a square: two bars, so that its mask is not its box. */
+function bars({ x, y, size }: ReturnType<typeof square>): [number, number, number, number][] {
+  const bar = Math.ceil(size / 3);
+  const middle = Math.floor((size - bar) / 2);
+  return [
+    [x, y + middle, size, bar],
+    [x + middle, y, bar, size],
+  ];
+}
+
+/** Images with COCO's JSON: every other object has polygons, the rest run lengths; one image of each split has no object. */
+function writeInstances(data: string): void {
+  for (const [split, numbers] of [
+    ['train', Array.from({ length: 12 }, (_, index) => index)],
+    ['test', [12, 13, 14, 15]],
+  ] as const) {
+    const annotations = numbers.flatMap((number) => {
+      const own = square(number);
+      const isEmpty = number === 3 || number === 13;
+      const rectangles = bars(own).map(
+        (each) => [...each, own.category === 0 ? 240 : 130] as [number, number, number, number, number],
+      );
+      writePicture(join(data, 'images', `image${number}.png`), [side, side], isEmpty ? [] : rectangles);
+      if (isEmpty) return [];
+      const polygons = bars(own).map(([x, y, w, h]) => [x, y, x + w, y, x + w, y + h, x, y + h]);
+      const mask = polygonsMask(polygons, side, side);
+      const segmentation =
+        number % 2 === 0 ? polygons : { size: [side, side], counts: formatRunLengths(mask) };
+      const bbox = [own.x, own.y, own.size, own.size];
+      return [
+        { id: number + 1, image_id: number, category_id: own.category + 1, bbox, iscrowd: 0, segmentation },
+      ];
+    });
+    const images = numbers.map((id) => ({ id, file_name: `image${id}.png`, width: side, height: side }));
+    const categories = ['bright', 'middling'].map((name, index) => ({ id: index + 1, name }));
+    write(
+      join(data, 'annotations', `instances_${split}.json`),
+      JSON.stringify({ images, categories, annotations }),
+    );
+  }
+}
+
+/** Makes 12 training and 4 test images with masks, with boxes or with both. */
 export function taskWorld(task: NonNullable<RecipeInput['task']>): TaskWorld {
   const { path, remove } = temporaryFolder();
   const data = join(path, 'data');
-  for (let number = 0; number < 16; number += 1) {
-    const split = number < 12 ? 'train' : 'test';
-    const name = `image${number}`;
-    const { x, y, size, category } = square(number);
-    const rectangle = [x, y, size, size, category === 0 ? 240 : 130] as const;
-    if (task.name === 'segmentation') {
-      writePicture(join(data, split, `${name}.png`), [side, side], [rectangle]);
-      const isInside = (place: number): boolean => {
-        const [row, column] = [Math.floor(place / side), place % side];
-        return row >= y && row < y + size && column >= x && column < x + size;
-      };
-      const labels = Array.from({ length: side * side }, (_, place) => (isInside(place) ? category + 1 : 0));
-      writeMask(join(data, `${split}-labels`, `${name}.png`), side, side, labels);
-    } else {
-      writePicture(join(data, 'JPEGImages', `${name}.png`), [side, side], [rectangle]);
-      const object = [category === 0 ? 'bright' : 'middling', x + 1, y + 1, x + size, y + size] as const;
-      // One image of each split has no object.
-      const objects = number === 3 || number === 13 ? [] : [object];
-      write(join(data, 'Annotations', `${name}.xml`), vocXml([side, side], objects));
-    }
-  }
-  if (task.name === 'segmentation') write(join(data, 'classes.txt'), 'ground\nbright\nmiddling\n');
-  else {
-    const names = (from: number, to: number): string =>
-      Array.from({ length: to - from }, (_, index) => `image${from + index}`).join('\n');
-    write(join(data, 'ImageSets/Main/train.txt'), names(0, 12));
-    write(join(data, 'ImageSets/Main/test.txt'), names(12, 16));
-  }
+  if (task.name === 'instance-segmentation') writeInstances(data);
+  else writeOthers(data, task.name);
   return {
     path,
     data,
@@ -80,6 +98,38 @@ export function taskWorld(task: NonNullable<RecipeInput['task']>): TaskWorld {
         { source: 'the test' },
       ),
   };
+}
+
+/** Masks of classes, or boxes of Pascal VOC. */
+function writeOthers(data: string, name: 'segmentation' | 'detection'): void {
+  for (let number = 0; number < 16; number += 1) {
+    const split = number < 12 ? 'train' : 'test';
+    const stem = `image${number}`;
+    const { x, y, size, category } = square(number);
+    const rectangle = [x, y, size, size, category === 0 ? 240 : 130] as const;
+    if (name === 'segmentation') {
+      writePicture(join(data, split, `${stem}.png`), [side, side], [rectangle]);
+      const isInside = (place: number): boolean => {
+        const [row, column] = [Math.floor(place / side), place % side];
+        return row >= y && row < y + size && column >= x && column < x + size;
+      };
+      const labels = Array.from({ length: side * side }, (_, place) => (isInside(place) ? category + 1 : 0));
+      writeMask(join(data, `${split}-labels`, `${stem}.png`), side, side, labels);
+    } else {
+      writePicture(join(data, 'JPEGImages', `${stem}.png`), [side, side], [rectangle]);
+      const object = [category === 0 ? 'bright' : 'middling', x + 1, y + 1, x + size, y + size] as const;
+      // One image of each split has no object.
+      const objects = number === 3 || number === 13 ? [] : [object];
+      write(join(data, 'Annotations', `${stem}.xml`), vocXml([side, side], objects));
+    }
+  }
+  if (name === 'segmentation') write(join(data, 'classes.txt'), 'ground\nbright\nmiddling\n');
+  else {
+    const names = (from: number, to: number): string =>
+      Array.from({ length: to - from }, (_, index) => `image${from + index}`).join('\n');
+    write(join(data, 'ImageSets/Main/train.txt'), names(0, 12));
+    write(join(data, 'ImageSets/Main/test.txt'), names(12, 16));
+  }
 }
 
 function stopper(stopAt: number): { signal: AbortSignal; reporter: RememberingReporter } {

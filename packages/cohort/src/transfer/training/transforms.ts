@@ -1,6 +1,7 @@
 /** How training images vary together with their boxes and masks: mirrored, scaled, a part cut out, brightness and contrast changed. */
 import { ops, scope, type Tensor } from '@cohort-ml/torch';
 import { hashKeys, RANDOM_PURPOSE } from '../../data/loading/random.ts';
+import { decodeMask, type RunLengths } from '../masks/runLengths.ts';
 import { IGNORED } from '../metrics/segmentation.ts';
 import type { AnnotatedObject } from '../annotations/annotated.ts';
 import type { ImageSize } from './fittedImages.ts';
@@ -102,6 +103,8 @@ export interface PlacedObject {
   /** In pixels of the result, inside of it. */
   readonly box: readonly [x0: number, y0: number, x1: number, y1: number];
   readonly isCrowd: boolean;
+  /** Makes its pixels: 1 inside and 0 outside, `[H, W]` of the result; absent for an object without a mask. */
+  readonly mask?: () => Uint8Array;
 }
 
 /** Objects of which less than this share is left are not to be learned. */
@@ -115,10 +118,11 @@ const leastShare = 0.25;
 export function transformObjects(
   objects: readonly AnnotatedObject[],
   original: ImageSize,
-  { scaled, isFlipped, top, left, size }: Transform,
+  transform: Transform,
 ): PlacedObject[] {
+  const { scaled, isFlipped, top, left, size } = transform;
   const [fx, fy] = [scaled.width / original.width, scaled.height / original.height];
-  return objects.flatMap(({ category, box, isCrowd }): PlacedObject[] => {
+  return objects.flatMap(({ category, box, isCrowd, mask }): PlacedObject[] => {
     const [a, y0, b, y1] = [box[0] * fx, box[1] * fy - top, box[2] * fx, box[3] * fy - top];
     const [x0, x1] = isFlipped ? [scaled.width - b - left, scaled.width - a - left] : [a - left, b - left];
     const cut = [
@@ -129,6 +133,28 @@ export function transformObjects(
     ] as const;
     const [width, height] = [cut[2] - cut[0], cut[3] - cut[1]];
     const share = (width * height) / ((x1 - x0) * (y1 - y0));
-    return width <= 0 || height <= 0 || share < leastShare ? [] : [{ category, box: cut, isCrowd }];
+    if (width <= 0 || height <= 0 || share < leastShare) return [];
+    const own = mask === undefined ? {} : { mask: () => transformMask(mask, transform) };
+    return [{ category, box: cut, isCrowd, ...own }];
   });
+}
+
+/** Applies it to a mask: the pixel of the original that lies in the middle of each new one, `[H, W]`. */
+export function transformMask(
+  mask: RunLengths,
+  { scaled, isFlipped, top, left, size }: Transform,
+): Uint8Array {
+  const pixels = decodeMask(mask);
+  const result = new Uint8Array(size.height * size.width);
+  const columns = Array.from({ length: size.width }, (_, x) => {
+    const place = isFlipped ? scaled.width - 1 - (x + left) : x + left;
+    return place < 0 || place >= scaled.width ? -1 : Math.floor(((place + 0.5) * mask.width) / scaled.width);
+  });
+  for (let y = Math.max(0, -top); y < Math.min(size.height, scaled.height - top); y += 1) {
+    const row = Math.floor(((y + top + 0.5) * mask.height) / scaled.height) * mask.width;
+    for (const [x, column] of columns.entries()) {
+      if (column >= 0) result[y * size.width + x] = pixels[row + column] ?? 0;
+    }
+  }
+  return result;
 }

@@ -2,6 +2,8 @@
 import type { Generator, nn, Tensor } from '@cohort-ml/torch';
 import type { Network, NetworkOutput } from '../../models/index.ts';
 import type { AnnotatedImage } from '../annotations/annotated.ts';
+import type { RunLengths } from '../masks/runLengths.ts';
+import type { Draw } from '../metrics/resampled.ts';
 import type { ImageSize, LabelRule } from './fittedImages.ts';
 import type { Region, Targets } from './taskBatches.ts';
 
@@ -26,6 +28,8 @@ export interface ScoredBatch {
 export interface TaskScorer<Output> {
   add(outputs: readonly Output[], batch: ScoredBatch): void;
   measures(): readonly Readonly<Record<string, number>>[];
+  /** The main score of each, and last of their ensemble, on images drawn so often. */
+  resampled(draws: readonly Draw[]): readonly (readonly (number | null)[])[];
 }
 
 /** An object that a model found in an image. */
@@ -34,6 +38,8 @@ export interface FoundObject {
   readonly score: number;
   /** In pixels of the image as it is. */
   readonly box: readonly [x0: number, y0: number, x1: number, y1: number];
+  /** Its pixels, of the size of the image; absent where the task asks for boxes alone. */
+  readonly mask?: RunLengths;
 }
 
 /** What models see in one image: a class for every pixel, row by row, or objects. */

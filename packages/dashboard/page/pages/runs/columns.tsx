@@ -11,6 +11,7 @@ import {
   formatTime,
   metricTitle,
   numberOf,
+  scoreNote,
 } from '../../parts/format.ts';
 import { meanInterval } from '../../parts/statistics.ts';
 import { Spark } from '../../parts/spark.tsx';
@@ -62,7 +63,7 @@ export function tableColumns(chosen: Columns, isNarrow: boolean): TableColumn[] 
       sort: (row) => row.epoch,
       cell: (row) => <Progress row={row} />,
     },
-    metric('accuracy', 'last', 'accuracy', 'Mean test accuracy of the networks at the last epoch', true),
+    metric('accuracy', 'last', 'accuracy', 'Mean test accuracy of the networks at the last epoch; AP or mean IoU for other tasks', true),
     metric('accuracy', 'best', 'best', 'Its best over the epochs', false),
     metric('accuracy/ensemble', 'last', 'ensemble', 'Test accuracy of the ensemble at the last epoch', false),
     {
@@ -125,6 +126,9 @@ function text(key: string, title: string, value: (row: RunRow) => string | null)
   };
 }
 
+/** Columns that another score takes, where a run is not about whole images. */
+const SCORES: ReadonlySet<string> = new Set(['accuracy', 'accuracy/ensemble']);
+
 function metric(
   name: string,
   which: 'last' | 'best',
@@ -141,7 +145,11 @@ function metric(
     ...{ title, hint, isNarrow },
     isNumber: true,
     sort: value,
-    cell: (row) => formatResult(name, row.results[name], which),
+    cell: (row) => {
+      const shown = formatResult(name, row.results[name], which);
+      const note = shown !== '' && SCORES.has(name) ? scoreNote(row) : '';
+      return note === '' ? shown : [shown, <small key="score"> {note}</small>];
+    },
     group: (rows) => {
       const interval = meanInterval(rows.flatMap((row) => value(row) ?? []));
       if (interval === null) return null;

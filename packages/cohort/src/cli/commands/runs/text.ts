@@ -1,12 +1,13 @@
 /** How runs look on a console: a table of many, a page of one. */
 import { basename } from 'node:path';
 import type { MetricSummary, RunDetails, RunEntry } from '@cohort-ml/runs';
+import { scoreTitle } from '../../../support/score.ts';
 import { isSection } from '../../../support/section.ts';
 import { shellCommand } from '../../../support/shellCommand.ts';
 import { formatBytes, formatDuration, formatPercent, formatTerm } from '../../../progress/progressText.ts';
 import { formatTable } from '../../table.ts';
 
-/** A row for each run; accuracies are the mean of the networks at the last evaluation. */
+/** A row for each run; accuracies, or what stands in their place, are the mean of the networks at the last evaluation. */
 export function runTable(runs: readonly RunEntry[], now = Date.now()): string {
   const isValidated = runs.some(({ validationAccuracy }) => validationAccuracy !== null);
   const rows = runs.map((run) => [
@@ -18,8 +19,8 @@ export function runTable(runs: readonly RunEntry[], now = Date.now()): string {
     networksOf(run),
     epochsOf(run),
     formatDuration(secondsOf(run, now)),
-    ...(isValidated ? [percentOrDash(run.validationAccuracy)] : []),
-    percentOrDash(run.testAccuracy),
+    ...(isValidated ? [scoreOrDash(run.validationAccuracy, run)] : []),
+    scoreOrDash(run.testAccuracy, run),
     utc(run.startedAt),
   ]);
   const heading = [
@@ -83,7 +84,7 @@ export function nextSteps(run: RunEntry): string[] {
 function metricTable(metrics: readonly MetricSummary[]): string {
   const formatted = (name: string, value: number | null): string => {
     if (value === null) return '-';
-    return /^(accuracy|validationAccuracy)\//.test(name) ? formatPercent(value, 2) : formatTerm(value);
+    return /^(accuracy|AP|meanIoU|validation(Accuracy|AP|MeanIoU))\//.test(name) ? formatPercent(value, 2) : formatTerm(value);
   };
   const rows = metrics.map(({ name, last, minimum, maximum, lastEpoch }) => [
     name,
@@ -148,8 +149,10 @@ function secondsOf(run: RunEntry, now: number): number {
   return (run.state === 'running' ? now - startedAt : run.lastTimeMs) / 1000;
 }
 
-function percentOrDash(fraction: number | null): string {
-  return fraction === null ? '-' : formatPercent(fraction, 2);
+/** `34.60%`, and `34.60% AP` where it is no accuracy. */
+function scoreOrDash(fraction: number | null, { scoreName }: RunEntry): string {
+  if (fraction === null) return '-';
+  return `${formatPercent(fraction, 2)}${scoreName === 'accuracy' ? '' : ` ${scoreTitle(scoreName)}`}`;
 }
 
 function utc(time: string): string {

@@ -1,6 +1,7 @@
 /** Accuracy of every method as a row: a tick for each seed, the mean with its interval, and the ensemble above it. */
 import type { ComparisonReport, MethodReport } from '../report.ts';
 import type { Aggregate } from '../../../evaluate/statistics.ts';
+import { scoreTitle } from '../../../support/score.ts';
 import { drawMark } from './marks.ts';
 import { inPercent, INTERVALS } from './percent.ts';
 import { linearScale, type Scale } from './scale.ts';
@@ -12,7 +13,7 @@ const top = 66;
 
 /** Filled marks are the mean network, hollow ones the ensemble. @param remark what else the title says */
 export function accuracyPlot(
-  { labels, name }: ComparisonReport,
+  { labels, name, scoreName }: ComparisonReport,
   methods: readonly MethodReport[],
   remark: string,
 ): string {
@@ -23,7 +24,7 @@ export function accuracyPlot(
     [meanNetwork.accuracy, ensemble.accuracy].flatMap((each) => each.values.map((value) => 100 * value)),
   );
   const x = linearScale({ values, from: left, to: right });
-  const title = `${name}: test accuracy${remark}`;
+  const title = `${name}: test ${scoreTitle(scoreName)}${remark}`;
   const height = bottom + 76;
   return picture({ width: right + 30, height }, title, [
     text(20, 24, title, { 'font-size': 15, 'font-weight': 'bold' }),
@@ -34,7 +35,7 @@ export function accuracyPlot(
     ]),
     line(left, bottom, right, bottom),
     ...methods.flatMap((method, row) => drawRow(method, labels.indexOf(method.label), row, x, left)),
-    text((left + right) / 2, bottom + 42, 'test accuracy (%)', { 'text-anchor': 'middle' }),
+    text((left + right) / 2, bottom + 42, `test ${scoreTitle(scoreName)} (%)`, { 'text-anchor': 'middle' }),
     ...(methods.some(({ seeds }) => seeds.length > 1)
       ? [text(20, height - 8, `${INTERVALS} Ticks: seeds.`, { 'font-size': 11 })]
       : []),

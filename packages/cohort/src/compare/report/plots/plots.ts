@@ -6,6 +6,7 @@ import { drawFrame, drawLegend, drawLine, drawPoint, drawRemark, frame, sizeFor 
 import { drawMark } from './marks.ts';
 import { inPercent, INTERVALS } from './percent.ts';
 import { linearScale, ratioScale } from './scale.ts';
+import { scoreTitle } from '../../../support/score.ts';
 import { picture } from '../../../support/svg.ts';
 
 /** A picture's file name and its SVG. */
@@ -34,7 +35,7 @@ function ofLargestShare({ fractions }: ComparisonReport): string {
 }
 
 function costPlot(report: ComparisonReport, methods: readonly MethodReport[]): string {
-  const { labels, name } = report;
+  const { labels, name, scoreName } = report;
   const points = methods.map(({ label, cost, meanNetwork }) => ({
     series: labels.indexOf(label),
     seconds: cost.secondsPerEpoch.mean,
@@ -44,9 +45,15 @@ function costPlot(report: ComparisonReport, methods: readonly MethodReport[]): s
   const x = linearScale({ values: [0, ...points.map(({ seconds }) => seconds)], from: left, to: right });
   const values = points.flatMap(({ mean, interval }) => [mean, ...(interval ?? [])]);
   const y = linearScale({ values, from: bottom, to: top });
-  const title = `${name}: accuracy against training cost${ofLargestShare(report)}`;
+  const title = `${name}: ${scoreTitle(scoreName)} against training cost${ofLargestShare(report)}`;
   return picture(sizeFor(labels), title, [
-    ...drawFrame({ title, xTitle: 'seconds per epoch', yTitle: 'test accuracy, mean network (%)', x, y }),
+    ...drawFrame({
+      title,
+      xTitle: 'seconds per epoch',
+      yTitle: `test ${scoreTitle(scoreName)}, mean network (%)`,
+      x,
+      y,
+    }),
     ...points.flatMap(({ series, seconds, mean, interval }) =>
       drawPoint(x.place(seconds), y.place(mean), placed(interval, y.place), series),
     ),
@@ -56,7 +63,7 @@ function costPlot(report: ComparisonReport, methods: readonly MethodReport[]): s
 }
 
 function curvesPlot(report: ComparisonReport, methods: readonly MethodReport[]): string {
-  const { labels, name, recipe } = report;
+  const { labels, name, recipe, scoreName } = report;
   const { left, right, top, bottom } = frame;
   const all = methods.flatMap(({ curve }) => curve);
   const x = linearScale({ values: all.map(({ epoch }) => epoch), from: left, to: right });
@@ -65,7 +72,13 @@ function curvesPlot(report: ComparisonReport, methods: readonly MethodReport[]):
   const title = `${name}: learning curves${ofLargestShare(report)}`;
   const whole = { ...x, ticks: x.ticks.filter((tick) => Number.isInteger(tick) && tick >= 0) };
   return picture(sizeFor(labels), title, [
-    ...drawFrame({ title, xTitle: 'epoch', yTitle: `${split} accuracy, mean network (%)`, x: whole, y }),
+    ...drawFrame({
+      title,
+      xTitle: 'epoch',
+      yTitle: `${split} ${scoreTitle(scoreName)}, mean network (%)`,
+      x: whole,
+      y,
+    }),
     ...methods.flatMap(({ label, curve }) => {
       const series = labels.indexOf(label);
       const points = curve.map(({ epoch, accuracy }) => [x.place(epoch), y.place(100 * accuracy)] as const);
@@ -82,7 +95,7 @@ function curvesPlot(report: ComparisonReport, methods: readonly MethodReport[]):
   ]);
 }
 
-function fractionsPlot({ labels, name, methods, fractions }: ComparisonReport): string {
+function fractionsPlot({ labels, name, methods, fractions, scoreName }: ComparisonReport): string {
   const { left, right, top, bottom } = frame;
   const points = methods.map(({ label, fraction, meanNetwork }) => ({
     series: labels.indexOf(label),
@@ -93,12 +106,12 @@ function fractionsPlot({ labels, name, methods, fractions }: ComparisonReport): 
   const x = ratioScale({ values: fractions, from: left + 24, to: right - 24 });
   const values = points.flatMap(({ mean, interval }) => [mean, ...(interval ?? [])]);
   const y = linearScale({ values, from: bottom, to: top });
-  const title = `${name}: accuracy by number of training images`;
+  const title = `${name}: ${scoreTitle(scoreName)} by number of training images`;
   return picture(sizeFor(labels), title, [
     ...drawFrame({
       title,
       xTitle: 'share of the training images',
-      yTitle: 'test accuracy, mean network (%)',
+      yTitle: `test ${scoreTitle(scoreName)}, mean network (%)`,
       x,
       y,
       formatX: formatShare,

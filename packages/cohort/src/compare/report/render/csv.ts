@@ -23,19 +23,28 @@ const heading = [
 
 /** Accuracies are shares, 0 to 1; `values_by_seed` has spaces between. */
 export function reportCsv(report: ComparisonReport): string {
-  const rows = report.methods.flatMap(rowsOf);
+  const rows = report.methods.flatMap((method) => rowsOf(method, report.scoreName));
   return `${[heading, ...rows].map((row) => row.map(field).join(',')).join('\r\n')}\r\n`;
 }
 
-function rowsOf(method: MethodReport): Cell[][] {
-  const { fraction, label, cost, differences } = method;
+function rowsOf(method: MethodReport, scoreName: string): Cell[][] {
+  const { fraction, label, cost, differences, taskMeasures } = method;
+  const isTask = scoreName !== 'accuracy';
   const row = (subject: string, measure: string, value: Aggregate, more: readonly Cell[] = []): Cell[] => [
     ...[fraction, label, subject, measure, value.mean, value.standardDeviation],
     ...[value.values.length, value.values.join(' '), ...more],
     ...Array<null>(4 - more.length).fill(null),
   ];
   const measured = (subject: string, measures: Measures | null): Cell[][] =>
-    measures === null ? [] : SCORE_MEASURES.map((measure) => row(subject, measure, measures[measure]));
+    measures === null
+      ? []
+      : isTask
+        ? [row(subject, scoreName, measures.accuracy)]
+        : SCORE_MEASURES.map((measure) => row(subject, measure, measures[measure]));
+  const others = (subject: string, measures: Readonly<Record<string, Aggregate>> = {}): Cell[][] =>
+    Object.entries(measures)
+      .filter(([measure]) => measure !== scoreName)
+      .map(([measure, value]) => row(subject, measure, value));
   const single = (value: number): Aggregate => ({ mean: value, standardDeviation: null, values: [value] });
   return [
     ...method.networks.flatMap((network) => measured(network.name, network)),
@@ -44,8 +53,12 @@ function rowsOf(method: MethodReport): Cell[][] {
     ...measured('ensemble', method.ensemble),
     ...measured('validationMeanNetwork', method.validation?.meanNetwork ?? null),
     ...measured('validationEnsemble', method.validation?.ensemble ?? null),
+    ...others('meanNetwork', taskMeasures?.meanNetwork),
+    ...others('ensemble', taskMeasures?.ensemble),
     ...Object.entries(differences ?? {}).flatMap(([subject, difference]) =>
-      difference === null ? [] : [differenceRow(fraction, label, subject, difference)],
+      difference === null
+        ? []
+        : [[fraction, label, subject, `${scoreName}Difference`, ...differenceCells(difference)]],
     ),
     row('training', 'secondsPerEpoch', cost.secondsPerEpoch),
     row('training', 'peakMemoryBytes', cost.peakMemoryBytes),
@@ -57,10 +70,9 @@ function rowsOf(method: MethodReport): Cell[][] {
   ];
 }
 
-function differenceRow(fraction: number, label: string, subject: string, difference: Difference): Cell[] {
-  const { mean, overSeeds, overImages, seeds } = difference;
+function differenceCells({ mean, overSeeds, overImages, seeds }: Difference): Cell[] {
   return [
-    ...[fraction, label, subject, 'accuracyDifference', mean, null, seeds.length, null],
+    ...[mean, null, seeds.length, null],
     ...[overSeeds?.lower ?? null, overSeeds?.upper ?? null],
     ...[overImages?.lower ?? null, overImages?.upper ?? null],
   ];

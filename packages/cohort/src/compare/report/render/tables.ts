@@ -1,5 +1,6 @@
 /** The tables of a report as text cells, for the terminal and for Markdown alike. */
 import { formatBytes } from '../../../progress/progressText.ts';
+import { scoreTitle } from '../../../support/score.ts';
 import type { Difference, Subject } from '../difference.ts';
 import type { ComparisonReport, Measures, MethodReport } from '../report.ts';
 import {
@@ -19,10 +20,12 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
     if (methods.length === 0) return [];
     const suffix = report.fractions.length === 1 ? '' : `, ${formatShare(fraction)} of the training images`;
     return [
-      ...(methods.some(({ validation }) => validation !== null) ? [validationTable(methods, suffix)] : []),
-      accuracyTable(methods, suffix),
+      ...(methods.some(({ validation }) => validation !== null)
+        ? [validationTable(report, methods, suffix)]
+        : []),
+      accuracyTable(report, methods, suffix),
       ...(report.labels.length === 1 ? [] : [differenceTable(report, methods, suffix)]),
-      measuresTable(methods, suffix),
+      isClassification(report) ? measuresTable(methods, suffix) : taskTable(methods, suffix),
     ];
   });
   const largest = report.methods.filter(({ fraction }) => fraction === Math.max(...report.fractions));
@@ -35,7 +38,29 @@ export function reportTables(report: ComparisonReport): ReportTable[] {
 }
 
 /** What settings are chosen by, so that test images need not be looked at for it. */
-function validationTable(methods: readonly MethodReport[], suffix: string): ReportTable {
+function validationTable(
+  report: ComparisonReport,
+  methods: readonly MethodReport[],
+  suffix: string,
+): ReportTable {
+  if (!isClassification(report)) {
+    return {
+      title: `Validation images, to choose settings by (${scoreTitle(report.scoreName)} in percent${suffix})`,
+      heading: ['method', 'mean network', 'ensemble', 'seeds'],
+      rows: methods.flatMap(({ label, validation, seeds }) =>
+        validation === null
+          ? []
+          : [
+              [
+                label,
+                formatPoints(validation.meanNetwork.accuracy),
+                formatPoints(validation.ensemble.accuracy),
+                `${seeds.length}`,
+              ],
+            ],
+      ),
+    };
+  }
   return {
     title: `Validation images, to choose settings by (top-1 in percent, negative log-likelihood in nats${suffix})`,
     heading: ['method', 'mean network', 'NLL', 'ensemble', 'seeds'],
@@ -55,9 +80,15 @@ function validationTable(methods: readonly MethodReport[], suffix: string): Repo
   };
 }
 
-function accuracyTable(methods: readonly MethodReport[], suffix: string): ReportTable {
+function accuracyTable(
+  report: ComparisonReport,
+  methods: readonly MethodReport[],
+  suffix: string,
+): ReportTable {
   return {
-    title: `Test accuracy (top-1, percent${suffix})`,
+    title: isClassification(report)
+      ? `Test accuracy (top-1, percent${suffix})`
+      : `Test ${scoreTitle(report.scoreName)} (percent${suffix})`,
     heading: ['method', 'mean network', 'best network', 'ensemble', 'seeds'],
     rows: methods.map((method) => [
       method.label,
@@ -90,13 +121,49 @@ function differenceTable(
           formatInterval(difference.overImages),
         ];
   return {
-    title: `Difference to ${report.baseline} (points of test accuracy${suffix})`,
+    title: `Difference to ${report.baseline} (points of test ${scoreTitle(report.scoreName)}${suffix})`,
     heading: ['', 'method', 'difference', '95% over seeds', '95% over images'],
     names: 2,
     rows: subjects.flatMap(([subject, name]) =>
       methods
         .filter(({ label }) => label !== report.baseline)
         .map(({ label, differences }) => [name, label, ...shown(differences?.[subject])]),
+    ),
+  };
+}
+
+function isClassification({ scoreName }: ComparisonReport): boolean {
+  return scoreName === 'accuracy';
+}
+
+/** What a task measures over all classes, a column each; those that had nothing to measure are left out. */
+function taskTable(methods: readonly MethodReport[], suffix: string): ReportTable {
+  const all = methods.flatMap(({ label, taskMeasures }) =>
+    taskMeasures === null
+      ? []
+      : [
+          { subject: 'mean network', label, measures: taskMeasures.meanNetwork },
+          { subject: 'ensemble', label, measures: taskMeasures.ensemble },
+        ],
+  );
+  const names = Object.keys(all[0]?.measures ?? {}).filter((name) =>
+    all.some(({ measures }) => (measures[name]?.mean ?? -1) >= 0),
+  );
+  return {
+    title: `Test images: all measures, in percent${suffix}`,
+    heading: ['', 'method', ...names],
+    names: 2,
+    rows: ['mean network', 'ensemble'].flatMap((wanted) =>
+      all
+        .filter(({ subject }) => subject === wanted)
+        .map(({ subject, label, measures }) => [
+          subject,
+          label,
+          ...names.map((name) => {
+            const value = measures[name];
+            return value === undefined ? nothing : formatPoints(value);
+          }),
+        ]),
     ),
   };
 }
@@ -134,9 +201,11 @@ function measuresTable(methods: readonly MethodReport[], suffix: string): Report
   };
 }
 
-function fractionTable({ labels, fractions, methods }: ComparisonReport): ReportTable {
+function fractionTable(report: ComparisonReport): ReportTable {
+  const { labels, fractions, methods, scoreName } = report;
+  const score = isClassification(report) ? 'top-1' : scoreTitle(scoreName);
   return {
-    title: 'Mean network by share of the training images (top-1, percent)',
+    title: `Mean network by share of the training images (${score}, percent)`,
     heading: ['method', ...fractions.map(formatShare)],
     rows: labels.map((label) => [
       label,

@@ -8,6 +8,7 @@ import { decodeShifts, encodeShifts, type CodeWeights } from '../../boxes/coding
 import { matchBoxes } from '../../boxes/matching.ts';
 import { roiAlign, type BatchBoxes } from '../../boxes/roiAlign.ts';
 import { suppressByClass } from '../../boxes/suppression.ts';
+import type { MaskPatch } from '../../masks/paste.ts';
 import type { LossParts } from '../../training/visionTask.ts';
 import type { DetectionChoice, Detections, FindsObjects } from '../detections.ts';
 import type { DetectionTruth } from '../losses.ts';
@@ -217,9 +218,26 @@ export class Rcnn extends nn.Module<Tensor, RcnnOutput> implements FindsObjects<
         const proposals = at(this.proposals(alone, [size]), 0);
         if (proposals.length === 0) return { boxes: new Float32Array(), scores: [], categories: [] };
         const found = this.roiHeads.call({ levels: alone.levels, boxes: batchOf([proposals]) });
-        return chooseObjects(found.scores, found.shifts, proposals, size, choice);
+        const objects = chooseObjects(found.scores, found.shifts, proposals, size, choice);
+        if (this.roiHeads.maskHead === null) return objects;
+        return { ...objects, masks: this.#masksOf(alone.levels, objects) };
       }),
     );
+  }
+
+  /** How likely the places of each object's box belong to it, by the mask of its class. */
+  #masksOf(levels: readonly Tensor[], { boxes, categories }: Detections): MaskPatch[] {
+    if (categories.length === 0) return [];
+    const logits = this.roiHeads.masks(levels, batchOf([boxes]));
+    const [, classes = 0, side = 0] = logits.shape;
+    const rows = Int32Array.from(categories, (category, row) => row * classes + category + 1);
+    const places = Tensor.fromTypedArray(rows).to({ dtype: 'int64', device: logits.device });
+    const chosen = logits.reshape([-1, side, side]).indexSelect(0, places).sigmoid(); // [N, side, side]
+    const values = Float32Array.from(chosen.toNumbers());
+    return categories.map((_, row) => ({
+      side,
+      values: values.slice(row * side * side, (row + 1) * side * side),
+    }));
   }
 }
 
