@@ -101,7 +101,7 @@ export function machineDifferences({ machine: before }: Provenance, { machine: n
   const [shardsBefore, shards] = [before.shards ?? 1, now.shards ?? 1];
   if (shardsBefore !== shards) {
     words.push(
-      `${shardsBefore} ${shardsBefore === 1 ? 'rank' : 'ranks'} shared each batch where ${shards} ${shards === 1 ? 'does' : 'do'} now (cohort launch --shards)`,
+      `each batch was computed on ${rankWords(shardsBefore)} and is now on ${rankWords(shards)} (cohort launch --shards)`,
     );
   }
   if (before.device !== now.device) {
@@ -113,6 +113,10 @@ export function machineDifferences({ machine: before }: Provenance, { machine: n
     );
   }
   return words;
+}
+
+function rankWords(count: number): string {
+  return count === 1 ? 'one rank' : `${count} ranks`;
 }
 
 /** Settings that change where and when things are kept, and never what is computed. */

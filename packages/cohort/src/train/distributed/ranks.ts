@@ -158,6 +158,10 @@ export class Ranks implements LoopRanks {
     );
   }
 
+  imagesTogether(batchSize: number): number {
+    return this.exchange.rows?.settings.negatives === 'local' ? batchSize / this.shards : batchSize;
+  }
+
   /**
    * Runs a training step, on this rank's rows alone where images are contrasted with those: the loss is then the mean of the
    * ranks' losses.

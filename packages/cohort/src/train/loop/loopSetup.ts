@@ -59,6 +59,8 @@ export interface LoopRanks {
   readonly sum: (value: number) => number;
   /** Whether networks can be differentiated at the same time. */
   readonly canRunTogether: boolean;
+  /** How many images of a batch are contrasted with one another. */
+  imagesTogether(batchSize: number): number;
   /** Runs a training step on this rank's part of it. */
   trainingStep<Result>(input: StepInput, body: (input: StepInput) => Result): Result;
   /** Values of the whole batch, from those that this rank has. */
