@@ -17,6 +17,7 @@ export const FILES = {
   checkpoints: 'checkpoints',
   heldOut: 'heldOut',
   trainedImages: 'trainedImages.safetensors',
+  ranks: 'ranks/ranks.json',
 } as const;
 
 const STATUSES = ['running', 'finished', 'failed', 'interrupted'] as const;

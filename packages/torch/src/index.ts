@@ -57,6 +57,7 @@ export {
   ProcessGroup,
   processGroupBackends,
   ProcessGroupError,
+  unwrapGroupFailure,
   unpackTensors,
   type ProcessGroupBackend,
   type ProcessGroupFailure,

@@ -87,6 +87,9 @@ export interface NativeAddon {
     timeoutMs: number,
     ownHost: string,
   ): number | undefined;
+  partOfGroup(group: number, name: string, rank: number, size: number): number | undefined;
+  shareBatch(group: number): boolean | undefined;
+  groupSharedTraffic(group: number): boolean | undefined;
   leaveGroup(group: number): boolean | undefined;
   groupAllGather(group: number, output: number, input: number): boolean | undefined;
   groupAllReduce(group: number, tensor: number, maximum: boolean): boolean | undefined;

@@ -83,6 +83,42 @@ describe.runIf(hasGroups)('a process group', () => {
     expect(second?.result).toEqual({ sentBytesPerPeer: 400, receivedBytes: 440, operations: 2 });
   });
 
+  it('has parts, with an order and operations of their own', async () => {
+    const ends = await inRanks('parts', 3);
+    expect(ends.map(({ result }) => result)).toEqual([
+      { rank: 0, size: 1, sum: [0], all: [3], operations: 1 },
+      { rank: 1, size: 2, sum: [3], all: [3], operations: 1 },
+      { rank: 0, size: 2, sum: [3], all: [3], operations: 1 },
+    ]);
+  });
+
+  it('normalises a batch that is spread over ranks, in unequal parts, as if it were in one place', async () => {
+    const ends = await inRanks('sharedBatch', 2);
+    for (const { result } of ends) {
+      const { results, ...traffic } = result as {
+        results: { dtype: string; error: number }[];
+        operations: number;
+        sentBytesPerPeer: number;
+      };
+      expect(results).toHaveLength(4);
+      for (const { dtype, error } of results) expect(error).toBeLessThan(dtype === 'float64' ? 1e-13 : 5e-6);
+      // Four normalisations there and back, of eight channels: a count, and two numbers a channel; then 11 weights.
+      const weights = 6 * 8 * 9 + 8 * 8 * 9 + 8 * 8 + 4 * 2 * 8;
+      expect(traffic).toEqual({
+        operations: 4 * (2 * 4 + 11),
+        sentBytesPerPeer: 4 * 2 * 4 * 17 * 8 + 2 * weights * (8 + 4),
+      });
+    }
+  });
+
+  it('tells that a rank has gone while another is in the middle of a network', async () => {
+    const [first] = await inRanks('halfwayDesertion', 2);
+    expect(first?.result).toMatchObject({
+      kind: 'connection',
+      message: expect.stringMatching(/^batch normalisation: the connection to another rank failed/) as string,
+    });
+  });
+
   it('finds its ranks through a file as well', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'cohort-store-'));
     const ends = await inRanks('traffic', 2, { address: `file:${join(folder, 'store')}` });

@@ -39,14 +39,20 @@ export const provenanceSchema = z.object({
     cpuCapability: z.string(),
     /** Absent in checkpoints from when there was the CPU alone. */
     device: z.string().default('cpu'),
+    /** How many ranks share each batch; absent for one. */
+    shards: z.int().optional(),
   }),
 });
 
 /** Code, data, recipe and machine of a run. */
 export type Provenance = z.output<typeof provenanceSchema>;
 
-/** Describes this code, these images, this recipe and this machine. */
-export function describeProvenance(recipe: ResolvedRecipe, dataset: ImageDataset<ImagePixels>): Provenance {
+/** Describes this code, these images, this recipe and this machine. @param shards how many ranks share each batch */
+export function describeProvenance(
+  recipe: ResolvedRecipe,
+  dataset: ImageDataset<ImagePixels>,
+  shards = 1,
+): Provenance {
   const { threads, cpuCapability } = engineInfo();
   return {
     code: describeCode(),
@@ -61,7 +67,13 @@ export function describeProvenance(recipe: ResolvedRecipe, dataset: ImageDataset
     },
     // As it comes back from the file, so that the two can be compared.
     recipe: z.json().parse(JSON.parse(JSON.stringify(recipe))),
-    machine: { threads, cpu: cpus()[0]?.model.trim() ?? 'unknown', cpuCapability, device: currentDevice() },
+    machine: {
+      threads,
+      cpu: cpus()[0]?.model.trim() ?? 'unknown',
+      cpuCapability,
+      device: currentDevice(),
+      ...(shards === 1 ? {} : { shards }),
+    },
   };
 }
 
@@ -86,6 +98,12 @@ export function machineDifferences({ machine: before }: Provenance, { machine: n
   if (before.threads !== now.threads) {
     words.push(`it ran with ${before.threads} threads and continues with ${now.threads} (engine.threads)`);
   }
+  const [shardsBefore, shards] = [before.shards ?? 1, now.shards ?? 1];
+  if (shardsBefore !== shards) {
+    words.push(
+      `each batch was computed on ${rankWords(shardsBefore)} and is now on ${rankWords(shards)} (cohort launch --shards)`,
+    );
+  }
   if (before.device !== now.device) {
     words.push(`it ran on ${before.device} and continues on ${now.device} (train.device)`);
   }
@@ -95,6 +113,10 @@ export function machineDifferences({ machine: before }: Provenance, { machine: n
     );
   }
   return words;
+}
+
+function rankWords(count: number): string {
+  return count === 1 ? 'one rank' : `${count} ranks`;
 }
 
 /** Settings that change where and when things are kept, and never what is computed. */

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openRun } from '@cohort-ml/runs';
+import { openRun, readRanks } from '@cohort-ml/runs';
 import { temporaryFolder } from '../data/testing.ts';
 import { compileCohort, type ChildCohort } from '../test/childCohort.ts';
 import {
@@ -121,6 +121,71 @@ describe.runIf(process.platform === 'linux')('cohort launch', () => {
       expect((await again.ended).output).toContain('rank 0 on');
       expect((await cohort(['train', '--resume', run, '--quiet']).ended).code).toBe(0);
       expect(traceOf(run)).toEqual(expected);
+    },
+    limitMs,
+  );
+
+  it(
+    'lets ranks share each batch, sends what the plan says, and resumes with the same bits',
+    async () => {
+      const own = ['train.batchSize=32', 'train.dataParallel.batchNorm=synced'];
+      const launch = ['launch', '--nproc', '6', '--shards', '2'];
+      const planned = await cohort([...launch, '--dry-run', 'train', recipe, ...own, '--json']).ended;
+      const plan = JSON.parse(planned.output) as {
+        bytesPerStepAndPeer: number;
+        bytesPerStepAndShard: number;
+      };
+      const whole = join(folder, 'shared');
+      const { code, output } = await cohort([...launch, 'train', recipe, ...own, `runs=${whole}`]).ended;
+      expect(code, output).toBe(0);
+      expect(output).toContain('rank 5: resnet8-3 (77,754 parameters), part 2 of 2 of every batch');
+      expect(openRun(onlyRun(whole)).summary?.distributed).toMatchObject({
+        ranks: 6,
+        placement: [[0], [1], [2]],
+        shards: 2,
+        // And two numbers on which ranks agree.
+        bytesPerStepAndPeer: plan.bytesPerStepAndPeer + 16,
+        dataParallel: { bytesPerStepAndShard: plan.bytesPerStepAndShard },
+      });
+      const recorded = readRanks(onlyRun(whole));
+      expect(recorded).toMatchObject({ epoch: 8, step: 16, shards: 2 });
+      expect(recorded?.ranks.map(({ networks, shard }) => [networks, shard])).toEqual(
+        ['resnet8-1', 'resnet8-2', 'resnet8-3'].flatMap((name) => [
+          [[name], 0],
+          [[name], 1],
+        ]),
+      );
+      const runs = join(folder, 'shared-killed');
+      const launched = cohort([...launch, 'train', recipe, ...own, `runs=${runs}`, '--quiet']);
+      await until(() => hasCheckpoint(runs), launched);
+      const ranks = childrenOf(launched.pid);
+      process.kill(ranks[3] ?? 0, 'SIGKILL');
+      const end = await launched.ended;
+      expect(end.output).toMatch(/error: rank 3 on \S+ was ended by SIGKILL after step \d+/);
+      expect(ranks.filter(isAlive)).toEqual([]);
+      const again = await cohort([...launch, 'train', '--resume', onlyRun(runs), '--quiet']).ended;
+      expect(again.code, again.output).toBe(0);
+      expect(traceOf(onlyRun(runs))).toEqual(traceOf(onlyRun(whole)));
+    },
+    limitMs,
+  );
+
+  it(
+    'says that a run goes on with other last digits where batches were shared before',
+    async () => {
+      const runs = join(folder, 'shared-before');
+      const words = ['launch', '--nproc', '2', '--shards', '2', 'train', recipe, `runs=${runs}`, '--quiet'];
+      const launched = cohort(words);
+      await until(() => hasCheckpoint(runs), launched);
+      launched.kill('SIGTERM');
+      expect((await launched.ended).code).toBe(143);
+      const again = await cohort(['train', '--resume', onlyRun(runs)]).ended;
+      expect(again.output).toContain('each batch was computed on 2 ranks and is now on one rank');
+      expect(again.code).toBe(0);
+      const totals = (run: string): number[] =>
+        Array.from(openRun(run).metrics({ kind: 'step' }), ({ values }) => Number(values.total));
+      const [first = 0, second = 1] = [runs, join(folder, 'whole')].map((each) => totals(onlyRun(each))[0]);
+      expect(Math.abs(first - second)).toBeLessThan(5e-6 * second);
     },
     limitMs,
   );

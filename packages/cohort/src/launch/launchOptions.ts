@@ -11,6 +11,8 @@ export interface LaunchOptions {
   readonly masterHost: string;
   readonly masterPort: number | null;
   readonly placement?: string | undefined;
+  /** How many ranks share each batch. */
+  readonly shards: number;
   /** The program and its first arguments. */
   readonly program: readonly [string, ...string[]];
   /** What was typed between `launch` and `train`. */

@@ -105,7 +105,7 @@ class Launcher {
 
   /** One start of all ranks, to their end. */
   async #attempt(words: readonly string[]): Promise<LocalEnd> {
-    const { ranks, size, masterHost, placement, program, variables, silenceMs, stderr, onInterrupt } =
+    const { ranks, size, masterHost, placement, shards, program, variables, silenceMs, stderr, onInterrupt } =
       this.#options;
     const losses: Loss[] = [];
     const local = new LocalRanks({
@@ -117,6 +117,7 @@ class Launcher {
       words,
       variables,
       placement,
+      shards,
       silenceMs,
       showsFirst: true,
       onLine: (rank, stream, line) => {

@@ -7,7 +7,7 @@ import * as z from 'zod';
 import { pipeVariable } from './launchPipe.ts';
 import { causeOf, type Loss } from './causes.ts';
 import type { Variables } from './rankPlace.ts';
-import { placementVariable, launchedVariable, timeoutVariable } from './variables.ts';
+import { placementVariable, launchedVariable, shardsVariable, timeoutVariable } from './variables.ts';
 
 /** What ranks are started with. */
 export interface LocalRanksOptions {
@@ -22,6 +22,8 @@ export interface LocalRanksOptions {
   readonly words: readonly string[];
   readonly variables: Variables;
   readonly placement?: string | undefined;
+  /** How many ranks share each batch. */
+  readonly shards: number;
   /** A rank without a sign of life for so long is lost. */
   readonly silenceMs: number;
   /** Whether the first rank's standard output is this process's own, so that its progress is drawn in place. */
@@ -103,7 +105,8 @@ export class LocalRanks {
   }
 
   #start(rank: number, localRank: number): Rank {
-    const { program, words, variables, size, masterHost, masterPort, placement, silenceMs } = this.#options;
+    const { program, words, variables, size, masterHost, masterPort, placement, silenceMs, shards } =
+      this.#options;
     const [command, ...first] = program;
     const child = spawn(command, [...first, ...words], {
       env: {
@@ -116,6 +119,7 @@ export class LocalRanks {
         MASTER_ADDR: masterHost,
         MASTER_PORT: String(masterPort),
         ...(placement === undefined ? {} : { [placementVariable]: placement }),
+        [shardsVariable]: String(shards),
         [timeoutVariable]: variables[timeoutVariable] ?? String(Math.max(1800, (10 * silenceMs) / 1000)),
       },
       // A group of its own: Ctrl-C in the terminal reaches the launcher alone, which passes it on once.

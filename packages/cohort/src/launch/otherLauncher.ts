@@ -114,7 +114,8 @@ class Following {
   }
 
   async #start(words: readonly string[]): Promise<void> {
-    const { ranks, size, masterHost, masterPort, program, variables, placement, silenceMs } = this.#options;
+    const { ranks, size, masterHost, masterPort, program, variables, placement, shards, silenceMs } =
+      this.#options;
     this.#local = new LocalRanks({
       ranks,
       size,
@@ -124,6 +125,7 @@ class Following {
       words,
       variables,
       placement,
+      shards,
       silenceMs,
       showsFirst: false,
       onLine: (rank, _, line) => {

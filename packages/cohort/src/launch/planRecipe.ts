@@ -3,7 +3,7 @@ import { applyThreads } from '../cohort/environment.ts';
 import { loadRecipeData } from '../cohort/images.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
-import { evenPlacement, parsePlacement } from '../topology/index.ts';
+import { choosePlacement } from '../train/distributed/join.ts';
 import { planTraining, type Plan } from '../train/distributed/plan.ts';
 import { assertSpreadable } from '../train/distributed/spreadable.ts';
 
@@ -13,6 +13,8 @@ export interface PlanRequest {
   readonly ranks: number;
   /** As `--placement` has it; neighbours go together unless given. */
   readonly placement?: string | undefined;
+  /** How many ranks share each batch. */
+  readonly shards: number;
 }
 
 /**
@@ -21,19 +23,17 @@ export interface PlanRequest {
  * @throws {PlacementError} for networks that cannot be placed, {DistributionError} for trainings that cannot be spread
  */
 export async function planRecipe(
-  { recipe, ranks, placement }: PlanRequest,
+  { recipe, ranks, placement, shards }: PlanRequest,
   options: { readonly signal: AbortSignal; readonly reporter: Reporter },
 ): Promise<Plan> {
-  assertSpreadable(recipe);
-  const count = recipe.networks.length;
-  const chosen =
-    placement === undefined ? evenPlacement(count, ranks) : parsePlacement(placement, count, ranks);
+  assertSpreadable(recipe, shards);
+  const chosen = choosePlacement(recipe.networks.length, ranks, { placement, shards });
   applyThreads(recipe, options.reporter);
   const { dataset } = await loadRecipeData(recipe, options);
   try {
     const { channels, height, width, train } = dataset;
     const input = { classes: dataset.classes.length, channels, height, width, trainingLabels: train.labels };
-    return planTraining(recipe, chosen, input);
+    return planTraining(recipe, chosen, input, shards);
   } finally {
     dataset.dispose?.();
   }

@@ -1,18 +1,18 @@
 /** One rank of a training that a launcher has started: joins the others, then leads the run or follows it. */
 import { errorText } from '@cohort-ml/errors';
 import { openRun } from '@cohort-ml/runs';
-import { ProcessGroupError } from '@cohort-ml/torch';
+import { ProcessGroupError, unwrapGroupFailure } from '@cohort-ml/torch';
 import { join } from 'node:path';
 import { parseRecipe, type ResolvedRecipe } from '../recipes/index.ts';
 import type { EpochEndEvent, EpochStartEvent, Reporter, StepEvent } from '../progress/reporter.ts';
 import { followTraining, type FollowerResult } from '../train/distributed/follow.ts';
-import { joinRanks } from '../train/distributed/join.ts';
+import { joinRanks, type SharedRecipe } from '../train/distributed/join.ts';
 import { assertSpreadable } from '../train/distributed/spreadable.ts';
 import { findRun, resumeRun, type ResumeOptions } from '../train/run/resume.ts';
 import { trainRun, type TrainOptions, type TrainResult } from '../train/run/run.ts';
 import { openLaunchPipe, type LaunchPipe } from './launchPipe.ts';
 import { RankPlaceError, rankPlace, type Variables } from './rankPlace.ts';
-import { launchedVariable, placementVariable, timeoutVariable } from './variables.ts';
+import { launchedVariable, placementVariable, shardsVariable, timeoutVariable } from './variables.ts';
 
 /** What is trained: a recipe, or a run that is resumed. */
 export type RankTask =
@@ -37,13 +37,15 @@ export async function trainRank(
     );
   }
   const pipe = openLaunchPipe(variables);
+  const shards = Number(variables[shardsVariable] ?? 1);
   const timeout = Number(variables[timeoutVariable] ?? NaN);
   try {
     const ranks = await joinRanks({
       ...place,
       placement: variables[placementVariable],
       timeoutMs: Number.isFinite(timeout) ? timeout * 1000 : undefined,
-      networkCount: () => Promise.resolve(networksOf(task, options)),
+      shards,
+      recipe: () => sharedRecipeOf(task, options, shards),
     });
     const told: ResumeOptions & { ranks: typeof ranks } = {
       ...options,
@@ -61,9 +63,10 @@ export async function trainRank(
       if (!ranks.isFirst) return await followTraining(task.kind === 'new' ? task.recipe : null, told);
       return await lead(task, told);
     } finally {
-      ranks.group.leave();
+      ranks.leave();
     }
-  } catch (error) {
+  } catch (thrown) {
+    const error = unwrapGroupFailure(thrown);
     pipe?.tell({
       kind: 'failed',
       error: error instanceof Error ? error.name : 'Error',
@@ -82,10 +85,10 @@ function lead(task: RankTask, options: ResumeOptions): Promise<TrainResult> {
   return trainRun(task.recipe, own);
 }
 
-function networksOf(task: RankTask, options: ResumeOptions): number {
+function sharedRecipeOf(task: RankTask, options: ResumeOptions, shards: number): SharedRecipe {
   const recipe = recipeOf(task, options);
-  assertSpreadable(recipe);
-  return recipe.networks.length;
+  assertSpreadable(recipe, shards);
+  return { networks: recipe.networks.length, dataParallel: recipe.train.dataParallel };
 }
 
 function recipeOf(task: RankTask, { overrides = [] }: ResumeOptions): ResolvedRecipe {

@@ -6,6 +6,9 @@ export const launchedVariable = 'COHORT_LAUNCHED';
 /** The placement that `cohort launch` was given. */
 export const placementVariable = 'COHORT_PLACEMENT';
 
+/** How many ranks share each batch, as `cohort launch` was given it. */
+export const shardsVariable = 'COHORT_SHARDS';
+
 /** Longest wait for other ranks, in seconds. */
 export const timeoutVariable = 'COHORT_RANK_TIMEOUT';
 

@@ -33,6 +33,8 @@ export interface MethodFacts {
    * measured by nearest neighbours where there are labels.
    */
   readonly isSelfSupervised?: true;
+  /** Whether it contrasts the images of a batch with one another and remembers none, so that a part of a batch will do. */
+  readonly contrastsInBatch?: true;
   /** Whether its ensemble is another than the mean of the networks' probabilities. */
   readonly hasEnsemble?: true;
 }

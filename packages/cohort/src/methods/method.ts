@@ -153,6 +153,12 @@ export interface KeptInCheckpoints {
    * others; a distributed training runs them where the network is. None unless given.
    */
   readonly ofNetworks?: readonly (readonly nn.AnyModule[])[];
+
+  /**
+   * Those among `modules` that run inside `topology.runRefined`: where ranks share a batch they see a rank's part of it, and
+   * their gradients are added up as those of networks are. None unless given.
+   */
+  readonly refining?: readonly nn.AnyModule[];
 }
 
 /** What a user sees of the method: notices, numbers of an epoch, warnings, the space of its embeddings. */

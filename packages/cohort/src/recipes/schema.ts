@@ -136,6 +136,15 @@ export const trainSchema = z.strictObject({
   /** And those so many that were best on validation images, where there are any. */
   keepBestCheckpoints: z.int().min(0).default(1),
   guards: guardsSchema.prefault({}),
+  /** Where several ranks share each batch (`cohort launch --shards`): what each of them does with its part alone. */
+  dataParallel: z
+    .strictObject({
+      /** Statistics of batch normalisation: synced over the whole batch, or local to a rank's part. */
+      batchNorm: z.enum(['synced', 'local']).default('synced'),
+      /** Images to contrast with: gathered from the whole batch, or local to a rank's part. */
+      negatives: z.enum(['gathered', 'local']).default('gathered'),
+    })
+    .prefault({}),
 });
 
 /** How the cohort shares layers. */

@@ -17,6 +17,16 @@ import { traceOf } from './runTrace.ts';
 /** Kills of one run before it may end; then another begins. */
 const killsPerRun = 6;
 
+/** Processes that are still there so long after their launcher has ended are orphans. */
+const orphanMs = 60_000;
+
+/** Waits until processes have gone. @returns how many have not */
+async function orphansOf(processes: readonly number[]): Promise<number> {
+  const startedAt = performance.now();
+  while (processes.some(isAlive) && performance.now() - startedAt < orphanMs) await setTimeout(50);
+  return processes.filter(isAlive).length;
+}
+
 it('ends bit for bit the same after random kills, and leaves no process behind', async () => {
   const child = compileCohort();
   const { path: folder, remove } = temporaryFolder();
@@ -41,15 +51,16 @@ it('ends bit for bit the same after random kills, and leaves no process behind',
   const wholeMs = performance.now() - startedAt;
   const expected = traceOf(runsIn(whole)[0] ?? '');
   const wanted = Number(process.env.COHORT_KILLS ?? 30);
-  let kills = 0;
-  for (let number = 0; kills < wanted; number += 1) {
+  const counts = { kills: 0, ofLaunchers: 0, resumes: 0, runs: 0, orphans: 0 };
+  for (let number = 0; counts.kills < wanted; number += 1) {
     const runs = join(folder, `killed-${number}`);
     const runOf = (): string | undefined =>
       existsSync(runs) ? runsIn(runs).find((run) => openRun(run).checkpoints().length > 0) : undefined;
-    for (let inThisRun = 0; inThisRun < killsPerRun && kills < wanted; inThisRun += 1) {
+    for (let inThisRun = 0; inThisRun < killsPerRun && counts.kills < wanted; inThisRun += 1) {
       const run = runOf();
       if (run !== undefined && openRun(run).info.status === 'finished') break;
       const words = run === undefined ? [recipe, `runs=${runs}`] : ['--resume', run];
+      if (run !== undefined) counts.resumes += 1;
       const ranks = String(1 + draw(3));
       const launched = startProcess([program, 'launch', '--nproc', ranks, 'train', ...words, '--quiet']);
       await Promise.race([launched.ended, setTimeout(uniformFloat64(random) * 2 * wholeMs)]);
@@ -57,17 +68,22 @@ it('ends bit for bit the same after random kills, and leaves no process behind',
       const victim = all[draw(all.length)] ?? 0;
       if (isAlive(victim)) {
         process.kill(victim, 'SIGKILL');
-        kills += 1;
+        counts.kills += 1;
+        if (victim === launched.pid) counts.ofLaunchers += 1;
       }
       await launched.ended;
-      while (all.some(isAlive)) await setTimeout(50);
+      counts.orphans += await orphansOf(all);
+      expect(counts.orphans).toBe(0);
     }
     const run = runOf();
     if (run === undefined) continue;
     const { code, output } = await startProcess([program, 'train', '--resume', run, '--quiet']).ended;
     expect(code, output).toBe(0);
     expect(traceOf(run)).toEqual(expected);
+    counts.resumes += 1;
+    counts.runs += 1;
   }
+  process.stdout.write(`random kills: ${JSON.stringify(counts)}\n`);
   child.remove();
   remove();
 }, 0);

@@ -62,6 +62,21 @@ export function startCommand(
   };
 }
 
+/** Runs programs of Node that need one another, to their ends. @returns what each has written @throws where one fails */
+export async function runTogether(programs: readonly (readonly string[])[]): Promise<string[]> {
+  const processes = programs.map((words) => startProcess(words));
+  // The others would wait for one that has failed.
+  for (const each of processes) {
+    void each.ended.then(({ code }) => {
+      if (code !== 0) for (const other of processes) other.kill('SIGKILL');
+    });
+  }
+  const ends = await Promise.all(processes.map(({ ended }) => ended));
+  const failed = ends.find(({ code }) => code !== 0 && code !== null) ?? ends.find(({ code }) => code !== 0);
+  if (failed !== undefined) throw new Error(`a rank failed: ${failed.output}`);
+  return ends.map(({ output }) => output);
+}
+
 /** Trains recipes with `ranksProgram` in so many ranks; 1 trains without a group. @throws where a process fails */
 export async function trainInRanks(
   program: string,
@@ -74,18 +89,9 @@ export async function trainInRanks(
   const runs = join(folder, `ranks-${ranks}`);
   const path = join(dirname(program), '..', 'test', 'ranksProgram.js');
   const port = await freePort();
-  const processes = Array.from({ length: ranks }, (_, rank) =>
-    startProcess([path, String(rank), String(ranks), String(port), list, runs]),
+  await runTogether(
+    Array.from({ length: ranks }, (_, rank) => [path, String(rank), String(ranks), String(port), list, runs]),
   );
-  // The others would wait for one that has failed.
-  for (const each of processes) {
-    void each.ended.then(({ code }) => {
-      if (code !== 0) for (const other of processes) other.kill('SIGKILL');
-    });
-  }
-  const ends = await Promise.all(processes.map(({ ended }) => ended));
-  const failed = ends.find(({ code }) => code !== 0 && code !== null) ?? ends.find(({ code }) => code !== 0);
-  if (failed !== undefined) throw new Error(`a rank failed: ${failed.output}`);
   return runs;
 }
 

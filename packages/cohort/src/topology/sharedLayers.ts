@@ -7,10 +7,10 @@ import { ModelError } from '../models/errors.ts';
 import type { Network, NetworkOutput, StageOutputs, Trunk } from '../models/network.ts';
 
 import { ascend, groupsBetweenSplits, mostSplits, whyFewerSplits } from './splits.ts';
-import type { Distribution } from './distributed/distribution.ts';
+import type { CrossingOutput, Distribution } from './distributed/distribution.ts';
 import { gatherOutputs, gatherRefined } from './distributed/distribution.ts';
 import { SharedCuts } from './distributed/sharedCuts.ts';
-import { viewOf, type CohortBatch, type Refine, type Topology } from './topology.ts';
+import { rowsOf, viewOf, type CohortBatch, type Refine, type Topology } from './topology.ts';
 import { at } from '../support/at.ts';
 
 /** Turns the output of a shared part into what each of `ways` branches or networks continues with. */
@@ -71,7 +71,7 @@ export class Tree implements Topology {
   }
 
   run(batch: CohortBatch, keepStages = false): NetworkOutput[] {
-    return scope(() => this.runFrom(this.trunks(batch, keepStages), keepStages));
+    return scope(() => this.#gathered(this.#ownOutputs(batch, keepStages), keepStages, rowsOf(batch)));
   }
 
   ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[] {
@@ -95,8 +95,13 @@ export class Tree implements Topology {
     if (this.#distribution === undefined) return refine(this.run(batch, true), everyone);
     const { exchange } = this.#distribution;
     const places = exchange.isWhole ? everyone : exchange.own;
-    const outputs = scope(() => [...this.#grown(this.trunks(batch, true), true).values()]);
-    return gatherRefined(this.#distribution, refine(outputs, places));
+    const outputs = exchange.normalising(() =>
+      refine(
+        scope(() => this.#ownOutputs(batch, true)),
+        places,
+      ),
+    );
+    return gatherRefined(this.#distribution, outputs, rowsOf(batch));
   }
 
   parameters(): nn.Parameter[] {
@@ -108,29 +113,51 @@ export class Tree implements Topology {
     });
   }
 
-  over(networks: readonly Network[]): Tree {
-    return new Tree(networks, this.splits, this.distributionOver);
+  over(networks: readonly Network[], crossing?: readonly CrossingOutput[]): Tree {
+    return new Tree(networks, this.splits, this.distributionOver(crossing));
   }
 
   /** That of other networks in the place of these. */
-  protected get distributionOver(): Distribution | undefined {
-    return this.#distribution && { ...this.#distribution, crossing: ['logits'] };
+  protected distributionOver(crossing: readonly CrossingOutput[] = ['logits']): Distribution | undefined {
+    return this.#distribution && { ...this.#distribution, crossing };
   }
 
-  /** What all share, of the images: one for all networks, or one a network where each has a view of its own. */
+  /** A tensor `[rows, ...]` over the whole batch, from what was computed of the trunks of `trunks`. */
+  wholeRows(tensor: Tensor, rows: number): Tensor {
+    return this.#distribution?.exchange.wholeRows(tensor, rows) ?? tensor;
+  }
+
+  /**
+   * What all share, of the images: one for all networks, or one a network where each has a view of its own. Where ranks share
+   * the batch, it is of this rank's rows; see `wholeRows`.
+   */
   trunks(batch: CohortBatch, keepStages = false): Trunk[] {
     const [first] = this.networks;
     const views =
       batch.views === undefined ? [batch.images] : this.networks.map((_, index) => viewOf(batch, index));
-    const trunks = views.map((view) => first.trunk(view, this.splits[0], keepStages));
+    const exchange = this.#distribution?.exchange;
+    const run = (): Trunk[] =>
+      views.map((view) => first.trunk(exchange?.ownRows(view) ?? view, this.splits[0], keepStages));
+    const trunks = exchange?.normalising(run) ?? run();
     return this.#cuts === null ? trunks : trunks.map((trunk) => this.#cuts?.cutTrunk(trunk) ?? trunk);
   }
 
-  /** Everything after the trunks. */
-  runFrom(trunks: readonly Trunk[], keepStages = false, atSplit?: AtSplit): NetworkOutput[] {
-    const outputs = this.#grown(trunks, keepStages, atSplit);
-    if (this.#distribution === undefined) return [...outputs.values()];
-    return gatherOutputs(this.#distribution, [...outputs.values()], keepStages);
+  /**
+   * Everything after the trunks.
+   *
+   * @param rows images of the whole batch, which the trunks may have only a part of
+   */
+  runFrom(trunks: readonly Trunk[], rows: number, atSplit?: AtSplit): NetworkOutput[] {
+    return this.#gathered([...this.#grown(trunks, false, atSplit).values()], false, rows);
+  }
+
+  /** Of the networks and rows that are run here. */
+  #ownOutputs(batch: CohortBatch, keepStages: boolean): NetworkOutput[] {
+    return [...this.#grown(this.trunks(batch, keepStages), keepStages).values()];
+  }
+
+  #gathered(own: NetworkOutput[], keepStages: boolean, rows: number): NetworkOutput[] {
+    return this.#distribution === undefined ? own : gatherOutputs(this.#distribution, own, keepStages, rows);
   }
 
   /** Outputs of the networks that are run here, by place. */
@@ -139,6 +166,11 @@ export class Tree implements Topology {
     keepStages: boolean,
     atSplit: AtSplit = (trunk) => trunk,
   ): Map<number, NetworkOutput> {
+    const grow = (): Map<number, NetworkOutput> => this.#grownHere(trunks, keepStages, atSplit);
+    return this.#distribution?.exchange.normalising(grow) ?? grow();
+  }
+
+  #grownHere(trunks: readonly Trunk[], keepStages: boolean, atSplit: AtSplit): Map<number, NetworkOutput> {
     const outputs = new Map<number, NetworkOutput>();
     const everyone = this.networks.map((_, index) => index);
     const [shared] = trunks;
@@ -214,8 +246,8 @@ export class Branches extends Tree {
     return this.splits[0];
   }
 
-  override over(networks: readonly Network[]): Branches {
-    return new Branches(networks, this.sharedStages, this.distributionOver);
+  override over(networks: readonly Network[], crossing?: readonly CrossingOutput[]): Branches {
+    return new Branches(networks, this.sharedStages, this.distributionOver(crossing));
   }
 }
 

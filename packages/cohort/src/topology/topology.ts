@@ -2,6 +2,7 @@
 import type { nn, Tensor } from '@cohort-ml/torch';
 import { ModelError } from '../models/errors.ts';
 import type { Network, NetworkOutput, StageOutputs } from '../models/network.ts';
+import type { CrossingOutput } from './distributed/distribution.ts';
 import type { SeparatedOutputs } from './separatedOutputs.ts';
 
 /** What a cohort is run on. */
@@ -73,8 +74,12 @@ export interface Topology {
   /** Every parameter of the cohort once, whichever networks share it. */
   parameters(): nn.Parameter[];
 
-  /** The same way to share layers, for other networks of the same architectures; between ranks only their logits cross. */
-  over(networks: readonly Network[]): Topology;
+  /**
+   * The same way to share layers, for other networks of the same architectures.
+   *
+   * @param crossing their outputs that cross between ranks; only logits unless given
+   */
+  over(networks: readonly Network[], crossing?: readonly CrossingOutput[]): Topology;
 }
 
 /** Nothing is shared. */
@@ -126,6 +131,11 @@ export class Peers implements Topology {
 /** The output itself, or a leaf in its place where the batch asks for these. */
 export function leaf({ separated }: CohortBatch, network: number, output: Tensor): Tensor {
   return separated?.separate(network, output) ?? output;
+}
+
+/** How many images a batch has. */
+export function rowsOf({ images }: CohortBatch): number {
+  return images.shape[0] ?? 0;
 }
 
 /** The images of one network: those that all share, or its own. */

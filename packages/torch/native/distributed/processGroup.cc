@@ -6,6 +6,7 @@
 #ifdef COHORT_GLOO
 #define USE_C10D_GLOO
 #include <torch/csrc/distributed/c10d/FileStore.hpp>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 #ifdef COHORT_NCCL
@@ -42,15 +43,30 @@ c10::intrusive_ptr<c10d::Store> openStore(const Membership& membership) {
   return c10::make_intrusive<c10d::TCPStore>(membership.address.substr(0, colon), options);
 }
 
+/// Joins the ranks that meet in a store.
+using Connect = std::unique_ptr<ProcessGroup> (*)(const Membership&, c10::intrusive_ptr<c10d::Store>);
+
 /// What the backends have in common; they share their names of operations, but from LibTorch 2.0 on no useful base class.
 template <typename Backend>
 class BackendGroup final : public ProcessGroup {
  public:
-  BackendGroup(c10::intrusive_ptr<c10d::Store> store, c10::intrusive_ptr<Backend> backend, int size)
-      : store_(std::move(store)), backend_(std::move(backend)), size_(size) {}
+  BackendGroup(c10::intrusive_ptr<c10d::Store> store, c10::intrusive_ptr<Backend> backend, const Membership& membership,
+               Connect connect)
+      : ProcessGroup(membership.size),
+        store_(std::move(store)),
+        backend_(std::move(backend)),
+        membership_(membership),
+        connect_(connect) {}
+
+  std::unique_ptr<ProcessGroup> part(const std::string& name, int rank, int size) override {
+    Membership membership = membership_;
+    membership.rank = rank;
+    membership.size = size;
+    return connect_(membership, c10::make_intrusive<c10d::PrefixStore>(name, store_));
+  }
 
   void allGather(at::Tensor output, at::Tensor input) override {
-    std::vector<std::vector<at::Tensor>> outputs = {output.view({size_, input.numel()}).unbind(0)};
+    std::vector<std::vector<at::Tensor>> outputs = {output.view({size(), input.numel()}).unbind(0)};
     std::vector<at::Tensor> inputs = {input.view({input.numel()})};
     finish(backend_->allgather(outputs, inputs));
   }
@@ -89,26 +105,25 @@ class BackendGroup final : public ProcessGroup {
 
   c10::intrusive_ptr<c10d::Store> store_;
   c10::intrusive_ptr<Backend> backend_;
-  int64_t size_;
+  Membership membership_;
+  Connect connect_;
 };
 
-std::unique_ptr<ProcessGroup> joinGloo(const Membership& membership) {
-  auto store = openStore(membership);
+std::unique_ptr<ProcessGroup> joinGloo(const Membership& membership, c10::intrusive_ptr<c10d::Store> store) {
   auto options = c10d::ProcessGroupGloo::Options::create(membership.timeout);
   options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(membership.ownHost));
   // Operations follow one another: a second thread would wait for the first.
   options->threads = 1;
   auto backend = c10::make_intrusive<c10d::ProcessGroupGloo>(store, membership.rank, membership.size, options);
-  return std::make_unique<BackendGroup<c10d::ProcessGroupGloo>>(store, backend, membership.size);
+  return std::make_unique<BackendGroup<c10d::ProcessGroupGloo>>(store, backend, membership, joinGloo);
 }
 
 #ifdef COHORT_NCCL
-std::unique_ptr<ProcessGroup> joinNccl(const Membership& membership) {
-  auto store = openStore(membership);
+std::unique_ptr<ProcessGroup> joinNccl(const Membership& membership, c10::intrusive_ptr<c10d::Store> store) {
   auto options = c10d::ProcessGroupNCCL::Options::create();
   options->timeout = membership.timeout;
   auto backend = c10::make_intrusive<c10d::ProcessGroupNCCL>(store, membership.rank, membership.size, options);
-  return std::make_unique<BackendGroup<c10d::ProcessGroupNCCL>>(store, backend, membership.size);
+  return std::make_unique<BackendGroup<c10d::ProcessGroupNCCL>>(store, backend, membership, joinNccl);
 }
 #endif
 
@@ -123,9 +138,9 @@ std::string processGroupBackends() {
 }
 
 std::unique_ptr<ProcessGroup> joinProcessGroup(const Membership& membership) {
-  if (membership.backend == "gloo") return joinGloo(membership);
+  if (membership.backend == "gloo") return joinGloo(membership, openStore(membership));
 #ifdef COHORT_NCCL
-  if (membership.backend == "nccl") return joinNccl(membership);
+  if (membership.backend == "nccl") return joinNccl(membership, openStore(membership));
 #endif
   throw ArgumentError("the backend '" + membership.backend + "' was not compiled in; there is " + processGroupBackends());
 }

@@ -37,6 +37,25 @@ class ProcessGroup {
   virtual void send(at::Tensor tensor, int rank) = 0;
   virtual void receive(at::Tensor tensor, int rank) = 0;
   virtual void barrier() = 0;
+
+  /// A group of some of the ranks, which meet under a name that no other group has; all of them call it.
+  virtual std::unique_ptr<ProcessGroup> part(const std::string& name, int rank, int size) = 0;
+
+  int size() const { return size_; }
+
+  /// What batch normalisations over this group passed between ranks, beside the operations above.
+  struct SharedTraffic {
+    double operations = 0;
+    /// Of payload, to each other rank.
+    double bytes = 0;
+    double milliseconds = 0;
+  } sharedTraffic;
+
+ protected:
+  explicit ProcessGroup(int size) : size_(size) {}
+
+ private:
+  int size_;
 };
 
 /// Names of the backends that were compiled in, with commas between; empty for a LibTorch without any.

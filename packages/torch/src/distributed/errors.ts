@@ -1,5 +1,5 @@
 /** What goes wrong between processes: no process groups in this LibTorch, a rank that has gone, a wait that was too long. */
-import { TorchError } from '../errors.ts';
+import { OperatorError, TorchError } from '../errors.ts';
 
 /** Why a process group failed. */
 export type ProcessGroupFailure = 'unavailable' | 'timeout' | 'connection' | 'argument';
@@ -33,6 +33,18 @@ export function groupFailure(operation: string, cause: Error): ProcessGroupError
         `the connection to another rank failed (${reason}). Look at what the other ranks report; the first to end is the cause.`,
         { cause },
       );
+}
+
+/** How the engine marks an operator that failed because another rank did, in the middle of a network. */
+const sharedBatchMark = 'shared batch: ';
+
+/**
+ * What went wrong between ranks while a network ran over a part of a batch, as the error of the group; any other error as it is.
+ */
+export function unwrapGroupFailure(error: unknown): unknown {
+  if (!(error instanceof OperatorError) || !error.message.includes(sharedBatchMark)) return error;
+  const words = error.message.slice(error.message.indexOf(sharedBatchMark) + sharedBatchMark.length);
+  return groupFailure('batch normalisation', new Error(words, { cause: error }));
 }
 
 function firstLine(text: string): string {

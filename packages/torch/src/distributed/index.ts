@@ -1,5 +1,5 @@
 /** Process groups of torch.distributed. */
-export { ProcessGroupError, type ProcessGroupFailure } from './errors.ts';
+export { ProcessGroupError, unwrapGroupFailure, type ProcessGroupFailure } from './errors.ts';
 export { packedBytes, packTensors, unpackTensors, type TensorShape } from './packing.ts';
 export {
   ProcessGroup,

@@ -3,6 +3,7 @@
  * between processors, NCCL between graphics cards; LibTorch brings both.
  */
 import { noGrad } from '../autograd.ts';
+import { buffer, reserveBuffer } from '../callBuffer.ts';
 import { ArgumentError, OperatorError } from '../errors.ts';
 import { checked, native } from '../native.ts';
 import { scope } from '../scope.ts';
@@ -26,6 +27,14 @@ export interface ProcessGroupOptions {
   readonly timeoutMs?: number;
   /** Gloo unless given. */
   readonly backend?: ProcessGroupBackend;
+}
+
+/** A group that has been joined, by its number in the engine. */
+interface JoinedGroup {
+  readonly handle: number;
+  readonly rank: number;
+  readonly size: number;
+  readonly backend: ProcessGroupBackend;
 }
 
 /** What crossed between this rank and others so far. */
@@ -62,7 +71,14 @@ export class ProcessGroup {
    * @throws {ProcessGroupError} `unavailable` where LibTorch has no process groups, `timeout` where ranks are missing,
    *   `connection` where the address cannot be used
    */
-  constructor(options: ProcessGroupOptions) {
+  constructor(options: ProcessGroupOptions | JoinedGroup) {
+    if ('handle' in options) {
+      this.rank = options.rank;
+      this.size = options.size;
+      this.backend = options.backend;
+      this.#handle = options.handle;
+      return;
+    }
     const { rank, size, address, timeoutMs = defaultTimeoutMs, ownHost = '127.0.0.1' } = options;
     this.rank = rank;
     this.size = size;
@@ -95,7 +111,54 @@ export class ProcessGroup {
 
   /** What crossed so far. */
   get traffic(): Traffic {
-    return this.#traffic;
+    const { operations, sentBytesPerPeer, receivedBytes, waitedMs } = this.#traffic;
+    reserveBuffer(3);
+    checked('traffic', native.groupSharedTraffic(this.#handle));
+    const [shared = 0, bytes = 0, milliseconds = 0] = buffer;
+    return {
+      operations: operations + shared,
+      sentBytesPerPeer: sentBytesPerPeer + bytes,
+      receivedBytes: receivedBytes + bytes * (this.size - 1),
+      waitedMs: waitedMs + milliseconds,
+    };
+  }
+
+  /**
+   * A group of some of these ranks; all ranks that belong to it call this, with the same name and ranks.
+   *
+   * @param name that no other part of this group has
+   * @param ranks numbers in this group, in the order in which they count in the part
+   * @throws {ArgumentError} where this rank is not among them, {ProcessGroupError} as for a new group
+   */
+  part(name: string, ranks: readonly number[]): ProcessGroup {
+    const rank = ranks.indexOf(this.rank);
+    if (rank < 0 || new Set(ranks).size !== ranks.length) {
+      throw new ArgumentError(
+        'part',
+        `expected different ranks with ${this.rank}, this one, among them, got ${ranks.join(', ')}.`,
+      );
+    }
+    const size = ranks.length;
+    const handle = guarded('part', () => native.partOfGroup(this.#handle, `${name}/`, rank, size));
+    return new ProcessGroup({ handle, rank, size, backend: this.backend });
+  }
+
+  /**
+   * Runs `body` with batch normalisations over the batches of all ranks, each of which has some rows: statistics are of all
+   * rows, and so are the gradients of inputs, also when these are computed later. The gradients of weights are of this rank's
+   * rows alone, and so is everything else.
+   *
+   * All ranks run the same layers and differentiate them in the same order, on one thread; it cannot be done twice.
+   *
+   * @throws {OperatorError} where another rank has failed; see `unwrapGroupFailure`
+   */
+  sharingBatch<Result>(body: () => Result): Result {
+    checked('sharingBatch', native.shareBatch(this.#handle));
+    try {
+      return body();
+    } finally {
+      native.shareBatch(0);
+    }
   }
 
   /**

@@ -22,16 +22,20 @@ describe('cohort launch', () => {
   });
 
   it('shows the plan of a dry run, for people and as JSON', async () => {
-    const plan = { ranks: [], bytesPerStepAndPeer: 7 };
+    const dataParallel = { batchNorm: 'synced', negatives: 'gathered' } as const;
+    const plan = { ranks: [], bytesPerStepAndPeer: 7, shards: 2, bytesPerStepAndShard: 9, dataParallel };
     const requests: unknown[] = [];
     const planLaunch = (request: unknown): Promise<{ plan: typeof plan; text: string }> => {
       requests.push(request);
       return Promise.resolve({ plan, text: 'rank 0: everything' });
     };
-    const words = ['launch', '--nproc', '2', '--placement', '1/0', '--dry-run', 'train', 'small', 'seed=5'];
+    const words = [
+      ...['launch', '--nproc', '4', '--shards', '2', '--placement', '1/0', '--dry-run'],
+      ...['train', 'small', 'seed=5'],
+    ];
     const shown = await run(words, () => ({ planLaunch }));
     expect(shown).toMatchObject({ code: 0, out: 'rank 0: everything\n' });
-    expect(requests).toMatchObject([{ ranks: 2, placement: '1/0', recipe: { seed: 5 } }]);
+    expect(requests).toMatchObject([{ ranks: 4, shards: 2, placement: '1/0', recipe: { seed: 5 } }]);
     const json = await run([...words, '--json'], () => ({ planLaunch }));
     expect(JSON.parse(json.out)).toEqual(plan);
   });

@@ -15,6 +15,7 @@ interface LaunchCommandOptions {
   readonly nodeRank: number;
   readonly master?: string;
   readonly placement?: string;
+  readonly shards: number;
   readonly maxRestarts: number;
   /** Seconds. */
   readonly silence: number;
@@ -52,6 +53,7 @@ export function addLaunchCommand(
     .option('--node-rank <number>', 'which host this is, from 0', wholeNumber(0), 0)
     .option('--master <host:port>', 'where rank 0 listens, for several hosts; the next port is used too')
     .option('--placement <networks>', 'networks of each rank, e.g. 0,2/1 (default: neighbours together)')
+    .option('--shards <count>', 'how many ranks share each batch of the same networks', wholeNumber(1), 1)
     .option(
       '--max-restarts <count>',
       'when a rank is lost, resume automatically up to this often',
@@ -132,6 +134,7 @@ async function start(
   return launch({
     ...place,
     placement: options.placement,
+    shards: options.shards,
     program: [process.execPath, ...process.execArgv.filter(isForRanks), cohortProgram],
     launchWords,
     words,
@@ -147,7 +150,7 @@ async function start(
 async function dryRun(
   words: readonly string[],
   { size }: LaunchPlace,
-  { placement }: LaunchCommandOptions,
+  { placement, shards }: LaunchCommandOptions,
   environment: CliEnvironment,
 ): Promise<number> {
   const settings = words.filter((word) => !word.startsWith('-'));
@@ -162,7 +165,7 @@ async function dryRun(
     }
     const resolved = await recipeOf(recipe, overrides, {}, environment, call);
     const { plan, text } = await environment.actions.planLaunch(
-      { recipe: resolved, ranks: size, placement },
+      { recipe: resolved, ranks: size, placement, shards },
       call,
     );
     return { text, json: plan };

@@ -18,7 +18,7 @@ import {
   rampUp,
 } from '../../losses/index.ts';
 import type { NetworkOutput, Trunk } from '../../models/index.ts';
-import { Peers, Tree, type Topology } from '../../topology/index.ts';
+import { Peers, rowsOf, Tree, type Topology } from '../../topology/index.ts';
 import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import { defineMethod } from '../definition.ts';
@@ -68,7 +68,7 @@ export class CollaborativeLearning implements Method {
   #run(step: StepInput): NetworkOutput[] {
     const topology = this.#topology;
     if (!(topology instanceof Tree) || !this.#settings.rescaleGradient) return topology.run(step);
-    return topology.runFrom(topology.trunks(step), false, rescaled);
+    return topology.runFrom(topology.trunks(step), rowsOf(step), rescaled);
   }
 }
 

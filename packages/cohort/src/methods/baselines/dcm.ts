@@ -57,6 +57,10 @@ export class DenseCrossLayerDistillation implements Method {
     return this.modules.branches.networks.map((branches) => [branches]);
   }
 
+  get refining(): readonly nn.AnyModule[] {
+    return [this.modules.branches];
+  }
+
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
     const logits = this.#topology

@@ -17,7 +17,7 @@ import {
   rampUp,
 } from '../../losses/index.ts';
 import { ModelError, trunkChannels, type NetworkOutput, type Trunk } from '../../models/index.ts';
-import { Branches, lastStage } from '../../topology/index.ts';
+import { Branches, lastStage, rowsOf } from '../../topology/index.ts';
 import type { Method, MethodContext, StepInput, StepTerms } from '../method.ts';
 import { logitsOf } from '../parts/outputs.ts';
 import { inFullPrecision } from '../parts/precision.ts';
@@ -78,8 +78,8 @@ export class NativeEnsemble implements Method {
   terms(step: StepInput): StepTerms {
     const { weights, distillationTemperature, rampUpEpochs } = this.#settings;
     const trunks = this.#topology.trunks(step);
-    const scores = this.#scores(trunks);
-    const logits = logitsOf(this.#topology.runFrom(trunks));
+    const scores = this.#scores(trunks, rowsOf(step));
+    const logits = logitsOf(this.#topology.runFrom(trunks, rowsOf(step)));
     const teacher = gatedEnsemble(logits, scores);
     return {
       losses: {
@@ -100,15 +100,19 @@ export class NativeEnsemble implements Method {
   }
 
   ensemble(outputs: readonly NetworkOutput[], images: Tensor): Tensor {
-    return gatedEnsemble(logitsOf(outputs), this.#scores(this.#topology.trunks({ images })));
+    return gatedEnsemble(
+      logitsOf(outputs),
+      this.#scores(this.#topology.trunks({ images }), rowsOf({ images })),
+    );
   }
 
   /** Of several views, the gate looks at the mean of their features. */
-  #scores(trunks: readonly Trunk[]): Tensor {
+  #scores(trunks: readonly Trunk[], rows: number): Tensor {
     const [first, ...others] = trunks.map(({ features }) => inFullPrecision(features.mean([2, 3]))); // [B, C]
     if (first === undefined) throw new RangeError('NativeEnsemble: expected a trunk, got none');
     const pooled = others.reduce((sum, each) => sum.add(each), first).div(trunks.length);
-    return inFullPrecision(this.modules.gate.call(pooled));
+    // Its batch normalisation sees the whole batch on every rank.
+    return inFullPrecision(this.modules.gate.call(this.#topology.wholeRows(pooled, rows)));
   }
 }
 

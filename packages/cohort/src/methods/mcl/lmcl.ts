@@ -127,6 +127,10 @@ export class LayerwiseMutualContrastiveLearning implements Method {
     ]);
   }
 
+  get refining(): readonly nn.AnyModule[] {
+    return [this.modules.branches];
+  }
+
   terms(step: StepInput): StepTerms {
     const { labels, mix, epoch } = step;
     const { weights, distillationTemperature } = this.#settings;
@@ -296,6 +300,7 @@ export const lmcl = defineMethod({
   minimumNetworks: 2,
   training: 'refinement branches, embedding heads, matching network, aggregators',
   deployed: 'every network',
+  contrastsInBatch: true,
   // Stages' logits stay where they are: only the aggregated ones teach others.
   crossing: () => ['embedding'],
   create: (context, settings) => new LayerwiseMutualContrastiveLearning(context, settings),

@@ -140,6 +140,7 @@ export const mcl = defineMethod({
   minimumNetworks: 2,
   training: 'embedding heads; memory banks where asked for',
   deployed: 'every network',
+  contrastsInBatch: true,
   variants: {
     'mcl-logit': {
       title: 'mutual contrastive learning with logit distillation',

@@ -5,7 +5,13 @@
 import { noGrad, ops, type Tensor } from '@cohort-ml/torch';
 import { pairedDistillation, rampUp } from '../../losses/index.ts';
 import type { Network, NetworkOutput } from '../../models/index.ts';
-import { imagesOf, type CohortBatch, type Refine, type Topology } from '../../topology/index.ts';
+import {
+  imagesOf,
+  type CohortBatch,
+  type CrossingOutput,
+  type Refine,
+  type Topology,
+} from '../../topology/index.ts';
 import type { StageOutputs } from '../../models/network.ts';
 import type { LossTerm, StepInput } from '../method.ts';
 import { logitsOf } from './outputs.ts';
@@ -63,8 +69,8 @@ export class LogitsRecorder implements Topology {
     return this.#inner.parameters();
   }
 
-  over(networks: readonly Network[]): Topology {
-    return this.#inner.over(networks);
+  over(networks: readonly Network[], crossing?: readonly CrossingOutput[]): Topology {
+    return this.#inner.over(networks, crossing);
   }
 }
 

@@ -121,7 +121,7 @@ function taught(
 
 /** Every hook that the averages leave as it is; what a method lacks stays absent. */
 function delegated(inner: Method): Omit<Method, 'terms' | 'modules' | 'deployed' | 'ensemble' | 'afterStep'> {
-  const { optimizers, state, leader, heldOut, contrastSpace, notice, ofNetworks } = inner;
+  const { optimizers, state, leader, heldOut, contrastSpace, notice, ofNetworks, refining } = inner;
   return {
     ...(optimizers === undefined ? {} : { optimizers }),
     ...(leader === undefined ? {} : { leader }),
@@ -129,6 +129,7 @@ function delegated(inner: Method): Omit<Method, 'terms' | 'modules' | 'deployed'
     ...(contrastSpace === undefined ? {} : { contrastSpace }),
     ...(notice === undefined ? {} : { notice }),
     ...(ofNetworks === undefined ? {} : { ofNetworks }),
+    ...(refining === undefined ? {} : { refining }),
     ...(state === undefined ? {} : { state }),
     ...(inner.beforeEpoch === undefined ? {} : { beforeEpoch: (epoch) => inner.beforeEpoch?.(epoch) }),
     ...(inner.wantsOtherBatch === undefined

@@ -45,7 +45,7 @@ export class KeyEncoders extends nn.Module<CohortBatch, Tensor[]> {
     this.networks = own.networks;
     this.heads = own.heads;
     startAverages([...own.networks, own.heads], [...followed.networks, followed.heads]);
-    this.#topology = topology.over(own.networks);
+    this.#topology = topology.over(own.networks, ['embedding']);
     const pairs = pairUp([...own.networks, own.heads], [...followed.networks, followed.heads]);
     this.#weights = pairs.filter(({ key }) => key instanceof nn.Parameter);
     const buffers = pairs.filter(({ key }) => !(key instanceof nn.Parameter));

@@ -21,5 +21,6 @@ export const mocoMcl = defineMethod({
   training: 'projection heads; key encoders; queues',
   deployed: 'every network, with an untrained classifier',
   isSelfSupervised: true,
+  crossing: () => ['embedding'],
   create: (context, settings) => new MomentumContrast(context, { ...settings, mutual: settings }),
 });

@@ -5,7 +5,7 @@
  * Order of a step, as published: queries, key encoders move, keys, losses with the queues as they were, the optimizer's step,
  * and then the keys enter the queues.
  */
-import { autocast } from '@cohort-ml/torch';
+import { autocast, type nn } from '@cohort-ml/torch';
 import * as z from 'zod';
 import { momentumContrast, queueContrast, rampUp, type ContrastTerms } from '../../losses/index.ts';
 import { imagesOf, Peers, type Topology } from '../../topology/index.ts';
@@ -82,6 +82,11 @@ export class MomentumContrast implements Method {
       queues: new KeyQueues(networks.length, this.#queueLength, embeddingSize, generator),
     };
     this.notice = describeLongQueue(this.#queueLength, trainingLabels.length);
+  }
+
+  /** Heads are on every rank and follow heads that are; networks are where those that they follow are. */
+  get ofNetworks(): readonly (readonly nn.AnyModule[])[] {
+    return this.modules.keys.networks.map((network) => [network]);
   }
 
   terms(step: StepInput): StepTerms {

@@ -15,6 +15,8 @@ export const simclr = defineMethod({
   minimumNetworks: 1,
   training: 'projection heads',
   deployed: 'every network, with an untrained classifier',
+  contrastsInBatch: true,
   isSelfSupervised: true,
+  crossing: () => ['embedding'],
   create: (context, settings) => new StackedContrast(context, { ...settings, mutual: null }),
 });

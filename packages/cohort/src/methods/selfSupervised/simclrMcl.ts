@@ -20,6 +20,8 @@ export const simclrMcl = defineMethod({
   minimumNetworks: 2,
   training: 'projection heads',
   deployed: 'every network, with an untrained classifier',
+  contrastsInBatch: true,
   isSelfSupervised: true,
+  crossing: () => ['embedding'],
   create: (context, settings) => new StackedContrast(context, { ...settings, mutual: settings }),
 });

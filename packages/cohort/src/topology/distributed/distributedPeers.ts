@@ -2,8 +2,8 @@
 import type { nn, Tensor } from '@cohort-ml/torch';
 import type { Network, NetworkOutput, StageOutputs } from '../../models/network.ts';
 import { at } from '../../support/at.ts';
-import { leaf, Peers, viewOf, type CohortBatch, type Refine, type Topology } from '../topology.ts';
-import { gatherOutputs, gatherRefined, type Distribution } from './distribution.ts';
+import { leaf, Peers, rowsOf, viewOf, type CohortBatch, type Refine, type Topology } from '../topology.ts';
+import { gatherOutputs, gatherRefined, type CrossingOutput, type Distribution } from './distribution.ts';
 
 /** Peers on several ranks. */
 export class DistributedPeers implements Topology {
@@ -29,20 +29,21 @@ export class DistributedPeers implements Topology {
         stages: stages.map((stage) => leaf(batch, place, stage)),
       };
     });
-    return gatherOutputs(this.#distribution, own, keepStages);
+    return gatherOutputs(this.#distribution, own, keepStages, rowsOf(batch));
   }
 
   runRefined(batch: CohortBatch, refine: Refine): StageOutputs[] {
     const { exchange } = this.#distribution;
     if (exchange.isWhole) return this.#whole.runRefined(batch, refine);
-    const own = refine(this.#runOwn(batch, true), exchange.own).map(({ embeddings, logits }, index) => {
+    const refined = exchange.normalising(() => refine(this.#runOwn(batch, true), exchange.own));
+    const own = refined.map(({ embeddings, logits }, index) => {
       const place = at(exchange.own, index, 'the own networks');
       return {
         embeddings: embeddings.map((each) => leaf(batch, place, each)),
         logits: logits.map((each) => leaf(batch, place, each)),
       };
     });
-    return gatherRefined(this.#distribution, own);
+    return gatherRefined(this.#distribution, own, rowsOf(batch));
   }
 
   ofEach<Output>(outputs: readonly Output[], compute: (output: Output, network: number) => Tensor): Tensor[] {
@@ -57,15 +58,18 @@ export class DistributedPeers implements Topology {
     return this.#whole.parameters();
   }
 
-  over(networks: readonly Network[]): DistributedPeers {
-    return new DistributedPeers(networks, { ...this.#distribution, crossing: ['logits'] });
+  over(networks: readonly Network[], crossing: readonly CrossingOutput[] = ['logits']): DistributedPeers {
+    return new DistributedPeers(networks, { ...this.#distribution, crossing });
   }
 
   #runOwn(batch: CohortBatch, keepStages: boolean): NetworkOutput[] {
-    return this.#distribution.exchange.own.map((index) => {
-      const network = at(this.#networks, index, 'the networks');
-      const images = viewOf(batch, index);
-      return keepStages ? network.callWithStages(images) : network.call(images);
-    });
+    const { exchange } = this.#distribution;
+    return exchange.normalising(() =>
+      exchange.own.map((index) => {
+        const network = at(this.#networks, index, 'the networks');
+        const images = exchange.ownRows(viewOf(batch, index));
+        return keepStages ? network.callWithStages(images) : network.call(images);
+      }),
+    );
   }
 }

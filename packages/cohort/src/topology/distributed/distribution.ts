@@ -16,11 +16,16 @@ export interface Distribution {
   readonly crossing: readonly CrossingOutput[];
 }
 
-/** Outputs of all networks, from those of the networks that were run here. */
+/**
+ * Outputs of all networks over the whole batch, from those of the networks and rows that were run here.
+ *
+ * @param rows of the whole batch
+ */
 export function gatherOutputs(
   { exchange, crossing }: Distribution,
   own: readonly NetworkOutput[],
   keepStages: boolean,
+  rows: number,
 ): NetworkOutput[] {
   if (exchange.isWhole) return [...own];
   const flat = own.map(({ logits, embedding, stages }) => [logits, embedding, ...stages]);
@@ -29,8 +34,10 @@ export function gatherOutputs(
     if (place === 1) return crossing.includes('embedding');
     return crossing.includes('stages') || (place === count - 1 && crossing.includes('lastStage'));
   };
+  const gathered = exchange.gather(flat, `outputs ${String(keepStages)}`, crosses);
+  // Logits of a network's own are always there for its cross-entropy.
   return exchange
-    .gather(flat, `outputs ${String(keepStages)}`, crosses)
+    .joinRows(gathered, rows, (place, count, isOwn) => (isOwn && place === 0) || crosses(place, count))
     .map(([logits, embedding, ...stages]) => ({
       logits: present(logits),
       embedding: present(embedding),
@@ -42,12 +49,19 @@ export function gatherOutputs(
 export function gatherRefined(
   { exchange, crossing }: Distribution,
   own: readonly StageOutputs[],
+  rows: number,
 ): StageOutputs[] {
   if (exchange.isWhole) return [...own];
   const flat = own.map(({ embeddings, logits }) => [...embeddings, ...logits]);
   // As many embeddings as logits, stage by stage.
+  const crosses = (place: number, count: number): boolean =>
+    crossing.includes(place < count / 2 ? 'embedding' : 'logits');
   return exchange
-    .gather(flat, 'refined', (place, count) => crossing.includes(place < count / 2 ? 'embedding' : 'logits'))
+    .joinRows(
+      exchange.gather(flat, 'refined', crosses),
+      rows,
+      (place, count, isOwn) => isOwn || crosses(place, count),
+    )
     .map((outputs) => ({
       embeddings: outputs.slice(0, outputs.length / 2),
       logits: outputs.slice(outputs.length / 2),

@@ -7,6 +7,7 @@ import { noGrad, ops, packTensors, packedBytes, unpackTensors } from '@cohort-ml
 import type { ProcessGroup, Tensor, TensorShape } from '@cohort-ml/torch';
 import type { Classification } from '../../losses/index.ts';
 import { at } from '../../support/at.ts';
+import type { BatchRows } from './batchRows.ts';
 import { ownersOf, type Placement } from './placement.ts';
 
 /** What an exchange needs of a process group. */
@@ -26,6 +27,8 @@ export class Exchange {
   /** Places of the networks that this rank holds. */
   readonly own: readonly number[];
   readonly placement: Placement;
+  /** Where further ranks hold the same networks: which rows of the batch are this rank's; null where it runs whole batches. */
+  readonly rows: BatchRows | null;
   readonly #group: Collectives;
   readonly #owners: readonly number[];
   /** Shapes of all networks' outputs, by what this rank's own look like: asked for once. */
@@ -33,10 +36,17 @@ export class Exchange {
   /** Stand-ins for outputs that did not cross, with the rank that has them. */
   readonly #absent = new WeakMap<Tensor, number>();
   #wholeDepth = 0;
+  #apartDepth = 0;
+  #isNormalising = false;
 
-  constructor(group: Collectives, placement: Placement) {
+  /**
+   * @param group one rank for each set of networks
+   * @param placement of the networks on the ranks of this group
+   */
+  constructor(group: Collectives, placement: Placement, rows: BatchRows | null = null) {
     this.#group = group;
     this.placement = placement;
+    this.rows = rows;
     this.own = at(placement, group.rank, 'the placement');
     this.#owners = ownersOf(placement);
   }
@@ -61,6 +71,82 @@ export class Exchange {
     }
   }
 
+  /** Runs `body` on a batch that consists of this rank's rows alone, so that it is not divided any further. */
+  apart<Result>(body: () => Result): Result {
+    this.#apartDepth += 1;
+    try {
+      return body();
+    } finally {
+      this.#apartDepth -= 1;
+    }
+  }
+
+  /** The part of the images `[B, ...]` that this rank runs its networks on. */
+  ownRows(images: Tensor): Tensor {
+    const rows = this.#dividing(images.shape[0] ?? 0);
+    return rows === null ? images : rows.take(images);
+  }
+
+  /** Runs networks on rows of a batch. */
+  normalising<Result>(body: () => Result): Result {
+    const { rows } = this;
+    if (rows === null || this.isWhole || this.#isNormalising) return body();
+    this.#isNormalising = true;
+    try {
+      return rows.normalising(body);
+    } finally {
+      this.#isNormalising = false;
+    }
+  }
+
+  /**
+   * Outputs over the whole batch, from those of the rows of each rank that holds the same networks; only this rank's rows
+   * pass gradients on.
+   *
+   * @param outputs of every network, over this rank's rows
+   * @param total rows of the whole batch
+   * @param isNeeded whether anything is computed from the output at a place; one that is not is a stand-in of zeros
+   */
+  joinRows(
+    outputs: readonly FlatOutputs[],
+    total: number,
+    isNeeded: (place: number, count: number, isOwn: boolean) => boolean,
+  ): FlatOutputs[] {
+    const rows = this.#dividing(total);
+    if (rows === null) return [...outputs];
+    const joins = (network: number, place: number): boolean => {
+      const flat = at(outputs, network, 'the outputs');
+      const isOwn = this.owner(network) === this.rank;
+      return (
+        !this.isAbsent(at(flat, place, 'the outputs of a network')) && isNeeded(place, flat.length, isOwn)
+      );
+    };
+    const joined = rowsJoined(
+      rows,
+      outputs.flatMap((flat, network) => flat.filter((_, place) => joins(network, place))),
+      total,
+    );
+    let next = 0;
+    return outputs.map((flat, network) =>
+      flat.map((output, place) => {
+        if (joins(network, place)) return at(joined, next++, 'what was joined');
+        const shape = [total, ...output.shape.slice(1)];
+        return this.#standIn({ dtype: output.dtype, shape }, this.owner(network));
+      }),
+    );
+  }
+
+  /** A tensor `[total, ...]` from its rows on this rank and on those that hold the same networks. */
+  wholeRows(tensor: Tensor, total: number): Tensor {
+    const rows = this.#dividing(total);
+    return rows === null ? tensor : at(rowsJoined(rows, [tensor], total), 0, 'what was joined');
+  }
+
+  #dividing(total: number): BatchRows | null {
+    const isDivided = !this.isWhole && this.#apartDepth === 0 && this.rows?.divides(total) === true;
+    return isDivided ? this.rows : null;
+  }
+
   /** The rank that holds a network. */
   owner(network: number): number {
     return at(this.#owners, network, 'the networks of the placement');
@@ -77,6 +163,7 @@ export class Exchange {
     kind: string,
     crosses: (place: number, count: number) => boolean,
   ): FlatOutputs[] {
+    if (this.#group.size === 1) return [...own];
     const shapes = this.#shapesOf(own, kind);
     const crossing = (network: number): OutputShape[] => {
       const all = at(shapes, network, 'the shapes');
@@ -187,16 +274,7 @@ export class Exchange {
   }
 
   #shapesOf(own: readonly FlatOutputs[], kind: string): readonly (readonly OutputShape[])[] {
-    const mine = own.map((outputs) =>
-      outputs.map((output): OutputShape => {
-        const { dtype, shape } = output;
-        const isChannelsLast =
-          shape.length === 4 &&
-          !output.hasMemoryFormat('contiguous') &&
-          output.hasMemoryFormat('channelsLast');
-        return { dtype, shape, isChannelsLast };
-      }),
-    );
+    const mine = own.map((outputs) => outputs.map(shapeOf));
     const text = JSON.stringify(mine);
     const key = `${kind} ${text}`;
     const known = this.#shapes.get(key);
@@ -210,6 +288,44 @@ export class Exchange {
     this.#shapes.set(key, shapes);
     return shapes;
   }
+}
+
+/** Passes rows of tensors round and puts them together. @param tensors of this rank's rows, `[b, ...]` */
+function rowsJoined(rows: BatchRows, tensors: readonly Tensor[], total: number): Tensor[] {
+  if (tensors.length === 0) return [];
+  const { group } = rows;
+  const shapesOf = (rank: number): OutputShape[] => {
+    const { count } = rows.rangeOf(total, rank);
+    return tensors.map((tensor) => ({ ...shapeOf(tensor), shape: [count, ...tensor.shape.slice(1)] }));
+  };
+  // The first rank has as many rows as any.
+  const longest = packedBytes(shapesOf(0));
+  const parts = noGrad(() => {
+    const packed = packTensors(tensors);
+    const missing = longest - packed.numel;
+    const padded = missing === 0 ? packed : ops.cat([packed, ops.zeros([missing], { dtype: 'uint8' })], 0);
+    return group
+      .allGather(padded)
+      .unbind(0)
+      .map((buffer, rank) => {
+        const shapes = shapesOf(rank);
+        const unpacked = unpackTensors(buffer.narrow(0, 0, packedBytes(shapes)), shapes);
+        return unpacked.map((part, index) => laidOut(part, at(shapes, index, 'the shapes')));
+      });
+  });
+  return tensors.map((tensor, index) =>
+    ops.cat(
+      parts.map((part, rank) => (rank === group.rank ? tensor : at(part, index, 'the rows of a rank'))),
+      0,
+    ),
+  );
+}
+
+function shapeOf(output: Tensor): OutputShape {
+  const { dtype, shape } = output;
+  const isChannelsLast =
+    shape.length === 4 && !output.hasMemoryFormat('contiguous') && output.hasMemoryFormat('channelsLast');
+  return { dtype, shape, isChannelsLast };
 }
 
 function laidOut(output: Tensor, { isChannelsLast }: OutputShape): Tensor {

@@ -10,6 +10,21 @@ export class PlacementError extends CohortError {
 }
 
 /**
+ * How many ranks differ in their networks, where so many share each batch.
+ *
+ * @throws {PlacementError} where ranks cannot be divided by that
+ */
+export function networkRanks(ranks: number, shards: number): number {
+  if (ranks % shards === 0) return ranks / shards;
+  throw new PlacementError({
+    operation: 'spreading batches over ranks',
+    expected: `a number of ranks that ${shards} divides, since so many share each batch`,
+    received: `${ranks} ranks`,
+    remedy: `Start ${Math.ceil(ranks / shards) * shards} ranks, or give another number to --shards.`,
+  });
+}
+
+/**
  * Gives every rank the same number of neighbouring networks, or one more to the first where they do not divide.
  *
  * @throws {PlacementError} for more ranks than networks
@@ -20,7 +35,7 @@ export function evenPlacement(networks: number, ranks: number): Placement {
       operation: 'placing networks on ranks',
       expected: `at most as many ranks as the ${networks} networks of the recipe, since a network stays whole`,
       received: `${ranks} ranks`,
-      remedy: `Start ${networks} ${networks === 1 ? 'rank' : 'ranks'} or fewer, or name more networks.`,
+      remedy: `Start ${networks} ${networks === 1 ? 'rank' : 'ranks'} or fewer, name more networks, or let several ranks share each batch (--shards).`,
     });
   }
   const [least, extra] = [Math.floor(networks / ranks), networks % ranks];

@@ -2,7 +2,6 @@
 import { currentDevice } from '@cohort-ml/torch';
 import { recipeSchema, type ResolvedRecipe } from '../../recipes/index.ts';
 import type { ImageInfo, TrainingState } from '../../checkpoints/checkpointInfo.ts';
-import type { Placement } from '../../topology/index.ts';
 import { trainCohort, type LoopOutcome, type LoopProgress } from '../loop/loop.ts';
 import { openSession, type Session, type TrainOptions } from '../run/session.ts';
 import { DistributionError } from '../../cohort/distributionError.ts';
@@ -57,21 +56,21 @@ export function joinTraining<From extends SharedFrom>(
       `Training on several ranks works on the CPU only, and this recipe computes on ${currentDevice()}. Set train.device to cpu, or train in one process with cohort train.`,
     );
   }
-  const differing = agreeOnTraining(ranks.group, ranks.exchange.placement, session.provenance);
+  const differing = agreeOnTraining(ranks.group, ranks.exchange.placement, session.provenance, ranks.shards);
   for (const difference of differing) {
     reporter.warning(`the last digits may differ from a training in one process: ${difference}`);
   }
-  if (ranks.isFirst) reporter.message(planText(planOf(session, ranks.exchange.placement)));
+  if (ranks.isFirst) reporter.message(planText(planOf(session, ranks)));
   const shared = JSON.parse(ranks.group.broadcastText(JSON.stringify(from), 0)) as From | null;
   if (shared === null) return null;
   spreadState(ranks, session);
   return ranks.isFirst ? from : shared;
 }
 
-function planOf({ recipe, dataset }: Session, placement: Placement): Plan {
+function planOf({ recipe, dataset }: Session, { exchange, shards }: Ranks): Plan {
   const { channels, height, width, train } = dataset;
   const input = { classes: dataset.classes.length, channels, height, width, trainingLabels: train.labels };
-  return planTraining(recipe, placement, input);
+  return planTraining(recipe, exchange.placement, input, shards);
 }
 
 /**

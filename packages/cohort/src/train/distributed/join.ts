@@ -1,10 +1,24 @@
 /** Joins the ranks of a distributed training: the group of processes, who holds which networks, and what crosses. */
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
-import { ProcessGroup } from '@cohort-ml/torch';
+import { ProcessGroup, type Tensor } from '@cohort-ml/torch';
 import { DistributionError } from '../../cohort/distributionError.ts';
-import { evenPlacement, Exchange, parsePlacement } from '../../topology/index.ts';
+import {
+  BatchRows,
+  evenPlacement,
+  Exchange,
+  networkRanks,
+  parsePlacement,
+  type Placement,
+  type RowSettings,
+} from '../../topology/index.ts';
 import { Ranks } from './ranks.ts';
+
+/** What ranks need to know of a recipe to find their places. */
+export interface SharedRecipe {
+  readonly networks: number;
+  readonly dataParallel: RowSettings;
+}
 
 /** How a rank joins. */
 export interface JoinOptions {
@@ -14,10 +28,12 @@ export interface JoinOptions {
   readonly masterPort: number;
   /** Networks by rank as `--placement` names them; neighbours go together unless given. */
   readonly placement?: string | undefined;
+  /** How many ranks share each batch; 1 unless given. */
+  readonly shards?: number | undefined;
   /** Longest wait for other ranks, in milliseconds. */
   readonly timeoutMs?: number | undefined;
-  /** Networks of the recipe; asked on the first rank, whose answer counts. */
-  readonly networkCount: () => Promise<number>;
+  /** Asked on the first rank, whose answer counts. */
+  readonly recipe: () => SharedRecipe;
 }
 
 /**
@@ -26,7 +42,7 @@ export interface JoinOptions {
  * @throws {ProcessGroupError} where the ranks do not find each other, {PlacementError} for networks that cannot be placed
  */
 export async function joinRanks(options: JoinOptions): Promise<Ranks> {
-  const { rank, size, masterHost, masterPort, timeoutMs, placement } = options;
+  const { rank, size, masterHost, masterPort, timeoutMs, placement, shards = 1 } = options;
   const address = await addressOf(masterHost);
   const group = new ProcessGroup({
     rank,
@@ -35,16 +51,56 @@ export async function joinRanks(options: JoinOptions): Promise<Ranks> {
     ownHost: await ownAddress(address, masterPort),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
-  const count = rank === 0 ? await options.networkCount() : 0;
-  const networks = Number(group.broadcastText(String(count), 0));
-  return new Ranks(
-    group,
-    new Exchange(
-      group,
-      placement === undefined ? evenPlacement(networks, size) : parsePlacement(placement, networks, size),
-    ),
-  );
+  const text = rank === 0 ? JSON.stringify(options.recipe()) : '';
+  const { networks, dataParallel } = JSON.parse(group.broadcastText(text, 0)) as SharedRecipe;
+  return ranksOf(group, choosePlacement(networks, size, { placement, shards }), shards, dataParallel);
 }
+
+/**
+ * The networks of every rank, or of every set of ranks that share each batch.
+ *
+ * @throws {PlacementError} where networks, ranks and shards do not go together
+ */
+export function choosePlacement(
+  networks: number,
+  ranks: number,
+  { placement, shards }: { readonly placement?: string | undefined; readonly shards: number },
+): Placement {
+  const sets = networkRanks(ranks, shards);
+  return placement === undefined ? evenPlacement(networks, sets) : parsePlacement(placement, networks, sets);
+}
+
+/** This rank's place in a group that is joined, and in the parts of it where several ranks share each batch. */
+export function ranksOf(
+  group: ProcessGroup,
+  placement: Placement,
+  shards: number,
+  settings: RowSettings,
+): Ranks {
+  if (shards === 1) return new Ranks(group, new Exchange(group, placement));
+  const [set, shard] = [Math.floor(group.rank / shards), group.rank % shards];
+  const row = group.part(
+    `row ${set}`,
+    Array.from({ length: shards }, (_, each) => set * shards + each),
+  );
+  const column =
+    placement.length === 1
+      ? null
+      : group.part(
+          `column ${shard}`,
+          placement.map((_, each) => each * shards + shard),
+        );
+  const exchange = new Exchange(column ?? alone, placement, new BatchRows(row, settings));
+  return new Ranks(group, exchange, { row, column });
+}
+
+/** A group of nobody else. */
+const alone = {
+  rank: 0,
+  size: 1,
+  allGather: (tensor: Tensor) => tensor.unsqueeze(0),
+  allGatherText: (text: string) => [text],
+};
 
 async function addressOf(host: string): Promise<string> {
   try {

@@ -89,6 +89,19 @@ const recipes = {
       },
     },
   ),
+  // Without labels: key encoders and their statistics, queues, and views; neighbours in the place of classifiers.
+  'q-moco-mcl': recipeOf('q-moco-mcl', { name: 'moco-mcl', keyMomentum: 0.9 }),
+  'r-moco-tree-bf16': recipeOf(
+    'r-moco-tree-bf16',
+    { name: 'moco', head: 'mlp' },
+    { ...bfloat16, topology: { name: 'tree' } },
+  ),
+  's-simclr': recipeOf('s-simclr', { name: 'simclr' }),
+  't-simclr-mcl-branches': recipeOf(
+    't-simclr-mcl-branches',
+    { name: 'simclr-mcl' },
+    { topology: { name: 'branches' }, train: { weightAverage: { decay: 0.9 }, probe: { everyEpochs: 1 } } },
+  ),
 } as const;
 
 describe('training on ranks', () => {

@@ -17,12 +17,24 @@ import type { Cohort } from '../../cohort/cohort.ts';
 import type { NamedOptimizers } from '../../checkpoints/checkpoint.ts';
 import type { Exchange } from '../../topology/index.ts';
 import { at } from '../../support/at.ts';
+import type { StepInput } from '../../methods/index.ts';
 import type { LoopRanks } from '../loop/loopSetup.ts';
+import type { TermValues } from '../loop/step.ts';
+import { averageStatistics, meanOfNumbers, sumGradients } from './sharedGradients.ts';
+import { rowsOfInput } from './rowsOfInput.ts';
 
 /** What of a training lies on one rank alone, and is brought to the first before it is saved. */
 export interface DistributedParts {
   readonly cohort: Cohort;
   readonly optimizers: NamedOptimizers;
+}
+
+/** Bytes that a training step passes on. */
+export interface StepTraffic {
+  /** To each rank with other networks. */
+  readonly sentBytesPerPeer: number;
+  /** To each rank that shares the batch. */
+  readonly sentBytesPerShard: number;
 }
 
 /** A tensor of an optimizer's state, as ranks name it to each other. */
@@ -33,17 +45,42 @@ interface SlotShape extends TensorShape {
   readonly key: string;
 }
 
-/** This rank among the others. All of them call the same methods in the same order. */
+/** The parts of a group that a rank belongs to, where several ranks share each batch. */
+export interface MeshParts {
+  /** Ranks with other networks and the same rows of the batch; null where this rank has all networks. */
+  readonly column: ProcessGroup | null;
+  /** Ranks with the same networks and other rows. */
+  readonly row: ProcessGroup;
+}
+
+/**
+ * This rank among the others. All of them call the same methods in the same order.
+ *
+ * Where several ranks share each batch, ranks are numbered set of networks by set of networks: with two, ranks 0 and 1 have the
+ * first rank's networks of the placement, 2 and 3 the second's.
+ */
 export class Ranks implements LoopRanks {
   readonly group: ProcessGroup;
   readonly exchange: Exchange;
-  /** Bytes sent when the last step began. */
-  #sentBefore = 0;
-  #stepBytes = 0;
+  readonly #mesh: MeshParts | null;
+  /** Traffic when the last step began. */
+  #before: StepTraffic = { sentBytesPerPeer: 0, sentBytesPerShard: 0 };
+  #step: StepTraffic = { sentBytesPerPeer: 0, sentBytesPerShard: 0 };
 
-  constructor(group: ProcessGroup, exchange: Exchange) {
+  constructor(group: ProcessGroup, exchange: Exchange, mesh: MeshParts | null = null) {
     this.group = group;
     this.exchange = exchange;
+    this.#mesh = mesh;
+  }
+
+  /** How many ranks share each batch. */
+  get shards(): number {
+    return this.exchange.rows?.group.size ?? 1;
+  }
+
+  /** Whether networks can be differentiated at the same time: not while they wait for one another's statistics. */
+  get canRunTogether(): boolean {
+    return this.exchange.rows?.settings.batchNorm !== 'synced';
   }
 
   /** Whether this rank reports, records and saves. */
@@ -55,20 +92,33 @@ export class Ranks implements LoopRanks {
     return this.exchange.own;
   }
 
-  /** What crossed so far. */
+  /** What crossed so far, between all ranks and between those with other networks. */
   get traffic(): Traffic {
-    return this.group.traffic;
+    const column = this.#mesh?.column?.traffic;
+    return column === undefined ? this.group.traffic : added(this.group.traffic, column);
   }
 
-  /** Bytes that the last training step passed to each other rank, from its first question to the optimizer's step. */
-  get stepBytesPerPeer(): number {
-    return this.#stepBytes;
+  /** What crossed so far between ranks that share a batch; null where none do. */
+  get shardTraffic(): Traffic | null {
+    return this.#mesh?.row.traffic ?? null;
+  }
+
+  /** What the last training step passed on, from its first question to the optimizer's step. */
+  get stepTraffic(): StepTraffic {
+    return this.#step;
+  }
+
+  /** Leaves the group and its parts. */
+  leave(): void {
+    this.#mesh?.column?.leave();
+    this.#mesh?.row.leave();
+    this.group.leave();
   }
 
   /** The largest of all ranks' numbers. */
   largest(value: number): number {
     // Every step begins by asking whether to stop.
-    this.#sentBefore = this.traffic.sentBytesPerPeer;
+    this.#before = this.#sent();
     return this.#reduced(Float64Array.of(value), 'max');
   }
 
@@ -108,9 +158,53 @@ export class Ranks implements LoopRanks {
     );
   }
 
+  imagesTogether(batchSize: number): number {
+    return this.exchange.rows?.settings.negatives === 'local' ? batchSize / this.shards : batchSize;
+  }
+
+  /**
+   * Runs a training step, on this rank's rows alone where images are contrasted with those: the loss is then the mean of the
+   * ranks' losses.
+   */
+  trainingStep<Result>(input: StepInput, body: (input: StepInput) => Result): Result {
+    const { rows } = this.exchange;
+    if (rows?.settings.negatives !== 'local') return body(input);
+    return this.exchange.apart(() => scope(() => body(rowsOfInput(input, rows.rangeOf(input.labels.numel)))));
+  }
+
+  /** Loss values of the whole batch, from those of this rank's part of it. */
+  agreeOnValues(values: TermValues): TermValues {
+    const { rows } = this.exchange;
+    if (rows?.settings.negatives !== 'local') return values;
+    const names = Object.keys(values);
+    const means = meanOfNumbers(rows.group, Object.values(values));
+    return Object.fromEntries(names.map((name, index) => [name, at(means, index, 'the means')]));
+  }
+
+  /** Completes the gradients that each rank has of its own rows only. */
+  completeGradients(cohort: Pick<Cohort, 'networks' | 'method'>): void {
+    const { rows } = this.exchange;
+    if (rows === null) return;
+    const { networks, method } = cohort;
+    const { batchNorm, negatives } = rows.settings;
+    const divided = [...networks, ...(method.refining ?? [])];
+    // From parts of the loss, everything has part of its gradient; from the whole loss, what ran on parts of the batch.
+    const modules = negatives === 'local' ? [...networks, ...Object.values(method.modules)] : divided;
+    sumGradients(
+      rows.group,
+      modules.flatMap((module) => module.parameters()),
+      negatives === 'local' ? 1 / rows.group.size : 1,
+    );
+    if (batchNorm === 'local') averageStatistics(rows.group, divided);
+  }
+
   /** Runs what a method does after a step, with every network's weights here where it runs the networks. */
   afterStep<Result>(cohort: Cohort, step: number, body: () => Result): Result {
-    this.#stepBytes = this.traffic.sentBytesPerPeer - this.#sentBefore;
+    const { sentBytesPerPeer, sentBytesPerShard } = this.#sent();
+    this.#step = {
+      sentBytesPerPeer: sentBytesPerPeer - this.#before.sentBytesPerPeer,
+      sentBytesPerShard: sentBytesPerShard - this.#before.sentBytesPerShard,
+    };
     if (cohort.method.runsNetworksAfter?.(step) !== true) return body();
     this.bringNetworks(cohort);
     return this.exchange.whole(body);
@@ -118,8 +212,9 @@ export class Ranks implements LoopRanks {
 
   /** Brings the weights and buffers of all networks to every rank. */
   bringNetworks(cohort: Cohort): void {
-    for (let rank = 0; rank < this.group.size; rank += 1) {
-      const tensors = this.#tensorsOf(cohort, rank);
+    for (const place of this.exchange.placement.keys()) {
+      const tensors = this.#tensorsOf(cohort, place);
+      const rank = this.#firstRankOf(place);
       noGrad(() => {
         scope(() => {
           const packed = packTensors(tensors);
@@ -134,7 +229,9 @@ export class Ranks implements LoopRanks {
   collect({ cohort, optimizers }: DistributedParts): void {
     noGrad(() => {
       scope(() => {
-        const slots = this.#ownSlots(cohort, optimizers);
+        // Of ranks that share a batch, all have the same.
+        const isSending = this.group.rank === this.#firstRankOf(this.exchange.rank);
+        const slots = isSending ? this.#ownSlots(cohort, optimizers) : [];
         const shapes = slots.map(({ optimizer, key, tensor: { dtype, shape } }): SlotShape => ({
           optimizer,
           key,
@@ -145,13 +242,15 @@ export class Ranks implements LoopRanks {
           .allGatherText(JSON.stringify(shapes))
           .map((text) => JSON.parse(text) as SlotShape[]);
         if (!this.isFirst) {
-          const tensors = this.#tensorsOf(cohort, this.group.rank);
+          if (!isSending) return;
+          const tensors = this.#tensorsOf(cohort, this.exchange.rank);
           this.group.send(packTensors([...tensors, ...slots.map(({ tensor }) => tensor)]), 0);
           return;
         }
         const received: { slot: SlotShape; tensor: Tensor }[] = [];
-        for (let rank = 1; rank < this.group.size; rank += 1) {
-          const tensors = this.#tensorsOf(cohort, rank);
+        for (const place of [...this.exchange.placement.keys()].slice(1)) {
+          const tensors = this.#tensorsOf(cohort, place);
+          const rank = this.#firstRankOf(place);
           const theirs = at(all, rank, 'the optimizers of a rank');
           const expected: TensorShape[] = [...tensors, ...theirs];
           const packed = ops.empty([packedBytes(expected)], { dtype: 'uint8' });
@@ -176,9 +275,21 @@ export class Ranks implements LoopRanks {
     });
   }
 
-  /** The tensors of a rank's networks, in an order that all ranks share. */
-  #tensorsOf({ networks, method }: Cohort, rank: number): Tensor[] {
-    const own = at(this.exchange.placement, rank, 'the placement');
+  /** The first of the ranks that have the networks of a place in the placement. */
+  #firstRankOf(place: number): number {
+    return place * this.shards;
+  }
+
+  #sent(): StepTraffic {
+    return {
+      sentBytesPerPeer: this.traffic.sentBytesPerPeer,
+      sentBytesPerShard: this.shardTraffic?.sentBytesPerPeer ?? 0,
+    };
+  }
+
+  /** The tensors of the networks of a place in the placement, in an order that all ranks share. */
+  #tensorsOf({ networks, method }: Cohort, place: number): Tensor[] {
+    const own = at(this.exchange.placement, place, 'the placement');
     const tensors = own.flatMap((network) =>
       [
         at(networks, network, 'the networks'),
@@ -194,7 +305,7 @@ export class Ranks implements LoopRanks {
     cohort: Cohort,
     optimizers: NamedOptimizers,
   ): { optimizer: string; key: string; tensor: Tensor }[] {
-    const own = new Set(this.#tensorsOf(cohort, this.group.rank));
+    const own = new Set(this.#tensorsOf(cohort, this.exchange.rank));
     return optimizers.flatMap(([name, optimizer]) =>
       [...optimizer.state().tensors]
         .filter(([key]) => own.has(parameterOf(optimizer, key)))
@@ -209,6 +320,15 @@ export class Ranks implements LoopRanks {
       return tensor.item();
     });
   }
+}
+
+function added(first: Traffic, second: Traffic): Traffic {
+  return {
+    operations: first.operations + second.operations,
+    sentBytesPerPeer: first.sentBytesPerPeer + second.sentBytesPerPeer,
+    receivedBytes: first.receivedBytes + second.receivedBytes,
+    waitedMs: first.waitedMs + second.waitedMs,
+  };
 }
 
 function parameterOf({ parameters }: optim.Optimizer, key: string): Tensor {

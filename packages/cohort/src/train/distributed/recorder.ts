@@ -1,8 +1,10 @@
 /** What ranks record: the first writes the run folder once the others have passed it what only they have; they write nothing. */
 import type { LoopProgress, LoopRecorder } from '../loop/loop.ts';
 import type { Session } from '../run/session.ts';
+import { RunError, writeRanks } from '@cohort-ml/runs';
 import type { Ranks } from './ranks.ts';
 import { spreadState } from './spread.ts';
+import { recordRanks } from './traffic.ts';
 
 /** What recorders of ranks work with. */
 export interface SharedRecorderSetup {
@@ -10,10 +12,29 @@ export interface SharedRecorderSetup {
   readonly session: Session;
 }
 
-/** The first rank's recorder: as the given one, together with all other ranks. */
-export function sharedRecorder({ ranks, session }: SharedRecorderSetup, own: LoopRecorder): LoopRecorder {
+/**
+ * The first rank's recorder: as the given one, together with all other ranks.
+ *
+ * @param run receives what ranks have done after every epoch
+ */
+export function sharedRecorder(
+  { ranks, session }: SharedRecorderSetup,
+  own: LoopRecorder,
+  run: { readonly path: string; readonly warn: (text: string) => void },
+): LoopRecorder {
+  const startedAt = performance.now();
   return {
     ...own,
+    epoch: (done) => {
+      own.epoch(done);
+      const record = recordRanks(ranks, session.cohort.names, done, startedAt);
+      try {
+        writeRanks(run.path, record);
+      } catch (error) {
+        if (!(error instanceof RunError)) throw error;
+        run.warn(`${error.message}. Training continues; what ranks do is not recorded.`);
+      }
+    },
     wantsCheckpoint: (accuracy) => wants(ranks, session, accuracy, () => own.wantsCheckpoint(accuracy)),
     checkpoint: async (progress, isFinal) => {
       ranks.collect(session);
@@ -28,9 +49,12 @@ export function sharedRecorder({ ranks, session }: SharedRecorderSetup, own: Loo
 
 /** The recorder of every other rank. */
 export function silentRecorder({ ranks, session }: SharedRecorderSetup): LoopRecorder {
+  const startedAt = performance.now();
   return {
     step: () => undefined,
-    epoch: () => undefined,
+    epoch: (done) => {
+      recordRanks(ranks, session.cohort.names, done, startedAt);
+    },
     // What is measured for the record has to be measured by all.
     heldOut: () => undefined,
     wantsCheckpoint: (accuracy) => wants(ranks, session, accuracy, () => false),

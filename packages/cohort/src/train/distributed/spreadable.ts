@@ -3,16 +3,34 @@ import { DistributionError } from '../../cohort/distributionError.ts';
 import { methodFacts } from '../../methods/index.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 
-/** @throws {DistributionError} for a task other than classification and for methods that learn without labels */
-export function assertSpreadable({ task, method }: ResolvedRecipe): void {
+/**
+ * @param shards how many ranks share each batch
+ * @throws {DistributionError} for a task other than classification, for a batch that cannot be shared between so many ranks,
+ *   and for methods that cannot do with local negatives
+ */
+export function assertSpreadable({ task, method, train }: ResolvedRecipe, shards = 1): void {
   if (task != null) {
     throw new DistributionError(
       `Training on several ranks works for classification only, and this recipe has the task ${task.name}. Train it in one process, with cohort train.`,
     );
   }
-  if (methodFacts(method.name)?.isSelfSupervised === true) {
+  if (shards === 1) return;
+  const { batchSize, dataParallel } = train;
+  const isLocal = dataParallel.negatives === 'local';
+  if (batchSize < shards) {
     throw new DistributionError(
-      `Training on several ranks does not know the key encoders and views of ${method.name} yet. Train it in one process, with cohort pretrain.`,
+      `A batch of ${batchSize} images cannot be shared between ${shards} ranks. Set train.batchSize to ${shards} or more, or give a smaller number to --shards.`,
+    );
+  }
+  if (isLocal && batchSize % shards !== 0) {
+    throw new DistributionError(
+      `train.dataParallel.negatives is local, and ${shards} ranks do not divide a batch of ${batchSize} images, so that images would count differently. Set train.batchSize to ${Math.ceil(batchSize / shards) * shards}, or negatives to gathered.`,
+    );
+  }
+  const contrasts = methodFacts(method.name)?.contrastsInBatch === true;
+  if (isLocal && (!contrasts || ('memory' in method && method.memory !== null))) {
+    throw new DistributionError(
+      `train.dataParallel.negatives is local, and ${method.name}${contrasts ? ' with memory' : ''} does not contrast the images of a batch with one another. Set it to gathered.`,
     );
   }
 }

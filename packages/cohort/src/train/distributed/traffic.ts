@@ -1,31 +1,80 @@
-/** What crossed between ranks in a training, for its summary. */
+/** What crossed between ranks in a training: for its summary, and rank by rank while it runs. */
+import { hostname } from 'node:os';
+import { threads } from '@cohort-ml/torch';
+import type { RankRecord, RanksRecord } from '@cohort-ml/runs';
+import type { RowSettings } from '../../topology/index.ts';
+import { at } from '../../support/at.ts';
 import type { Ranks } from './ranks.ts';
 
 /** Counted at run time, on the first rank. */
 export interface TrafficSummary {
   readonly ranks: number;
-  /** The networks of every rank. */
+  /** The networks of every rank, or of every set of ranks that share each batch. */
   readonly placement: readonly (readonly number[])[];
-  /** Payload of a training step that the first rank passes to each other rank. */
+  /** How many ranks share each batch. */
+  readonly shards: number;
+  /** Payload of a training step that the first rank passes to each rank with other networks. */
   readonly bytesPerStepAndPeer: number;
-  /** All that it passed to each other rank, evaluations and checkpoints included. */
+  /** All that it passed to each of these, evaluations and checkpoints included. */
   readonly sentBytesPerPeer: number;
   /** All that it took in. */
   readonly receivedBytes: number;
   readonly operations: number;
   /** How long it waited for others. */
   readonly waitedSeconds: number;
+  /** Where batches are shared: how, and the payload of a training step to each rank that shares the first rank's. */
+  readonly dataParallel?: RowSettings & { readonly bytesPerStepAndShard: number };
 }
 
 /** Sums it up. */
-export function describeTraffic({ group, exchange, traffic, stepBytesPerPeer }: Ranks): TrafficSummary {
+export function describeTraffic(ranks: Ranks): TrafficSummary {
+  const { group, exchange, traffic, shardTraffic, stepTraffic, shards } = ranks;
   return {
     ranks: group.size,
     placement: exchange.placement,
-    bytesPerStepAndPeer: stepBytesPerPeer,
+    shards,
+    bytesPerStepAndPeer: stepTraffic.sentBytesPerPeer,
     sentBytesPerPeer: traffic.sentBytesPerPeer,
-    receivedBytes: traffic.receivedBytes,
-    operations: traffic.operations,
-    waitedSeconds: traffic.waitedMs / 1000,
+    receivedBytes: traffic.receivedBytes + (shardTraffic?.receivedBytes ?? 0),
+    operations: traffic.operations + (shardTraffic?.operations ?? 0),
+    waitedSeconds: (traffic.waitedMs + (shardTraffic?.waitedMs ?? 0)) / 1000,
+    ...(exchange.rows === null
+      ? {}
+      : {
+          dataParallel: {
+            ...exchange.rows.settings,
+            bytesPerStepAndShard: stepTraffic.sentBytesPerShard,
+          },
+        }),
   };
+}
+
+/**
+ * What every rank has done so far; all ranks call it.
+ *
+ * @param names of the networks
+ * @param startedAt of this rank, on the clock of `performance.now`
+ */
+export function recordRanks(
+  ranks: Ranks,
+  names: readonly string[],
+  done: { readonly epoch: number; readonly step: number },
+  startedAt: number,
+): RanksRecord {
+  const { group, exchange, traffic, shardTraffic, stepTraffic, shards } = ranks;
+  const own: RankRecord = {
+    rank: group.rank,
+    host: hostname(),
+    networks: exchange.own.map((network) => at(names, network, 'the names')),
+    shard: exchange.rows?.group.rank ?? 0,
+    threads: threads(),
+    bytesPerStepAndPeer: stepTraffic.sentBytesPerPeer,
+    bytesPerStepAndShard: stepTraffic.sentBytesPerShard,
+    receivedBytes: traffic.receivedBytes + (shardTraffic?.receivedBytes ?? 0),
+    waitedSeconds: (traffic.waitedMs + (shardTraffic?.waitedMs ?? 0)) / 1000,
+    runningSeconds: (performance.now() - startedAt) / 1000,
+  };
+  const all = group.allGatherText(JSON.stringify(own)).map((text) => JSON.parse(text) as RankRecord);
+  const { epoch, step } = done;
+  return { writtenAt: new Date().toISOString(), epoch, step, shards, ranks: all };
 }

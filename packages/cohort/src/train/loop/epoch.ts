@@ -104,7 +104,8 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
   const mostThreads = currentDevice() === 'cpu' ? threads() : 1;
   const here =
     ranks?.ownNetworks.map((index) => at(cohort.networks, index, 'the networks')) ?? cohort.networks;
-  const atOnce = wanted === 'auto' ? networksAtOnce(here, mostThreads) : Math.min(wanted, here.length);
+  const most = ranks?.canRunTogether === false ? 1 : here.length;
+  const atOnce = Math.min(wanted === 'auto' ? networksAtOnce(here, mostThreads) : wanted, most);
   return scope(() => {
     const batch = training.batch(epoch, number);
     const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };
@@ -114,11 +115,20 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
     try {
       const { method, topology } = cohort;
       const { precision } = recipe.train;
-      result = trainStep(
-        { method, topology, optimizer, clipping, precision, networksAtOnce: atOnce, ranks },
-        input,
-        where,
-      );
+      const shared = ranks && {
+        sum: ranks.sum,
+        agreeOnValues: (values: TermValues) => ranks.agreeOnValues(values),
+        completeGradients: () => {
+          ranks.completeGradients(cohort);
+        },
+      };
+      const step = (own: StepInput): TermValues =>
+        trainStep(
+          { method, topology, optimizer, clipping, precision, networksAtOnce: atOnce, ranks: shared },
+          own,
+          where,
+        );
+      result = ranks === undefined ? step(input) : ranks.trainingStep(input, step);
     } catch (error) {
       if (buffers === null || !(error instanceof NotFiniteError)) throw error;
       buffers.restore();

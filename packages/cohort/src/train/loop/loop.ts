@@ -23,6 +23,8 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
     epochs * training.imageCount,
     from && { steps: from.step, images: from.images, trainingMs: from.trainingMs },
   );
+  const { batchSize } = recipe.train;
+  const imagesTogether = setup.ranks?.imagesTogether(batchSize) ?? batchSize;
   const warn = (text: string): void => {
     setup.reporter.warning(text);
   };
@@ -144,7 +146,7 @@ export async function trainCohort(setup: LoopSetup): Promise<LoopOutcome> {
       },
       clock,
     );
-    const found = cohort.method.diagnose?.(terms, recipe.train.batchSize) ?? null;
+    const found = cohort.method.diagnose?.(terms, imagesTogether) ?? null;
     // Reported once, when it begins: repeated after every epoch it would bury everything else.
     if (found !== null && diagnosis === null) warn(found);
     diagnosis = found;

@@ -2,6 +2,7 @@
 import type { optim } from '@cohort-ml/torch';
 import type { RepresentationMeasures } from '../../evaluate/representation.ts';
 import type { Batches } from '../../data/index.ts';
+import type { StepInput } from '../../methods/index.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
 import type { Cohort } from '../../cohort/cohort.ts';
@@ -56,6 +57,16 @@ export interface LoopRanks {
   largest(value: number): number;
   /** The sum of all ranks' numbers. */
   readonly sum: (value: number) => number;
+  /** Whether networks can be differentiated at the same time. */
+  readonly canRunTogether: boolean;
+  /** How many images of a batch are contrasted with one another. */
+  imagesTogether(batchSize: number): number;
+  /** Runs a training step on this rank's part of it. */
+  trainingStep<Result>(input: StepInput, body: (input: StepInput) => Result): Result;
+  /** Values of the whole batch, from those that this rank has. */
+  agreeOnValues(values: TermValues): TermValues;
+  /** Completes the gradients that this rank has only a part of; called before they are looked at. */
+  completeGradients(cohort: Pick<Cohort, 'networks' | 'method'>): void;
   /** Runs what a method does after the step with this number. */
   afterStep<Result>(cohort: Cohort, step: number, body: () => Result): Result;
 }

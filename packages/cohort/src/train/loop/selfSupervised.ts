@@ -115,12 +115,16 @@ interface Embedded {
 }
 
 async function embedded(
-  { networks, method }: Cohort,
+  { networks, method, runNetworks }: Cohort,
   pause: () => Promise<void>,
   loader: BatchLoader,
   viewsOf: (batch: ReturnType<BatchLoader['batch']>) => readonly Tensor[],
 ): Promise<Embedded> {
   const measured = method.deployed ?? networks;
+  // Networks on other ranks are run there.
+  const run = (images: Tensor): readonly Pick<NetworkOutput, 'embedding'>[] =>
+    runNetworks?.(measured, images) ??
+    measured.map((network) => ({ embedding: network.call(images).embedding }));
   const modes = measured.map((network) => network.training);
   const batches: { readonly rows: Tensor[][]; readonly labels: Tensor }[] = [];
   const release = (): void => {
@@ -135,7 +139,7 @@ async function embedded(
         scope(() => {
           const batch = loader.batch(0, number);
           const rows = viewsOf(batch).map((images) =>
-            measured.map((network) => network.call(images).embedding.to('float32')),
+            run(images).map(({ embedding }) => embedding.to('float32')),
           );
           batches.push(keep({ rows, labels: batch.labels }));
         });

@@ -14,6 +14,16 @@ import type { Method, StepInput } from '../../methods/method.ts';
 import type { GradientClipping } from './gradientClipping.ts';
 import { SeparatedOutputs, type Topology } from '../../topology/index.ts';
 
+/** What a step needs of the other ranks. */
+export interface StepRanks {
+  /** The sum of all ranks' numbers. */
+  readonly sum: (value: number) => number;
+  /** Values of the whole batch, from those that this rank has. */
+  readonly agreeOnValues: (values: TermValues) => TermValues;
+  /** Completes the gradients that this rank has only a part of. */
+  readonly completeGradients: () => void;
+}
+
 /** What a step is done with. */
 export interface StepTools {
   readonly method: Method;
@@ -26,7 +36,7 @@ export interface StepTools {
   /** How many networks are differentiated at the same time; 1 unless given. */
   readonly networksAtOnce?: number;
   /** The other ranks, where networks are spread over several. */
-  readonly ranks?: { readonly sum: (value: number) => number } | undefined;
+  readonly ranks?: StepRanks | undefined;
 }
 
 /** Values of every loss term, before weighting, of what was measured, and `total`, the weighted sum. */
@@ -41,6 +51,7 @@ export type TermValues = Record<string, number>;
 export function trainStep(tools: StepTools, input: StepInput, where: string): TermValues {
   const { method, optimizer } = tools;
   const values = differentiate(tools, input, where);
+  tools.ranks?.completeGradients();
   // Those of the method's own are stepped in its hook, by gradients that may come from the same loss.
   const optimizers = [optimizer, ...Object.values(method.optimizers ?? {})];
   try {
@@ -62,7 +73,6 @@ function differentiate(tools: StepTools, input: StepInput, where: string): TermV
   try {
     const { total, values } = sumOfTerms(tools, separated === null ? input : { ...input, separated }, where);
     try {
-      values.total = assertFinite('total', total.item(), where);
       backward(total);
     } finally {
       total.dispose();
@@ -82,7 +92,7 @@ function differentiate(tools: StepTools, input: StepInput, where: string): TermV
 
 /** The weighted sum of the losses with its graph, and the values of all terms. */
 function sumOfTerms(
-  { method, precision }: StepTools,
+  { method, precision, ranks }: StepTools,
   input: StepInput,
   where: string,
 ): { total: Tensor; values: TermValues } {
@@ -90,17 +100,22 @@ function sumOfTerms(
   return scope(() => {
     const { losses, measured = {} } =
       precision === 'bfloat16' ? autocast(() => method.terms(input)) : method.terms(input);
-    const values: TermValues = {};
+    const own: TermValues = {};
     const weighted: Tensor[] = [];
     for (const [name, { value, weight }] of Object.entries(losses)) {
-      values[name] = assertFinite(name, value.item(), where);
+      own[name] = value.item();
       if (weight !== 0) weighted.push(weight === 1 ? value : value.mul(weight));
     }
     for (const [name, measure] of Object.entries(measured)) {
-      const value = typeof measure === 'number' ? measure : measure.item();
-      values[name] = assertFinite(name, value, where, 'measure');
+      own[name] = typeof measure === 'number' ? measure : measure.item();
     }
-    return { total: ops.stack(weighted, 0).sum(), values };
+    const total = ops.stack(weighted, 0).sum();
+    own.total = total.item();
+    const values = ranks?.agreeOnValues(own) ?? own;
+    for (const [name, value] of Object.entries(values)) {
+      assertFinite(name, value, where, Object.hasOwn(measured, name) ? 'measure' : 'loss term');
+    }
+    return { total, values };
   });
 }
 

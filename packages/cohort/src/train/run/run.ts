@@ -84,7 +84,11 @@ export async function trainSession(
   });
   const own = createRecorder({ session, run, checkpointer, startedAt, reporter });
   const { ranks } = session;
-  const recorder = ranks === undefined ? own : sharedRecorder({ ranks, session }, own);
+  const warn = (text: string): void => {
+    reporter.warning(text);
+  };
+  const recorder =
+    ranks === undefined ? own : sharedRecorder({ ranks, session }, own, { path: run.path, warn });
   options.onRunFolder?.(run.path);
   try {
     const outcome = await trainCohort({

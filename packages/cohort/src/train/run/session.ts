@@ -186,7 +186,7 @@ export async function openSession(
       fit: dataset.fit ?? 'fill',
       resize: IMAGE_RESIZE,
     },
-    provenance: describeProvenance(recipe, dataset),
+    provenance: describeProvenance(recipe, dataset, options.ranks?.shards),
     machine: describeMachine(engineInfo(), device),
     ...(options.ranks === undefined ? {} : { ranks: options.ranks }),
     isTimeOver: () => performance.now() - startedAt >= stopAfterSeconds * 1000,

@@ -118,16 +118,17 @@ at::Tensor newScratch(const BatchNormMaps& maps) {
 
 /// Of the batch in training, which running statistics then follow; the running ones in evaluation.
 Statistics statisticsOf(const BatchNormKernels& kernels, const BatchNormMaps& maps, const at::Tensor& input,
-                        const BatchNormSettings& settings) {
+                        const BatchNormSettings& settings, SharedBatch* shared) {
   const auto channels = static_cast<size_t>(maps.channels);
   Statistics statistics;
   std::vector<double> variance;
   if (settings.training) {
-    const auto count = static_cast<double>(maps.batch * maps.inner);
+    auto count = static_cast<double>(maps.batch * maps.inner);
     statistics.mean.resize(channels);
     variance.resize(channels);
     const at::Tensor scratch = newScratch(maps);
     kernels.statistics(maps, input.data_ptr(), scratch.data_ptr<double>(), statistics.mean.data(), variance.data());
+    if (shared != nullptr) count = mergeStatistics(*shared, count, statistics.mean, variance);
     std::vector<double> unbiased(channels);
     for (size_t c = 0; c < channels; ++c) {
       unbiased[c] = variance[c] / (count - 1);
@@ -156,11 +157,12 @@ NormalisedBatch normaliseBatch(const at::Tensor& input, const at::Tensor& weight
   const BatchNormMaps maps = mapsOf(input);
   const auto wide = wideType(input.scalar_type());
   const at::Tensor dense = input.contiguous(formatOf(input));
-  const Statistics statistics = statisticsOf(kernels, maps, dense, settings);
+  const auto shared = settings.training ? SharedBatch::current() : c10::intrusive_ptr<SharedBatch>{};
+  const Statistics statistics = statisticsOf(kernels, maps, dense, settings, shared.get());
   std::vector<double> slope = numbersOf(weight);
   for (size_t c = 0; c < slope.size(); ++c) slope[c] *= statistics.scale[c];
   NormalisedBatch batch{at::empty_like(dense), vectorOf(statistics.mean, wide), vectorOf(statistics.scale, wide),
-                        vectorOf(slope, wide)};
+                        vectorOf(slope, wide), shared};
   const at::Tensor wideBias = bias.to(wide).contiguous();
   at::Tensor denseResidual;
   if (residual.has_value()) denseResidual = residual->contiguous(formatOf(input));
@@ -180,7 +182,7 @@ at::Tensor normaliseAgain(const at::Tensor& input, const at::Tensor& bias, const
 }
 
 variable_list batchNormGradients(const at::Tensor& given, const BatchNormRecord& record, const BatchNormNeeds& needs) {
-  const auto& [input, weight, output, mean, scale, training] = record;
+  const auto& [input, weight, output, mean, scale, training, shared] = record;
   variable_list results(4);
   const BatchNormKernels& kernels = *batchNormKernels();
   const at::Tensor& ordered = output.defined() ? output : input;
@@ -206,12 +208,15 @@ variable_list batchNormGradients(const at::Tensor& given, const BatchNormRecord&
   const std::vector<double> scales = numbersOf(scale);
   if (needs.input) {
     // d input = weight scale (masked - mean(masked) - (input - mean) scale^2 mean(masked (input - mean)))
-    const auto count = static_cast<double>(maps.batch * maps.inner);
+    auto count = static_cast<double>(maps.batch * maps.inner);
+    // Those of the parameters stay this rank's own: whoever adds up the gradients of ranks adds them too.
+    std::vector<double> allSum = sum, allProduct = product;
+    if (training && shared) count = addSums(*shared, count, allSum, allProduct);
     std::vector<double> factor = numbersOf(weight), slope(channels), offset(channels);
     for (size_t c = 0; c < channels; ++c) {
       factor[c] *= scales[c];
-      slope[c] = -factor[c] * scales[c] * scales[c] * product[c] / count;
-      offset[c] = -factor[c] * sum[c] / count;
+      slope[c] = -factor[c] * scales[c] * scales[c] * allProduct[c] / count;
+      offset[c] = -factor[c] * allSum[c] / count;
     }
     results[0] = at::empty_like(dense);
     kernels.inputGradient(maps, masked == nullptr ? gradient.data_ptr() : masked,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/batchNorm/batchNormKernels.h"
+#include "kernels/batchNorm/sharedBatch.h"
 #include "kernels/optionalTensor.h"
 
 namespace cohort {
@@ -45,6 +46,8 @@ struct NormalisedBatch {
   at::Tensor mean;
   at::Tensor scale;
   at::Tensor slope;
+  /// The ranks whose values the statistics are of as well; null where this is the whole batch.
+  c10::intrusive_ptr<SharedBatch> shared;
 };
 
 /// Normalises, adds the residual if there is one, and rectifies; in training running statistics move on.
@@ -62,6 +65,8 @@ struct BatchNormRecord {
   at::Tensor mean;
   at::Tensor scale;
   bool training;
+  /// As in the batch that was normalised.
+  c10::intrusive_ptr<SharedBatch> shared;
 };
 struct BatchNormNeeds {
   bool input;

@@ -14,7 +14,7 @@ using torch::autograd::variable_list;
 
 /// setData() gives a tensor other memory without a trace.
 void checkRecord(const BatchNormRecord& record, const at::Tensor& gradient) {
-  const auto& [input, weight, output, mean, scale, training] = record;
+  const auto& [input, weight, output, mean, scale, training, shared] = record;
   TORCH_CHECK(input.sizes() == gradient.sizes() && isPlain(input) && weight.dim() == 1 &&
                   weight.size(0) == gradient.size(1) && isPlain(weight),
               "the input or weight of this batch normalisation was given other data since: ", input.sizes(), " and ",
@@ -30,6 +30,7 @@ class BatchNorm : public torch::autograd::Function<BatchNorm> {
     context->save_for_backward(
         {input, weight, settings.rectifies ? batch.output : at::Tensor{}, batch.mean, batch.scale});
     context->saved_data["training"] = settings.training;
+    context->saved_data["shared"] = SharedBatch::toValue(batch.shared);
     context->saved_data["residual"] = residual.has_value();
     context->saved_data["type"] = batch.output.scalar_type();
     return batch.output;
@@ -38,7 +39,8 @@ class BatchNorm : public torch::autograd::Function<BatchNorm> {
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const BatchNormRecord record{saved[0], saved[1], saved[2], saved[3], saved[4],
-                                 context->saved_data["training"].toBool()};
+                                 context->saved_data["training"].toBool(),
+                                 SharedBatch::fromValue(context->saved_data["shared"])};
     checkRecord(record, gradients[0]);
     TORCH_CHECK(record.input.scalar_type() == context->saved_data["type"].toScalarType(),
                 "the input of this batch normalisation was given data of another dtype since. Run backward() first");
@@ -77,7 +79,7 @@ void checkBatchNorm(const at::Tensor& input, const OptionalTensor& residual, con
                 ", got ", residual->sizes());
   }
   const int64_t channels = input.size(1);
-  TORCH_CHECK(!settings.training || channels == 0 || input.numel() / channels > 1,
+  TORCH_CHECK(!settings.training || channels == 0 || input.numel() / channels > 1 || SharedBatch::current(),
               "training needs more than one value a channel, got an input of ", input.sizes(),
               ". Use a larger batch, or the running statistics (training false)");
   TORCH_CHECK(settings.training || (isGiven(settings.runningMean) && isGiven(settings.runningVar)),
@@ -99,6 +101,9 @@ at::Tensor run(const at::Tensor& input, const OptionalTensor& residual, const Op
                         isPlain(settings.runningMean) && isPlain(settings.runningVar);
   if (arePlain) checkBatchNorm(input, residual, weight, bias, settings);
   if (!arePlain || input.numel() == 0 || batchNormKernels() == nullptr) {
+    TORCH_CHECK(!settings.training || !SharedBatch::current(),
+                "batch normalisation over several ranks works on the CPU, with at least one image on every rank, got an input of ",
+                input.sizes(), " on ", input.device());
     at::Tensor output = at::batch_norm(input, weight, bias, settings.runningMean, settings.runningVar, settings.training,
                                        settings.momentum, settings.epsilon, /*cudnn_enabled=*/true);
     if (residual.has_value()) output.add_(*residual);

@@ -25,7 +25,7 @@ at::Tensor alongChannels(const at::Tensor& vector, const at::Tensor& maps) {
 
 /// The gradients by input, weight, bias and residual, put together from ATen's operators, for derivatives of any order.
 variable_list composedGradients(const at::Tensor& gradient, const BatchNormRecord& record) {
-  const auto& [input, weight, output, mean, scale, training] = record;
+  const auto& [input, weight, output, mean, scale, training, shared] = record;
   const auto wide = wideType(input.scalar_type());
   const at::Tensor masked = output.defined() ? gradient.masked_fill(output.le(0), 0) : gradient;
   const at::Tensor wideMasked = masked.to(wide);
@@ -82,7 +82,7 @@ variable_list composedSecondGradients(const at::Tensor& gradient, const BatchNor
 /// and <> the mean of a channel: C = <G x'>, A = <g>, B = <g x'>, Q = <G g> - <G> A - C B. Without training, mean and scale
 /// are constants, and C, A, B, Q and <G> are left out but for the weight's Q = <G g>.
 variable_list secondGradients(const at::Tensor& givenGradient, const BatchNormRecord& record, const Above& above) {
-  const auto& [input, weight, output, mean, scale, training] = record;
+  const auto& [input, weight, output, mean, scale, training, shared] = record;
   const BatchNormKernels& kernels = *batchNormKernels();
   const at::Tensor& ordered = output.defined() ? output : input;
   const BatchNormMaps maps = mapsOf(ordered);
@@ -157,7 +157,8 @@ class BatchNormGradients : public torch::autograd::Function<BatchNormGradients> 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor& gradient = saved[0];
-    const BatchNormRecord record{saved[1], saved[2], saved[3], saved[4], saved[5], context->saved_data["training"].toBool()};
+    const BatchNormRecord record{saved[1], saved[2], saved[3], saved[4], saved[5],
+                                 context->saved_data["training"].toBool(), {}};
     // What is above an empty tensor means nothing.
     const auto real = [](const at::Tensor& tensor) { return tensor.defined() && tensor.numel() > 0 ? tensor : at::Tensor{}; };
     const Above above{real(gradients[0]), real(gradients[1]), real(gradients[2]), real(gradients[3])};
@@ -173,6 +174,7 @@ class BatchNormGradients : public torch::autograd::Function<BatchNormGradients> 
 variable_list recordedBatchNormGradients(const at::Tensor& gradient, const BatchNormRecord& record,
                                          const BatchNormNeeds& needs) {
   if (!at::GradMode::is_enabled()) return batchNormGradients(gradient, record, needs);
+  TORCH_CHECK(!record.shared, "batch normalisation over several ranks cannot be differentiated twice. Run the whole batch on one rank");
   BatchNormRecord constant = record;
   if (constant.output.defined()) constant.output = constant.output.detach();
   variable_list results = BatchNormGradients::apply(gradient, record.input, record.weight, constant, needs);

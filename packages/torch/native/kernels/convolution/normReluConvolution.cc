@@ -23,6 +23,7 @@ class NormReluConvolution : public torch::autograd::Function<NormReluConvolution
     const NormalisedBatch batch = normaliseBatch(input, weight, bias, {}, settings);
     context->save_for_backward({input, weight, bias, kernel, batch.mean, batch.scale, batch.slope});
     context->saved_data["epsilon"] = settings.epsilon;
+    context->saved_data["shared"] = SharedBatch::toValue(batch.shared);
     convolution.save(context->saved_data);
     return convolve(batch.output, kernel, {}, convolution);
   }
@@ -38,6 +39,9 @@ class NormReluConvolution : public torch::autograd::Function<NormReluConvolution
     const BatchNormNeeds needs{context->needs_input_grad(0),
                                context->needs_input_grad(1) || context->needs_input_grad(2), false};
     const bool isRecorded = at::GradMode::is_enabled();
+    const auto shared = SharedBatch::fromValue(context->saved_data["shared"]);
+    TORCH_CHECK(!isRecorded || !shared,
+                "batch normalisation over several ranks cannot be differentiated twice. Run the whole batch on one rank");
     const at::Tensor between =
         isRecorded ? recordedBatchNorm(input, weight, bias, {},
                                        {{}, {}, true, 0, context->saved_data["epsilon"].toDouble(), true})
@@ -46,7 +50,7 @@ class NormReluConvolution : public torch::autograd::Function<NormReluConvolution
                                                              needs.input || needs.parameters, context->needs_input_grad(3));
     variable_list results(6);
     if (needs.input || needs.parameters) {
-      const BatchNormRecord record{input, weight, between, saved[4], saved[5], true};
+      const BatchNormRecord record{input, weight, between, saved[4], saved[5], true, shared};
       const variable_list outer = recordedBatchNormGradients(inner[0], record, needs);
       std::copy(outer.begin(), outer.begin() + 3, results.begin());
     }

@@ -1,0 +1,77 @@
+/** Adds up what ranks that share a batch have each computed of their rows: gradients in buckets, statistics and loss values. */
+import { noGrad, ops, scope, Tensor, type nn } from '@cohort-ml/torch';
+import type { RowGroup } from '../../topology/index.ts';
+import { at } from '../../support/at.ts';
+
+/** Bytes of a message: large enough that a message's delay does not count, small enough that little memory is copied at once. */
+const bucketBytes = 8 * 1024 * 1024;
+
+/** Tensors of one dtype, in messages of about the size of a bucket. */
+function buckets(tensors: readonly Tensor[]): Tensor[][] {
+  const full: Tensor[][] = [];
+  const open = new Map<string, { tensors: Tensor[]; bytes: number }>();
+  for (const tensor of tensors) {
+    const bytes = tensor.numel * (tensor.dtype === 'float64' ? 8 : 4);
+    const bucket = open.get(tensor.dtype);
+    if (bucket !== undefined && bucket.bytes + bytes <= bucketBytes) {
+      bucket.tensors.push(tensor);
+      bucket.bytes += bytes;
+      continue;
+    }
+    if (bucket !== undefined) full.push(bucket.tensors);
+    open.set(tensor.dtype, { tensors: [tensor], bytes });
+  }
+  return [...full, ...[...open.values()].map((bucket) => bucket.tensors)];
+}
+
+/**
+ * Replaces tensors by their sums over ranks times a factor, in place; the bits are the same on every rank.
+ *
+ * @param tensors float32 or float64, of the same shapes in the same order on every rank
+ */
+export function sumTensors(group: RowGroup, tensors: readonly Tensor[], factor = 1): void {
+  noGrad(() => {
+    for (const bucket of buckets(tensors)) {
+      scope(() => {
+        const flat = ops.cat(
+          bucket.map((tensor) => tensor.detach().reshape([-1])),
+          0,
+        );
+        group.allReduce(flat);
+        if (factor !== 1) flat.mul_(factor);
+        let start = 0;
+        for (const tensor of bucket) {
+          tensor.copy_(flat.narrow(0, start, tensor.numel).reshape([...tensor.shape]));
+          start += tensor.numel;
+        }
+      });
+    }
+  });
+}
+
+/** Sums gradients over ranks, of the parameters that have one. @param factor that the sums are multiplied by */
+export function sumGradients(group: RowGroup, parameters: Iterable<nn.Parameter>, factor = 1): void {
+  const gradients = [...new Set(parameters)].flatMap(({ grad }) => (grad === null ? [] : [grad]));
+  sumTensors(group, gradients, factor);
+}
+
+/** Means of running statistics over ranks that normalise by their own rows, so that all ranks go on with the same. */
+export function averageStatistics(group: RowGroup, modules: readonly nn.AnyModule[]): void {
+  const statistics = modules.flatMap((module) =>
+    [...module.stateDict()]
+      .filter(([name]) => /(^|\.)running_(mean|var)$/.test(name))
+      .map(([, tensor]) => tensor),
+  );
+  sumTensors(group, [...new Set(statistics)], 1 / group.size);
+}
+
+/** Means of numbers over ranks; not finite where one is not. */
+export function meanOfNumbers(group: RowGroup, numbers: readonly number[]): number[] {
+  if (numbers.length === 0) return [];
+  return scope(() => {
+    const tensor = Tensor.fromTypedArray(Float64Array.from(numbers));
+    group.allReduce(tensor);
+    const sums = tensor.toNumbers();
+    return numbers.map((_, index) => at(sums, index, 'the sums') / group.size);
+  });
+}
