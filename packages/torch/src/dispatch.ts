@@ -79,6 +79,11 @@ export function observeOperators<Result>(observe: OperatorObserver, body: () => 
   }
 }
 
+/** Whether anybody observes. */
+export function isObserved(): boolean {
+  return observer !== null;
+}
+
 /** Reports a call, if anybody observes. */
 export function reportCall(call: OperatorCall): void {
   const observe = observer;

@@ -73,7 +73,7 @@ export function loadRun(
   // Averages take the place of weights inside an ensemble, and folded layers would keep their own.
   const isExchanged = recipe.train.weightAverage !== null && method !== undefined;
   for (const module of modules) module.eval();
-  for (const module of isExchanged ? networks : modules) nn.foldBatchNorm(module);
+  for (const module of isExchanged ? networks : modules) nn.compile(module);
   const ensemble = method === undefined ? undefined : ensembleOf({ method, networks: built });
   return {
     reader: run,

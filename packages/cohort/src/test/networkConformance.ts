@@ -189,5 +189,16 @@ export function describeNetwork(name: string, foldable?: number): void {
         expect(farthest(narrow)).toBeLessThan(0.1);
       });
     });
+
+    it('gives the same bits by a plan', () => {
+      scope(() => {
+        nn.compile(network.eval());
+        const single = images.narrow(0, 0, 1).contiguous({ memoryFormat: 'channelsLast' });
+        const before = evaluate(network, single).toNumbers();
+        evaluate(network, single);
+        expect(network.planCount).toBe(1);
+        expect(evaluate(network, single).toNumbers()).toEqual(before);
+      });
+    });
   });
 }

@@ -127,6 +127,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   registerEngine(env, exports);
   registerArithmetic(env, exports);
   registerDevice(env, exports);
+  registerPlans(env, exports);
   registerDistributed(env, exports);
   return exports;
 }

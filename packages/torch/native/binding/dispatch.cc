@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "binding/arguments.h"
+#include "binding/plan.h"
 
 namespace cohort {
 namespace {
@@ -156,7 +157,10 @@ napi_value call(napi_env env, napi_callback_info) {
     const Overload& overload = call.resolve(op);
     torch::jit::Stack stack = call.stackFor(overload);
     if (op.guard) op.guard(*overload.schema, stack);
+    PlanRecorder* const recorder = environment.recorder.get();
+    const torch::jit::Stack given = recorder == nullptr ? torch::jit::Stack() : stack;
     if (op.isConvolution && leadAround(op.name, *overload.schema, stack)) {
+      if (recorder != nullptr) recorder->refuse();
       results = giveResults(environment, std::move(stack), call.tensorHandles());
       return;
     }
@@ -165,6 +169,7 @@ napi_value call(napi_env env, napi_callback_info) {
     } else {
       overload.handle.callBoxed(&stack);
     }
+    if (recorder != nullptr) recorder->add(op, overload, given, stack);
     results = giveResults(environment, std::move(stack), call.tensorHandles());
   });
   return toNumber(env, results);

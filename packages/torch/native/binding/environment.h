@@ -117,6 +117,9 @@ struct PendingReferences {
   std::vector<napi_ref> references;
 };
 
+class PlanRecorder;
+struct PlanSet;
+
 class Environment {
  public:
   explicit Environment(napi_env env) : env(env) {}
@@ -124,6 +127,9 @@ class Environment {
   napi_env env;
   HandleTable<TensorEntry> tensors;
   HandleTable<at::Generator> generators;
+  HandleTable<std::shared_ptr<PlanSet>> plans;
+  /// Notes the operators that are called, while there is one (plan.h).
+  std::shared_ptr<PlanRecorder> recorder;
   Failure failure;
 
   /// Arguments and results travel through this JavaScript-owned Float64Array, so that a call crosses the boundary once.
@@ -189,6 +195,7 @@ void registerParallelBackward(napi_env env, napi_value exports);
 void registerEngine(napi_env env, napi_value exports);
 void registerArithmetic(napi_env env, napi_value exports);
 void registerDevice(napi_env env, napi_value exports);
+void registerPlans(napi_env env, napi_value exports);
 
 /// A tensor of this process's memory on a device; as it is where it lies there.
 at::Tensor toDevice(const at::Tensor& tensor, const c10::Device& device);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "binding/environment.h"
+#include "binding/plan.h"
 
 namespace cohort {
 namespace {
@@ -104,6 +105,7 @@ napi_value wrapBytes(napi_env env, napi_callback_info info) {
 napi_value toBytes(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
     const at::Tensor& source = environment.tensor(arguments.number(0));
+    if (environment.recorder != nullptr) environment.recorder->refuse();
     const Bytes bytes = bytesOf(env, arguments.value(1));
     const size_t expected = static_cast<size_t>(source.numel()) * source.element_size();
     if (bytes.length != expected) {
@@ -153,6 +155,7 @@ napi_value device(napi_env env, napi_callback_info info) {
 /// item(handle): the one element as a number; buffer-free because losses are read every step.
 napi_value item(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    if (environment.recorder != nullptr) environment.recorder->refuse();
     return toNumber(env, environment.tensor(arguments.number(0)).item().toDouble());
   });
 }

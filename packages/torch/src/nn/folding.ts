@@ -3,6 +3,7 @@
  * a shift of every channel, which the convolution's weights and bias can do. The module's own tensors stay as they are.
  */
 import { noGrad } from '../autograd.ts';
+import { ArgumentError } from '../errors.ts';
 import { keep, scope } from '../scope.ts';
 import { ops, type Tensor } from '../tensor.ts';
 import type { FoldableConvolution } from './foldable.ts';
@@ -23,8 +24,28 @@ export function foldBatchNorm(module: AnyModule): number {
   return folded;
 }
 
-/** Undoes `foldBatchNorm`. */
+/**
+ * Makes a module in evaluation ready for inference: folds batch normalisation as `foldBatchNorm` does, and repeats what the
+ * module did for an input as one call of the engine for others of its shape, memory format and dtype. This holds under
+ * `noGrad` and outside of `autocast`; the results are those of the folded module. The second input of a shape is noted, and
+ * the plan is tried on other numbers before it is used; a module that reads numbers (`item`) goes without. `unfoldBatchNorm`
+ * undoes it.
+ *
+ * @returns how many convolutions were folded now
+ * @throws {ArgumentError} when the module is in training.
+ */
+export function compile(module: AnyModule): number {
+  if (module.training) {
+    throw new ArgumentError('compile', `this ${module.constructor.name} is in training. Call eval() first.`);
+  }
+  const folded = foldBatchNorm(module);
+  module.plan();
+  return folded;
+}
+
+/** Undoes `foldBatchNorm` and `compile`. */
 export function unfoldBatchNorm(module: AnyModule): void {
+  module.unplan();
   for (const { convolution, norm } of module.foldable()) {
     norm.unfold();
     convolution.isTakenOver = false;

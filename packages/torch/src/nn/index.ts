@@ -1,6 +1,6 @@
 /** Layers, their base class and weight initialisation. */
 export type { FoldablePair } from './foldable.ts';
-export { foldBatchNorm, unfoldBatchNorm } from './folding.ts';
+export { compile, foldBatchNorm, unfoldBatchNorm } from './folding.ts';
 export * as init from './init.ts';
 export {
   AvgPool2d,

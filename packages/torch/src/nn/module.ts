@@ -5,6 +5,7 @@ import { TorchError } from '../errors.ts';
 import { keep, scope } from '../scope.ts';
 import { Tensor } from '../tensor.ts';
 import type { FoldablePair } from './foldable.ts';
+import { Plans } from './plan.ts';
 
 /** A tensor that an optimizer changes. Any other tensor that a module holds is a buffer: saved, but not trained. */
 export class Parameter extends Tensor {
@@ -83,11 +84,17 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
   /** Whether layers behave as in training (batch statistics) or as in evaluation (running statistics). */
   training = true;
 
+  #plans: Plans<Output> | null = null;
+
   /** What the module computes. Call `call()`, which releases the intermediate tensors. */
   abstract forward(input: Input): Output;
 
   /** Runs `forward` in a scope of its own, which releases everything but the result. */
   call(input: Input): Output {
+    if (this.#plans !== null && observer === null) {
+      const planned = this.#plans.run(input);
+      if (planned !== undefined) return planned;
+    }
     const output = scope(() => this.forward(input));
     observer?.(this, output);
     return output;
@@ -103,7 +110,27 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
 
   /** Whether any normalisation in this module is folded. */
   get isFolded(): boolean {
-    return [...this.namedChildren()].some(([, child]) => child.isFolded);
+    return this.#plans !== null || [...this.namedChildren()].some(([, child]) => child.isFolded);
+  }
+
+  /**
+   * From now on, what `call` does for inputs of a shape that came before is one call of the engine: see `compile`, which
+   * calls this.
+   */
+  plan(): void {
+    // Input is a tensor, or a plan is never asked for.
+    this.#plans ??= new Plans((input) => this.forward(input as Input));
+  }
+
+  /** Forgets the plans. */
+  unplan(): void {
+    this.#plans?.dispose();
+    this.#plans = null;
+  }
+
+  /** How many shapes of inputs `call` has a plan for. */
+  get planCount(): number {
+    return this.#plans?.count ?? 0;
   }
 
   #refuseFolded(operation: string): void {
@@ -255,6 +282,7 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
 
   /** Releases every parameter and buffer. */
   dispose(): void {
+    this.unplan();
     for (const [, member] of this.#members()) member.dispose();
   }
 }

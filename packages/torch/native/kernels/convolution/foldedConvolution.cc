@@ -8,6 +8,7 @@
 #include "kernels/batchNorm/batchNorm.h"
 #include "kernels/convolution/convolution.h"
 #include "kernels/convolution/onednnConvolution.h"
+#include "kernels/convolution/preparedConvolution.h"
 #include "kernels/convolution/routes.h"
 #include "kernels/convolution/winograd.h"
 
@@ -18,6 +19,20 @@ at::Tensor usualFolded(const at::Tensor& input, const at::Tensor& weight, const 
   const at::Tensor output = winogradConvolution(input, weight, {bias, residual, rectifies}, settings);
   if (output.defined()) return output;
   return onednnConvolution(input, weight.to(input.scalar_type()), bias, residual, rectifies, settings);
+}
+
+std::shared_ptr<PreparedConvolution> prepareConvolution(const at::Tensor& input, const OptionalTensor& residual,
+                                                        const FoldedArguments& folded) {
+  const auto& [weight, bias, rectifies, settings] = folded;
+  if (batchNormKernels() == nullptr || !isPlain(input) || !isPlain(weight) || !isPlain(bias) || !isPlain(residual) ||
+      (isGiven(residual) && residual->scalar_type() != input.scalar_type()) ||
+      weight.scalar_type() != input.scalar_type()) {
+    return nullptr;
+  }
+  const auto pass = isGiven(residual) ? ConvolutionPass::kFoldedResidual : ConvolutionPass::kFolded;
+  if (convolutionRoute(pass, input, weight, settings) != ConvolutionRoute::kUsual) return nullptr;
+  const auto prepared = prepareWinograd(input, residual, folded);
+  return prepared != nullptr ? prepared : prepareOnednn(input, residual, folded);
 }
 
 namespace {

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "kernels/convolution/preparedConvolution.h"
 #include "kernels/optionalTensor.h"
 
 namespace cohort {
@@ -113,10 +114,9 @@ bool isSuitable(const at::Tensor& tensor) {
 /// Shapes of images differ from batch to batch at most once in a split; more than this come from a program that varies them.
 constexpr size_t mostPrepared = 512;
 
-}  // namespace
-
-at::Tensor onednnConvolution(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
-                             const OptionalTensor& residual, bool rectifies, const ConvolutionSettings& settings) {
+/// The sizes of the result; empty where oneDNN cannot be called directly with these tensors.
+std::vector<int64_t> outputSizes(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                                 const OptionalTensor& residual, const ConvolutionSettings& settings) {
   if (!at::globalContext().userEnabledMkldnn() || at::in_parallel_region()) return {};
   if (!isSuitable(input) || !isSuitable(weight) || !isSuitable(bias) || input.dim() != 4 || weight.dim() != 4 ||
       bias.dim() != 1 || bias.size(0) != weight.size(0) || input.size(1) != weight.size(1) * settings.groups ||
@@ -136,7 +136,108 @@ at::Tensor onednnConvolution(const at::Tensor& input, const at::Tensor& weight, 
                                residual->scalar_type() != input.scalar_type() || !residual->is_contiguous(format))) {
     return {};
   }
-  const at::Tensor output = at::empty(sizes, input.options().requires_grad(false), format);
+  return sizes;
+}
+
+dnnl::stream& ownStream() {
+  thread_local dnnl::stream stream(processor());
+  return stream;
+}
+
+at::Tensor packWeight(Prepared& prepared, const at::Tensor& weight) {
+  const at::Tensor packed =
+      at::empty({static_cast<int64_t>(prepared.packedWeight.get_size())}, at::TensorOptions().dtype(at::kByte));
+  memory packedWeight(prepared.packedWeight, processor(), packed.data_ptr());
+  memory plainWeight(prepared.weight, processor(), weight.data_ptr());
+  prepared.reorder.execute(ownStream(), plainWeight, packedWeight);
+  return packed;
+}
+
+constexpr int kResidual = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
+
+std::unordered_map<int, memory> argumentsFor(const Prepared& prepared, const at::Tensor& packed, const at::Tensor& bias,
+                                             bool hasResidual) {
+  std::unordered_map<int, memory> arguments{
+      {DNNL_ARG_SRC, memory(prepared.input, processor(), nullptr)},
+      {DNNL_ARG_WEIGHTS, memory(prepared.packedWeight, processor(), packed.data_ptr())},
+      {DNNL_ARG_BIAS, memory(prepared.bias, processor(), bias.data_ptr())},
+      {DNNL_ARG_DST, memory(prepared.output, processor(), nullptr)},
+  };
+  if (hasResidual) arguments.emplace(kResidual, memory(prepared.output, processor(), nullptr));
+  return arguments;
+}
+
+void execute(Prepared& prepared, std::unordered_map<int, memory>& arguments, const at::Tensor& input,
+             const OptionalTensor& residual, const at::Tensor& output) {
+  arguments.at(DNNL_ARG_SRC).set_data_handle(input.data_ptr());
+  arguments.at(DNNL_ARG_DST).set_data_handle(output.data_ptr());
+  if (residual.has_value()) arguments.at(kResidual).set_data_handle(residual->data_ptr());
+  prepared.convolution.execute(ownStream(), arguments);
+  ownStream().wait();
+}
+
+/// For inputs of one shape and one number of threads.
+class PreparedOnednn : public PreparedConvolution {
+ public:
+  PreparedOnednn(Prepared prepared, std::vector<int64_t> sizes, const at::Tensor& input, const OptionalTensor& residual,
+                 const FoldedArguments& folded)
+      : prepared_(std::move(prepared)),
+        sizes_(std::move(sizes)),
+        like_(input.sizes().vec()),
+        type_(input.scalar_type()),
+        format_(input.suggest_memory_format()),
+        bias_(folded.bias),
+        packed_(packWeight(prepared_, folded.weight)),
+        threads_(at::get_num_threads()),
+        hasResidual_(isGiven(residual)),
+        arguments_(argumentsFor(prepared_, packed_, bias_, hasResidual_)) {}
+
+  at::Tensor run(const at::Tensor& input, const OptionalTensor& residual) override {
+    if (at::in_parallel_region() || at::get_num_threads() != threads_ || isGiven(residual) != hasResidual_ ||
+        !isLike(input, like_) || (hasResidual_ && !isLike(*residual, sizes_))) {
+      return {};
+    }
+    const at::Tensor output = at::empty(sizes_, input.options().requires_grad(false), format_);
+    execute(prepared_, arguments_, input, residual, output);
+    return output;
+  }
+
+ private:
+  bool isLike(const at::Tensor& tensor, const std::vector<int64_t>& sizes) const {
+    return isSuitable(tensor) && tensor.scalar_type() == type_ && tensor.sizes() == at::IntArrayRef(sizes) &&
+           tensor.is_contiguous(format_);
+  }
+
+  Prepared prepared_;
+  std::vector<int64_t> sizes_;
+  std::vector<int64_t> like_;
+  at::ScalarType type_;
+  at::MemoryFormat format_;
+  at::Tensor bias_;
+  at::Tensor packed_;
+  int threads_;
+  bool hasResidual_;
+  std::unordered_map<int, memory> arguments_;
+};
+
+}  // namespace
+
+std::shared_ptr<PreparedConvolution> prepareOnednn(const at::Tensor& input, const OptionalTensor& residual,
+                                                   const FoldedArguments& folded) {
+  const auto& [weight, bias, rectifies, settings] = folded;
+  const std::vector<int64_t> sizes = outputSizes(input, weight, bias, residual, settings);
+  if (sizes.empty()) return nullptr;
+  const at::Tensor output = at::empty(sizes, input.options().requires_grad(false), input.suggest_memory_format());
+  Prepared prepared = prepare(input, weight, bias, output, residual, rectifies, settings);
+  if (!prepared.isFast) return nullptr;
+  return std::make_shared<PreparedOnednn>(std::move(prepared), sizes, input, residual, folded);
+}
+
+at::Tensor onednnConvolution(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                             const OptionalTensor& residual, bool rectifies, const ConvolutionSettings& settings) {
+  const std::vector<int64_t> sizes = outputSizes(input, weight, bias, residual, settings);
+  if (sizes.empty()) return {};
+  const at::Tensor output = at::empty(sizes, input.options().requires_grad(false), input.suggest_memory_format());
 
   thread_local std::unordered_map<std::string, Prepared> known;
   if (known.size() > mostPrepared) known.clear();
@@ -145,24 +246,9 @@ at::Tensor onednnConvolution(const at::Tensor& input, const at::Tensor& weight, 
   if (isNew) prepared = prepare(input, weight, bias, output, residual, rectifies, settings);
   if (!prepared.isFast) return {};
 
-  thread_local dnnl::stream stream(processor());
-  const at::Tensor packed =
-      at::empty({static_cast<int64_t>(prepared.packedWeight.get_size())}, at::TensorOptions().dtype(at::kByte));
-  memory packedWeight(prepared.packedWeight, processor(), packed.data_ptr());
-  memory plainWeight(prepared.weight, processor(), weight.data_ptr());
-  prepared.reorder.execute(stream, plainWeight, packedWeight);
-  std::unordered_map<int, memory> arguments{
-      {DNNL_ARG_SRC, memory(prepared.input, processor(), input.data_ptr())},
-      {DNNL_ARG_WEIGHTS, packedWeight},
-      {DNNL_ARG_BIAS, memory(prepared.bias, processor(), bias.data_ptr())},
-      {DNNL_ARG_DST, memory(prepared.output, processor(), output.data_ptr())},
-  };
-  if (residual.has_value()) {
-    arguments.emplace(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
-                      memory(prepared.output, processor(), residual->data_ptr()));
-  }
-  prepared.convolution.execute(stream, arguments);
-  stream.wait();
+  const at::Tensor packed = packWeight(prepared, weight);
+  auto arguments = argumentsFor(prepared, packed, bias, residual.has_value());
+  execute(prepared, arguments, input, residual, output);
   return output;
 }
 
@@ -170,11 +256,17 @@ at::Tensor onednnConvolution(const at::Tensor& input, const at::Tensor& weight, 
 
 #else
 
+#include "kernels/convolution/preparedConvolution.h"
+
 namespace cohort {
 
 at::Tensor onednnConvolution(const at::Tensor&, const at::Tensor&, const at::Tensor&, const c10::optional<at::Tensor>&, bool,
                              const ConvolutionSettings&) {
   return {};
+}
+
+std::shared_ptr<PreparedConvolution> prepareOnednn(const at::Tensor&, const OptionalTensor&, const FoldedArguments&) {
+  return nullptr;
 }
 
 }  // namespace cohort

@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include "kernels/optionalTensor.h"
+#include "kernels/convolution/preparedConvolution.h"
 #include "kernels/convolution/winogradKernels.h"
 
 namespace cohort {
@@ -46,21 +47,67 @@ at::Tensor convolved(const WinogradShape& shape, const at::Tensor& input, const 
   const at::Tensor output = at::empty({shape.batch, shape.outChannels, shape.height, shape.width},
                                       input.options().requires_grad(false), kFormat);
   const at::Tensor scratch = scratchFor(shape), kernel = weight.to(at::kFloat).contiguous(kFormat);
-  winogradKernels()->convolution(shape, input.data_ptr(), kernel.data_ptr<float>(), isTurned, finish, scratch.data_ptr(),
-                                 output.data_ptr());
+  winogradKernels()->convolution(shape, input.data_ptr(), kernel.data_ptr<float>(), isTurned, /*transformed=*/nullptr, finish,
+                                 scratch.data_ptr(), output.data_ptr());
   return output;
 }
 
+bool isSuitableBias(const OptionalTensor& bias, const WinogradShape& shape) {
+  return !isGiven(bias) || (isSuitable(*bias) && bias->dim() == 1 && bias->numel() == shape.outChannels);
+}
+
+bool isSuitableResidual(const OptionalTensor& residual, const at::Tensor& input, const at::Tensor& weight) {
+  return !isGiven(residual) || (fits(*residual, input, weight) && residual->is_contiguous(kFormat));
+}
+
+/// Weights that are transformed already. They are the same for any size of map and batch.
+class PreparedWinograd : public PreparedConvolution {
+ public:
+  PreparedWinograd(const WinogradShape& shape, const FoldedArguments& folded)
+      : folded_(folded), bias_(folded.bias.to(at::kFloat).contiguous()) {
+    const at::Tensor kernel = folded.weight.to(at::kFloat).contiguous(kFormat);
+    transformed_ = at::empty({winogradKernels()->weightBytes(shape)}, at::TensorOptions().dtype(at::kByte));
+    winogradKernels()->transformWeights(shape, kernel.data_ptr<float>(), transformed_.data_ptr());
+  }
+
+  at::Tensor run(const at::Tensor& input, const OptionalTensor& residual) override {
+    if (!applies(input, folded_.weight, folded_.settings) || !isSuitableResidual(residual, input, folded_.weight)) return {};
+    const WinogradShape shape = shapeOf(input, folded_.weight.size(0));
+    if (!winogradKernels()->supports(shape) || winogradKernels()->weightBytes(shape) != transformed_.numel()) return {};
+    const at::Tensor output =
+        at::empty({shape.batch, shape.outChannels, shape.height, shape.width}, input.options().requires_grad(false), kFormat);
+    const at::Tensor scratch = scratchFor(shape);
+    const WinogradFinish finish{bias_.data_ptr<float>(), isGiven(residual) ? residual->data_ptr() : nullptr, folded_.rectifies};
+    winogradKernels()->convolution(shape, input.data_ptr(), nullptr, false, transformed_.data_ptr(), finish, scratch.data_ptr(),
+                                   output.data_ptr());
+    return output;
+  }
+
+ private:
+  FoldedArguments folded_;
+  at::Tensor bias_;
+  at::Tensor transformed_;
+};
+
 }  // namespace
+
+std::shared_ptr<PreparedConvolution> prepareWinograd(const at::Tensor& input, const OptionalTensor& residual,
+                                                     const FoldedArguments& folded) {
+  if (!applies(input, folded.weight, folded.settings)) return nullptr;
+  const WinogradShape shape = shapeOf(input, folded.weight.size(0));
+  if (!winogradKernels()->supports(shape) || !isSuitableBias(folded.bias, shape) ||
+      !isSuitableResidual(residual, input, folded.weight)) {
+    return nullptr;
+  }
+  return std::make_shared<PreparedWinograd>(shape, folded);
+}
 
 at::Tensor winogradConvolution(const at::Tensor& input, const at::Tensor& weight, const ConvolutionFinish& finish,
                                const ConvolutionSettings& settings) {
   if (!applies(input, weight, settings)) return {};
   const WinogradShape shape = shapeOf(input, weight.size(0));
   const auto& [bias, residual, rectifies] = finish;
-  if (!winogradKernels()->supports(shape) ||
-      (isGiven(bias) && !(isSuitable(*bias) && bias->dim() == 1 && bias->numel() == shape.outChannels)) ||
-      (isGiven(residual) && !(fits(*residual, input, weight) && residual->is_contiguous(kFormat)))) {
+  if (!winogradKernels()->supports(shape) || !isSuitableBias(bias, shape) || !isSuitableResidual(residual, input, weight)) {
     return {};
   }
   const at::Tensor added = isGiven(bias) ? bias->to(at::kFloat).contiguous() : at::Tensor();

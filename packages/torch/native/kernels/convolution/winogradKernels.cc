@@ -111,10 +111,11 @@ void convolveBlock(const WinogradShape& shape, const Plan& plan, int64_t first, 
 }
 
 template <typename E>
-void convolve(const WinogradShape& shape, const E* input, const float* weight, bool isTurned, const WinogradFinish& finish,
-              float* scratch, E* output) {
+void convolve(const WinogradShape& shape, const E* input, const float* weight, bool isTurned, const E* transformed,
+              const WinogradFinish& finish, float* scratch, E* output) {
   const Plan plan(shape);
-  auto* const weights = reinterpret_cast<E*>(scratch + plan.zeros);
+  auto* const own = reinterpret_cast<E*>(scratch + plan.zeros);
+  const E* const weights = transformed == nullptr ? own : transformed;
   const auto* const zeros = reinterpret_cast<const E*>(scratch);
   float* const rest = scratch + plan.zeros + plan.products;
   clear(scratch, plan.zeros);
@@ -123,8 +124,10 @@ void convolve(const WinogradShape& shape, const E* input, const float* weight, b
   {
     float* const mine = rest + threadNumber() * plan.threadNumbers();
     clear(mine, kPositions * plan.inStride);
+    if (transformed == nullptr) {
 #pragma omp for schedule(static)
-    for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights(shape, weight, isTurned, i, weights);
+      for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights(shape, weight, isTurned, i, own);
+    }
 #pragma omp for schedule(static)
     for (int64_t block = 0; block < plan.blocks; ++block) {
       withChannels(shape.inChannels, [&](auto in) {
@@ -137,16 +140,33 @@ void convolve(const WinogradShape& shape, const E* input, const float* weight, b
   }
 }
 
-void convolution(const WinogradShape& shape, const void* input, const float* weight, bool isTurned,
+int64_t weightBytes(const WinogradShape& shape) {
+  return kPositions * shape.inChannels * shape.outChannels * (shape.isNarrow ? 2 : 4);
+}
+
+void transformAllWeights(const WinogradShape& shape, const float* weight, void* transformed) {
+  for (int64_t i = 0; i < shape.inChannels; i += kWidth) {
+#ifdef __AVX512BF16__
+    if (shape.isNarrow) {
+      transformWeights(shape, weight, false, i, static_cast<BFloat16*>(transformed));
+      continue;
+    }
+#endif
+    transformWeights(shape, weight, false, i, static_cast<float*>(transformed));
+  }
+}
+
+void convolution(const WinogradShape& shape, const void* input, const float* weight, bool isTurned, const void* transformed,
                  const WinogradFinish& finish, void* scratch, void* output) {
   auto* const numbers = static_cast<float*>(scratch);
 #ifdef __AVX512BF16__
   if (shape.isNarrow) {
-    return convolve(shape, static_cast<const BFloat16*>(input), weight, isTurned, finish, numbers,
-                    static_cast<BFloat16*>(output));
+    return convolve(shape, static_cast<const BFloat16*>(input), weight, isTurned, static_cast<const BFloat16*>(transformed),
+                    finish, numbers, static_cast<BFloat16*>(output));
   }
 #endif
-  convolve(shape, static_cast<const float*>(input), weight, isTurned, finish, numbers, static_cast<float*>(output));
+  convolve(shape, static_cast<const float*>(input), weight, isTurned, static_cast<const float*>(transformed), finish, numbers,
+           static_cast<float*>(output));
 }
 
 /// The gradient of a vector of weights from the sums of all chunks.
@@ -254,6 +274,7 @@ void weightGradient(const WinogradShape& shape, const void* gradient, const void
 
 extern const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_CAPABILITY);
 const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_CAPABILITY) = {
-    COHORT_TEXT(COHORT_CAPABILITY), supports, supportsWeightGradient, scratchBytes, convolution, weightGradient};
+    COHORT_TEXT(COHORT_CAPABILITY), supports, supportsWeightGradient, scratchBytes, weightBytes, transformAllWeights,
+    convolution, weightGradient};
 
 }  // namespace cohort

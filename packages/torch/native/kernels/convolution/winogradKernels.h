@@ -40,10 +40,16 @@ struct WinogradKernels {
   /// How much memory they work in; it is aligned to 64 bytes.
   int64_t (*scratchBytes)(const WinogradShape&);
 
-  /// `weight` lies as [outChannels][3][3][inChannels]; `isTurned` convolves with [inChannels][3][3][outChannels] turned by
-  /// half a circle instead, which is the gradient by the input of a convolution with that weight.
-  void (*convolution)(const WinogradShape&, const void* input, const float* weight, bool isTurned, const WinogradFinish&,
-                      void* scratch, void* output);
+  /// How much memory transformed weights take; it is aligned to 64 bytes.
+  int64_t (*weightBytes)(const WinogradShape&);
+
+  /// Transforms weights once for many convolutions. `weight` lies as [outChannels][3][3][inChannels].
+  void (*transformWeights)(const WinogradShape&, const float* weight, void* transformed);
+
+  /// `isTurned` convolves with [inChannels][3][3][outChannels] turned by half a circle instead, which is the gradient by the
+  /// input of a convolution with that weight. Where there are `transformed` weights, `weight` is not looked at.
+  void (*convolution)(const WinogradShape&, const void* input, const float* weight, bool isTurned, const void* transformed,
+                      const WinogradFinish&, void* scratch, void* output);
 
   /// result[y][x][i][o] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
   void (*weightGradient)(const WinogradShape&, const void* gradient, const void* input, void* scratch, float* result);

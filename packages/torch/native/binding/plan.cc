@@ -1,0 +1,349 @@
+// Records plans and runs them.
+#include "binding/plan.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/core/LegacyTypeDispatch.h>
+
+#ifdef COHORT_OPENMP
+#include <omp.h>
+#endif
+
+namespace cohort {
+namespace {
+
+/// Some 50 microseconds of one core's work; waking the others takes a tenth of that on an idle machine, and far longer on a
+/// busy one.
+constexpr int64_t kSmallMultiplyAdds = 6'000'000;
+
+constexpr const char* kFolded = "cohort::folded_convolution";
+
+bool isAutocast() {
+#if COHORT_TORCH_VERSION >= 20400
+  return at::autocast::is_autocast_enabled(at::kCPU);
+#else
+  return at::autocast::is_cpu_enabled();
+#endif
+}
+
+/// Where nothing is recorded by autograd or converted on the way: the state that plans are made and run in.
+bool isPlainState() { return !at::GradMode::is_enabled() && !isAutocast(); }
+
+bool isPlannable(const at::Tensor& tensor) {
+  return tensor.defined() && tensor.device().is_cpu() && tensor.layout() == at::kStrided && !tensor.is_quantized() &&
+         !tensor.is_conj() && !tensor.is_neg() && !tensor._is_zerotensor();
+}
+
+/// One thread for the loops of this thread while it lives.
+class SingleThread {
+ public:
+  explicit SingleThread(bool isWanted) : before_(isWanted ? at::get_num_threads() : 1) { set(before_ == 1 ? 0 : 1); }
+  ~SingleThread() { set(before_ == 1 ? 0 : before_); }
+  SingleThread(const SingleThread&) = delete;
+  SingleThread& operator=(const SingleThread&) = delete;
+
+ private:
+  static void set(int count) {
+#ifdef COHORT_OPENMP
+    if (count > 0) omp_set_num_threads(count);
+#else
+    (void)count;
+#endif
+  }
+  int before_;
+};
+
+OptionalTensor optionalOf(const c10::IValue& value) {
+  return value.isTensor() && value.toTensor().defined() ? OptionalTensor(value.toTensor()) : OptionalTensor();
+}
+
+FoldedArguments foldedOf(const torch::jit::Stack& stack) {
+  return {stack[1].toTensor(), stack[2].toTensor(), stack[4].toBool(),
+          {stack[5].toIntVector(), stack[6].toIntVector(), stack[7].toIntVector(), stack[8].toInt()}};
+}
+
+bool areSame(const FoldedArguments& left, const FoldedArguments& right) {
+  return left.weight.is_same(right.weight) && left.bias.is_same(right.bias) && left.rectifies == right.rectifies &&
+         left.settings.stride == right.settings.stride && left.settings.padding == right.settings.padding &&
+         left.settings.dilation == right.settings.dilation && left.settings.groups == right.settings.groups;
+}
+
+const at::Tensor& find(const PlanTensor& tensor, const std::vector<at::Tensor>& computed) {
+  return tensor.number < 0 ? tensor.constant : computed[static_cast<size_t>(tensor.number)];
+}
+
+torch::jit::Stack argumentsOf(const PlanStep& step, const std::vector<at::Tensor>& computed) {
+  torch::jit::Stack stack = step.arguments;
+  for (const auto& [place, isList, tensors] : step.tensors) {
+    if (!isList) {
+      stack[place] = find(tensors[0], computed);
+      continue;
+    }
+    c10::List<at::Tensor> list;
+    list.reserve(tensors.size());
+    for (const PlanTensor& tensor : tensors) list.push_back(find(tensor, computed));
+    stack[place] = std::move(list);
+  }
+  return stack;
+}
+
+void keepResults(const PlanStep& step, torch::jit::Stack& stack, std::vector<at::Tensor>& computed) {
+  for (size_t i = 0; i < stack.size(); ++i) {
+    const std::vector<int>& numbers = step.results[i];
+    if (numbers.empty()) continue;
+    if (stack[i].isTensor()) {
+      computed[static_cast<size_t>(numbers[0])] = std::move(stack[i]).toTensor();
+      continue;
+    }
+    const auto list = stack[i].toTensorVector();
+    for (size_t j = 0; j < list.size(); ++j) computed[static_cast<size_t>(numbers[j])] = list[j];
+  }
+}
+
+void take(const PlanStep& step, std::vector<at::Tensor>& computed) {
+  if (step.prepared != nullptr) {
+    const auto tensorAt = [&](size_t place) -> OptionalTensor {
+      for (const auto& argument : step.tensors) {
+        if (argument.place == place) return find(argument.tensors[0], computed);
+      }
+      return {};
+    };
+    const at::Tensor output = step.prepared->run(*tensorAt(0), tensorAt(3));
+    if (output.defined()) {
+      computed[static_cast<size_t>(step.results[0][0])] = output;
+      return;
+    }
+  }
+  torch::jit::Stack stack = argumentsOf(step, computed);
+  if (step.op->guard) step.op->guard(*step.overload->schema, stack);
+  step.overload->handle.callBoxed(&stack);
+  keepResults(step, stack, computed);
+}
+
+std::vector<at::Tensor> runPlan(const Plan& plan, const at::Tensor& input) {
+  // Below autograd: nothing is to be recorded, and to look for it takes longer than a small operator.
+  const at::AutoDispatchBelowADInplaceOrView below;
+  const SingleThread single(plan.isSmall);
+  std::vector<at::Tensor> computed(static_cast<size_t>(plan.numbers));
+  computed[0] = input;
+  for (const PlanStep& step : plan.steps) {
+    take(step, computed);
+    for (const int number : step.released) computed[static_cast<size_t>(number)] = at::Tensor();
+  }
+  std::vector<at::Tensor> outputs;
+  for (const PlanTensor& output : plan.outputs) outputs.push_back(find(output, computed));
+  return outputs;
+}
+
+bool isFor(const Plan& plan, const at::Tensor& input) {
+  return input.scalar_type() == plan.type && input.sizes() == at::IntArrayRef(plan.sizes) &&
+         input.strides() == at::IntArrayRef(plan.strides) && isPlannable(input);
+}
+
+/// Every step's `released`: what it is the last to need, but for outputs.
+void findLastUses(Plan& plan) {
+  std::vector<bool> isNeeded(static_cast<size_t>(plan.numbers));
+  for (const PlanTensor& output : plan.outputs) {
+    if (output.number >= 0) isNeeded[static_cast<size_t>(output.number)] = true;
+  }
+  for (auto step = plan.steps.rbegin(); step != plan.steps.rend(); ++step) {
+    const auto release = [&](int number) {
+      if (number < 0 || isNeeded[static_cast<size_t>(number)]) return;
+      isNeeded[static_cast<size_t>(number)] = true;
+      step->released.push_back(number);
+    };
+    for (const auto& numbers : step->results) {
+      for (const int number : numbers) release(number);
+    }
+    for (const auto& argument : step->tensors) {
+      for (const PlanTensor& tensor : argument.tensors) release(tensor.number);
+    }
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<PreparedConvolution> SharedConvolutions::find(const at::Tensor& input, const OptionalTensor& residual,
+                                                              const FoldedArguments& folded) {
+  auto& entries = entries_[folded.weight.unsafeGetTensorImpl()];
+  for (const Entry& entry : entries) {
+    if (areSame(entry.folded, folded) && entry.prepared->run(input, residual).defined()) return entry.prepared;
+  }
+  const auto prepared = prepareConvolution(input, residual, folded);
+  if (prepared != nullptr) entries.push_back({folded, prepared});
+  return prepared;
+}
+
+PlanRecorder::PlanRecorder(const at::Tensor& input)
+    : plan_{input.sizes().vec(), input.strides().vec(), input.scalar_type(), 0, {}, {}, false} {
+  isRefused_ = !isPlannable(input);
+  numberOf(input);
+}
+
+int PlanRecorder::numberOf(const at::Tensor& tensor) {
+  const auto [entry, isNew] = numbers_.try_emplace(tensor.unsafeGetTensorImpl(), plan_.numbers);
+  if (isNew) {
+    plan_.numbers += 1;
+    seen_.emplace_back(tensor.getIntrusivePtr());
+  }
+  return entry->second;
+}
+
+PlanTensor PlanRecorder::tensorOf(const at::Tensor& tensor) const {
+  const auto found = numbers_.find(tensor.unsafeGetTensorImpl());
+  return found == numbers_.end() ? PlanTensor{-1, tensor} : PlanTensor{found->second, {}};
+}
+
+void PlanRecorder::add(const Operator& op, const Overload& overload, const torch::jit::Stack& arguments,
+                       const torch::jit::Stack& results) {
+  if (isRefused_) return;
+  // A convolution of ATen's own may be led around what this machine computes wrongly.
+  if (op.isConvolution) isRefused_ = true;
+  PlanStep step{&op, &overload, arguments, {}, {}, {}, nullptr};
+  for (size_t place = 0; place < arguments.size(); ++place) {
+    const c10::IValue& value = arguments[place];
+    if (value.isTensor()) {
+      if (!value.toTensor().defined()) continue;
+      step.tensors.push_back({place, false, {tensorOf(value.toTensor())}});
+      step.arguments[place] = c10::IValue();
+    } else if (value.isTensorList()) {
+      PlanStep::Argument list{place, true, {}};
+      for (const at::Tensor& tensor : value.toTensorVector()) list.tensors.push_back(tensorOf(tensor));
+      step.tensors.push_back(std::move(list));
+      step.arguments[place] = c10::IValue();
+    } else if (value.isGenerator() || (value.isList() && !value.isIntList() && !value.isDoubleList() && !value.isBoolList())) {
+      isRefused_ = true;
+    }
+  }
+  for (const c10::IValue& value : results) {
+    std::vector<int> numbers;
+    if (value.isTensor() && value.toTensor().defined()) {
+      // What is written in place but was not computed here would change for good.
+      const bool isOwn = numbers_.count(value.toTensor().unsafeGetTensorImpl()) > 0;
+      for (const auto& argument : step.tensors) {
+        for (const PlanTensor& tensor : argument.tensors) {
+          if (!isOwn && tensor.number < 0 && tensor.constant.is_same(value.toTensor())) isRefused_ = true;
+        }
+      }
+      isRefused_ = isRefused_ || !isPlannable(value.toTensor());
+      numbers.push_back(numberOf(value.toTensor()));
+    } else if (value.isTensorList()) {
+      for (const at::Tensor& tensor : value.toTensorVector()) {
+        isRefused_ = isRefused_ || !isPlannable(tensor);
+        numbers.push_back(numberOf(tensor));
+      }
+    } else if (!value.isNone()) {
+      // A number left the engine: what comes next may depend on it.
+      isRefused_ = true;
+    }
+    step.results.push_back(std::move(numbers));
+  }
+  if (op.name == kFolded && !isRefused_) {
+    const at::Tensor weight = arguments[1].toTensor();
+    mostMultiplyAdds_ =
+        std::max(mostMultiplyAdds_, results[0].toTensor().numel() * weight.numel() / std::max<int64_t>(1, weight.size(0)));
+  }
+  plan_.steps.push_back(std::move(step));
+}
+
+bool PlanRecorder::finish(const std::vector<at::Tensor>& outputs, PlanSet& set) {
+  for (const at::Tensor& output : outputs) {
+    plan_.outputs.push_back(tensorOf(output));
+    // A tensor that the plan does not compute may be any: what a caller wrote into it, for example.
+    isRefused_ = isRefused_ || plan_.outputs.back().number < 1;
+  }
+  if (isRefused_ || plan_.steps.empty()) return false;
+  plan_.isSmall = mostMultiplyAdds_ <= kSmallMultiplyAdds;
+  findLastUses(plan_);
+  // A first run with real numbers, to lay weights out for the inputs that they will see.
+  const SingleThread single(plan_.isSmall);
+  const at::AutoDispatchBelowADInplaceOrView below;
+  std::vector<at::Tensor> computed(static_cast<size_t>(plan_.numbers));
+  computed[0] = at::empty_strided(plan_.sizes, plan_.strides, at::TensorOptions().dtype(plan_.type)).zero_();
+  for (PlanStep& step : plan_.steps) {
+    const torch::jit::Stack stack = argumentsOf(step, computed);
+    if (step.op->name == kFolded) {
+      step.prepared = set.convolutions.find(stack[0].toTensor(), optionalOf(stack[3]), foldedOf(stack));
+    }
+    take(step, computed);
+    for (const int number : step.released) computed[static_cast<size_t>(number)] = at::Tensor();
+  }
+  set.plans.push_back(std::move(plan_));
+  return true;
+}
+
+namespace {
+
+napi_value newPlans(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments&) {
+    return toNumber(env, environment.plans.add(std::make_shared<PlanSet>()));
+  });
+}
+
+napi_value releasePlans(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    environment.plans.release(arguments.number(0));
+    return toBoolean(env, true);
+  });
+}
+
+/// recordPlan(input): notes every operator until `finishPlan`; false where no plan can be made now.
+napi_value recordPlan(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    const at::Tensor& input = environment.tensor(arguments.number(0));
+    const bool isPossible = environment.recorder == nullptr && isPlainState() && environment.device.is_cpu();
+    if (isPossible) environment.recorder = std::make_shared<PlanRecorder>(input);
+    return toBoolean(env, isPossible);
+  });
+}
+
+/// finishPlan(plans): buffer in [count, outputs...]; with no count the recording is thrown away. Whether there is a plan.
+napi_value finishPlan(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    const auto recorder = std::move(environment.recorder);
+    environment.recorder = nullptr;
+    const auto count = static_cast<size_t>(environment.buffer[0]);
+    if (recorder == nullptr || count == 0) return toBoolean(env, false);
+    std::vector<at::Tensor> outputs;
+    for (size_t i = 0; i < count; ++i) outputs.push_back(environment.tensor(environment.buffer[1 + i]));
+    return toBoolean(env, recorder->finish(outputs, *environment.plans.get(arguments.number(0))));
+  });
+}
+
+/// dropPlan(plans): forgets the newest plan.
+napi_value dropPlan(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    environment.plans.get(arguments.number(0))->plans.pop_back();
+    return toBoolean(env, true);
+  });
+}
+
+/// runPlan(plans, input): buffer out [outputs...]; the number of the plan that ran, or -1 where none is for such an input or
+/// something is recorded now.
+napi_value runPlan(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    const PlanSet& set = *environment.plans.get(arguments.number(0));
+    const at::Tensor input = environment.tensor(arguments.number(1));
+    if (environment.recorder != nullptr || !isPlainState()) return toNumber(env, -1);
+    for (size_t i = 0; i < set.plans.size(); ++i) {
+      if (!isFor(set.plans[i], input)) continue;
+      const std::vector<at::Tensor> outputs = runPlan(set.plans[i], input);
+      for (size_t j = 0; j < outputs.size(); ++j) environment.buffer[j] = environment.addTensor(outputs[j]);
+      return toNumber(env, static_cast<double>(i));
+    }
+    return toNumber(env, -1);
+  });
+}
+
+}  // namespace
+
+void registerPlans(napi_env env, napi_value exports) {
+  exportFunction(env, exports, "newPlans", newPlans);
+  exportFunction(env, exports, "releasePlans", releasePlans);
+  exportFunction(env, exports, "recordPlan", recordPlan);
+  exportFunction(env, exports, "finishPlan", finishPlan);
+  exportFunction(env, exports, "dropPlan", dropPlan);
+  exportFunction(env, exports, "runPlan", runPlan);
+}
+
+}  // namespace cohort
