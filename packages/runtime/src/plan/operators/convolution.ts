@@ -81,7 +81,7 @@ export function convolve(lowering: Lowering, convolution: FloatConvolution): voi
 
   if (depthwise) {
     const address = store.place(`depthwise ${key}`, () =>
-      packDepthwise(weights, outputs, height * width, 4, (size) => new Float32Array(size)),
+      packDepthwise(weights, outputs, height * width),
     );
     lowering.emit({
       name: 'Conv depthwise',
@@ -188,6 +188,7 @@ export function convolve(lowering: Lowering, convolution: FloatConvolution): voi
           residualPlane,
           low,
           high,
+          inputs <= 3 && groups === 1 ? 1 : 0,
         ],
       ]);
       return () => {
