@@ -154,7 +154,8 @@ export function ${kind}Row(width: i32, ${shared.replace('count: i32, ', '')},
 }`;
 }
 
-const floatParameters = 'bias: usize, residual: usize, residualPlane: usize, low: v128, high: v128, both: bool';
+const floatParameters =
+  'bias: usize, residual: usize, residualPlane: usize, low: v128, high: v128, both: bool';
 const floatPassed = 'bias, residual, residualPlane, low, high, both';
 const integerParameters = 'bias: usize, finish: usize, residual: usize';
 const integerPassed = 'bias, finish, residual';

@@ -247,7 +247,21 @@ export function convolveIntegers(
             sums.plane,
             sums.blocks / 2,
           ],
-          ...[outputHeight, outputWidth, address, height, width, stride, dilation, biasAddress, 0, 0, 0, 0, colour],
+          ...[
+            outputHeight,
+            outputWidth,
+            address,
+            height,
+            width,
+            stride,
+            dilation,
+            biasAddress,
+            0,
+            0,
+            0,
+            0,
+            colour,
+          ],
         ];
         return () => {
           kernels.convolveInteger(...values);
