@@ -1,8 +1,6 @@
 /** Everything that the runtime calls. */
 export { convolveFloat, convolveInteger } from './convolution';
-export { winogradFloat, winogradInteger } from './winograd';
-export { winogradFloat4 } from './winograd4';
-export { winogradInteger4 } from './winogradInteger4';
+export { winogradFloat, winogradFloat4, winogradInteger, winogradInteger4 } from './winograd';
 export { depthwiseFloat, depthwiseInteger } from './depthwise';
 export {
   addInteger, affine, binary, clearBorder, copyBlocks, copyChannel, dequantise, pool, quantise, scaleSums,

@@ -9,8 +9,13 @@
 
 /** Numbers of neighbouring pixels that kernels exist for. */
 export const tileSizes = [4, 3, 2, 1];
+/** The same for images of colours, which are few and wide. */
+const colourSizes = [4, 1];
 
 const range = (count) => Array.from({ length: count }, (_, index) => index);
+
+/** Lanes of a block that hold channels, for images of colours: three float32, or two pairs of int16. */
+const colourLanes = { float: 3, integer: 2 };
 
 /**
  * The loops over kernel rows, kernel columns and input blocks, the same for both types.
@@ -19,7 +24,7 @@ const range = (count) => Array.from({ length: count }, (_, index) => index);
  * vectors alive, and most are spilled. The `break` after each lane, which is never taken since weights never lie at such
  * an address, ends the block and holds the sums in their place.
  */
-function accumulate(pixels, stride, multiplyAdd) {
+function accumulate(pixels, stride, multiplyAdd, lanes) {
   const step = (lane) => `
           w0 = v128.load(w, ${lane * 32});
           w1 = v128.load(w, ${lane * 32 + 16});
@@ -32,7 +37,7 @@ ${range(pixels)
           b${pixel} = ${multiplyAdd}(x${pixel}, w1, b${pixel});`,
   )
   .join('\n')}${
-    lane < 3
+    lane < lanes - 1
       ? `
           p += 4;
           if (w == ${lane + 1}) break;`
@@ -41,12 +46,12 @@ ${range(pixels)
   return `
     let w = weights;
     let rowStart = input;
-    const nextBlock = inputPlane - 12;
+    const nextBlock = inputPlane - ${4 * (lanes - 1)};
     for (let ky = kernelHeight; ky > 0; ky--) {
       let column = rowStart;
       for (let kx = kernelWidth; kx > 0; kx--) {
         let p = column;
-        for (let block = inputBlocks; block > 0; block--) {${range(4).map(step).join('')}
+        for (let block = inputBlocks; block > 0; block--) {${range(lanes).map(step).join('')}
           w += 128;
           p += nextBlock;
         }
@@ -65,17 +70,17 @@ function sums(pixels, first, second) {
     .join('\n');
 }
 
-function floatTile(pixels, stride) {
+function floatTile(pixels, stride, name = 'float', lanes = 4) {
   const each = (write) => range(pixels).map(write).join('\n');
   return `
-function float${pixels}x${stride}(${shared},
+function ${name}${pixels}x${stride}(${shared},
   bias: usize, residual: usize, residualPlane: usize, low: v128, high: v128, both: bool): void {
   let ${range(pixels)
     .map((pixel) => `x${pixel}: v128`)
     .join(', ')}, w0: v128, w1: v128;
   for (; count > 0; count--) {
 ${sums(pixels, 'v128.load(bias)', 'v128.load(bias, 16)')}
-${accumulate(pixels, stride, 'multiplyAdd')}
+${accumulate(pixels, stride, 'multiplyAdd', lanes)}
     if (residual) {
 ${each((i) => `      a${i} = f32x4.add(a${i}, v128.load(residual, ${i * 16}));`)}
       if (both) {
@@ -93,17 +98,17 @@ ${each((i) => `      v128.store(output + outputPlane, clamp(b${i}, low, high), $
 }`;
 }
 
-function integerTile(pixels, stride) {
+function integerTile(pixels, stride, name = 'integer', lanes = 4) {
   const each = (write) => range(pixels).map(write).join('\n');
   return `
-function integer${pixels}x${stride}(${shared},
+function ${name}${pixels}x${stride}(${shared},
   bias: usize, finish: usize, residual: usize): void {
   let ${range(pixels)
     .map((pixel) => `x${pixel}: v128`)
     .join(', ')}, w0: v128, w1: v128;
   for (; count > 0; count--) {
 ${sums(pixels, 'v128.load(bias)', 'v128.load(bias, 16)')}
-${accumulate(pixels, stride, 'dotAdd')}
+${accumulate(pixels, stride, 'dotAdd', lanes)}
     if (finish) {
 ${each((i) => `      v128.store(output, requantise(a${i}, b${i}, bias, finish, residual, ${i * 16}), ${i * 16});`)}
       if (residual) residual += ${pixels * 16};
@@ -117,10 +122,10 @@ ${each((i) => `      v128.store(output, a${i}, ${i * 16});\n      v128.store(out
 }
 
 /** One row of an output: as many of the widest kernel as fit, then one narrower. */
-function row(kind, parameters, passed) {
+function row(kind, sizes, parameters, passed) {
   const call = (pixels, stride, count) =>
     `${kind}${pixels}x${stride}(${count}, input, inputPlane, rowStep, columnStep, pixelStep, weights, inputBlocks, kernelHeight, kernelWidth, output, outputPlane, ${passed});`;
-  const widest = tileSizes[0];
+  const [widest, ...narrower] = sizes;
   const branch = (stride) => `
     const tiles = width / ${widest};
     if (tiles > 0) {
@@ -130,9 +135,12 @@ function row(kind, parameters, passed) {
       if (residual) residual += ${widest * 16} * tiles;
     }
     const rest = width % ${widest};
-${tileSizes
-  .slice(1)
-  .map((pixels) => `    if (rest == ${pixels}) ${call(pixels, stride, '1')}`)
+${narrower
+  .map((pixels) =>
+    narrower.length > 1
+      ? `    if (rest == ${pixels}) ${call(pixels, stride, '1')}`
+      : `    if (rest > 0) ${call(pixels, stride, 'rest')}`,
+  )
   .join('\n')}`;
   return `
 /** One row of \`width\` pixels for eight output channels. */
@@ -146,17 +154,26 @@ export function ${kind}Row(width: i32, ${shared.replace('count: i32, ', '')},
 }`;
 }
 
+const floatParameters =
+  'bias: usize, residual: usize, residualPlane: usize, low: v128, high: v128, both: bool';
+const floatPassed = 'bias, residual, residualPlane, low, high, both';
+const integerParameters = 'bias: usize, finish: usize, residual: usize';
+const integerPassed = 'bias, finish, residual';
+
 /** The whole module of tile kernels. */
 export function tileSource() {
-  const kernels = tileSizes.flatMap((pixels) =>
-    (pixels === 1 ? [1, 2] : [1, 2]).flatMap((stride) => [
-      floatTile(pixels, stride),
-      integerTile(pixels, stride),
+  const kernels = [1, 2].flatMap((stride) => [
+    ...tileSizes.flatMap((pixels) => [floatTile(pixels, stride), integerTile(pixels, stride)]),
+    ...colourSizes.flatMap((pixels) => [
+      floatTile(pixels, stride, 'floatColour', colourLanes.float),
+      integerTile(pixels, stride, 'integerColour', colourLanes.integer),
     ]),
-  );
+  ]);
   return `import { clamp, dotAdd, multiplyAdd, requantise } from './arithmetic';
 ${kernels.join('\n')}
-${row('float', 'bias: usize, residual: usize, residualPlane: usize, low: v128, high: v128, both: bool', 'bias, residual, residualPlane, low, high, both')}
-${row('integer', 'bias: usize, finish: usize, residual: usize', 'bias, finish, residual')}
+${row('float', tileSizes, floatParameters, floatPassed)}
+${row('integer', tileSizes, integerParameters, integerPassed)}
+${row('floatColour', colourSizes, floatParameters, floatPassed)}
+${row('integerColour', colourSizes, integerParameters, integerPassed)}
 `;
 }

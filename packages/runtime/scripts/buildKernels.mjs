@@ -5,11 +5,15 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { deflateSync } from 'node:zlib';
 import asc from 'assemblyscript/asc';
 import { tileSource } from '../kernels/tiles.mjs';
 
 const kernels = fileURLToPath(new URL('../kernels/', import.meta.url));
 const source = fileURLToPath(new URL('../src/', import.meta.url));
+
+/** Bytes of each of the two that are compressed together. */
+const pieceBytes = 16_384;
 
 async function compile(entry, ...options) {
   let binary;
@@ -44,18 +48,32 @@ async function compile(entry, ...options) {
   return Buffer.from(binary);
 }
 
-/** The text of `src/wasm/binaries.ts`. */
-export async function binariesSource() {
-  const [plain, relaxed] = [await compile('index.ts'), await compile('index.ts', '--enable', 'relaxed-simd')];
-  return `/** The kernels, compiled from \`kernels/\` by \`npm run build:kernels\`, in base64; a test compares them with their source. */
+/** The kernels for every engine with SIMD, and those with relaxed SIMD. */
+export async function kernelBinaries() {
+  return {
+    plain: await compile('index.ts'),
+    relaxed: await compile('index.ts', '--enable', 'relaxed-simd'),
+  };
+}
 
-/** For every engine with SIMD. */
-export const plainKernels =
-  '${plain.toString('base64')}';
+/**
+ * The text of `src/wasm/binaries.ts`. The two differ little, but zlib finds repetitions within 32 KiB only: they alternate
+ * in pieces.
+ */
+async function binariesSource() {
+  const { plain, relaxed } = await kernelBinaries();
+  const pieces = [plain.subarray(0, pieceBytes), relaxed.subarray(0, pieceBytes)];
+  const rest = [plain.subarray(pieceBytes), relaxed.subarray(pieceBytes)];
+  const compressed = deflateSync(Buffer.concat([...pieces, ...rest]), { level: 9, memLevel: 9 });
+  return `/** The kernels, compiled from \`kernels/\` by \`npm run build:kernels\`; a test compares them with their source. */
 
-/** With relaxed SIMD: fused multiply-add. */
-export const relaxedKernels =
-  '${relaxed.toString('base64')}';
+/** Bytes of the kernels for every engine with SIMD, and bytes that come first of them and then of those with relaxed SIMD. */
+export const plainBytes = ${plain.length};
+export const pieceBytes = ${pieceBytes};
+
+/** Both, compressed (zlib, RFC 1950) and in base64. */
+export const compressedKernels =
+  '${compressed.toString('base64')}';
 `;
 }
 

@@ -1,5 +1,5 @@
 /** Bundles the exported page and the runtime as one module into `dist/page`, and writes the kernels beside them. */
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -30,11 +30,15 @@ await build({
 await build({ ...shared, entryPoints: [`${root}page/page.css`], outfile: `${target}/page.css` });
 await copyFile(`${root}page/index.html`, `${target}/index.html`);
 
-const binaries = await readFile(`${root}src/wasm/binaries.ts`, 'utf8');
-for (const [name, file] of [
-  ['plain', 'kernels.wasm'],
-  ['relaxed', 'kernels-relaxed.wasm'],
-]) {
-  const [, encoded] = new RegExp(`${name}Kernels =\\s+'([^']+)'`).exec(binaries);
-  await writeFile(`${root}dist/${file}`, Buffer.from(encoded, 'base64'));
-}
+const { outputFiles } = await build({
+  ...shared,
+  entryPoints: [`${root}src/wasm/kernels.ts`],
+  format: 'esm',
+  write: false,
+});
+const { kernelBinaries } = await import(
+  `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`
+);
+const { plain, relaxed } = await kernelBinaries();
+await writeFile(`${root}dist/kernels.wasm`, plain);
+await writeFile(`${root}dist/kernels-relaxed.wasm`, relaxed);

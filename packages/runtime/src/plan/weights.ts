@@ -107,19 +107,29 @@ export function packDenseIntegers(weights: ArrayLike<number>, shape: KernelShape
   return packed;
 }
 
-/** Weights of a depthwise convolution: `[C, 1, kernelHeight, kernelWidth] -> [block][tap][lanes]`. */
-export function packDepthwise<T extends Float32Array | Int16Array>(
+/** Weights of a depthwise convolution: `[C, 1, kernelHeight, kernelWidth] -> [block][tap][4]`. */
+export function packDepthwise(weights: Float32Array, channels: number, taps: number): Float32Array {
+  const packed = new Float32Array(Math.ceil(channels / 4) * taps * 4);
+  for (let channel = 0; channel < channels; channel++) {
+    for (let tap = 0; tap < taps; tap++) {
+      packed[((channel >> 2) * taps + tap) * 4 + (channel & 3)] = weights[channel * taps + tap] ?? 0;
+    }
+  }
+  return packed;
+}
+
+/** Int16 weights of a depthwise convolution, two taps side by side: `[block][pair of taps][8][2]`. */
+export function packDepthwiseIntegers(
   weights: ArrayLike<number>,
   channels: number,
   taps: number,
-  lanes: 4 | 8,
-  create: (size: number) => T,
-): T {
-  const packed = create(Math.ceil(channels / lanes) * taps * lanes);
+): Int16Array {
+  const pairs = Math.ceil(taps / 2);
+  const packed = new Int16Array(Math.ceil(channels / 8) * pairs * 16);
   for (let channel = 0; channel < channels; channel++) {
     for (let tap = 0; tap < taps; tap++) {
-      packed[(Math.floor(channel / lanes) * taps + tap) * lanes + (channel % lanes)] =
-        weights[channel * taps + tap] ?? 0;
+      const pair = (channel >> 3) * pairs + (tap >> 1);
+      packed[pair * 16 + (channel & 7) * 2 + (tap & 1)] = weights[channel * taps + tap] ?? 0;
     }
   }
   return packed;

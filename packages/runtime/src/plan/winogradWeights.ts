@@ -12,7 +12,7 @@ export const filters2: FilterTransform = [
   [0, 0, 1],
 ];
 
-/** F(4x4, 3x3), interpolated at 0, ±5/8, ±3/2 and infinity, as in `kernels/winograd4.ts`. */
+/** F(4x4, 3x3), interpolated at 0, ±5/8, ±3/2 and infinity, as in `kernels/winogradTransforms.ts`. */
 export const filters4: FilterTransform = [
   [1 / (5 / 8) ** 2 / 1.5 ** 2, 0, 0],
   ...pointRows(5 / 8, 1.5),
@@ -28,14 +28,17 @@ export const integerFilters2: FilterTransform = [
   [0, 0, 2],
 ];
 
-/** F(4x4, 3x3) at 0, ±1, ±2 and infinity, each row times what makes it whole; see `kernels/winogradInteger4.ts`. */
+/**
+ * F(4x4, 3x3) at 0, ±1, ±2 and infinity, 24 times as large, and 12 times in the last row: then all fit into int16. See
+ * `kernels/winogradTransforms.ts`.
+ */
 export const integerFilters4: FilterTransform = [
-  [1, 0, 0],
-  [1, 1, 1],
-  [1, -1, 1],
+  [6, 0, 0],
+  [-4, -4, -4],
+  [-4, 4, -4],
   [1, 2, 4],
   [1, -2, 4],
-  [0, 0, 1],
+  [0, 0, 12],
 ];
 
 /** The rows of a point and its negative: its powers over the product of its distances to all other points. */

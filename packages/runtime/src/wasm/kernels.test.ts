@@ -1,23 +1,24 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { plainKernels } from './binaries.ts';
 import { decodeBase64 } from './base64.ts';
 import { resizeKernels } from '../preprocess/resizeBinary.ts';
-import { startKernels } from './kernels.ts';
+import { kernelBinaries, startKernels } from './kernels.ts';
 
 interface Build {
-  readonly binariesSource: () => Promise<string>;
+  readonly kernelBinaries: () => Promise<Record<'plain' | 'relaxed', Uint8Array>>;
   readonly resizeSource: () => Promise<string>;
 }
 
 describe('kernels', () => {
   it('are what their source compiles to', async () => {
     const script = '../../scripts/buildKernels.mjs';
-    const { binariesSource, resizeSource } = (await import(script)) as Build;
-    const committed = (path: string): Promise<string> => readFile(new URL(path, import.meta.url), 'utf8');
+    const build = (await import(script)) as Build;
     const advice = 'run `npm run build:kernels`';
-    expect((await binariesSource()) === (await committed('binaries.ts')), advice).toBe(true);
-    expect((await resizeSource()) === (await committed('../preprocess/resizeBinary.ts')), advice).toBe(true);
+    const [built, committed] = [await build.kernelBinaries(), await kernelBinaries()];
+    expect(Buffer.compare(built.plain, committed.plain), advice).toBe(0);
+    expect(Buffer.compare(built.relaxed, committed.relaxed), advice).toBe(0);
+    const resize = await readFile(new URL('../preprocess/resizeBinary.ts', import.meta.url), 'utf8');
+    expect((await build.resizeSource()) === resize, advice).toBe(true);
   });
 
   it('of the resize are small enough to be compiled synchronously on the main thread of every browser', () => {
@@ -25,7 +26,7 @@ describe('kernels', () => {
   });
 
   it('start from a module that was compiled elsewhere', async () => {
-    const module = await WebAssembly.compile(decodeBase64(plainKernels));
+    const module = await WebAssembly.compile((await kernelBinaries()).plain);
     const kernels = await startKernels(module);
     expect(kernels.memory.buffer.byteLength).toBeGreaterThan(0);
   });

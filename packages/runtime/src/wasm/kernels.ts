@@ -1,7 +1,7 @@
 /** Starts the compiled kernels: one instance, with a memory of its own, for each model. */
 import { EnvironmentError } from '../errors.ts';
 import { decodeBase64 } from './base64.ts';
-import { plainKernels, relaxedKernels } from './binaries.ts';
+import { compressedKernels, pieceBytes, plainBytes } from './binaries.ts';
 
 type Kernel = (...values: number[]) => void;
 
@@ -34,6 +34,22 @@ const relaxedProbe = Uint8Array.of(
   ...[65, 0, 253, 17, 65, 0, 253, 17, 65, 0, 253, 17, 253, 133, 2, 11],
 );
 
+/** The kernels for every engine with SIMD, and those with relaxed SIMD: fused multiply-add. */
+export async function kernelBinaries(): Promise<Record<'plain' | 'relaxed', Uint8Array<ArrayBuffer>>> {
+  const compressed = new Blob([decodeBase64(compressedKernels)]).stream();
+  const inflated = compressed.pipeThrough(new DecompressionStream('deflate'));
+  const bytes = new Uint8Array(await new Response(inflated).arrayBuffer());
+  const second = pieceBytes + plainBytes;
+  const join = (first: number, from: number, to?: number): Uint8Array<ArrayBuffer> => {
+    const rest = bytes.subarray(from, to);
+    const joined = new Uint8Array(pieceBytes + rest.length);
+    joined.set(bytes.subarray(first, first + pieceBytes));
+    joined.set(rest, pieceBytes);
+    return joined;
+  };
+  return { plain: join(0, 2 * pieceBytes, second), relaxed: join(pieceBytes, second) };
+}
+
 let compiled: Promise<WebAssembly.Module> | undefined;
 
 async function compile(): Promise<WebAssembly.Module> {
@@ -42,9 +58,9 @@ async function compile(): Promise<WebAssembly.Module> {
       'WebAssembly is not available here. Use a current browser, Node, Deno or Bun.',
     );
   }
-  const source = WebAssembly.validate(relaxedProbe) ? relaxedKernels : plainKernels;
   try {
-    return await WebAssembly.compile(decodeBase64(source));
+    const { plain, relaxed } = await kernelBinaries();
+    return await WebAssembly.compile(WebAssembly.validate(relaxedProbe) ? relaxed : plain);
   } catch (error) {
     throw new EnvironmentError(
       `The kernels could not be compiled: ${error instanceof Error ? error.message : String(error)}. WebAssembly SIMD is needed, and a Content-Security-Policy must allow 'wasm-unsafe-eval'; where code may not be compiled, pass the module as \`kernels\`.`,

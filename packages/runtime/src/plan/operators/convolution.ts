@@ -80,9 +80,7 @@ export function convolve(lowering: Lowering, convolution: FloatConvolution): voi
     residual ? [residual.origin, residual.row, residual.plane] : [0, 0, 0];
 
   if (depthwise) {
-    const address = store.place(`depthwise ${key}`, () =>
-      packDepthwise(weights, outputs, height * width, 4, (size) => new Float32Array(size)),
-    );
+    const address = store.place(`depthwise ${key}`, () => packDepthwise(weights, outputs, height * width));
     lowering.emit({
       name: 'Conv depthwise',
       reads,
@@ -188,6 +186,7 @@ export function convolve(lowering: Lowering, convolution: FloatConvolution): voi
           residualPlane,
           low,
           high,
+          inputs <= 3 && groups === 1 ? 1 : 0,
         ],
       ]);
       return () => {

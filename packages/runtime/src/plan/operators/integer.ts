@@ -8,7 +8,7 @@ import type { Lowering } from '../lowering.ts';
 import { Tensor, type Quantisation } from '../tensor.ts';
 import type { QuantisedConstant, Value } from '../value.ts';
 import { constantOf } from '../value.ts';
-import { packDenseIntegers, packDepthwise } from '../weights.ts';
+import { packDenseIntegers, packDepthwiseIntegers } from '../weights.ts';
 import { integerFilters2, integerFilters4, packWinogradIntegers } from '../winogradWeights.ts';
 import { followResidual, lowerConvolution } from './convolution.ts';
 import { convolutionBorder, convolutionShape, type ConvolutionShape } from './convolutionShape.ts';
@@ -189,6 +189,9 @@ function exactTile(
   return 4;
 }
 
+/** `depthwiseInteger` has a table of this length. */
+const mostDepthwiseTaps = 255;
+
 /** Emits the convolution with what follows it. `otherwise` runs where only float32 serves. */
 export function convolveIntegers(
   lowering: Lowering,
@@ -201,7 +204,8 @@ export function convolveIntegers(
   const outputShape = convolution.outputShape ?? [1, outputs, outputHeight, outputWidth];
   const depthwise = groups > 1;
   const inputQuantisation = lowering.layouts.quantisation(convolution.input);
-  if (inputQuantisation === null || (depthwise && !lowering.isQuantisedLater(convolution.output))) {
+  const canDepthwise = lowering.isQuantisedLater(convolution.output) && height * width <= mostDepthwiseTaps;
+  if (inputQuantisation === null || (depthwise && !canDepthwise)) {
     otherwise();
     return;
   }
@@ -214,6 +218,7 @@ export function convolveIntegers(
   const first = (): number => input.origin - pads[0] * input.row - pads[1] * 16;
   const factors = finish ? scales.map((scale) => scale / finish.scale) : scales;
   const unique = `${key} ${convolution.output ?? ''}`;
+  const colour = inputs <= 4 ? 1 : 0;
   const biasAddress = store.place(`integer bias ${unique}`, () => packFactors(biases, factors));
 
   if (finish === null) {
@@ -242,7 +247,21 @@ export function convolveIntegers(
             sums.plane,
             sums.blocks / 2,
           ],
-          ...[outputHeight, outputWidth, address, height, width, stride, dilation, biasAddress, 0, 0, 0, 0],
+          ...[
+            outputHeight,
+            outputWidth,
+            address,
+            height,
+            width,
+            stride,
+            dilation,
+            biasAddress,
+            0,
+            0,
+            0,
+            0,
+            colour,
+          ],
         ];
         return () => {
           kernels.convolveInteger(...values);
@@ -272,7 +291,7 @@ export function convolveIntegers(
   const finishAddress = store.place(`finish ${unique}`, () => finish.values);
   const name = depthwise ? 'depthwise' : tile > 1 ? 'winograd' : 'integer';
   const address = store.place(`${name} ${tile} ${key}`, () => {
-    if (depthwise) return packDepthwise(integers, outputs, height * width, 8, (size) => new Int16Array(size));
+    if (depthwise) return packDepthwiseIntegers(integers, outputs, height * width);
     if (tile === 1) return packDenseIntegers(integers, shape);
     return packWinogradIntegers(integers, outputs, inputs, tile === 4 ? integerFilters4 : integerFilters2);
   });
@@ -319,7 +338,10 @@ export function convolveIntegers(
           run(...values);
         };
       }
-      const values = [...from, ...to, output.blocks, rows, columns, address, ...window, biasAddress, ...rest];
+      const values = [
+        ...[...from, ...to, output.blocks, rows, columns, address, ...window, biasAddress],
+        ...[...rest, colour],
+      ];
       return () => {
         kernels.convolveInteger(...values);
       };
