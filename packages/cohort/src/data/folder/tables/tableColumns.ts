@@ -108,6 +108,10 @@ function columnsOf(all: readonly TableRow[], table: string): TableColumns {
     classes?.map((index) => ({ index, className: headingOf(index).trim() })) ??
     labelColumn({ named, numbers, rest }, values);
   if (label === null) {
+    const blank = headings.findIndex(
+      (heading, index) => LABELS.includes(plainHeading(heading)) && !isUsed(index),
+    );
+    if (blank >= 0 && rest.length === 0) throw withoutLabels(table, headingOf(blank), rows.length);
     const candidates = named.length > 0 ? named : rest;
     throw unclear(
       table,
@@ -267,6 +271,16 @@ function withoutHeadings(found: {
     );
   }
   return { path, label, splits, rows, notices: [], warnings: [] };
+}
+
+function withoutLabels(table: string, heading: string, rows: number): DataError {
+  return new DataError('label', {
+    operation: `listing the images of ${table}`,
+    expected: `labels in the column ${heading}`,
+    received: `a blank cell in each of ${countOf(rows, 'row')}`,
+    remedy: 'Write the labels. To classify images without labels: cohort predict RUN IMAGES.',
+    path: table,
+  });
 }
 
 function unclear(

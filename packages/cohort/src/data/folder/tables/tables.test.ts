@@ -117,6 +117,18 @@ describe('columns', () => {
     expect(await summary(text)).toEqual(['cat/0.png cat train', 'dog/0.png dog train', 'dog/1.png dog test']);
   });
 
+  it('takes single quotes off, and double ones after a blank', async () => {
+    expect(
+      await summary(`path, label\n'cat/0.png','cat'\ncat/1.png, "cat"\n'dog/0.png', "dog"\ndog/1.png, dog`),
+    ).toEqual(FOUR);
+  });
+
+  it('says that the column of labels is blank', async () => {
+    expect(await refusal('path,label\ncat/0.png,\ndog/0.png,\n')).toContain(
+      'expected labels in the column label, got a blank cell in each of 2 rows. Write the labels.',
+    );
+  });
+
   it('skips a title and comments above the headings, and says so', async () => {
     const { images, notices } = await list(
       '# made by a tool\nMy pets,\npath,label\ncat/0.png,cat\ndog/0.png,dog\n',
