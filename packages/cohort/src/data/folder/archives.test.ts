@@ -31,6 +31,7 @@ describe('names of archives', () => {
     'a.rar',
     'a.zip.001',
     'images.gz',
+    '0.png.gz',
   ])('%s is one', (name) => {
     expect(isArchiveName(name)).toBe(true);
   });

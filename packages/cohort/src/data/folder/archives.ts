@@ -5,8 +5,8 @@ import { countOf, firstNames } from './listing.ts';
 
 const ARCHIVE =
   /\.(?:zipx?|tgz|tbz2?|txz|tzst|7z|rar|cab|cbz|cbr|lzh|tar(?:\.(?:gz|bz2|xz|zst|lz4|lzma|z))?)(?:\.\d{2,3})?$/i;
-/** A compressed file that is no table or text: `images.gz`, but not `labels.csv.gz`. */
-const COMPRESSED = /^[^.]+\.(?:gz|bz2|xz|zst)$/i;
+/** A compressed file that is no table or text: `images.gz` and `0.png.gz`, but not `labels.csv.gz`. */
+const COMPRESSED = /^(?:[^.]+|.*\.(?:jpe?g|png|tiff?|bmp|webp))\.(?:gz|bz2|xz|zst)$/i;
 /** Later volumes of an archive that was cut into several files. */
 const VOLUME = /\.(?:[zr]\d\d|(?:zip|7z|rar|tar)\.(?!0*1$)\d{2,3}|part(?!0*1\.)\d+\.rar)$/i;
 

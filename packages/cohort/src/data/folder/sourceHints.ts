@@ -86,15 +86,33 @@ async function namesIn(folder: string): Promise<string[] | null> {
   }
 }
 
+/** Endings of files that hold images in them. */
+const ARRAYS = /\.(?:parquet|arrow|feather|tfrecords?|npz|npy|h5|hdf5|mat|lmdb)$/i;
+
 /** A sentence that points to tables in a folder whose images are not sorted, and a blank; empty where there are none. */
 export async function tablesBeside(folder: string): Promise<string> {
   const names = (await namesIn(folder)) ?? [];
-  const tables = names.filter((name) => /\.(?:csv|tsv|jsonl)$/i.test(name));
-  const sheets = names.filter((name) => /\.(?:xls[xmb]?|ods|numbers)$/i.test(name));
-  if (tables.length === 0 && sheets.length > 0) {
+  // Hugging Face's folders have a table in each split.
+  const inside = await Promise.all(
+    names.slice(0, MOST_FOLDERS).map(async (name) => (await namesIn(join(folder, name))) ?? []),
+  );
+  const files = [
+    ...names,
+    ...inside.flatMap((each, index) => each.map((name) => join(names[index] ?? '', name))),
+  ];
+  const tables = files.filter((name) => /\.(?:csv|tsv|jsonl)$/i.test(name));
+  if (tables.length > 0) {
+    const shown = tables.slice(0, 3).map((name) => join(folder, name));
+    return `There ${tables.length === 1 ? 'is a table' : 'are tables'} in it, which may say the classes: give ${shown.join(' or ')}. `;
+  }
+  const sheets = files.filter((name) => /\.(?:xls[xmb]?|ods|numbers)$/i.test(name));
+  if (sheets.length > 0) {
     return `There ${sheets.length === 1 ? 'is a spreadsheet' : 'are spreadsheets'} in it, which may say the classes (${sheets.slice(0, 3).join(', ')}): save it as CSV (UTF-8) with the columns path and label, and give that file. `;
   }
-  if (tables.length === 0) return '';
-  const shown = tables.slice(0, 3).map((name) => join(folder, name));
-  return `There ${tables.length === 1 ? 'is a table' : 'are tables'} in it, which may say the classes: give ${shown.join(' or ')}. `;
+  const arrays = files.filter((name) => ARRAYS.test(name));
+  if (arrays.length === 0) return '';
+  return `There may be images inside of ${arrays.slice(0, 3).join(', ')}: write them as PNG files, one folder per class. `;
 }
+
+/** Folders that are looked into for tables. */
+const MOST_FOLDERS = 50;

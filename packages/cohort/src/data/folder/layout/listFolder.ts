@@ -97,7 +97,9 @@ async function nothingFound(
     operation,
     expected: 'images (JPEG, PNG, WebP, GIF, TIFF, AVIF, SVG, BMP, PPM) in one sub-folder per class',
     received: `none${seen}`,
-    remedy: `${await tablesBeside(root)}Check data.path.`,
+    remedy: passedBy.some((text) => text.startsWith('not unpacked'))
+      ? 'Unpack the archives first, and check data.path.'
+      : `${await tablesBeside(root)}Check data.path.`,
     path: root,
   });
 }

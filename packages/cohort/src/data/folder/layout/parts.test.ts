@@ -136,6 +136,7 @@ describe('classes with names of another kind', () => {
   it.each([
     [['2023-01-05', '2023-01-06'], 'named like dates: 2023-01-05/, 2023-01-06/'],
     [['20230105_beach', '20230106_city'], 'named like dates'],
+    [['New folder', 'New folder (2)'], 'nobody gave them a name: New folder/, New folder (2)/'],
     [['trainA', 'trainB'], 'named like splits: trainA/, trainB/'],
     [['cat', 'part1', 'part2'], 'named like parts of one set: part1/, part2/'],
   ])('%j are warned of', async (folders, text) => {

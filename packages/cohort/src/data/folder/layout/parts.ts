@@ -90,16 +90,26 @@ function imagesOf({ images, folders }: ImageTree): readonly string[] {
 /** A day in a folder's name, as photo programs sort by: `2023-01-05`, `20230105`, `2023_01`. */
 const DATE = /^(?:19|20)\d\d[-_. ]?(?:0\d|1[0-2])(?:[-_. ]?[0-3]\d)?(?:\D.*)?$/;
 
+/** What file managers call a folder that was not given a name, with or without a number. */
+const UNNAMED =
+  /^(?:new folder|untitled folder|neuer ordner|nouveau dossier|nueva carpeta|nuova cartella|nova pasta|новая папка|新建文件夹|新しいフォルダー?)(?:[ _-]*\(?\d+\)?)?$/i;
+
 /** Warnings of classes whose names say something other than what their images show: parts, splits, days. */
 export function oddNames(classes: readonly ImageTree[]): string[] {
   const shown = (those: readonly ImageTree[]): string => firstNames(those.map(({ place }) => `${place}/`));
   const parts = classes.filter(({ name }) => isPartName(name));
   const areSplits = classes.every(({ name }) => (roleNamed(name)?.rest ?? '') !== '');
   const areDates = classes.every(({ name }) => DATE.test(name));
+  const unnamed = classes.filter(({ name }) => UNNAMED.test(name));
   if (classes.length < 2) return [];
   return [
     ...(parts.length > 1
       ? [`treated as classes, although named like parts of one set: ${shown(parts)}`]
+      : []),
+    ...(unnamed.length > 0
+      ? [
+          `treated as classes, although nobody gave them a name: ${shown(unnamed)}. Name them by what their images show.`,
+        ]
       : []),
     ...(areSplits ? [`treated as classes, although named like splits: ${shown(classes)}`] : []),
     ...(areDates

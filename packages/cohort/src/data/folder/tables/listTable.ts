@@ -72,6 +72,8 @@ export async function listTable(
     else throw contradiction(row, path, known, image);
   }
   const images = [...byPath.values()];
+  const hasTraining = !hasSplits || images.some(({ split }) => split === 'train');
+  const splitHeadings = columns.splits.map(({ heading }) => heading).filter((heading) => heading !== '');
   const leftOut = read.length - asked.length;
   const lists = labelled.filter(({ isList }) => isList);
   const several = severalLabels(images);
@@ -111,6 +113,11 @@ export async function listTable(
             ]
           : []),
       ],
+      ...(hasTraining
+        ? {}
+        : {
+            hint: `The split (${splitHeadings.length === 0 ? 'a column without a heading' : `column ${splitHeadings.join(', ')}`}) of no row is train. `,
+          }),
     },
     signal,
   );

@@ -130,7 +130,9 @@ function parseRows(
     if (end === null || next === null) {
       throw unreadable(path, line, text.slice(start, start + 40).split(/[\r\n]/)[0] ?? '');
     }
-    cells.push(isQuoted ? text.slice(start + 1, end - 1).replaceAll('""', '"') : text.slice(start, end));
+    cells.push(
+      isQuoted ? text.slice(start + 1, end - 1).replaceAll('""', '"') : withoutQuotes(text.slice(start, end)),
+    );
     line += text.slice(start, next).match(/\r\n|\r|\n/g)?.length ?? 0;
     position = next;
     if (text.slice(end, next).startsWith(separator) && next < text.length) continue;
@@ -139,6 +141,12 @@ function parseRows(
     rowLine = line;
   }
   return rows;
+}
+
+/** A cell without quotes of other kinds: single ones, and double ones after a blank, as in `a.jpg, "cat"`. */
+function withoutQuotes(cell: string): string {
+  const [, , inner] = /^\s*(["'])([^"']*)\1\s*$/.exec(cell) ?? [];
+  return inner ?? cell;
 }
 
 /** Objects of text and numbers, one a line, as rows below a first one of all their keys. */

@@ -39,7 +39,27 @@ const SAMPLE = 200;
  * Finds the columns. A first row counts as headings where it has the heading of a path, or differs from what stands below.
  * @throws {@link DataError} `format` where it is open which column is which; `empty` for a table without rows
  */
-export function readColumns(all: readonly TableRow[], table: string): TableColumns {
+export function readColumns(given: readonly TableRow[], table: string): TableColumns {
+  const above = linesAbove(given);
+  const all = given.slice(above);
+  const found = columnsOf(all, table);
+  if (above === 0) return found;
+  const lines = given.slice(0, above).map(({ cells }) => cells.join(' ').trim());
+  return {
+    ...found,
+    notices: [`skipped above the table: ${countOf(above, 'line')} (${firstNames(lines)})`, ...found.notices],
+  };
+}
+
+/** How many lines stand above a table: comments and titles, of one cell where the rows have several. */
+function linesAbove(rows: readonly TableRow[]): number {
+  const filledCells = ({ cells }: TableRow): string[] => cells.filter((cell) => cell.trim() !== '');
+  const first = rows.findIndex((row) => filledCells(row).length > 1);
+  const isTitle = (row: TableRow): boolean => !isImageName((filledCells(row)[0] ?? '').trim());
+  return first > 0 && rows.length > first + 1 && rows.slice(0, first).every(isTitle) ? first : 0;
+}
+
+function columnsOf(all: readonly TableRow[], table: string): TableColumns {
   const count = Math.max(0, ...all.map(({ cells }) => cells.length));
   const sample = all.slice(0, SAMPLE);
   const isImages = Array.from({ length: count }, (_, index) => looksLikeImages(sample, index));
@@ -79,12 +99,19 @@ export function readColumns(all: readonly TableRow[], table: string): TableColum
   );
   // A class may be called as a label is (`cat`): then its column is one of the flags, and there are others.
   const isClass =
-    named.length === 0 || (hot !== null && hot.length > 2 && named.every((index) => hot.includes(index)));
+    named.length === 0 ||
+    (hot !== null &&
+      named.every((index) => hot.includes(index)) &&
+      (hot.length > 2 || named.every((index) => /^cats?$/.test(plain[index] ?? ''))));
   const classes = isClass ? hot : null;
   const label =
     classes?.map((index) => ({ index, className: headingOf(index).trim() })) ??
     labelColumn({ named, numbers, rest }, values);
   if (label === null) {
+    const blank = headings.findIndex(
+      (heading, index) => LABELS.includes(plainHeading(heading)) && !isUsed(index),
+    );
+    if (blank >= 0 && rest.length === 0) throw withoutLabels(table, headingOf(blank), rows.length);
     const candidates = named.length > 0 ? named : rest;
     throw unclear(
       table,
@@ -212,7 +239,7 @@ export function isOne(cell: string | undefined): boolean {
 /** Columns of zeros with a single one in each row, or of false and true; null where they are not. */
 function oneHot(rest: readonly number[], values: readonly (readonly string[])[]): readonly number[] | null {
   const isFlag = (cell: string | undefined): boolean =>
-    /^(?:[01](?:\.0*)?|true|false)$/i.test((cell ?? '').trim());
+    /^(?:[01](?:\.0*)?|true|false|)$/i.test((cell ?? '').trim());
   const flags = rest.filter((index) => values.every((cells) => isFlag(cells[index])));
   const isSingle = values.every((cells) => flags.filter((index) => isOne(cells[index])).length === 1);
   return flags.length >= 2 && isSingle ? flags : null;
@@ -244,6 +271,16 @@ function withoutHeadings(found: {
     );
   }
   return { path, label, splits, rows, notices: [], warnings: [] };
+}
+
+function withoutLabels(table: string, heading: string, rows: number): DataError {
+  return new DataError('label', {
+    operation: `listing the images of ${table}`,
+    expected: `labels in the column ${heading}`,
+    received: `a blank cell in each of ${countOf(rows, 'row')}`,
+    remedy: 'Write the labels. To classify images without labels: cohort predict RUN IMAGES.',
+    path: table,
+  });
 }
 
 function unclear(

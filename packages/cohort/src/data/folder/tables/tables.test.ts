@@ -117,6 +117,31 @@ describe('columns', () => {
     expect(await summary(text)).toEqual(['cat/0.png cat train', 'dog/0.png dog train', 'dog/1.png dog test']);
   });
 
+  it('takes single quotes off, and double ones after a blank', async () => {
+    expect(
+      await summary(`path, label\n'cat/0.png','cat'\ncat/1.png, "cat"\n'dog/0.png', "dog"\ndog/1.png, dog`),
+    ).toEqual(FOUR);
+  });
+
+  it('says that the column of labels is blank', async () => {
+    expect(await refusal('path,label\ncat/0.png,\ndog/0.png,\n')).toContain(
+      'expected labels in the column label, got a blank cell in each of 2 rows. Write the labels.',
+    );
+  });
+
+  it('skips a title and comments above the headings, and says so', async () => {
+    const { images, notices } = await list(
+      '# made by a tool\nMy pets,\npath,label\ncat/0.png,cat\ndog/0.png,dog\n',
+    );
+    expect(images).toHaveLength(2);
+    expect(notices).toContain('skipped above the table: 2 lines (# made by a tool, My pets)');
+  });
+
+  it('reads blanks among zeros and ones, and two classes of which one is called as labels are', async () => {
+    const text = 'path,cat,dog\ncat/0.png,1,\ncat/1.png,1,0\ndog/0.png,,1\ndog/1.png,0,1';
+    expect(await summary(text)).toEqual(FOUR);
+  });
+
   it('reads a column of zeros and ones for each class', async () => {
     const { images, notices } = await list('image,feline,canine\ncat/0.png,1,0\ndog/0.png,0.0,1.0');
     expect(images.map(({ className }) => className)).toEqual(['canine', 'feline']);
