@@ -55,6 +55,10 @@ export const commandActions: CommandActions = {
   exportRun: async (run, options) => {
     const { findRun } = await import('@cohort-ml/runs');
     const path = findRun(run, options.runs ?? 'runs');
+    const { recipeOfRun } = await import('../transfer/training/loadTaskRun.ts');
+    if (recipeOfRun(path).task !== undefined) {
+      return (await import('../export/tasks/exportTaskRun.ts')).exportTaskRun(path, options);
+    }
     return (await import('../export/exportRun.ts')).exportRun(path, options);
   },
   describeModels: async () => (await import('../models/index.ts')).describeModels(),

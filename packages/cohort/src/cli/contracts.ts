@@ -7,6 +7,7 @@ import type { FetchResult } from '../data/fetch/fetchDataset.ts';
 import type { DatasetListing } from '../data/listDatasets.ts';
 import type { ImageSurvey, PictureSurvey } from '../data/folder/survey.ts';
 import type { ExportResult } from '../export/exportRun.ts';
+import type { TaskExportResult } from '../export/tasks/exportTaskRun.ts';
 import type { ExportOptions } from '../export/options.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../doctor/doctor.ts';
@@ -89,7 +90,10 @@ export interface CommandActions {
     options: PredictImagesOptions & RunsFolder,
   ) => AsyncIterable<ImagePrediction>;
   /** By the path of a run folder, its name, or the beginning of that. */
-  readonly exportRun: (run: string, options: ExportOptions & RunsFolder) => Promise<ExportResult>;
+  readonly exportRun: (
+    run: string,
+    options: ExportOptions & RunsFolder,
+  ) => Promise<ExportResult | TaskExportResult>;
   readonly describeModels: () => Promise<readonly ModelDescription[]>;
   readonly listDatasets: () => Promise<readonly DatasetListing[]>;
   /** `path` null means the dataset's usual places. */
