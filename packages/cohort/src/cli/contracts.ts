@@ -18,6 +18,7 @@ import type { ImportOptions, ImportResult } from '../cohort/importWeights.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import type { ResumeOptions } from '../train/run/resume.ts';
 import type { SceneOptions, ScenesResult } from '../transfer/scenes/make.ts';
+import type { TaskImportResult } from '../transfer/training/importTaskWeights.ts';
 import type { EvaluateTaskOptions, TaskEvaluationResult } from '../transfer/training/evaluateTaskRun.ts';
 import type { PredictTaskOptions, TaskImagePrediction } from '../transfer/training/predictTaskRun.ts';
 import type { TrainOptions, TrainResult } from '../train/run/run.ts';
@@ -105,7 +106,7 @@ export interface CommandActions {
   /** Makes the benchmark Emoji-Scenes in a folder. */
   readonly makeScenes?: (folder: string, options: SceneOptions) => Promise<ScenesResult>;
   readonly fetchDataset: (name: string, options: CallOptions) => Promise<FetchResult>;
-  readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult>;
+  readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult | TaskImportResult>;
   readonly diagnose: () => Promise<Diagnosis>;
   readonly setUpEngine: (options: CallOptions & { readonly force: boolean }) => Promise<EngineSetupResult>;
   readonly listBenchCases: (
