@@ -55,6 +55,10 @@ export const commandActions: CommandActions = {
   exportRun: async (run, options) => {
     const { findRun } = await import('@cohort-ml/runs');
     const path = findRun(run, options.runs ?? 'runs');
+    const { recipeOfRun } = await import('../transfer/training/loadTaskRun.ts');
+    if (recipeOfRun(path).task !== undefined) {
+      return (await import('../export/tasks/exportTaskRun.ts')).exportTaskRun(path, options);
+    }
     return (await import('../export/exportRun.ts')).exportRun(path, options);
   },
   describeModels: async () => (await import('../models/index.ts')).describeModels(),
@@ -77,6 +81,11 @@ export const commandActions: CommandActions = {
     // Whatever is at the path comes first; a name of several runs is as good as none.
     const [run, ...others] = existsSync(path) ? [] : runsNamed(path, 'runs');
     const source = run !== undefined && others.length === 0 ? join('runs', run) : path;
+    const { classes, classNamesPath, rules = [], key } = options;
+    // With these, a classifier is asked for: the backbone of a detector can be one.
+    const isPlain = classes === undefined && classNamesPath === undefined && rules.length === 0;
+    const tasks = await import('../transfer/training/importTaskWeights.ts');
+    if (isPlain && tasks.isTaskCheckpoint(source, key)) return tasks.importTaskWeights(source, options);
     return (await import('../cohort/importWeights.ts')).importWeights(source, options);
   },
   diagnose: async () => (await import('../doctor/doctor.ts')).diagnose(),

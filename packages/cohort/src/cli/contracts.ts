@@ -7,6 +7,7 @@ import type { FetchResult } from '../data/fetch/fetchDataset.ts';
 import type { DatasetListing } from '../data/listDatasets.ts';
 import type { ImageSurvey, PictureSurvey } from '../data/folder/survey.ts';
 import type { ExportResult } from '../export/exportRun.ts';
+import type { TaskExportResult } from '../export/tasks/exportTaskRun.ts';
 import type { ExportOptions } from '../export/options.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import type { Diagnosis } from '../doctor/doctor.ts';
@@ -17,6 +18,7 @@ import type { ImportOptions, ImportResult } from '../cohort/importWeights.ts';
 import type { Reporter } from '../progress/reporter.ts';
 import type { ResumeOptions } from '../train/run/resume.ts';
 import type { SceneOptions, ScenesResult } from '../transfer/scenes/make.ts';
+import type { TaskImportResult } from '../transfer/training/importTaskWeights.ts';
 import type { EvaluateTaskOptions, TaskEvaluationResult } from '../transfer/training/evaluateTaskRun.ts';
 import type { PredictTaskOptions, TaskImagePrediction } from '../transfer/training/predictTaskRun.ts';
 import type { TrainOptions, TrainResult } from '../train/run/run.ts';
@@ -89,7 +91,10 @@ export interface CommandActions {
     options: PredictImagesOptions & RunsFolder,
   ) => AsyncIterable<ImagePrediction>;
   /** By the path of a run folder, its name, or the beginning of that. */
-  readonly exportRun: (run: string, options: ExportOptions & RunsFolder) => Promise<ExportResult>;
+  readonly exportRun: (
+    run: string,
+    options: ExportOptions & RunsFolder,
+  ) => Promise<ExportResult | TaskExportResult>;
   readonly describeModels: () => Promise<readonly ModelDescription[]>;
   readonly listDatasets: () => Promise<readonly DatasetListing[]>;
   /** `path` null means the dataset's usual places. */
@@ -101,7 +106,7 @@ export interface CommandActions {
   /** Makes the benchmark Emoji-Scenes in a folder. */
   readonly makeScenes?: (folder: string, options: SceneOptions) => Promise<ScenesResult>;
   readonly fetchDataset: (name: string, options: CallOptions) => Promise<FetchResult>;
-  readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult>;
+  readonly importWeights: (path: string, options: ImportOptions) => Promise<ImportResult | TaskImportResult>;
   readonly diagnose: () => Promise<Diagnosis>;
   readonly setUpEngine: (options: CallOptions & { readonly force: boolean }) => Promise<EngineSetupResult>;
   readonly listBenchCases: (

@@ -68,7 +68,7 @@ function isExport(folder: string): boolean {
       typeof manifest === 'object' &&
       manifest !== null &&
       'format' in manifest &&
-      manifest.format === 'cohort-export'
+      (manifest.format === 'cohort-export' || manifest.format === 'cohort-task-export')
     );
   } catch {
     return false;

@@ -1,6 +1,8 @@
 /** Networks of a run for other programs: ONNX, transformers.js, PyTorch and a web page. */
 export { ExportError } from './errors.ts';
 export { exportRun, type ExportResult } from './exportRun.ts';
+export { exportTaskRun, type TaskExportResult } from './tasks/exportTaskRun.ts';
+export type { TaskExportManifest } from './tasks/taskManifest.ts';
 export type {
   ExportManifest,
   ManifestFile,

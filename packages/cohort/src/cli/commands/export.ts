@@ -2,6 +2,8 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { ExportManifest, ManifestModel } from '../../export/manifest.ts';
 import type { ExportResult } from '../../export/exportRun.ts';
+import type { TaskExportResult } from '../../export/tasks/exportTaskRun.ts';
+import type { TaskExportManifest } from '../../export/tasks/taskManifest.ts';
 import { exportFormats, precisions, type ExportFormat } from '../../export/options.ts';
 import type { Precision } from '../../export/manifest.ts';
 import { nearestName } from '../../support/nearestName.ts';
@@ -130,9 +132,32 @@ function parsePoints(text: string): number {
   return points;
 }
 
-function describeExport({ folder, bytes, manifest }: ExportResult): string {
-  const tables = manifest.models.length === 0 ? [describeTrained(manifest)] : [describeModels(manifest)];
+function describeExport({ folder, bytes, manifest }: ExportResult | TaskExportResult): string {
+  const tables =
+    manifest.format === 'cohort-task-export'
+      ? [describeTaskModels(manifest)]
+      : manifest.models.length === 0
+        ? [describeTrained(manifest)]
+        : [describeModels(manifest)];
   return [...tables, `wrote ${folder} (${kibibytes(bytes)}); README.md says how to use it`].join('\n');
+}
+
+/** Every file of a segmenter or detector, output by output. */
+function describeTaskModels({ models }: TaskExportManifest): string {
+  return formatTable(
+    ['file', 'size', 'output', 'run by', 'images', 'same class', 'error'],
+    models.flatMap(({ path, bytes, parity: { program, images, outputs } }) =>
+      outputs.map(({ name, relativeError, agreement }) => [
+        path,
+        kibibytes(bytes),
+        name,
+        program,
+        `${images}`,
+        agreement === null ? '-' : formatPercent(agreement, 2),
+        relativeError.toExponential(1),
+      ]),
+    ),
+  );
 }
 
 function describeTrained({ networks }: ExportManifest): string {

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import type { ImportResult } from '../../cohort/importWeights.ts';
+import type { TaskImportResult } from '../../transfer/training/importTaskWeights.ts';
 import { shellCommand } from '../../support/shellCommand.ts';
 import type { CommonOptions } from '../command.ts';
 import { runCommand, withCommonOptions } from '../command.ts';
@@ -30,7 +31,7 @@ export function addImportCommand(
 ): void {
   withCommonOptions(program.command('import'))
     .description(
-      'convert PyTorch (.pt, .pth, .pth.tar) or safetensors weights so that recipes can start from them',
+      'convert PyTorch (.pt, .pth, .pth.tar) or safetensors weights of classifiers, segmenters and detectors for recipes',
     )
     .argument('<file>', 'weights file or run folder; code in it is never executed')
     .option('--model <name>', 'architecture of the weights (default: the one that fits)')
@@ -79,7 +80,22 @@ function addRule(text: string, before: readonly Rule[]): Rule[] {
   return [...before, { from: text.slice(0, at), to: text.slice(at + 1) }];
 }
 
-function describeResult(result: ImportResult): string {
+/** Of a segmenter or detector, with the settings that a recipe needs to use it. */
+function describeTask(result: TaskImportResult): string {
+  const { output, format, model, task, classes, parameters, renamed } = result;
+  const settings = Object.entries(task)
+    .filter(([, value]) => value !== null)
+    .map(([key, value]) => `task.${key}=${String(value)}`);
+  const networks = [`networks.0.model=${model}`, `networks.0.weights=${output}`];
+  return [
+    `read ${task.head} (${format})${renamed === 0 ? '' : `; ${renamed} tensors renamed`}`,
+    `wrote ${output}: ${task.name}, ${task.head} on ${model}, ${classes} classes, ${parameters.toLocaleString('en-US')} parameters`,
+    `use it in a recipe: ${shellCommand([...networks, ...settings])}`,
+  ].join('\n');
+}
+
+function describeResult(result: ImportResult | TaskImportResult): string {
+  if ('task' in result) return describeTask(result);
   const { output, model, classes, channels, parameters, place, format, renamed, ignored, whyFresh } = result;
   const { skipped, isReordered, unusableNames, namesNote } = result;
   const count = parameters.toLocaleString('en-US');

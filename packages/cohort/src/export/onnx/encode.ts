@@ -23,7 +23,7 @@ const OPSET = { version: 2 } as const;
 const ENTRY = { key: 1, value: 2 } as const;
 const GRAPH = { node: 1, name: 2, initializer: 5, input: 11, output: 12 } as const;
 const NODE = { input: 1, output: 2, name: 3, operator: 4, attribute: 5 } as const;
-const ATTRIBUTE = { name: 1, float: 2, whole: 3, wholes: 8, type: 20 } as const;
+const ATTRIBUTE = { name: 1, float: 2, whole: 3, text: 4, wholes: 8, type: 20 } as const;
 const TENSOR = { dimension: 1, type: 2, name: 8, raw: 9 } as const;
 const VALUE = { name: 1, type: 2 } as const;
 const TYPE = { tensor: 1 } as const;
@@ -31,7 +31,7 @@ const TENSOR_TYPE = { element: 1, shape: 2 } as const;
 const SHAPE = { dimension: 1 } as const;
 const DIMENSION = { value: 1, parameter: 2 } as const;
 
-const attributeTypes = { float: 1, whole: 2, wholes: 7 } as const;
+const attributeTypes = { float: 1, whole: 2, text: 3, wholes: 7 } as const;
 
 /** ONNX's numbers of element types (TensorProto.DataType). */
 export const elementTypeCodes: Readonly<Record<ElementType, number>> = {
@@ -96,6 +96,9 @@ function encodeAttribute(name: string, value: Attribute): ProtobufMessage {
   }
   if ('float' in value) {
     return message.float(ATTRIBUTE.float, value.float).whole(ATTRIBUTE.type, attributeTypes.float);
+  }
+  if ('text' in value) {
+    return message.text(ATTRIBUTE.text, value.text).whole(ATTRIBUTE.type, attributeTypes.text);
   }
   for (const item of value) message.whole(ATTRIBUTE.wholes, item);
   return message.whole(ATTRIBUTE.type, attributeTypes.wholes);

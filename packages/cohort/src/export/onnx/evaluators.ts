@@ -1,5 +1,5 @@
 /** What each ONNX operator computes, by the engine's operators: https://onnx.ai/onnx/operators, operator set 17. */
-import { ops, type Tensor } from '@cohort-ml/torch';
+import { ops, Tensor } from '@cohort-ml/torch';
 import { ExportError } from '../errors.ts';
 import type { Attribute, OperatorType } from './graph.ts';
 
@@ -22,7 +22,7 @@ function whole(attributes: Attributes, name: string, otherwise: number): number 
 
 function wholes(attributes: Attributes, name: string, otherwise: readonly number[]): readonly number[] {
   const value = attributes[name] ?? otherwise;
-  if (typeof value === 'number' || 'float' in value) throw wrongAttribute(name);
+  if (typeof value === 'number' || 'float' in value || 'text' in value) throw wrongAttribute(name);
   return value;
 }
 
@@ -57,6 +57,8 @@ export const evaluators: Readonly<Record<OperatorType, Evaluator>> = {
   Relu: (inputs) => inputs.at(0).relu(),
   Sigmoid: (inputs) => inputs.at(0).sigmoid(),
   Tanh: (inputs) => inputs.at(0).tanh(),
+  Exp: (inputs) => inputs.at(0).exp(),
+  Sqrt: (inputs) => inputs.at(0).sqrt(),
   Log: (inputs) => inputs.at(0).log(),
   Identity: (inputs) => inputs.at(0).alias(),
   Cast: (inputs) => inputs.at(0).to('float32'),
@@ -113,6 +115,35 @@ export const evaluators: Readonly<Record<OperatorType, Evaluator>> = {
     const [start = 0, end = 0, axis = 0] = [1, 2, 3].map((position) => inputs.at(position).item());
     return inputs.at(0).narrow(axis, start, end - start);
   },
+  Resize: (inputs, attributes) => {
+    const [height = 1, width = 1] = inputs.at(3).toNumbers().slice(2);
+    const { mode } = attributes;
+    if (typeof mode !== 'object' || !('text' in mode)) throw wrongAttribute('mode');
+    return mode.text === 'nearest'
+      ? ops.upsampleNearest2d(inputs.at(0), [height, width])
+      : ops.upsampleBilinear2d(inputs.at(0), [height, width], false);
+  },
+  Shape: (inputs) => {
+    const { shape } = inputs.at(0);
+    return Tensor.fromTypedArray(Int32Array.from(shape)).to({ dtype: 'int64' });
+  },
+  InstanceNormalization: (inputs, attributes) => {
+    const { epsilon } = attributes;
+    if (typeof epsilon !== 'object' || !('float' in epsilon)) throw wrongAttribute('epsilon');
+    const input = inputs.at(0);
+    const rank = input.shape.length;
+    const places = Array.from({ length: rank - 2 }, (_, index) => index + 2);
+    const mean = input.mean(places, true);
+    const variance = input.sub(mean).square().mean(places, true);
+    const [weight, bias] = [alongAxis(inputs.at(1), 1, rank), alongAxis(inputs.at(2), 1, rank)];
+    return input.sub(mean).div(variance.add(epsilon.float).sqrt()).mul(weight).add(bias);
+  },
+  Transpose: (inputs, attributes) => inputs.at(0).permute(wholes(attributes, 'perm', [])),
+  Squeeze: (inputs) =>
+    inputs
+      .at(1)
+      .toNumbers()
+      .reduce((value, axis) => value.squeeze(axis), inputs.at(0)),
   Unsqueeze: (inputs) =>
     inputs
       .at(1)

@@ -15,10 +15,12 @@ export type OperatorType =
   | 'Conv'
   | 'DequantizeLinear'
   | 'Div'
+  | 'Exp'
   | 'Flatten'
   | 'Gemm'
   | 'GlobalAveragePool'
   | 'Identity'
+  | 'InstanceNormalization'
   | 'Log'
   | 'MatMul'
   | 'MaxPool'
@@ -28,15 +30,20 @@ export type OperatorType =
   | 'ReduceSum'
   | 'Relu'
   | 'Reshape'
+  | 'Resize'
+  | 'Shape'
   | 'Sigmoid'
   | 'Slice'
   | 'Softmax'
+  | 'Sqrt'
+  | 'Squeeze'
   | 'Sub'
   | 'Tanh'
+  | 'Transpose'
   | 'Unsqueeze';
 
-/** Values of an attribute: whole numbers unless marked as `float`. */
-export type Attribute = number | readonly number[] | { readonly float: number };
+/** Values of an attribute: whole numbers unless marked as `float` or `text`. */
+export type Attribute = number | readonly number[] | { readonly float: number } | { readonly text: string };
 
 /** One operator at work. */
 export interface GraphNode {

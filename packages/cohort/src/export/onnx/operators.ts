@@ -6,7 +6,18 @@ import type { TracedCall, TracedValue } from './tracedCall.ts';
 type Translation = (call: TracedCall) => string | TracedValue;
 
 /** Operators whose result may share memory with their first argument. */
-const views: ReadonlySet<string> = new Set(['contiguous', 'detach', 'flatten', 'narrow', 'to', 'unsqueeze']);
+const views: ReadonlySet<string> = new Set([
+  'contiguous',
+  'detach',
+  'dropout',
+  'flatten',
+  'narrow',
+  'permute',
+  'reshape',
+  'squeeze',
+  'to',
+  'unsqueeze',
+]);
 
 /** Whether an operator's result may share memory with its first argument. */
 export function isView(operator: string): boolean {
@@ -50,6 +61,39 @@ function convolve(call: TracedCall, position: number): string {
   });
 }
 
+/** Brings a map `[B, C, h, w]` to another height and width; its batch is read in the graph, since it may be of any size. */
+function resize(call: TracedCall, attributes: Readonly<Record<string, { readonly text: string }>>): string {
+  const bounds = [[0], [2], [0]].map((values) => call.whole(values));
+  const shape = call.add('Shape', [call.value(0)]);
+  const kept = call.add('Slice', [shape, ...bounds]);
+  const sizes = call.add('Concat', [kept, call.whole(call.numbers(1, 2))], { axis: 0 });
+  return call.add('Resize', [call.value(0), '', '', sizes], attributes);
+}
+
+/** Means over parts of a map, `[parts, length]`: part i goes from floor(i length / parts) to ceil((i + 1) length / parts). */
+function partMeans(length: number, parts: number): Float32Array {
+  const shares = new Float32Array(parts * length);
+  for (let part = 0; part < parts; part += 1) {
+    const start = Math.floor((part * length) / parts);
+    const end = Math.ceil(((part + 1) * length) / parts);
+    shares.fill(1 / (end - start), part * length + start, part * length + end);
+  }
+  return shares;
+}
+
+/** Adaptive pooling whose windows differ in size, as two products with matrices of shares. */
+function poolUnevenly(call: TracedCall, [down = 1, across = 1]: readonly number[]): string {
+  const [, , height = 1, width = 1] = call.shape(0);
+  const rows = call.matrix(partMeans(height, down), [down, height]);
+  const byColumn = partMeans(width, across);
+  const columns = Float32Array.from(byColumn, (_, place) => {
+    const [column, part] = [Math.floor(place / across), place % across];
+    return byColumn[part * width + column] ?? 0;
+  });
+  const pooled = call.add('MatMul', [call.value(0), call.matrix(columns, [width, across])]);
+  return call.add('MatMul', [rows, pooled]);
+}
+
 /** @param position of the weight; bias, mean, variance, training, momentum and epsilon follow */
 function normalise(call: TracedCall, position: number): string {
   if (call.boolean(position + 4, false)) throw call.refusal('it is in training');
@@ -84,11 +128,20 @@ const translations: ReadonlyMap<string, Translation> = new Map<string, Translati
   ['mul', binary('Mul')],
   ['div', binary('Div')],
   ['bmm', binary('MatMul')],
+  ['exp', unary('Exp')],
+  ['sqrt', unary('Sqrt')],
   ['relu', unary('Relu')],
   ['sigmoid', unary('Sigmoid')],
   ['tanh', unary('Tanh')],
   ['log', unary('Log')],
-  ['clamp', (call) => call.add('Clip', [call.value(0), call.value(1), call.value(2)])],
+  [
+    'clamp',
+    (call) =>
+      call.add('Clip', [
+        call.value(0),
+        ...[1, 2].map((place) => (call.isNull(place) ? '' : call.value(place))),
+      ]),
+  ],
   ['clampMin', (call) => call.add('Clip', [call.value(0), call.value(1)])],
   ['convolution2d', (call) => convolve(call, 3)],
   [
@@ -167,7 +220,7 @@ const translations: ReadonlyMap<string, Translation> = new Map<string, Translati
         .shape(0)
         .slice(2)
         .map((side, index) => side / (sizes[index] ?? 1));
-      if (!kernel.every(Number.isInteger)) throw call.refusal('its windows differ in size');
+      if (!kernel.every(Number.isInteger)) return poolUnevenly(call, sizes);
       return call.add('AveragePool', [call.value(0)], { kernel_shape: kernel, strides: kernel });
     },
   ],
@@ -220,6 +273,79 @@ const translations: ReadonlyMap<string, Translation> = new Map<string, Translati
       if (axis === call.batchAxis) throw call.refusal('it divides the batch');
       const bounds = [[start], [start + call.number(3)], [axis]].map((values) => call.whole(values));
       return call.add('Slice', [call.value(0), ...bounds]);
+    },
+  ],
+  [
+    'upsampleBilinear2d',
+    (call) => {
+      if (call.boolean(2, false)) throw call.refusal('it aligns corners');
+      return resize(call, {
+        mode: { text: 'linear' },
+        coordinate_transformation_mode: { text: 'pytorch_half_pixel' },
+      });
+    },
+  ],
+  [
+    'upsampleNearest2d',
+    (call) =>
+      resize(call, {
+        mode: { text: 'nearest' },
+        coordinate_transformation_mode: { text: 'asymmetric' },
+        nearest_mode: { text: 'floor' },
+      }),
+  ],
+  [
+    'dropout',
+    (call) => {
+      if (call.boolean(2, false)) throw call.refusal('it is in training');
+      return call.value(0);
+    },
+  ],
+  [
+    'groupNorm',
+    (call) => {
+      const groups = call.number(1);
+      const [, channels = 0, ...places] = call.shape(0);
+      const flat = call.add('Reshape', [call.value(0), call.whole([0, groups, -1])]);
+      const [one, zero] = [1, 0].map((value) => call.matrix(new Float32Array(groups).fill(value), [groups]));
+      const epsilon = { float: call.number(4, 1e-5) };
+      const normal = call.add('InstanceNormalization', [flat, one ?? '', zero ?? ''], { epsilon });
+      const whole = call.add('Reshape', [normal, call.whole([0, channels, ...places])]);
+      const shape = [channels, ...places.map(() => 1)];
+      const scaled = call.isNull(2) ? whole : call.add('Mul', [whole, call.reshaped(2, shape)]);
+      return call.isNull(3) ? scaled : call.add('Add', [scaled, call.reshaped(3, shape)]);
+    },
+  ],
+  [
+    'reshape',
+    (call) => {
+      const [batch] = call.shape(0);
+      const [first, ...rest] = call.resultShape;
+      if (call.batchAxis !== 0 || first !== batch) throw call.refusal('it changes the batch');
+      // 0 keeps the size of the input, whatever the batch is.
+      return call.add('Reshape', [call.value(0), call.whole([0, ...rest])]);
+    },
+  ],
+  [
+    'permute',
+    (call) => {
+      const perm = call.numbers(1, 0);
+      return {
+        name: call.add('Transpose', [call.value(0)], { perm }),
+        batchAxis: perm.indexOf(call.batchAxis),
+      };
+    },
+  ],
+  [
+    'squeeze',
+    (call) => {
+      const axis = axisOf(call, 1, call.shape(0).length);
+      const { batchAxis } = call;
+      if (axis === batchAxis) throw call.refusal('it removes the batch');
+      return {
+        name: call.add('Squeeze', [call.value(0), call.whole([axis])]),
+        batchAxis: batchAxis - Number(axis < batchAxis),
+      };
     },
   ],
   [

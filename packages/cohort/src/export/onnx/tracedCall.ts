@@ -132,6 +132,19 @@ export class TracedCall {
     return this.#builder.scalar(value);
   }
 
+  /** A constant of float32. */
+  matrix(data: Float32Array, shape: readonly number[]): string {
+    return this.#builder.constant({ type: 'float32', shape, data });
+  }
+
+  /** A tensor of weights in another shape, as a constant. */
+  reshaped(position: number, shape: readonly number[]): string {
+    const wide = this.#tensor(position).to('float32');
+    const data = Float32Array.from(wide.toNumbers());
+    if (wide !== this.#inputs[position]) wide.dispose();
+    return this.#builder.constant({ type: 'float32', shape, data }, 'weight');
+  }
+
   /** The error for a form of the operator that has no translation. */
   refusal(reason: string): ExportError {
     return new ExportError(

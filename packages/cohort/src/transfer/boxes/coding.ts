@@ -61,6 +61,14 @@ export function decodeShifts(shifts: Tensor, anchors: Tensor, weights: CodeWeigh
   return ops.cat([middle.sub(grown), middle.add(grown)], -1).reshape(shape);
 }
 
+/** The boxes that shifts `[B, N, 4]` of anchors `[N, 4]` lead to, in batches; as {@link decodeShifts} with weights of 1. */
+export function decodeBatchShifts(shifts: Tensor, anchors: Tensor): Tensor {
+  const { centre, size } = centresAndSizes(anchors);
+  const middle = shifts.narrow(-1, 0, 2).mul(size).add(centre);
+  const grown = shifts.narrow(-1, 2, 2).clamp(null, greatestGrowth).exp().mul(size).mul(0.5);
+  return ops.cat([middle.sub(grown), middle.add(grown)], -1);
+}
+
 /**
  * Distances from an anchor's centre to the four sides of a box, divided by the anchor's size (FCOS, arXiv 1904.01355, with the
  * square anchor of the stride's size that torchvision has).

@@ -1,4 +1,5 @@
 /** Opens a run of a segmenter or detector for use: its recipe, its task, and its models with the weights of a checkpoint. */
+import { basename } from 'node:path';
 import { openRun } from '@cohort-ml/runs';
 import { loadModules } from '../../checkpoints/checkpoint.ts';
 import { chooseCheckpoint } from '../../checkpoints/checkpointChoice.ts';
@@ -19,6 +20,8 @@ export interface LoadedTaskRun {
   readonly path: string;
   readonly recipe: TaskRecipe;
   readonly checkpoint: StoredCheckpointInfo;
+  /** Name of its folder. */
+  readonly checkpointName: string;
   readonly task: VisionTask<unknown>;
   readonly models: readonly TaskModel<unknown>[];
   readonly names: readonly string[];
@@ -56,6 +59,7 @@ export function loadTaskRun(path: string, { reporter, checkpoint, device }: Load
     path,
     recipe,
     checkpoint: info,
+    checkpointName: basename(folder),
     task,
     models,
     names: networkNames(recipe),

@@ -1,7 +1,7 @@
 /** Starts a segmenter or detector from weights: a run or checkpoint of the same kind, or the backbone alone from a classifier. */
 import { noGrad, type Tensor } from '@cohort-ml/torch';
 import { describePretrained, loadPretrained, openSource } from '../../cohort/pretrained.ts';
-import type { TensorDictionary, WeightsFile } from '../../weights/index.ts';
+import type { TensorDictionary } from '../../weights/index.ts';
 import type { TaskModel } from './visionTask.ts';
 
 /** Whose weights are wanted. */
@@ -33,7 +33,7 @@ function namesToday(name: string): string[] {
 }
 
 /** A tensor of the file for each of the model's that has the same name and shape. */
-function matches(model: Map<string, Tensor>, dictionary: TensorDictionary): Map<string, string> {
+export function matchTensors(model: Map<string, Tensor>, dictionary: TensorDictionary): Map<string, string> {
   const found = new Map<string, string>();
   for (const [name, { shape }] of dictionary.tensors) {
     const own = namesToday(name).find((each) => model.get(each)?.shape.join() === shape.join());
@@ -59,11 +59,11 @@ export function loadTaskWeights(
     const own = [...state.keys()].filter((key) => !key.endsWith('num_batches_tracked'));
     const backbone = own.filter((key) => key.startsWith('backbone.'));
     const best = file.dictionaries
-      .map((dictionary) => matches(state, dictionary))
-      .sort((left, right) => right.size - left.size)[0];
-    if (best !== undefined && backbone.every((key) => best.has(key) || !isStage(key))) {
-      copy(state, best, file);
-      const fresh = own.filter((key) => !best.has(key));
+      .map((dictionary) => ({ dictionary, pairs: matchTensors(state, dictionary) }))
+      .sort((left, right) => right.pairs.size - left.pairs.size)[0];
+    if (best !== undefined && backbone.every((key) => best.pairs.has(key) || !isStage(key))) {
+      copyTaskWeights(state, best.pairs, best.dictionary);
+      const fresh = own.filter((key) => !best.pairs.has(key));
       const rest =
         fresh.length === 0
           ? ''
@@ -83,13 +83,15 @@ function isStage(key: string): boolean {
   return !key.startsWith('backbone.fpn.');
 }
 
-function copy(state: Map<string, Tensor>, pairs: ReadonlyMap<string, string>, file: WeightsFile): void {
-  const dictionary = file.dictionaries.find(({ tensors }) =>
-    [...pairs.values()].every((name) => tensors.has(name)),
-  );
+/** @param pairs names in the state and in the dictionary */
+export function copyTaskWeights(
+  state: Map<string, Tensor>,
+  pairs: ReadonlyMap<string, string>,
+  { tensors }: TensorDictionary,
+): void {
   noGrad(() => {
     for (const [name, source] of pairs) {
-      const tensor = dictionary?.tensors.get(source)?.read();
+      const tensor = tensors.get(source)?.read();
       if (tensor === undefined) continue;
       state.get(name)?.copy_(tensor);
       tensor.dispose();

@@ -1,0 +1,152 @@
+/** Export of whole runs of segmenters and detectors: the folder, its parity, and what is refused. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setThreads, Tensor } from '@cohort-ml/torch';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { RememberingReporter } from '../../test/tinyRecipe.ts';
+import { relativeError, runOnnx } from '../../test/exports.ts';
+import { predictTaskRun } from '../../transfer/training/predictTaskRun.ts';
+import { readLabelMap } from '../../transfer/annotations/labelMap.ts';
+import { decodeQueued } from '../../data/loading/decodeImage.ts';
+import { loadTaskRun } from '../../transfer/training/loadTaskRun.ts';
+import { taskWorld, trainTask, type TaskWorld } from '../../transfer/training/testing.ts';
+import type { RecipeInput } from '../../recipes/index.ts';
+import type { ExportOptions } from '../options.ts';
+import { exportTaskRun } from './exportTaskRun.ts';
+import type { TaskExportManifest } from './taskManifest.ts';
+
+// Whole trainings: a machine ten times slower must pass too.
+vi.setConfig({ testTimeout: 1_200_000 });
+
+const reporter = new RememberingReporter();
+const { signal } = new AbortController();
+const worlds: TaskWorld[] = [];
+beforeAll(() => {
+  setThreads(1);
+});
+afterAll(() => {
+  for (const world of worlds) world.remove();
+});
+
+async function trained(
+  task: NonNullable<RecipeInput['task']>,
+): Promise<{
+  world: TaskWorld;
+  run: string;
+  exportTo: (name: string, more?: Partial<ExportOptions>) => ReturnType<typeof exportTaskRun>;
+}> {
+  const world = taskWorld(task);
+  worlds.push(world);
+  const train = { epochs: 1, batchSize: 4 };
+  const { result } = await trainTask(world.recipe({ method: { name: 'independent' }, train }));
+  return {
+    world,
+    run: result.runFolder,
+    exportTo: (name, more = {}) =>
+      exportTaskRun(result.runFolder, { reporter, signal, out: join(world.path, name), ...more }),
+  };
+}
+
+describe('a segmenter', () => {
+  it('is exported with its ensemble, in two precisions, and paints what cohort predict paints', async () => {
+    const { world, run, exportTo } = await trained({ name: 'segmentation', width: 8 });
+    const { folder, manifest } = await exportTo('whole', {
+      network: 'all',
+      precisions: ['float32', 'float16'],
+    });
+    expect(manifest).toMatchObject({
+      format: 'cohort-task-export',
+      task: { name: 'segmentation', head: 'fcn' },
+      labels: ['ground', 'bright', 'middling'],
+      choice: null,
+    });
+    expect(
+      manifest.networks.map(({ name, outputs }) => [name, outputs.map((output) => output.name)]),
+    ).toEqual([
+      ['ensemble', ['logits']],
+      ['resnet8-1', ['logits_resnet8-1']],
+      ['resnet8-2', ['logits_resnet8-2']],
+    ]);
+    expect(manifest.networks[0]?.outputs[0]?.shape).toEqual([3, 32, 32]);
+    const [first] = manifest.models;
+    expect(first?.parity).toMatchObject({
+      images: 4,
+      program: expect.stringContaining('onnxruntime') as string,
+    });
+    for (const { agreement } of first?.parity.outputs ?? []) expect(agreement).toBeGreaterThan(0.99);
+    const stored = JSON.parse(readFileSync(join(folder, 'cohort.json'), 'utf8')) as TaskExportManifest;
+    expect(stored.models[1]?.path).toBe('onnx/model_fp16.onnx');
+    expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('`[batch, 3, 32, 32]`');
+
+    const image = join(world.data, 'test/image12.png');
+    const out = join(world.path, 'pictures');
+    for await (const each of predictTaskRun(run, [image], { reporter, signal, out })) {
+      expect(each).not.toHaveProperty('error');
+    }
+    const { labels } = await readLabelMap(join(out, 'image12-mask.png'));
+    const pixels = await decodeQueued(image, { channels: 3, height: 32, width: 32, fit: 'fill' });
+    const file = readFileSync(join(folder, 'onnx/model.onnx'));
+    const logits = (await runOnnx(file, Float32Array.from(pixels), [1, 3, 32, 32])).get('logits');
+    const classes = Tensor.fromTypedArray(logits ?? new Float32Array(), [3, 32 * 32])
+      .argmax(0)
+      .toNumbers();
+    const same = classes.filter((label, place) => label === labels[place]).length;
+    expect(same / labels.length).toBeGreaterThan(0.99);
+  });
+
+  it('is refused what there is for classifiers only, and nothing is written', async () => {
+    const { world, exportTo } = await trained({ name: 'segmentation', width: 8 });
+    await expect(exportTo('a', { precisions: ['int8'] })).rejects.toThrow('int8 is for classifiers');
+    await expect(exportTo('a', { formats: ['torchvision'] })).rejects.toThrow(
+      'The format torchvision is for classifiers',
+    );
+    await expect(exportTo('a', { page: true })).rejects.toThrow('The page classifies whole images');
+    await expect(exportTo('a', { network: 'resnet8-3' })).rejects.toThrow("Did you mean 'resnet8-");
+    expect(existsSync(join(world.path, 'a'))).toBe(false);
+  });
+});
+
+describe('a detector', () => {
+  it('is exported with scores and boxes in pixels, from which the same objects are chosen', async () => {
+    const { run, exportTo } = await trained({ name: 'detection', width: 16, headLayers: 1 });
+    const { folder, manifest } = await exportTo('whole');
+    const [network] = manifest.networks;
+    const anchors = manifest.choice?.levelCounts.reduce((sum, count) => sum + count, 0) ?? 0;
+    expect(network?.outputs).toMatchObject([
+      { name: 'scores', shape: [anchors, 2] },
+      { name: 'boxes', shape: [anchors, 4] },
+    ]);
+    // Of one image, the best box of the graph is the best that the run finds.
+    const loaded = loadTaskRun(run, { reporter });
+    const values = Float32Array.from({ length: 3 * 32 * 32 }, (_, place) => (place % 1024) % 200);
+    const outputs = await runOnnx(readFileSync(join(folder, 'onnx/model.onnx')), values, [1, 3, 32, 32]);
+    const { normalisation } = loaded.checkpoint;
+    const normalised = values.map((value, place) => {
+      const channel = Math.floor(place / 1024);
+      return (value / 255 - (normalisation.mean[channel] ?? 0)) / (normalisation.std[channel] ?? 1);
+    });
+    const model = loaded.models[0];
+    const sizes = { original: { height: 32, width: 32 }, fitted: { height: 32, width: 32 } };
+    const images = Tensor.fromTypedArray(normalised, [1, 3, 32, 32]);
+    const found = loaded.task.predict([...loaded.models.slice(0, 1)], [model?.call(images)], sizes);
+    if (!('objects' in found)) throw new Error('expected objects');
+    const [best] = found.objects;
+    const scores = outputs.get('scores') ?? new Float32Array();
+    const place = scores.indexOf(Math.max(...scores));
+    if (best === undefined) expect(Math.max(...scores)).toBeLessThanOrEqual(0.05);
+    else {
+      expect(scores[place]).toBeCloseTo(best.score, 4);
+      const row = Math.floor(place / 2);
+      const box = (outputs.get('boxes') ?? new Float32Array()).slice(4 * row, 4 * row + 4);
+      const cut = box.map((side) => Math.min(Math.max(side, 0), 32));
+      expect(relativeError(cut, Float32Array.from(best.box))).toBeLessThan(1e-3);
+    }
+    loaded.dispose();
+  });
+
+  it('of two stages is refused by name', async () => {
+    const { exportTo, world } = await trained({ name: 'detection', head: 'faster-rcnn', width: 16 });
+    await expect(exportTo('a')).rejects.toThrow(/has the head faster-rcnn, which has two stages/);
+    expect(existsSync(join(world.path, 'a'))).toBe(false);
+  });
+});

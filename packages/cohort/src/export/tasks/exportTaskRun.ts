@@ -1,0 +1,242 @@
+/** `cohort export` of a segmenter or detector: its graph as ONNX, run on test images again before anything is written. */
+import { basename } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { openRun } from '@cohort-ml/runs';
+import { scope, Tensor } from '@cohort-ml/torch';
+import { loadTaskRun, type LoadedTaskRun } from '../../transfer/training/loadTaskRun.ts';
+import { loadTaskData } from '../../transfer/training/taskData.ts';
+import type { FittedImages } from '../../transfer/training/fittedImages.ts';
+import { cohortVersion } from '../buildManifest.ts';
+import { ExportError } from '../errors.ts';
+import { checkTarget, describeFile, jsonFile, writeFolder, type ExportedFile } from '../folder.ts';
+import { inputName, manifestPath, modelPaths, type Precision } from '../manifest.ts';
+import { withFloat16Weights } from '../onnx/float16.ts';
+import { encodeModel, operatorsOf, opset, traceGraph, type Graph } from '../onnx/index.ts';
+import type { ExportOptions } from '../options.ts';
+import { resolveOptions, type ResolvedOptions } from '../resolveOptions.ts';
+import { openIndependentRunner } from '../runners.ts';
+import { measureTaskParity } from './taskParity.ts';
+import { taskCard } from './taskCard.ts';
+import { TaskFunction } from './taskFunction.ts';
+import type { TaskExportManifest, TaskExportModel } from './taskManifest.ts';
+
+/** What an export came to. */
+export interface TaskExportResult {
+  /** The folder, as an absolute path. */
+  readonly folder: string;
+  /** Bytes of all its files. */
+  readonly bytes: number;
+  readonly manifest: TaskExportManifest;
+}
+
+/** Test images that every file is run on, unless their number is given. */
+const usualTestImages = 16;
+
+/**
+ * Exports it.
+ *
+ * @throws {ExportError} for options that do not fit, for two-stage detectors, for a folder that must not be written, and files
+ *   that do not give what the networks give; errors of runs, checkpoints and annotations
+ */
+export async function exportTaskRun(runPath: string, options: ExportOptions): Promise<TaskExportResult> {
+  const settings = resolveOptions(runPath, options);
+  assertFits(settings);
+  checkTarget(settings.out, settings.force);
+  const { reporter, signal, checkpoint, network, dataPath } = options;
+  const run = loadTaskRun(runPath, { reporter, ...(checkpoint === undefined ? {} : { checkpoint }) });
+  let taskFunction: TaskFunction | null = null;
+  try {
+    taskFunction = new TaskFunction(run, network);
+    const { status } = openRun(runPath).info;
+    if (status !== 'finished') {
+      reporter.warning(
+        `The run is not finished (${status}): exporting its checkpoint after epoch ${run.checkpoint.epoch}. The network may still get better.`,
+      );
+    }
+    const { recipe } = run;
+    const { height, width, normalisation } = run.checkpoint;
+    const data = await loadTaskData(
+      {
+        ...recipe,
+        task: { ...recipe.task, imageHeight: height, imageWidth: width },
+        data: { ...recipe.data, path: dataPath ?? recipe.data.path },
+      },
+      { reporter, signal, normalisation },
+    );
+    const pixels = await testPixels(data.test, settings.testImages ?? usualTestImages, run);
+    const models = await makeModels(run, taskFunction, pixels, settings, options);
+    const { manifest, files } = assemble(run, taskFunction, pixels, models, status === 'finished');
+    await setImmediate();
+    signal.throwIfAborted();
+    writeFolder(settings.out, files, settings.force);
+    const bytes = files.reduce((sum, { content }) => sum + content.length, 0);
+    return { folder: settings.out, bytes, manifest };
+  } finally {
+    taskFunction?.dispose();
+    run.dispose();
+  }
+}
+
+/** @throws {ExportError} for what is there for classifiers only */
+function assertFits({ formats, precisions, page }: ResolvedOptions): void {
+  const odd = formats.find((format) => format !== 'onnx');
+  if (odd !== undefined) {
+    throw new ExportError(
+      `The format ${odd} is for classifiers. Segmenters and detectors are exported as onnx.`,
+    );
+  }
+  if (page) {
+    throw new ExportError('The page classifies whole images. Leave --page and --single-file out.');
+  }
+  if (precisions.includes('int8')) {
+    throw new ExportError(
+      'int8 is for classifiers: how much a segmenter or detector loses by it is not measured. Export float32 or float16.',
+    );
+  }
+}
+
+/** Test images as the files take them: at the top left, the rest filled with the mean. */
+async function testPixels(
+  images: FittedImages,
+  most: number,
+  { checkpoint: { height, width, normalisation } }: LoadedTaskRun,
+): Promise<Float32Array[]> {
+  const pixels: Float32Array[] = [];
+  const plane = height * width;
+  for (let index = 0; index < Math.min(most, images.count); index += 1) {
+    await images.ready([index]);
+    const fitted = images.get(index);
+    const whole = new Float32Array(3 * plane);
+    for (const channel of [0, 1, 2]) {
+      whole.fill(255 * (normalisation.mean[channel] ?? 0), channel * plane, (channel + 1) * plane);
+      for (let row = 0; row < fitted.height; row += 1) {
+        const start = (channel * fitted.height + row) * fitted.width;
+        whole.set(fitted.pixels.subarray(start, start + fitted.width), channel * plane + row * width);
+      }
+    }
+    pixels.push(whole);
+    images.release([index]);
+  }
+  return pixels;
+}
+
+/** A model file with what was measured of it. */
+interface MadeModel {
+  readonly file: ExportedFile;
+  readonly manifest: TaskExportModel;
+}
+
+async function makeModels(
+  run: LoadedTaskRun,
+  taskFunction: TaskFunction,
+  pixels: readonly Float32Array[],
+  { precisions }: ResolvedOptions,
+  { reporter }: ExportOptions,
+): Promise<MadeModel[]> {
+  const { height, width, classes } = run.checkpoint;
+  const shape = [3, height, width] as const;
+  const graph = traceGraph({ name: inputName, shape }, (images) => taskFunction.call(images));
+  const description = {
+    producerVersion: cohortVersion(),
+    documentation: `${run.recipe.task.name} (${run.recipe.task.head}) for ${classes.length} classes. Takes pixels from 0 to 255 and normalises them itself.`,
+    metadata: { labels: JSON.stringify(classes), task: run.recipe.task.name },
+  };
+  const made: MadeModel[] = [];
+  for (const precision of precisions) {
+    reporter.message(`writing ${precision} and running it on ${pixels.length} test images`);
+    const stored = inPrecision(graph, precision);
+    const content = encodeModel(stored, description);
+    const runner = await openIndependentRunner(content, stored);
+    if (!runner.readsFile) {
+      reporter.warning(
+        'onnxruntime-node is not installed, so LibTorch checks the graph node by node and nobody reads the file. For an independent check: npm install onnxruntime-node --ignore-scripts',
+      );
+    }
+    try {
+      const parity = await measureTaskParity(runner, taskFunction, { pixels, shape, precision });
+      const path = modelPaths[precision];
+      made.push({
+        file: { path, content },
+        manifest: {
+          precision,
+          path,
+          ...describeFile(content),
+          opset,
+          operators: operatorsOf(stored),
+          parity,
+        },
+      });
+    } finally {
+      await runner.dispose();
+    }
+  }
+  return made;
+}
+
+function inPrecision(graph: Graph, precision: Precision): Graph {
+  return precision === 'float16' ? withFloat16Weights(graph) : graph;
+}
+
+function assemble(
+  run: LoadedTaskRun,
+  taskFunction: TaskFunction,
+  [first = new Float32Array()]: readonly Float32Array[],
+  models: readonly MadeModel[],
+  finished: boolean,
+): { manifest: TaskExportManifest; files: ExportedFile[] } {
+  const { recipe, checkpoint, path } = run;
+  const { height, width, classes, normalisation, epoch } = checkpoint;
+  const { networks, levelCounts } = scope(() => {
+    const images = Tensor.fromTypedArray(first, [1, 3, height, width]);
+    return {
+      networks: taskFunction.describe(taskFunction.call(images)),
+      levelCounts: taskFunction.levelCounts(images),
+    };
+  });
+  const { task } = recipe;
+  const manifest: TaskExportManifest = {
+    format: 'cohort-task-export',
+    version: 1,
+    cohort: cohortVersion(),
+    created: new Date().toISOString(),
+    run: {
+      id: basename(path),
+      dataset: recipe.data.dataset,
+      method: recipe.method.name,
+      checkpoint: run.checkpointName,
+      epoch,
+      finished,
+    },
+    task: { name: task.name, head: task.head },
+    labels: classes,
+    input: {
+      name: inputName,
+      height,
+      width,
+      fit: 'contain, top left',
+      fill: normalisation.mean.map((mean) => 255 * mean),
+      normalisation: 'graph',
+    },
+    networks,
+    choice:
+      task.name === 'segmentation'
+        ? null
+        : {
+            scoreThreshold: task.scoreThreshold,
+            overlapThreshold: task.overlapThreshold,
+            mostDetections: task.mostDetections,
+            levelCounts,
+          },
+    models: models.map((model) => model.manifest),
+    files: {},
+  };
+  const others = [jsonFile('labels.json', classes), taskCard(manifest)];
+  const complete = {
+    ...manifest,
+    files: Object.fromEntries(others.map((file) => [file.path, describeFile(file.content)])),
+  };
+  return {
+    manifest: complete,
+    files: [...models.map(({ file }) => file), ...others, jsonFile(manifestPath, complete)],
+  };
+}

@@ -1,0 +1,79 @@
+/** The README.md of an exported segmenter or detector: what it takes and gives, how near it is to the run, and a program that uses it. */
+import { textFile, type ExportedFile } from '../folder.ts';
+import type { TaskExportManifest } from './taskManifest.ts';
+
+/** The card. */
+export function taskCard(manifest: TaskExportManifest): ExportedFile {
+  const sections = [
+    introduction(manifest),
+    input(manifest),
+    outputs(manifest),
+    parity(manifest),
+    usage(manifest),
+  ];
+  return textFile('README.md', `${sections.join('\n\n')}\n`);
+}
+
+function introduction({ run, task, labels, networks }: TaskExportManifest): string {
+  const what = networks.map(({ name, architecture }) => `${name} (${architecture})`).join(', ');
+  const note = run.finished
+    ? ''
+    : '\n\n**The training had not finished when this was exported:** the network may still get better.';
+  return `# ${run.id}\n\nTask ${task.name}, head ${task.head}: ${what}, trained by \`${run.method}\` with [Cohort](https://www.npmjs.com/package/cohort-ml), checkpoint \`${run.checkpoint}\` (epoch ${run.epoch}).${note}\n\nClasses, from 0 on: ${labels.join(', ')}.`;
+}
+
+function input({ input: { name, height, width, fill } }: TaskExportManifest): string {
+  const colour = fill.map((value) => value.toFixed(1)).join(', ');
+  return `## Input\n\n\`${name}\`: float32 \`[batch, 3, ${height}, ${width}]\`, red, green and blue from 0 to 255. Scale an image to fit into ${width} by ${height} pixels with its proportions kept, put it at the top left and fill the rest with ${colour} (the mean of the training images). The graph normalises by itself.`;
+}
+
+function outputs({ networks, choice }: TaskExportManifest): string {
+  const rows = networks.flatMap((network) =>
+    network.outputs.map(
+      ({ name, shape, meaning }) =>
+        `| \`${name}\` | ${network.name} | \`[batch, ${shape.join(', ')}]\` | ${meaning} |`,
+    ),
+  );
+  const table = ['| output | network | shape | what it is |', '| --- | --- | --- | --- |', ...rows].join(
+    '\n',
+  );
+  if (choice === null) return `## Outputs\n\n${table}`;
+  const { scoreThreshold, overlapThreshold, mostDetections, levelCounts } = choice;
+  return `## Outputs\n\n${table}\n\nTo choose objects as Cohort does: of the boxes of each pyramid level (${levelCounts.join(', ')}, one level after another) take the 1000 best pairs of box and class with a score above ${scoreThreshold}, cut the boxes off at the border of the image, suppress of two boxes of one class that overlap by more than ${overlapThreshold} the one with the lower score, and keep the ${mostDetections} best. Divide by the factor that the image was scaled by.`;
+}
+
+function parity({ models }: TaskExportManifest): string {
+  const rows = models.flatMap(({ path, precision, parity: { program, images, outputs: measured } }) =>
+    measured.map(
+      ({ name, relativeError, agreement }) =>
+        `| \`${path}\` | ${precision} | ${program} | ${images} | \`${name}\` | ${relativeError.toExponential(1)} | ${agreement === null ? '-' : `${(100 * agreement).toFixed(2)} %`} |`,
+    ),
+  );
+  return [
+    '## How near the files are to the run',
+    '',
+    'Every file was run on test images before it was written. The error is the largest difference, relative to the largest value.',
+    '',
+    '| file | precision | run by | images | output | error | same class |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...rows,
+  ].join('\n');
+}
+
+function usage({ task, input: { name, height, width }, networks, models }: TaskExportManifest): string {
+  const output = networks[0]?.outputs[0]?.name ?? '';
+  const after =
+    task.name === 'segmentation'
+      ? `const { data, dims } = results.${output}; // [1, classes, ${height}, ${width}]: the class of a pixel is the one with the highest score`
+      : `const { scores, boxes } = results; // see above for how objects are chosen`;
+  return `## Use it in Node
+
+\`\`\`js
+import * as ort from 'onnxruntime-node';
+
+const session = await ort.InferenceSession.create('${models[0]?.path ?? ''}');
+const pixels = new Float32Array(3 * ${height} * ${width}); // fill as described under Input
+const results = await session.run({ ${name}: new ort.Tensor('float32', pixels, [1, 3, ${height}, ${width}]) });
+${after}
+\`\`\``;
+}
