@@ -30,7 +30,14 @@ export { isProcessRunning } from './processIdentity.ts';
 export { decodeMetric, type MetricFilter, type MetricRecord } from './metrics.ts';
 export { listRuns, openRun, type RunList, type RunReader } from './reader.ts';
 export { SCORE_NAMES, scoreMetrics, type ScoreName } from './scores.ts';
-export { readRanks, writeRanks, type RankRecord, type RanksRecord } from './ranks.ts';
+export {
+  lastRankFailure,
+  readRanks,
+  writeRanks,
+  type RankFailure,
+  type RankRecord,
+  type RanksRecord,
+} from './ranks.ts';
 export type { RunObserver } from './observer.ts';
 export {
   openStore,

@@ -83,3 +83,24 @@ function isRank(value: unknown): value is RankRecord {
     numbers.every((name) => typeof rank[name] === 'number')
   );
 }
+
+/** How a rank was lost. */
+export interface RankFailure {
+  /** ISO 8601. */
+  readonly at: string;
+  /** One sentence: which rank or host, and how. */
+  readonly text: string;
+}
+
+/** The last failure that a launcher has written down; null where there is none. */
+export function lastRankFailure(runFolder: string): RankFailure | null {
+  try {
+    const lines = readFileSync(join(runFolder, 'ranks', 'failures.log'), 'utf8').split('\n');
+    const place = lines.findLastIndex((line) => line.startsWith('error: '));
+    const [at, text] = [lines[place - 1], lines[place]];
+    if (at === undefined || text === undefined || Number.isNaN(Date.parse(at))) return null;
+    return { at, text: text.slice('error: '.length) };
+  } catch {
+    return null;
+  }
+}

@@ -65,6 +65,7 @@ describe('a recipe that is right', () => {
         precision: 'float32',
         channelsLast: true,
         networksAtOnce: 'auto',
+        dataParallel: { batchNorm: 'synced', negatives: 'gathered' },
         device: 'auto',
         tf32: false,
         evaluateEveryEpochs: 1,

@@ -9,6 +9,7 @@ import { query, setQuery } from '../state/location.ts';
 import { Facts, type Fact } from '../parts/facts.tsx';
 import { formatBytes, formatNumber } from '../parts/format.ts';
 import { MatchingHeat } from './matching.tsx';
+import { RanksCard } from './ranks.tsx';
 
 /** One chart of the page. */
 interface Panel {
@@ -111,6 +112,7 @@ export function Overview({ detail }: { detail: RunDetail }): JSX.Element {
         </section>
       ))}
       <MatchingHeat run={row.id} metrics={value?.metrics ?? []} version={row.epoch} />
+      <RanksCard detail={detail} />
       <Machine detail={detail} metrics={value?.metrics ?? []} />
     </>
   );

@@ -1,5 +1,7 @@
 /** The shapes of the dashboard's API, version 1: what the server answers and the page reads. docs/dashboard.md lists the addresses. */
 
+import type { RankFailure, RanksRecord } from '@cohort-ml/runs';
+
 /** Version in the path of every address: `/api/v1/...`. */
 export const API_VERSION = 1;
 
@@ -150,6 +152,10 @@ export interface RunDetail {
   readonly ceilings: { readonly sameClass: number | null; readonly sameImage: number | null };
   readonly heldOut: { readonly predictions: boolean; readonly embeddingSteps: readonly number[] };
   readonly exports: readonly ExportEntry[];
+  /** The ranks of a distributed training; null for one in a single process. */
+  readonly ranks: RanksRecord | null;
+  /** How a rank was lost last; null where none was. */
+  readonly rankFailure: RankFailure | null;
 }
 
 /** Something to know about a run, and what to do about it. */

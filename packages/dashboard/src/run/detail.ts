@@ -1,7 +1,14 @@
 /** Everything about one run but its measurements. */
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { embeddingSteps, openRun, RunError, type RunReader } from '@cohort-ml/runs';
+import {
+  embeddingSteps,
+  lastRankFailure,
+  openRun,
+  readRanks,
+  RunError,
+  type RunReader,
+} from '@cohort-ml/runs';
 import type { Checkpoint, RunDetail, Setting } from '../api/types.ts';
 import type { CatalogueEntry } from '../catalogue/entry.ts';
 import { flatten } from '../catalogue/settings.ts';
@@ -45,6 +52,8 @@ export async function runDetail(
     ceilings: ceilingsOf(entry.path, steps, classes),
     heldOut: { predictions: hasPredictions(entry.path), embeddingSteps: steps },
     exports: findExports(entry.path, root),
+    ranks: readRanks(entry.path),
+    rankFailure: lastRankFailure(entry.path),
   };
 }
 

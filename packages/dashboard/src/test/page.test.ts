@@ -3,10 +3,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { writeEmbeddings, writePredictions, type RunWriter } from '@cohort-ml/runs';
+import { writeEmbeddings, writePredictions, writeRanks, type RunWriter } from '@cohort-ml/runs';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunList } from '../api/types.ts';
+import { formatBytes } from '../../page/parts/format.ts';
 import { exportDashboard, startDashboard, type Dashboard } from '../start.ts';
 import {
   axeViolations,
@@ -74,6 +75,7 @@ describe.skipIf(!hasChromium)(
         [`/difference?runs=${one},${two}`, 'text=method.name'],
         ['/comparisons', 'text=compared'],
         [`/run/${one}`, '.u-over'],
+        [`/run/${two}`, 'text=rank 3 on gpu07 was ended by SIGKILL'],
         [`/run/${one}/images`, '.confusion'],
         [`/run/${one}/images?cell=0-1`, 'text=cat taken for dog'],
         [`/run/${one}/embeddings`, '.scatter canvas'],
@@ -113,6 +115,20 @@ describe.skipIf(!hasChromium)(
         await page.close();
       }
     }, 300_000);
+
+    test('a run on several ranks shows what each of them holds and how long it waits', async () => {
+      const { page } = await open(`/run/${ids.get('two') ?? ''}`);
+      const cells = page.locator('section[aria-label=Ranks] tbody tr').nth(2).locator('th, td');
+      await cells.first().waitFor();
+      expect(await cells.allInnerTexts()).toEqual([
+        ...['2', 'gpu07', 'resnet8-2', '1 of 2', '4'],
+        ...[formatBytes(9488), formatBytes(342_008), formatBytes(9_000_000), '12.5%'],
+      ]);
+      await page.goto(`${dashboard.url}#/run/${ids.get('one') ?? ''}`);
+      await page.locator('.u-over').first().waitFor();
+      expect(await page.locator('section[aria-label=Ranks]').count()).toBe(0);
+      await page.close();
+    });
 
     test('names with tags are text, and folders that are no runs say why', async () => {
       const { page } = await open('/');
@@ -286,7 +302,19 @@ function fillFolder(root: string): void {
       values: Float32Array.of(scale, 0, 1, 0, scale, 2, -1, -scale, 0),
     })),
   });
-  writeRun(root, { name: 'two', method: 'dml', seed: 2 });
+  const two = writeRun(root, { name: 'two', method: 'dml', seed: 2 });
+  writeRanks(two.path, {
+    ...{ writtenAt: '2026-11-29T12:00:00.000Z', epoch: 4, step: 40, shards: 2 },
+    ranks: [0, 1, 2, 3].map((rank) => ({
+      ...{ rank, host: 'gpu07', networks: [`resnet8-${1 + (rank >> 1)}`], shard: rank % 2, threads: 4 },
+      ...{ bytesPerStepAndPeer: 9488, bytesPerStepAndShard: 342_008, receivedBytes: 9_000_000 },
+      ...{ waitedSeconds: 0.5, runningSeconds: 4 },
+    })),
+  });
+  writeFileSync(
+    join(two.path, 'ranks/failures.log'),
+    '2026-11-29T11:00:00.000Z\nerror: rank 3 on gpu07 was ended by SIGKILL after step 7. All ranks were ended.\n',
+  );
   writeRun(root, { name: NASTY });
   brokenRun(root, 'damaged', '{');
   mkdirSync(join(root, 'compared'));
