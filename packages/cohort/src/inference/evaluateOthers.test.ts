@@ -67,6 +67,30 @@ describe('other images', () => {
     expect(details.trainedImages).toBe(0);
   });
 
+  it('that Git LFS keeps elsewhere are refused with how to get them', async () => {
+    const path = join(world.path, 'cloned');
+    for (const name of ['cat/0.png', 'dog/1.png']) {
+      place(path, name, 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n');
+    }
+    const error = await dataErrorOf(() => measure({ dataPath: path }));
+    expect(error.message).toContain(
+      `first cat/0.png: a pointer of Git LFS instead of the image. The images were cloned without their content: run git lfs install and git lfs pull in ${path}, and measure again.`,
+    );
+  });
+
+  it('are not looked at where the caller finds that the run has not what it wants', async () => {
+    const opened: unknown[] = [];
+    const wanting = measure({
+      dataPath: join(world.path, 'nowhere'),
+      onOpened: (found) => {
+        opened.push(found);
+        throw new RangeError('no such network');
+      },
+    });
+    await expect(wanting).rejects.toThrow('no such network');
+    expect(opened).toEqual([{ networks: ['resnet8-1', 'resnet8-2'], classes: ['cat', 'dog', 'fox'] }]);
+  });
+
   it('may lie in a lone folder for tests, further inside, or be the folder of one class', async () => {
     const path = await folderOf('lone/test', { cat: 2, dog: 3 });
     expect((await measure({ dataPath: join(world.path, 'lone') })).ensemble.images).toBe(5);
