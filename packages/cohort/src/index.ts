@@ -66,7 +66,38 @@ export { diagnose, type Diagnosis } from './doctor/doctor.ts';
 // Transfer: what frozen features are worth on other images.
 export { probeRuns, type ProbeRequest, type ProbeResult } from './transfer/probeRuns.ts';
 
+// Segmenters and detectors: `trainRun` and `resumeRun` take `openAnySession` as their last argument.
+export { exportTaskRun, type TaskExportManifest, type TaskExportResult } from './export/index.ts';
+export { openAnySession } from './transfer/training/taskSession.ts';
+export {
+  evaluateTaskRun,
+  type EvaluateTaskOptions,
+  type TaskEvaluationResult,
+} from './transfer/training/evaluateTaskRun.ts';
+export {
+  predictTaskRun,
+  type PredictTaskOptions,
+  type TaskImagePrediction,
+} from './transfer/training/predictTaskRun.ts';
+export { importTaskWeights, type TaskImportOptions } from './transfer/training/importTaskWeights.ts';
+
+// Annotated images, masks as COCO's run lengths, and the metrics of objects and pixels.
+export { openAnnotations, type OpenOptions } from './transfer/annotations/open.ts';
+export type { AnnotatedData, AnnotatedImage, AnnotatedObject } from './transfer/annotations/annotated.ts';
+export {
+  decodeMask,
+  encodeMask,
+  formatRunLengths,
+  parseRunLengths,
+  type RunLengths,
+} from './transfer/masks/runLengths.ts';
+export { scoreDetections, type DetectionScores } from './transfer/metrics/detection.ts';
+export type { DetectedObject, TrueObject } from './transfer/metrics/objects.ts';
+export { SegmentationTally, type SegmentationScores } from './transfer/metrics/segmentation.ts';
+export { makeEmojiScenes, type SceneOptions } from './transfer/scenes/make.ts';
+
 // Errors: every one is a CohortError, whose message says what is wrong and what to do.
 export { CohortError } from '@cohort-ml/errors';
 export { DataError } from './data/errors.ts';
 export { RecipeError } from './recipes/errors.ts';
+export { AnnotationError, TaskError } from './transfer/errors.ts';

@@ -94,6 +94,10 @@ function checkTask(recipe: unknown): Inconsistency[] {
     if (given == null || isDefault(field, given)) continue;
     broken.push({ path, message: `has no effect with task ${task}: ${instead}; leave it out` });
   }
+  if (valueAt(recipe, ['train', 'earlyStopping', 'metric']) === 'negative-log-likelihood') {
+    const message = `expected accuracy for task ${task}, since it has no likelihood of whole images; accuracy stands for the task's own score (AP or mean IoU)`;
+    broken.push({ path: ['train', 'earlyStopping', 'metric'], message });
+  }
   const topology = valueAt(recipe, ['topology', 'name']);
   if (topology !== undefined && topology !== 'peers') {
     const message = `expected peers, since task ${task} has networks that share nothing, got ${JSON.stringify(topology)}`;

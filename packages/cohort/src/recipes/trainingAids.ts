@@ -68,7 +68,10 @@ export const weightAverageSchema = z.strictObject({
 
 /** Ends a training that gets no better on validation images, and keeps the networks of its best epoch. */
 export const earlyStoppingSchema = z.strictObject({
-  /** Mean over the networks that are measured: accuracy (higher is better) or negative log-likelihood (lower is). */
+  /**
+   * Mean over the networks that are measured: accuracy (higher is better; the main score of a task other than classification) or
+   * negative log-likelihood (lower is).
+   */
   metric: z.enum(['accuracy', 'negative-log-likelihood']).default('accuracy'),
   /** Evaluations in a row without an improvement after which the training ends. */
   patience: z.int().min(1).default(10),

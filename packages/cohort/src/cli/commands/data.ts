@@ -106,10 +106,17 @@ function parseCount(text: string): number {
   return count;
 }
 
-function describeScenes({ folder, scenes, objects, classes, digest }: ScenesResult): string {
+function describeScenes(result: ScenesResult): string {
+  const { folder, scenes, objects, classes, digest, isAsRecorded } = result;
+  const recorded =
+    isAsRecorded === null
+      ? ''
+      : isAsRecorded
+        ? ' (as recorded)'
+        : ' (not as recorded: results on these scenes cannot be compared with published ones)';
   return [
     `${scenes.toLocaleString('en-US')} scenes with ${objects.toLocaleString('en-US')} objects of ${classes.length} classes: ${folder}`,
-    `SHA-256 of pictures and annotations: ${digest}`,
+    `SHA-256 of pictures and annotations: ${digest}${recorded}`,
     `next: data.path=${folder} in a recipe with a task (detection, instance-segmentation or segmentation)`,
   ].join('\n');
 }

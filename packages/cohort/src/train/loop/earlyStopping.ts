@@ -1,6 +1,7 @@
 /** Early stopping: remembers the best epoch on validation images, and when to end a training that gets no better. */
 import type { CohortScore } from '../../evaluate/accuracy.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
+import { scoreTitle } from '../../support/score.ts';
 import type { TrainingState } from '../../checkpoints/checkpointInfo.ts';
 
 /** The recipe's section. */
@@ -53,12 +54,12 @@ export class EarlyStopping {
     return isBest;
   }
 
-  /** In words, for the user. */
-  describe(): string {
+  /** In words, for the user. @param scoreName what accuracy stands for */
+  describe(scoreName = 'accuracy'): string {
     const { best, bestEpoch, waited } = this.#state ?? { best: NaN, bestEpoch: 0, waited: 0 };
     const isAccuracy = this.#settings.metric === 'accuracy';
     const shown = isAccuracy
-      ? `accuracy ${(100 * best).toFixed(2)}%`
+      ? `${scoreTitle(scoreName)} ${(100 * best).toFixed(2)}%`
       : `negative log-likelihood ${best.toFixed(4)}`;
     return `the best epoch on validation images was ${bestEpoch} (mean ${shown}), and the last ${waited === 1 ? 'evaluation' : `${waited} evaluations`} did not improve on it`;
   }

@@ -194,7 +194,10 @@ async function keepBest(
   const { recipe, cohort, recorder, reporter } = setup;
   const { bestStep, bestEpoch } = stopping.state ?? { bestStep: reached.step, bestEpoch: reached.epoch };
   const isEarly = reached.epoch < recipe.train.epochs;
-  if (isEarly) reporter.message(`training ends after epoch ${reached.epoch}: ${stopping.describe()}`);
+  if (isEarly)
+    reporter.message(
+      `training ends after epoch ${reached.epoch}: ${stopping.describe(setup.evaluation?.scoreName)}`,
+    );
   const best = bestStep === reached.step ? reached : await recorder.restore(bestStep);
   if (best !== null && best !== reached) reporter.message(`the networks of epoch ${bestEpoch} are kept`);
   for (const [, module] of cohortModules(recipe, cohort)) module.train();

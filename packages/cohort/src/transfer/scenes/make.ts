@@ -24,6 +24,7 @@ import { encodeLabelMap } from '../annotations/labelMap.ts';
 import { TaskError } from '../errors.ts';
 import { decodeMask, formatRunLengths } from '../masks/runLengths.ts';
 import { IGNORED } from '../metrics/segmentation.ts';
+import { areAsRecorded, type ScenesSize } from './digests.ts';
 import { drawFrom, paintScene, type Scene } from './scene.ts';
 import { renderSprite, type Sprite } from './sprite.ts';
 
@@ -55,13 +56,8 @@ const classCount = 16;
 /** Part of what the benchmark is: another seed gives another benchmark. */
 const scenesSeed = 4096;
 
-/** How many scenes are made, and how large. */
-export interface SceneOptions {
-  readonly train: number;
-  readonly validation: number;
-  readonly test: number;
-  /** Side in pixels. */
-  readonly size: number;
+/** How many scenes are made, how large, and what of. */
+export interface SceneOptions extends ScenesSize {
   readonly signal?: AbortSignal;
   readonly onMessage?: (text: string) => void;
   readonly onProgress?: (text: string) => void;
@@ -77,6 +73,8 @@ export interface ScenesResult {
   readonly objects: number;
   /** SHA-256 of every picture and annotation. */
   readonly digest: string;
+  /** Whether these are the benchmark as it was recorded; null for other sizes and drawings, of which nothing is recorded. */
+  readonly isAsRecorded: boolean | null;
 }
 
 /** Drawings of each class. */
@@ -113,7 +111,9 @@ export async function makeEmojiScenes(folder: string, options: SceneOptions): Pr
   writeFileAtomic(join(folder, 'classes.txt'), `${['background', ...classes].join('\n')}\n`);
   writeFileAtomic(join(folder, 'LICENCES.md'), licences(sources));
   const digest = hash.digest('hex');
-  return { folder, classes, scenes: options.train + options.validation + options.test, objects, digest };
+  const isAsRecorded = options.sources === undefined ? areAsRecorded(options, digest) : null;
+  const scenes = options.train + options.validation + options.test;
+  return { folder, classes, scenes, objects, digest, isAsRecorded };
 }
 
 async function install(folder: string, { onMessage, signal }: SceneOptions): Promise<EmojiSources> {

@@ -7,6 +7,7 @@ import { at } from '../../support/at.ts';
 import { readLabelMap } from '../annotations/labelMap.ts';
 import { openAnnotations } from '../annotations/open.ts';
 import { decodeMask, maskArea, maskBox } from '../masks/runLengths.ts';
+import { areAsRecorded } from './digests.ts';
 import { makeEmojiScenes, type ScenesResult } from './make.ts';
 import { drawFrom, paintScene } from './scene.ts';
 import { drawSprite, renderSprite } from './sprite.ts';
@@ -98,6 +99,17 @@ describe('Emoji-Scenes', () => {
       }
       expect(labels.every((label, place) => (label === 0) === (seen[place] === 0))).toBe(true);
     }
+  });
+
+  it('are known by their digest in the sizes that are recorded', async () => {
+    const usual = { train: 2000, validation: 250, test: 500, size: 128 };
+    const digest = '141b8cbb729a3f9311e7ebe0b180ecc7b9968687d44c03b58ed7eebaafc53902';
+    expect(areAsRecorded(usual, digest)).toBe(true);
+    expect(areAsRecorded(usual, digest.replace('1', '2'))).toBe(false);
+    expect(areAsRecorded({ ...usual, test: 499 }, digest)).toBeNull();
+    // Of drawings of somebody's own, nothing is recorded.
+    const own = { train: 8, validation: 2, test: 4, size: 64, sources: sources() };
+    expect((await makeEmojiScenes(join(folder.path, 'own'), own)).isAsRecorded).toBeNull();
   });
 
   it('say what is missing where there are too few subgroups', async () => {

@@ -1,5 +1,5 @@
 /** Semantic segmentation as a task: models, loss, regions of one class in one image, and mean IoU. */
-import { ops, scope, Tensor } from '@cohort-ml/torch';
+import { autocast, ops, scope, Tensor } from '@cohort-ml/torch';
 import type { NetworkOutput } from '../../models/index.ts';
 import type { SegmentationSettings } from '../../recipes/task.ts';
 import { at } from '../../support/at.ts';
@@ -113,7 +113,9 @@ function poolRegions(
     }
   }
   const shares = Tensor.fromTypedArray(weights, [regions.length, places]);
-  const mean = (map: Tensor): Tensor => {
+  // In full precision: means over many places.
+  const mean = (map: Tensor): Tensor => autocast(() => meanOf(map), false);
+  const meanOf = (map: Tensor): Tensor => {
     const flat = resizeTo(map.to('float32'), size).flatten(2); // [B, D, h, w] -> [B, D, h w]
     const pooled = rowsByImage(regions).map(([image, start, count]) =>
       shares.narrow(0, start, count).matmul(flat.select(0, image).t()),
