@@ -296,13 +296,28 @@ describe.runIf(process.platform === 'linux')('cohort launch', () => {
     limitMs,
   );
 
-  it(
-    'refuses ranks with another recipe, by name',
-    async () => {
+  it.each([
+    [
+      'another recipe',
+      [{ seed: 1 }, { seed: 2 }],
+      /The ranks do not belong together:\n {2}rank 1 \(\S+\): has seed = 2 where rank 0 has 1\n/,
+    ],
+    [
+      'another number of shards',
+      [
+        { seed: 1, shards: 2 },
+        { seed: 1, shards: 1 },
+      ],
+      /rank 1 \(\S+\) was started with --shards 1, and rank 0 with --shards 2\. Start all ranks with the same/,
+    ],
+  ] as const)(
+    'refuses ranks with %s, by name',
+    async (_, given, text) => {
       const port = await freePort();
-      const ranks = [1, 2].map((seed, rank) =>
+      const ranks = given.map(({ seed, ...others }, rank) =>
         cohort(['train', recipe, `seed=${seed}`, `runs=${join(folder, 'refused')}`, '--quiet'], {
           COHORT_LAUNCHED: '1',
+          COHORT_SHARDS: String('shards' in others ? others.shards : 1),
           RANK: String(rank),
           WORLD_SIZE: '2',
           MASTER_ADDR: '127.0.0.1',
@@ -311,9 +326,7 @@ describe.runIf(process.platform === 'linux')('cohort launch', () => {
       );
       for (const { code, output } of await Promise.all(ranks.map(({ ended }) => ended))) {
         expect(code).toBe(1);
-        expect(output).toMatch(
-          /The ranks do not belong together:\n {2}rank 1 \(\S+\): has seed = 2 where rank 0 has 1\n/,
-        );
+        expect(output).toMatch(text);
       }
       expect(existsSync(join(folder, 'refused'))).toBe(false);
     },

@@ -3,21 +3,16 @@
  * reach the loss through its own outputs only, so that every rank computes the whole loss from its own networks' outputs and
  * the others' as constants, and has the exact gradients of its own networks; no gradient crosses.
  */
-import { noGrad, ops, packTensors, packedBytes, unpackTensors } from '@cohort-ml/torch';
+import { noGrad, ops, packedBytes, unpackTensors } from '@cohort-ml/torch';
 import type { ProcessGroup, Tensor, TensorShape } from '@cohort-ml/torch';
 import type { Classification } from '../../losses/index.ts';
 import { at } from '../../support/at.ts';
 import type { BatchRows } from './batchRows.ts';
+import { laidOut, paddedMessage, rowsJoined, shapeOf, type OutputShape } from './messages.ts';
 import { ownersOf, type Placement } from './placement.ts';
 
 /** What an exchange needs of a process group. */
 export type Collectives = Pick<ProcessGroup, 'rank' | 'size' | 'allGather' | 'allGatherText'>;
-
-/** What an output is, on the rank that has it. */
-interface OutputShape extends TensorShape {
-  /** Kernels round by the order in memory, so that it has to be the same on all ranks. */
-  readonly isChannelsLast: boolean;
-}
 
 /** Outputs of one network in a fixed order; all networks have as many, or the same number of stages each. */
 export type FlatOutputs = readonly Tensor[];
@@ -257,12 +252,8 @@ export class Exchange {
     longest: number,
   ): Tensor[] {
     return noGrad(() => {
-      const packed = packTensors(
-        own.flatMap((outputs) => outputs.filter((_, place) => crosses(place, outputs.length))),
-      );
-      const missing = longest - packed.numel;
-      const padded = missing === 0 ? packed : ops.cat([packed, ops.zeros([missing], { dtype: 'uint8' })], 0);
-      return this.#group.allGather(padded).unbind(0);
+      const crossing = own.flatMap((outputs) => outputs.filter((_, place) => crosses(place, outputs.length)));
+      return this.#group.allGather(paddedMessage(crossing, longest)).unbind(0);
     });
   }
 
@@ -288,46 +279,4 @@ export class Exchange {
     this.#shapes.set(key, shapes);
     return shapes;
   }
-}
-
-/** Passes rows of tensors round and puts them together. @param tensors of this rank's rows, `[b, ...]` */
-function rowsJoined(rows: BatchRows, tensors: readonly Tensor[], total: number): Tensor[] {
-  if (tensors.length === 0) return [];
-  const { group } = rows;
-  const shapesOf = (rank: number): OutputShape[] => {
-    const { count } = rows.rangeOf(total, rank);
-    return tensors.map((tensor) => ({ ...shapeOf(tensor), shape: [count, ...tensor.shape.slice(1)] }));
-  };
-  // The first rank has as many rows as any.
-  const longest = packedBytes(shapesOf(0));
-  const parts = noGrad(() => {
-    const packed = packTensors(tensors);
-    const missing = longest - packed.numel;
-    const padded = missing === 0 ? packed : ops.cat([packed, ops.zeros([missing], { dtype: 'uint8' })], 0);
-    return group
-      .allGather(padded)
-      .unbind(0)
-      .map((buffer, rank) => {
-        const shapes = shapesOf(rank);
-        const unpacked = unpackTensors(buffer.narrow(0, 0, packedBytes(shapes)), shapes);
-        return unpacked.map((part, index) => laidOut(part, at(shapes, index, 'the shapes')));
-      });
-  });
-  return tensors.map((tensor, index) =>
-    ops.cat(
-      parts.map((part, rank) => (rank === group.rank ? tensor : at(part, index, 'the rows of a rank'))),
-      0,
-    ),
-  );
-}
-
-function shapeOf(output: Tensor): OutputShape {
-  const { dtype, shape } = output;
-  const isChannelsLast =
-    shape.length === 4 && !output.hasMemoryFormat('contiguous') && output.hasMemoryFormat('channelsLast');
-  return { dtype, shape, isChannelsLast };
-}
-
-function laidOut(output: Tensor, { isChannelsLast }: OutputShape): Tensor {
-  return isChannelsLast ? noGrad(() => output.contiguous({ memoryFormat: 'channelsLast' })) : output;
 }

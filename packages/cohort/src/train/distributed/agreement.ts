@@ -11,8 +11,6 @@ import { at } from '../../support/at.ts';
 interface RankFacts {
   readonly host: string;
   readonly placement: string;
-  /** How many ranks share each batch. */
-  readonly shards: number;
   readonly provenance: Provenance;
 }
 
@@ -26,9 +24,8 @@ export function agreeOnTraining(
   group: Pick<ProcessGroup, 'rank' | 'allGatherText'>,
   placement: Placement,
   provenance: Provenance,
-  shards = 1,
 ): string[] {
-  const own: RankFacts = { host: hostname(), placement: placementText(placement), shards, provenance };
+  const own: RankFacts = { host: hostname(), placement: placementText(placement), provenance };
   const all = group.allGatherText(JSON.stringify(own)).map((text) => JSON.parse(text) as RankFacts);
   const first = at(all, 0, 'the ranks');
   const refused: string[] = [];
@@ -41,11 +38,6 @@ export function agreeOnTraining(
     );
     if (facts.placement !== first.placement) {
       refused.push(`${name}: has the placement ${facts.placement} where rank 0 has ${first.placement}`);
-    }
-    if (facts.shards !== first.shards) {
-      refused.push(
-        `${name}: shares a batch with ${facts.shards} ranks where rank 0 has ${first.shards} (--shards)`,
-      );
     }
     const [threads, before] = [facts.provenance.machine.threads, first.provenance.machine.threads];
     if (threads !== before) {

@@ -56,7 +56,7 @@ export function joinTraining<From extends SharedFrom>(
       `Training on several ranks works on the CPU only, and this recipe computes on ${currentDevice()}. Set train.device to cpu, or train in one process with cohort train.`,
     );
   }
-  const differing = agreeOnTraining(ranks.group, ranks.exchange.placement, session.provenance, ranks.shards);
+  const differing = agreeOnTraining(ranks.group, ranks.exchange.placement, session.provenance);
   for (const difference of differing) {
     reporter.warning(`the last digits may differ from a training in one process: ${difference}`);
   }

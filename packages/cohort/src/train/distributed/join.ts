@@ -1,6 +1,7 @@
 /** Joins the ranks of a distributed training: the group of processes, who holds which networks, and what crosses. */
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
+import { hostname } from 'node:os';
 import { ProcessGroup, type Tensor } from '@cohort-ml/torch';
 import { DistributionError } from '../../cohort/distributionError.ts';
 import {
@@ -51,9 +52,25 @@ export async function joinRanks(options: JoinOptions): Promise<Ranks> {
     ownHost: await ownAddress(address, masterPort),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   });
+  agreeOnShards(group, shards);
   const text = rank === 0 ? JSON.stringify(options.recipe()) : '';
   const { networks, dataParallel } = JSON.parse(group.broadcastText(text, 0)) as SharedRecipe;
   return ranksOf(group, choosePlacement(networks, size, { placement, shards }), shards, dataParallel);
+}
+
+/** Parts of the group can only be made of ranks that agree on them. @throws {DistributionError} on every rank */
+function agreeOnShards(group: ProcessGroup, shards: number): void {
+  const facts = group
+    .allGatherText(JSON.stringify({ host: hostname(), shards }))
+    .map((text) => JSON.parse(text) as { host: string; shards: number });
+  const first = facts[0]?.shards ?? shards;
+  const differing = facts.flatMap(({ host, shards: theirs }, rank) =>
+    theirs === first ? [] : [`rank ${rank} (${host}) was started with --shards ${theirs}`],
+  );
+  if (differing.length === 0) return;
+  throw new DistributionError(
+    `The ranks do not belong together: ${differing.join(', ')}, and rank 0 with --shards ${first}. Start all ranks with the same command.`,
+  );
 }
 
 /**
