@@ -13,6 +13,18 @@ export interface ModelOutput {
   readonly shape: readonly number[];
 }
 
+/** A network that takes images and gives the outputs of its graph, on whatever computes it. */
+export interface InferenceModel {
+  readonly inputName: string;
+  readonly inputShape: readonly (number | string)[];
+  readonly outputNames: readonly string[];
+  run(
+    data: Float32Array,
+    shape: readonly number[],
+  ): Record<string, ModelOutput> | Promise<Record<string, ModelOutput>>;
+  dispose(): void;
+}
+
 /** How a model is loaded. */
 export interface LoadOptions {
   /** Compiled kernels (`@cohort-ml/runtime/kernels.wasm`), where code may not be compiled at run time. */
@@ -74,7 +86,7 @@ class KernelMemory implements Memory {
 }
 
 /** A network in memory. It computes on the thread that calls it. */
-export class Model {
+export class Model implements InferenceModel {
   /** Name of the input. */
   readonly inputName: string;
   /** Sizes of the input; a size is a name where it is free. */
