@@ -1,7 +1,8 @@
 /**
- * Times @cohort-ml/runtime beside ONNX Runtime, in Node and in Chromium, on one thread and one image.
+ * Times @cohort-ml/runtime beside ONNX Runtime on one image, in Node and in Chromium.
  *
- *   node benchmarks/runtime.mjs MODEL.onnx...      [--rounds 30] [--size 224] [--only node|chromium]
+ *   node benchmarks/runtime.mjs MODEL.onnx...      [--rounds 30] [--size 224] [--threads 1]
+ *                                        [--only node|chromium]
  *
  * The two run in turns, so that other load on the machine weighs on both alike. Needs `npm run build`.
  */
@@ -19,12 +20,14 @@ const { values, positionals: models } = parseArgs({
   options: {
     rounds: { type: 'string', default: '30' },
     size: { type: 'string', default: '32' },
+    threads: { type: 'string', default: '1' },
     only: { type: 'string' },
     flags: { type: 'string', default: '' },
   },
 });
 const rounds = Number(values.rounds);
 const size = Number(values.size);
+const threads = Number(values.threads);
 const require = createRequire(import.meta.url);
 const built = fileURLToPath(new URL('../packages/runtime/dist/page/classifier.js', import.meta.url));
 
@@ -60,8 +63,11 @@ async function inNode(path) {
   const { loadModel } = await import(built);
   const onnx = require('onnxruntime-node');
   const file = await readFile(path);
-  const model = await loadModel(file);
-  const session = await onnx.InferenceSession.create(file, { intraOpNumThreads: 1, interOpNumThreads: 1 });
+  const model = await loadModel(file, { threads });
+  const session = await onnx.InferenceSession.create(file, {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+  });
   const channels = model.inputShape[1];
   const shape = [1, channels, size, size];
   const data = Float32Array.from({ length: channels * size * size }, (_, index) => (index * 37) % 256);
@@ -122,14 +128,14 @@ async function inChromium(paths) {
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   for (const [index, path] of paths.entries()) {
     const times = await page.evaluate(
-      async ([source, number, side, count]) => {
+      async ([source, number, side, count, threads]) => {
         const inTurns = new Function(`return ${source}`)();
         const { loadModel } = await import('/classifier.js');
         const onnx = await import('/ort.wasm.min.mjs');
-        onnx.env.wasm.numThreads = 1;
+        onnx.env.wasm.numThreads = threads;
         onnx.env.wasm.wasmPaths = '/';
         const bytes = new Uint8Array(await (await fetch(`/model/${number}`)).arrayBuffer());
-        const model = await loadModel(bytes);
+        const model = await loadModel(bytes, { threads });
         const session = await onnx.InferenceSession.create(bytes);
         const channels = model.inputShape[1];
         const shape = [1, channels, side, side];
@@ -141,7 +147,7 @@ async function inChromium(paths) {
           count,
         );
       },
-      [inTurns.toString(), index, size, rounds],
+      [inTurns.toString(), index, size, rounds, threads],
     );
     report('Chromium', path, times, 'onnxruntime-web');
   }
@@ -151,7 +157,7 @@ async function inChromium(paths) {
 }
 
 console.log(
-  `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}, ${size} by ${size} pixels, one thread`,
+  `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}, ${size} by ${size} pixels, ${threads} thread${threads > 1 ? 's' : ''}`,
 );
 if (values.only !== 'chromium') for (const path of models) await inNode(path);
 if (values.only !== 'node') await inChromium(models);

@@ -4,7 +4,7 @@ import { serve } from '@hono/node-server';
 import { createApp } from './app.mjs';
 
 const classifier = await createClassifier(process.env.EXPORT ?? './shirts', { mostPixels: 25_000_000 });
-classifier.warmUp();
+await classifier.warmUp();
 const server = serve(
   { fetch: createApp(classifier).fetch, port: Number(process.env.PORT ?? 3000) },
   ({ port }) => {

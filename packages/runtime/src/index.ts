@@ -27,7 +27,15 @@ export {
   ModelFileError,
   UnsupportedOperatorError,
 } from './errors.ts';
-export { loadModel, Model, type LoadOptions, type ModelOutput, type StepTime } from './model.ts';
+export {
+  loadModel,
+  Model,
+  type InferenceModel,
+  type LoadOptions,
+  type ModelOutput,
+  type StepTime,
+} from './model.ts';
+export { type OnnxRuntime } from './onnxRuntime.ts';
 export {
   type Background,
   type PixelImage,

@@ -4,7 +4,8 @@ import { sizeOf } from './onnx/array.ts';
 import { readModel, type Graph } from './onnx/model.ts';
 import { planGraph, shapeText, type Plan } from './plan/plan.ts';
 import { WeightStore, type Memory } from './plan/weights.ts';
-import { startKernels, type Kernels } from './wasm/kernels.ts';
+import { canShareMemory, startThreadedKernels } from './threads/pool.ts';
+import { bestKernels, startKernels, type Kernels } from './wasm/kernels.ts';
 
 /** Values of one output, row-major, with the batch first. */
 export interface ModelOutput {
@@ -12,11 +13,31 @@ export interface ModelOutput {
   readonly shape: readonly number[];
 }
 
+/** A network that takes images and gives the outputs of its graph, on whatever computes it. */
+export interface InferenceModel {
+  readonly inputName: string;
+  readonly inputShape: readonly (number | string)[];
+  readonly outputNames: readonly string[];
+  run(
+    data: Float32Array,
+    shape: readonly number[],
+  ): Record<string, ModelOutput> | Promise<Record<string, ModelOutput>>;
+  dispose(): void;
+}
+
 /** How a model is loaded. */
 export interface LoadOptions {
   /** Compiled kernels (`@cohort-ml/runtime/kernels.wasm`), where code may not be compiled at run time. */
   readonly kernels?: WebAssembly.Module;
+  /**
+   * Threads to compute with, 1 unless given. More are used by large layers only, with the same results to the bit; and where
+   * memory cannot be shared, as in pages that are not cross-origin isolated, or `kernels` are given, there is one.
+   */
+  readonly threads?: number;
 }
+
+/** The most that `threads` may be. */
+const mostThreads = 64;
 
 /** Time that one step took. */
 export interface StepTime {
@@ -65,7 +86,7 @@ class KernelMemory implements Memory {
 }
 
 /** A network in memory. It computes on the thread that calls it. */
-export class Model {
+export class Model implements InferenceModel {
   /** Name of the input. */
   readonly inputName: string;
   /** Sizes of the input; a size is a name where it is free. */
@@ -86,6 +107,11 @@ export class Model {
     this.inputName = graph.input.name;
     this.inputShape = graph.input.shape;
     this.outputNames = graph.outputs.map(({ name }) => name);
+  }
+
+  /** Threads that large layers are computed on. */
+  get threads(): number {
+    return this.#kernels?.threads ?? 1;
   }
 
   /** Bytes of weights and of values between operators. */
@@ -142,6 +168,7 @@ export class Model {
 
   /** Gives the memory back. Calling it again does nothing. */
   dispose(): void {
+    this.#kernels?.stop?.();
     this.#kernels = null;
     this.#graph = null;
     this.#plans.clear();
@@ -228,5 +255,16 @@ export async function loadModel(file: Uint8Array | ArrayBuffer, options: LoadOpt
       ? new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
       : new Uint8Array(file);
   const graph = readModel(bytes);
-  return new Model(graph, await startKernels(options.kernels));
+  return new Model(graph, await chooseKernels(options));
+}
+
+async function chooseKernels({ kernels, threads = 1 }: LoadOptions): Promise<Kernels> {
+  if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
+    throw new InputError(
+      `\`threads\` is a whole number from 1 to ${mostThreads}, not ${threads}. Leave it out for one thread.`,
+    );
+  }
+  const several = threads > 1 && kernels === undefined && canShareMemory();
+  const threaded = several ? await startThreadedKernels(await bestKernels(), threads) : null;
+  return threaded ?? startKernels(kernels);
 }

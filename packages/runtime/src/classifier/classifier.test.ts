@@ -175,14 +175,12 @@ describe('Classifier', () => {
 
   it('does nothing more after it was disposed of, even in calls that wait', async () => {
     const classifier = await createClassifier(exportedFiles());
-    classifier.warmUp();
+    await classifier.warmUp();
     const waiting = classifier.classify(red);
     classifier.dispose();
     classifier.dispose();
     await expect(waiting).rejects.toThrow(DisposedError);
     await expect(classifier.classify(red)).rejects.toThrow(DisposedError);
-    expect(() => {
-      classifier.warmUp();
-    }).toThrow(DisposedError);
+    expect(() => classifier.warmUp()).toThrow(DisposedError);
   });
 });

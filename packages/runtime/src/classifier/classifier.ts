@@ -1,6 +1,7 @@
 /** An exported network, or several, as one object that takes images and gives class names. */
 import { DisposedError, InputError, ModelFileError } from '../errors.ts';
-import { loadModel, type LoadOptions, type Model, type ModelOutput } from '../model.ts';
+import { loadModel, type InferenceModel, type LoadOptions, type ModelOutput } from '../model.ts';
+import { loadWithOnnxRuntime, type OnnxRuntime } from '../onnxRuntime.ts';
 import { preprocess, type Background } from '../preprocess/index.ts';
 import { decodeImage, defaultMostPixels, type ImageSource } from './decode.ts';
 import { checkDigest, folderReader, type Bytes, type ReadFile } from './files.ts';
@@ -36,6 +37,11 @@ export interface ExportedFiles {
 }
 
 export interface ClassifierOptions extends LoadOptions {
+  /**
+   * What computes: our own kernels unless given; `'onnxruntime-web'`, which you install yourself; or a module with its
+   * interface, such as `await import('onnxruntime-web/wasm')` where a bundler must find it.
+   */
+  readonly backend?: 'wasm' | 'onnxruntime-web' | OnnxRuntime;
   /** Which model file to load; the first of the manifest unless given. */
   readonly precision?: Precision;
   /** Network to use where the export holds several; the first unless given. */
@@ -62,11 +68,11 @@ const isInMemory = (source: Manifest | ExportedFiles): source is ExportedFiles =
 export class Classifier {
   readonly manifest: Manifest;
   readonly precision: Precision;
-  #model: Model | null;
+  #model: InferenceModel | null;
   readonly #network: ManifestNetwork;
   readonly #mostPixels: number;
 
-  constructor(manifest: Manifest, precision: Precision, model: Model, options: ClassifierOptions) {
+  constructor(manifest: Manifest, precision: Precision, model: InferenceModel, options: ClassifierOptions) {
     this.manifest = manifest;
     this.precision = precision;
     this.#model = model;
@@ -136,10 +142,12 @@ export class Classifier {
     return valuesOf(await this.#run(image), network.embedding.output);
   }
 
-  /** Computes one empty image, so that the first real one is as fast as the others. */
-  warmUp(): void {
+  /** Computes one empty image, so that the first real one is as fast as the others. Our own kernels are done when it returns. */
+  warmUp(): Promise<void> {
     const { channels, height, width } = this.manifest.input;
-    this.#alive().run(new Float32Array(channels * height * width), [1, channels, height, width]);
+    const image = new Float32Array(channels * height * width);
+    const outputs = this.#alive().run(image, [1, channels, height, width]);
+    return Promise.resolve(outputs).then(() => undefined);
   }
 
   /** Gives the memory back. Calling it again does nothing. */
@@ -152,7 +160,7 @@ export class Classifier {
     this.dispose();
   }
 
-  #alive(): Model {
+  #alive(): InferenceModel {
     if (this.#model === null) throw new DisposedError('classifier');
     return this.#model;
   }
@@ -274,8 +282,15 @@ async function fromFolder(
   const file = chooseModel(manifest.models, options.precision);
   const bytes = await read(file.path);
   await checkDigest(file.path, bytes, file);
-  const model = await loadModel(bytes, options);
+  const model = await load(bytes, options);
   return new Classifier(manifest, file.precision, model, options);
+}
+
+function load(file: Uint8Array | ArrayBuffer, options: ClassifierOptions): Promise<InferenceModel> {
+  const { backend = 'wasm' } = options;
+  return backend === 'wasm'
+    ? loadModel(file, options)
+    : loadWithOnnxRuntime(file instanceof ArrayBuffer ? new Uint8Array(file) : file, backend);
 }
 
 function chooseModel(models: readonly ManifestModel[], precision: Precision | undefined): ManifestModel {
@@ -290,7 +305,7 @@ function chooseModel(models: readonly ManifestModel[], precision: Precision | un
 
 /** A model file alone: sizes come from its input, names from the options, and images are stretched on white. */
 async function fromBytes(source: Uint8Array | ArrayBuffer, options: ClassifierOptions): Promise<Classifier> {
-  const model = await loadModel(source, options);
+  const model = await load(source, options);
   const [, channels, height, width] = model.inputShape;
   const [output] = model.outputNames;
   if (

@@ -1,7 +1,8 @@
 /** Gets pixels out of whatever holds an image: files, elements of a page, or pixels. */
+import { hasFileSystem } from '../environment.ts';
 import { ImageDecodeError } from '../errors.ts';
 import type { PixelImage } from '../preprocess/index.ts';
-import { hasFileSystem, readLocation } from './files.ts';
+import { readLocation } from './files.ts';
 import { decodeBySharp, type Sharp } from './sharpDecode.ts';
 
 /** Interleaved 8-bit pixels, e.g. `ImageData`. The number of channels follows from the length where it is not given. */
@@ -154,7 +155,7 @@ function drawElement(source: CanvasImageSource, mostPixels: number): PixelImage 
   checkSize(Number.isFinite(width) ? width : 0, Number.isFinite(height) ? height : 0, mostPixels);
   const canvas = createCanvas(width, height);
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  if (context === null)
+  if (context === null || !('drawImage' in context))
     throw new ImageDecodeError('The browser gave no canvas to read pixels from. Use a smaller image.');
   try {
     context.drawImage(source, 0, 0, width, height);

@@ -1,4 +1,5 @@
 /** Reads files from where an exported folder lies: a web address, a path, or memory. */
+import { hasFileSystem, nodeModule } from '../environment.ts';
 import { MissingFileError, ModelFileError } from '../errors.ts';
 import { sha256 } from './sha256.ts';
 
@@ -8,18 +9,7 @@ export type Bytes = Uint8Array<ArrayBuffer>;
 /** Gives the bytes of a file of the exported folder. @throws {MissingFileError} */
 export type ReadFile = (path: string) => Promise<Bytes>;
 
-/** Whether this is Node, Deno or Bun rather than a page or a worker. */
-export function hasFileSystem(): boolean {
-  const { process: running } = globalThis as { process?: { versions?: { node?: string } } };
-  return typeof running?.versions?.node === 'string' && typeof document === 'undefined';
-}
-
 const isAddress = (location: string): boolean => /^(https?|data|blob):/i.test(location);
-
-/** Loads a module of Node without bundlers looking for it. */
-async function nodeModule<T>(name: string): Promise<T> {
-  return (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as T;
-}
 
 /** Reads one file at an address or a path. */
 export async function readLocation(location: string | URL): Promise<Bytes> {

@@ -219,7 +219,7 @@ async function start(): Promise<void> {
       networks.length > 1 ? `${networks.length} networks side by side` : (first?.name ?? 'One network');
     summary.textContent = `${who}, ${labels.length} classes.`;
     new Page(elements, source, classifier).start();
-    classifier.warmUp();
+    await classifier.warmUp();
     document.documentElement.dataset.ready = 'true';
   } catch (problem) {
     summary.textContent = 'The network could not be loaded.';

@@ -41,8 +41,14 @@ export interface Served {
   close(): Promise<void>;
 }
 
-/** Serves a folder below `/some/sub/folder/`, as any static server would. */
-export async function serve(folder: string): Promise<Served> {
+/** Lets a page share memory between threads. */
+export const isolation = {
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-embedder-policy': 'require-corp',
+};
+
+/** Serves a folder below `/some/sub/folder/`, as any static server would, with more `headers` where they are given. */
+export async function serve(folder: string, headers: Readonly<Record<string, string>> = {}): Promise<Served> {
   const prefix = '/some/sub/folder/';
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
@@ -50,7 +56,8 @@ export async function serve(folder: string): Promise<Served> {
     const file = join(folder, normalize(path === '' ? 'index.html' : path));
     readFile(file).then(
       (content) => {
-        response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream' });
+        const type = types[extname(file)] ?? 'application/octet-stream';
+        response.writeHead(200, { ...headers, 'content-type': type });
         response.end(content);
       },
       () => {

@@ -5,27 +5,34 @@ import { compressedKernels, pieceBytes, plainBytes } from './binaries.ts';
 
 type Kernel = (...values: number[]) => void;
 
-/** What `kernels/index.ts` exports. Arguments are addresses, sizes and float32 values, as named there. */
-export interface Kernels {
+/** Names of what `kernels/index.ts` exports. */
+export type KernelName =
+  | 'convolveFloat'
+  | 'convolveInteger'
+  | 'winogradFloat'
+  | 'winogradFloat4'
+  | 'winogradInteger'
+  | 'winogradInteger4'
+  | 'depthwiseFloat'
+  | 'depthwiseInteger'
+  | 'addInteger'
+  | 'affine'
+  | 'binary'
+  | 'clearBorder'
+  | 'copyBlocks'
+  | 'copyChannel'
+  | 'dequantise'
+  | 'pool'
+  | 'quantise'
+  | 'scaleSums';
+
+/** The kernels with their memory. Arguments are addresses, sizes and float32 values, as named in `kernels/`. */
+export interface Kernels extends Readonly<Record<KernelName, Kernel>> {
   readonly memory: WebAssembly.Memory;
-  readonly convolveFloat: Kernel;
-  readonly convolveInteger: Kernel;
-  readonly winogradFloat: Kernel;
-  readonly winogradFloat4: Kernel;
-  readonly winogradInteger: Kernel;
-  readonly winogradInteger4: Kernel;
-  readonly depthwiseFloat: Kernel;
-  readonly depthwiseInteger: Kernel;
-  readonly addInteger: Kernel;
-  readonly affine: Kernel;
-  readonly binary: Kernel;
-  readonly clearBorder: Kernel;
-  readonly copyBlocks: Kernel;
-  readonly copyChannel: Kernel;
-  readonly dequantise: Kernel;
-  readonly pool: Kernel;
-  readonly quantise: Kernel;
-  readonly scaleSums: Kernel;
+  /** Threads that large calls are divided among; 1 unless given. */
+  readonly threads?: number;
+  /** Ends the other threads. */
+  readonly stop?: () => void;
 }
 
 /** A module of one function that is valid only where relaxed SIMD's fused multiply-add is known. */
@@ -50,6 +57,12 @@ export async function kernelBinaries(): Promise<Record<'plain' | 'relaxed', Uint
   return { plain: join(0, 2 * pieceBytes, second), relaxed: join(pieceBytes, second) };
 }
 
+/** Those of the two that are fastest here. */
+export async function bestKernels(): Promise<Uint8Array<ArrayBuffer>> {
+  const { plain, relaxed } = await kernelBinaries();
+  return WebAssembly.validate(relaxedProbe) ? relaxed : plain;
+}
+
 let compiled: Promise<WebAssembly.Module> | undefined;
 
 async function compile(): Promise<WebAssembly.Module> {
@@ -59,8 +72,7 @@ async function compile(): Promise<WebAssembly.Module> {
     );
   }
   try {
-    const { plain, relaxed } = await kernelBinaries();
-    return await WebAssembly.compile(WebAssembly.validate(relaxedProbe) ? relaxed : plain);
+    return await WebAssembly.compile(await bestKernels());
   } catch (error) {
     throw new EnvironmentError(
       `The kernels could not be compiled: ${error instanceof Error ? error.message : String(error)}. WebAssembly SIMD is needed, and a Content-Security-Policy must allow 'wasm-unsafe-eval'; where code may not be compiled, pass the module as \`kernels\`.`,

@@ -102,7 +102,13 @@ export function convolve(lowering: Lowering, convolution: FloatConvolution): voi
     const address = store.place(`winograd ${tile} ${key}`, () =>
       packWinograd(weights, outputs, inputs, tile === 4 ? filters4 : filters2),
     );
-    const scratch = winogradScratch(shape, tile, input.blocks, 2 * Math.ceil(output.blocks / 2));
+    const scratch = winogradScratch(
+      shape,
+      tile,
+      input.blocks,
+      2 * Math.ceil(output.blocks / 2),
+      kernels.threads,
+    );
     const run = tile === 4 ? kernels.winogradFloat4 : kernels.winogradFloat;
     lowering.emit({
       name: 'Conv 3x3',

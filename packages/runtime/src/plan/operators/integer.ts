@@ -295,7 +295,8 @@ export function convolveIntegers(
     if (tile === 1) return packDenseIntegers(integers, shape);
     return packWinogradIntegers(integers, outputs, inputs, tile === 4 ? integerFilters4 : integerFilters2);
   });
-  const scratch = tile > 1 ? winogradScratch(shape, tile, input.blocks, 2 * output.blocks) : null;
+  const scratch =
+    tile > 1 ? winogradScratch(shape, tile, input.blocks, 2 * output.blocks, kernels.threads) : null;
   const reads = residual ? [input, residual] : [input];
   lowering.emit({
     name: `Conv int8 ${name}`,

@@ -1,4 +1,5 @@
 /** Where Winograd's algorithm applies and pays, with which tiles, and how much memory it takes. */
+import { winogradHeadVectors } from '../../threads/split.ts';
 import { spread, Tensor } from '../tensor.ts';
 import type { ConvolutionShape } from './convolutionShape.ts';
 
@@ -6,9 +7,6 @@ import type { ConvolutionShape } from './convolutionShape.ts';
 const cacheBytes = 262_144;
 /** Weights of larger layers would take more time to read than larger tiles save, and more memory than phones like to give. */
 const mostTransformedWeights = 4 * 1024 * 1024;
-/** Vectors at the beginning of the scratch memory, for one tile on its way. */
-const scratchVectors = 68;
-
 const tilesOf = ({ outputHeight, outputWidth }: ConvolutionShape, tile: number): number =>
   Math.ceil(outputHeight / tile) * Math.ceil(outputWidth / tile);
 
@@ -29,12 +27,13 @@ export function winogradTile(shape: ConvolutionShape, weightBytes: 2 | 4): 1 | 2
   return isSmall && 36 * tilesOf(shape, 4) < 0.9 * 16 * tilesOf(shape, 2) ? 4 : 2;
 }
 
-/** Rows of tiles at once, bytes from one block of tiles to the next, and all bytes, of the scratch memory. */
+/** Rows of tiles at once, bytes from one block of tiles to the next, and all bytes, of the scratch memory, of which every thread has its own part. */
 export function winogradScratch(
   shape: ConvolutionShape,
   tile: number,
   inputBlocks: number,
   productBlocks: number,
+  threads = 1,
 ): { rows: number; plane: number; tensor: Tensor } {
   const tilesX = Math.ceil(shape.outputWidth / tile);
   const tilesY = Math.ceil(shape.outputHeight / tile);
@@ -46,6 +45,6 @@ export function winogradScratch(
   );
   const rows = Math.min(tilesY, fitting);
   const plane = spread(rows * tilesX * 16);
-  const vectors = scratchVectors + elements * blocks;
+  const vectors = threads * (winogradHeadVectors + elements * blocks);
   return { rows, plane, tensor: new Tensor([1, 4 * vectors, 1, plane / 16], null) };
 }
