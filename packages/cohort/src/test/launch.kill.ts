@@ -1,6 +1,7 @@
 /**
  * Ranks and launchers that are killed at random moments, and resumed on another number of ranks: the run ends as if nothing had
- * happened, and no process is left behind. COHORT_KILLS says how often (default 30).
+ * happened, and no process is left behind. COHORT_KILLS says how often (default 30), COHORT_KILL_SHARDS how many ranks share
+ * each batch (default 1: none).
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +12,7 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { temporaryFolder } from '../data/testing.ts';
 import { compileCohort } from './childCohort.ts';
-import { childrenOf, isAlive, runsIn, startProcess, writeImages } from './launching.ts';
+import { childrenOf, isAlive, runsIn, startProcess, writeImages, type TestProcess } from './launching.ts';
 import { traceOf } from './runTrace.ts';
 
 /** Kills of one run before it may end; then another begins. */
@@ -46,8 +47,16 @@ it('ends bit for bit the same after random kills, and leaves no process behind',
     }),
   );
   const whole = join(folder, 'whole');
+  const shards = Number(process.env.COHORT_KILL_SHARDS ?? 1);
+  const trainOn = (sets: number, words: readonly string[]): TestProcess => {
+    const ranks = ['launch', '--nproc', String(sets * shards), '--shards', String(shards)];
+    return startProcess([program, ...ranks, 'train', ...words, '--quiet']);
+  };
+  /** Without a launcher, where that gives the same bits. */
+  const trainAlone = (words: readonly string[]): TestProcess =>
+    shards === 1 ? startProcess([program, 'train', ...words, '--quiet']) : trainOn(1, words);
   const startedAt = performance.now();
-  expect((await startProcess([program, 'train', recipe, `runs=${whole}`, '--quiet']).ended).code).toBe(0);
+  expect((await trainAlone([recipe, `runs=${whole}`]).ended).code).toBe(0);
   const wholeMs = performance.now() - startedAt;
   const expected = traceOf(runsIn(whole)[0] ?? '');
   const wanted = Number(process.env.COHORT_KILLS ?? 30);
@@ -61,8 +70,7 @@ it('ends bit for bit the same after random kills, and leaves no process behind',
       if (run !== undefined && openRun(run).info.status === 'finished') break;
       const words = run === undefined ? [recipe, `runs=${runs}`] : ['--resume', run];
       if (run !== undefined) counts.resumes += 1;
-      const ranks = String(1 + draw(3));
-      const launched = startProcess([program, 'launch', '--nproc', ranks, 'train', ...words, '--quiet']);
+      const launched = trainOn(1 + draw(3), words);
       await Promise.race([launched.ended, setTimeout(uniformFloat64(random) * 2 * wholeMs)]);
       const all = [launched.pid, ...childrenOf(launched.pid)];
       const victim = all[draw(all.length)] ?? 0;
@@ -77,7 +85,7 @@ it('ends bit for bit the same after random kills, and leaves no process behind',
     }
     const run = runOf();
     if (run === undefined) continue;
-    const { code, output } = await startProcess([program, 'train', '--resume', run, '--quiet']).ended;
+    const { code, output } = await trainAlone(['--resume', run]).ended;
     expect(code, output).toBe(0);
     expect(traceOf(run)).toEqual(expected);
     counts.resumes += 1;

@@ -60,6 +60,7 @@ const recipes: readonly object[] = [
   recipeOf({ name: 'switokd' }),
   recipeOf({ name: 'one' }, branches),
   recipeOf({ name: 'cl-ilr' }, { ...branches, topology: { name: 'tree' } }),
+  recipeOf({ name: 'independent' }, { train: { weightAverage: { decay: 0.9, teacher: { weight: 1 } } } }),
   recipeOf({ name: 'simclr-mcl' }),
   recipeOf({ name: 'moco-mcl', queue: 20 }),
 ];

@@ -2,6 +2,7 @@
 import { autocast, backward, Generator, ops, scope, type Tensor } from '@cohort-ml/torch';
 import { createNetworks, createTopology, networkNames } from '../../cohort/cohort.ts';
 import { createMethod, methodFacts, type Method, type StepTerms } from '../../methods/index.ts';
+import type { Network } from '../../models/index.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import type { Placement, RowSettings, Topology } from '../../topology/index.ts';
 import { DividedWork, MeasuringExchange } from './planTraffic.ts';
@@ -80,11 +81,16 @@ export function planTraining(
           : Math.round(exchange.joinedBytesOf(own) * batches.own);
       return outputs + divided.bytesOf(own);
     };
+    // To clip gradients, ranks tell one another the norm of each.
+    const normBytes =
+      recipe.train.gradientClipping === null
+        ? 0
+        : trainedParameters(networks, method) * Float32Array.BYTES_PER_ELEMENT;
     const sets = placement.map((own, place) => ({
       place,
       networks: own.map((network) => names[network] ?? ''),
       parameters: own.reduce((sum, network) => sum + (networks[network]?.parameterCount() ?? 0), 0),
-      bytesPerStep: Math.round(exchange.bytesOf(own, batches)),
+      bytesPerStep: Math.round(exchange.bytesOf(own, batches)) + normBytes,
       bytesPerStepToShards: bytesToShards(own),
     }));
     const ranks = sets.flatMap(({ place, ...set }) =>
@@ -103,6 +109,13 @@ export function planTraining(
       module.dispose();
     for (const optimizer of Object.values(method.optimizers ?? {})) optimizer.dispose();
   }
+}
+
+/** How many parameters the training's optimizer steps. */
+function trainedParameters(networks: readonly Network[], { modules, optimizers = {} }: Method): number {
+  const own = new Set(Object.values(optimizers).flatMap(({ parameters }) => parameters));
+  const all = [...networks, ...Object.values(modules)].flatMap((module) => module.parameters());
+  return new Set(all.filter((each) => each.requiresGrad && !own.has(each))).size;
 }
 
 /** One step on random images, differentiated where that is needed to know what crosses. @returns how many values it has */

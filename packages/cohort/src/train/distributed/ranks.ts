@@ -20,7 +20,7 @@ import { at } from '../../support/at.ts';
 import type { StepInput } from '../../methods/index.ts';
 import type { LoopRanks } from '../loop/loopSetup.ts';
 import type { TermValues } from '../loop/step.ts';
-import { averageStatistics, meanOfNumbers, sumGradients } from './sharedGradients.ts';
+import { averageStatistics, meanOfNumbers, messagesOf, sumGradients } from './sharedGradients.ts';
 import { rowsOfInput } from './rowsOfInput.ts';
 
 /** What of a training lies on one rank alone, and is brought to the first before it is saved. */
@@ -185,17 +185,13 @@ export class Ranks implements LoopRanks {
   completeGradients(cohort: Pick<Cohort, 'networks' | 'method'>): void {
     const { rows } = this.exchange;
     if (rows === null) return;
-    const { networks, method } = cohort;
     const { batchNorm, negatives } = rows.settings;
-    const divided = [...networks, ...(method.refining ?? [])];
+    const isLocal = negatives === 'local';
     // From parts of the loss, everything has part of its gradient; from the whole loss, what ran on parts of the batch.
-    const modules = negatives === 'local' ? [...networks, ...Object.values(method.modules)] : divided;
-    sumGradients(
-      rows.group,
-      modules.flatMap((module) => module.parameters()),
-      negatives === 'local' ? 1 / rows.group.size : 1,
-    );
-    if (batchNorm === 'local') averageStatistics(rows.group, divided);
+    for (const parameters of messagesOf(cohort, isLocal)) {
+      sumGradients(rows.group, parameters, isLocal ? 1 / rows.group.size : 1);
+    }
+    if (batchNorm === 'local') averageStatistics(rows.group, cohort, this.exchange.own);
   }
 
   /** Runs what a method does after a step, with every network's weights here where it runs the networks. */

@@ -1,5 +1,6 @@
 /** Adds up what ranks that share a batch have each computed of their rows: gradients in buckets, statistics and loss values. */
 import { noGrad, ops, scope, Tensor, type nn } from '@cohort-ml/torch';
+import type { Cohort } from '../../cohort/cohort.ts';
 import type { RowGroup } from '../../topology/index.ts';
 import { at } from '../../support/at.ts';
 
@@ -55,14 +56,55 @@ export function sumGradients(group: RowGroup, parameters: Iterable<nn.Parameter>
   sumTensors(group, gradients, factor);
 }
 
-/** Means of running statistics over ranks that normalise by their own rows, so that all ranks go on with the same. */
-export function averageStatistics(group: RowGroup, modules: readonly nn.AnyModule[]): void {
-  const statistics = modules.flatMap((module) =>
-    [...module.stateDict()]
-      .filter(([name]) => /(^|\.)running_(mean|var)$/.test(name))
-      .map(([, tensor]) => tensor),
+/**
+ * The parameters whose gradients ranks have parts of, in lists that are summed one after the other. Each has the parameters of
+ * one network or module: in which order ranks' numbers are added depends on the place in a message, which must not depend on
+ * who holds which networks.
+ *
+ * @param isWhole whether ranks have parts of all gradients, and not only of what runs on parts of the batch
+ */
+export function messagesOf(
+  { networks, method }: Pick<Cohort, 'networks' | 'method'>,
+  isWhole: boolean,
+): nn.Parameter[][] {
+  const modules = [
+    ...networks.flatMap((network, place) => [network, ...(method.ofNetworks?.[place] ?? [])]),
+    ...Object.values(method.modules),
+  ];
+  const divided = new Set([...networks, ...(method.refining ?? [])].flatMap((module) => module.parameters()));
+  const taken = new Set<nn.Parameter>();
+  return modules.map((module) =>
+    module.parameters().filter((parameter) => {
+      if (taken.has(parameter) || !(isWhole || divided.has(parameter))) return false;
+      taken.add(parameter);
+      return true;
+    }),
   );
-  sumTensors(group, [...new Set(statistics)], 1 / group.size);
+}
+
+/**
+ * Means of running statistics over ranks that normalise by their own rows, so that all ranks go on with the same.
+ *
+ * @param own places of the networks that are run here
+ */
+export function averageStatistics(
+  group: RowGroup,
+  { networks, method }: Pick<Cohort, 'networks' | 'method'>,
+  own: readonly number[],
+): void {
+  const refining = new Set<Tensor>((method.refining ?? []).flatMap((module) => module.parameters()));
+  const modules = own.flatMap((place) => [
+    at(networks, place, 'the networks'),
+    ...(method.ofNetworks?.[place] ?? []).filter((module) =>
+      module.parameters().some((parameter) => refining.has(parameter)),
+    ),
+  ]);
+  for (const module of modules) {
+    const statistics = [...module.stateDict()]
+      .filter(([name]) => /(^|\.)running_(mean|var)$/.test(name))
+      .map(([, tensor]) => tensor);
+    sumTensors(group, statistics, 1 / group.size);
+  }
 }
 
 /** Means of numbers over ranks; not finite where one is not. */
