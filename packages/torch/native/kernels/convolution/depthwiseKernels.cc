@@ -134,16 +134,32 @@ void convolveMap(const DepthwiseShape& shape, const Strip& strip, int64_t first,
   }
 }
 
+/// Asks for memory that is read or written soon. One vector of channels after the other leaves gaps that processors do not see
+/// through by themselves.
+template <bool kIsWritten>
+COHORT_INLINE void fetch(const void* memory, int64_t begin, int64_t bytes) {
+  const char* const from = static_cast<const char*>(memory) + begin;
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, kIsWritten ? 1 : 0, 2);
+}
+
 /// Calls `each(strip, first channel)` for every vector of channels of every strip of maps with so many rows and such a width;
 /// threads share the strips.
 template <typename Each>
-COHORT_INLINE void forMaps(const DepthwiseShape& shape, int64_t rows, int64_t width, const Each& each) {
+COHORT_INLINE void forMaps(const DepthwiseShape& shape, int64_t rows, int64_t width, const void* from, int64_t fromRows,
+                           int64_t fromWidth, void* to, const Each& each) {
+  const int64_t bytes = shape.channels * (shape.isNarrow ? 2 : 4);
   const int threads = threadsFor(shape);
   const int64_t perStrip = rowsOf(shape, rows, width), perImage = (rows + perStrip - 1) / perStrip;
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
   for (int64_t i = 0; i < shape.batch * perImage; ++i) {
     const int64_t begin = i % perImage * perStrip;
     const Strip strip{i / perImage, begin, least(rows, begin + perStrip)};
+    if (i + 1 < shape.batch * perImage) {
+      const int64_t next = (i + 1) % perImage * perStrip, image = (i + 1) / perImage, last = least(rows, next + perStrip);
+      fetch<true>(to, (image * rows + next) * width * bytes, (last - next) * width * bytes);
+      const int64_t begun = next * fromRows / rows, ended = last * fromRows / rows;
+      fetch<false>(from, (image * fromRows + begun) * fromWidth * bytes, (ended - begun) * fromWidth * bytes);
+    }
     for (int64_t vector = 0; vector < vectorsOf(shape.channels); ++vector) each(strip, firstOf(vector, shape.channels));
   }
 }
@@ -153,7 +169,7 @@ void convolve(const DepthwiseShape& shape, const E* input, const float* weight, 
               bool isTurned, E* output) {
   const auto map = shape.stride == 1 ? rectifies ? convolveMap<1, true, E> : convolveMap<1, false, E>
                                      : rectifies ? convolveMap<2, true, E> : convolveMap<2, false, E>;
-  forMaps(shape, shape.outHeight, shape.outWidth, [&](const Strip& strip, int64_t first) {
+  forMaps(shape, shape.outHeight, shape.outWidth, input, shape.height, shape.width, output, [&](const Strip& strip, int64_t first) {
     map(shape, strip, first, input, weight, bias, isTurned, output);
   });
 }
@@ -200,7 +216,7 @@ void spreadMap(const DepthwiseShape& shape, const Strip& strip, int64_t first, c
 
 template <typename E>
 void spread(const DepthwiseShape& shape, const E* gradient, const float* weight, E* result) {
-  forMaps(shape, shape.height, shape.width, [&](const Strip& strip, int64_t first) {
+  forMaps(shape, shape.height, shape.width, gradient, shape.outHeight, shape.outWidth, result, [&](const Strip& strip, int64_t first) {
     spreadMap(shape, strip, first, gradient, weight, result);
   });
 }
@@ -270,6 +286,10 @@ void sumWeights(const DepthwiseShape& shape, const E* gradient, const E* input, 
     for (int64_t image = begin; image < end; ++image) {
       for (int64_t y = 0; y < shape.outHeight; y += perStrip) {
         const Strip strip{image, y, least(shape.outHeight, y + perStrip)};
+        const int64_t bytes = channels * static_cast<int64_t>(sizeof(E)), rows = least(perStrip, shape.outHeight - strip.end);
+        fetch<false>(gradient, (image * shape.outHeight + strip.end) * shape.outWidth * bytes, rows * shape.outWidth * bytes);
+        fetch<false>(input, (image * shape.height + shape.stride * strip.end) * shape.width * bytes,
+                     rows * shape.stride * shape.width * bytes);
         for (int64_t vector = 0; vector < vectorsOf(channels); ++vector) {
           add(shape, strip, firstOf(vector, channels), gradient, input, sums + 9 * kWidth * vector);
         }
