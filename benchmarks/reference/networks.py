@@ -1,4 +1,4 @@
-"""CIFAR ResNet-32, WRN-16-2 and ShuffleNetV2 1x in plain PyTorch, as their reference implementations write them.
+"""CIFAR ResNets, WRN-16-2, ShuffleNetV2 1x and MobileNetV2 in plain PyTorch, as their reference implementations write them.
 
 State dicts have the names of Cohort's, so that weights can be carried over to compare losses. Every network has `stages`
 (the feature map after each), `finish` (what lies between the last stage and pooling) and `classifier`.
@@ -57,14 +57,15 @@ class BasicBlock(nn.Module):
         return self.relu(self.bn2(self.conv2(x)) + shortcut)
 
 
-class ResNet32(Network):
-    """Three stages of five basic blocks (arXiv 1512.03385, section 4.2)."""
+class ResNet(Network):
+    """Three stages of basic blocks, 6n + 2 layers (arXiv 1512.03385, section 4.2)."""
 
     width = 64
     stage_count = 3
 
-    def __init__(self, classes):
+    def __init__(self, depth, classes):
         super().__init__()
+        self.blocks = (depth - 2) // 6
         self.conv1 = conv3x3(3, 16)
         self.bn1 = nn.BatchNorm2d(16)
         self.layer1 = self.stage(0)
@@ -72,11 +73,10 @@ class ResNet32(Network):
         self.layer3 = self.stage(2)
         self.classifier = nn.Linear(64, classes)
 
-    @staticmethod
-    def stage(index):
+    def stage(self, index):
         inputs, outputs = [(16, 16), (16, 32), (32, 64)][index]
         first = BasicBlock(inputs, outputs, 1 if index == 0 else 2)
-        return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(4)))
+        return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(self.blocks - 1)))
 
     def stages(self):
         return [self.layer1, self.layer2, self.layer3]
@@ -226,4 +226,80 @@ class ShuffleNetV2(Network):
         return self.linear(features)
 
 
-ARCHITECTURES = {"resnet32": ResNet32, "wrn-16-2": WideResNet, "shufflenetv2-1x": ShuffleNetV2}
+def conv_norm_relu6(inputs, outputs, size, stride=1, groups=1):
+    convolution = nn.Conv2d(inputs, outputs, size, stride, padding=size // 2, groups=groups, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU6(inplace=True))
+
+
+class InvertedResidual(nn.Module):
+    """1x1 expansion, depthwise 3x3, linear 1x1 (arXiv 1801.04381, figure 4d)."""
+
+    def __init__(self, inputs, outputs, stride, widening):
+        super().__init__()
+        hidden = inputs * widening
+        expand = [] if widening == 1 else [conv_norm_relu6(inputs, hidden, 1)]
+        self.conv = nn.Sequential(
+            *expand,
+            conv_norm_relu6(hidden, hidden, 3, stride, hidden),
+            conv1x1(hidden, outputs),
+            nn.BatchNorm2d(outputs),
+        )
+        self.has_shortcut = stride == 1 and inputs == outputs
+
+    def forward(self, x):
+        return x + self.conv(x) if self.has_shortcut else self.conv(x)
+
+
+class MobileNetV2(Network):
+    """MobileNetV2 with a stem and a second group of blocks without stride, for 32 by 32 pixels; torchvision's names."""
+
+    width = 1280
+    stage_count = 4
+    forms = [[(24, 2)], [(32, 3)], [(64, 4), (96, 3)], [(160, 3), (320, 1)]]
+    strides = [1, 2, 2, 2]
+
+    def __init__(self, classes):
+        super().__init__()
+        layers = [conv_norm_relu6(3, 32, 3), InvertedResidual(32, 16, 1, 1)]
+        self.ends = []
+        before = 16
+        for form, first in zip(self.forms, self.strides):
+            strides = iter([first])
+            for outputs, blocks in form:
+                for _ in range(blocks):
+                    layers.append(InvertedResidual(before, outputs, next(strides, 1), 6))
+                    before = outputs
+            self.ends.append(len(layers))
+        self.features = nn.Sequential(*layers, conv_norm_relu6(320, 1280, 1))
+        self.classifier = nn.Sequential(nn.Dropout(0.0), nn.Linear(1280, classes))
+
+    def stem(self, x):
+        return self.features[:2](x)
+
+    def stages(self):
+        return [self.features[begin:end] for begin, end in zip([2, *self.ends], self.ends)]
+
+    def finish(self, x):
+        return self.features[-1](x)
+
+    def head(self, features):
+        return self.classifier(features)
+
+
+class ResNet20(ResNet):
+    def __init__(self, classes):
+        super().__init__(20, classes)
+
+
+class ResNet32(ResNet):
+    def __init__(self, classes):
+        super().__init__(32, classes)
+
+
+ARCHITECTURES = {
+    "resnet20": ResNet20,
+    "resnet32": ResNet32,
+    "wrn-16-2": WideResNet,
+    "shufflenetv2-1x": ShuffleNetV2,
+    "mobilenetv2": MobileNetV2,
+}

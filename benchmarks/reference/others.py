@@ -76,6 +76,33 @@ class Evaluation:
         return {"accuracy": right / len(self.images), "negativeLogLikelihood": surprise / len(self.images)}
 
 
+class SingleImage:
+    """One image at a time through one network."""
+
+    def __init__(self, model, classes):
+        self.network = ARCHITECTURES[model](classes).eval()
+        self.cohort = nn.Module()
+        self.cohort.network = nn.ModuleList([self.network])
+        self.images = torch.randn(1, 3, 32, 32)
+
+    def networks(self):
+        return self.cohort.network
+
+    def state(self):
+        return self.cohort
+
+    def use(self, images, _):
+        self.images = images
+
+    def forward_only(self):
+        with torch.no_grad():
+            self.network(self.images)
+
+    def step(self):
+        with torch.inference_mode():
+            return {"logit": self.network(self.images)[0][0, 0].item()}
+
+
 class Prediction:
     """Classes of image files: decode with Pillow, resize, normalise, run in batches."""
 

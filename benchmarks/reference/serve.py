@@ -19,7 +19,7 @@ from torch import nn
 from lmcl import LmclStep
 from mcl import MclStep
 from moco import MocoMclStep
-from others import Evaluation, Losses, Prediction
+from others import Evaluation, Losses, Prediction, SingleImage
 
 
 def create(spec):
@@ -35,9 +35,11 @@ def create(spec):
         return Losses(spec["networks"], spec["stages"], classes, spec["batch"])
     if kind == "evaluation":
         return Evaluation(spec["model"], classes, spec["images"], spec["batch"], is_bfloat16)
+    if kind == "single-image":
+        return SingleImage(spec["model"], classes)
     if kind == "prediction":
         return Prediction(spec["model"], classes, spec["paths"], spec["batch"])
-    raise ValueError(f"expected kind step, losses, evaluation or prediction, got {kind!r}")
+    raise ValueError(f"expected kind step, losses, evaluation, single-image or prediction, got {kind!r}")
 
 
 def multiply_adds(work):
@@ -59,6 +61,19 @@ def multiply_adds(work):
     # Running statistics of batch normalisation have moved.
     root.load_state_dict(before)
     return total
+
+
+def compile_networks(work, is_trained):
+    """Compiles every network in its place, so that its state dict stays what it is; the first run then takes a minute."""
+    if not is_trained:
+        # Weights become constants, which lets the compiler fold batch normalisation.
+        import torch._inductor.config
+
+        torch._inductor.config.freezing = True
+    for network in work.networks():
+        network.compile()
+    for branch in getattr(work, "branches", list)():
+        branch.compile()
 
 
 def cpu_capability():
@@ -119,6 +134,8 @@ def main():
     if hasattr(work, "networks"):
         about["parameters"] = sum(p.numel() for network in work.networks() for p in network.parameters())
         about["multiplyAdds"] = multiply_adds(work)
+    if spec.get("compiles"):
+        compile_networks(work, is_trained=spec["kind"] == "step")
     answer(about)
     for line in sys.stdin:
         command, *arguments = line.split() or [""]

@@ -5,12 +5,12 @@ import { BenchError } from './errors.ts';
 import { imagesPerRepetition, operationsPerRepetition } from './work.ts';
 
 describe('cases', () => {
-  it('have names of their own, known models, and at most one reference a precision', () => {
+  it('have names of their own, known models, and at most one reference of a kind a precision', () => {
     expect(new Set(benchCases.map(({ name }) => name)).size).toBe(benchCases.length);
     for (const { name, contestants } of benchCases) {
       const references = contestants
         .filter(({ isReference }) => isReference)
-        .map(({ precision }) => precision);
+        .map(({ precision, program }) => `${program} ${precision}`);
       expect(new Set(references).size, name).toBe(references.length);
       for (const { work } of contestants) {
         if (work.kind === 'step') expect(modelNames()).toEqual(expect.arrayContaining([...work.models]));

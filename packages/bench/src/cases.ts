@@ -1,17 +1,22 @@
 /** The benchmark's cases: what is measured, by whom, and how they are picked by name; pure data, without the engine. */
 import { nearestName } from 'cohort-ml/internal';
 import { BenchError } from './errors.ts';
+import type { PyTorch } from './python.ts';
 import type { Precision, Work } from './work.ts';
 
 /** One program that does a case's work. */
 export interface Contestant {
   /** E.g. `Cohort bfloat16`. */
   readonly name: string;
-  readonly program: 'cohort' | 'pytorch';
+  readonly program: 'cohort' | 'pytorch' | 'onnxruntime';
   /** Whether it is what the others are compared with. */
   readonly isReference: boolean;
   readonly precision: Precision;
   readonly work: Work;
+  /** Of a PyTorch contestant: which one. */
+  readonly pytorch?: PyTorch;
+  /** Whether PyTorch compiles the networks. */
+  readonly compiles?: boolean;
 }
 
 /** One case: programs that do the same work in turn. */
@@ -35,6 +40,18 @@ function bothSides(work: Work, of: readonly Precision[]): Contestant[] {
     { name: `Cohort ${precision}`, program: 'cohort', isReference: false, precision, work },
     { name: `PyTorch ${precision}`, program: 'pytorch', isReference: true, precision, work },
   ]);
+}
+
+/** Both sides and ONNX Runtime, which computes in float32 only. */
+function allSides(work: Work, of: readonly Precision[]): Contestant[] {
+  const runtime = {
+    name: 'ONNX Runtime float32',
+    program: 'onnxruntime',
+    isReference: true,
+    precision: 'float32',
+    work,
+  } as const;
+  return [...bothSides(work, of), runtime];
 }
 
 function stepCase(name: string, title: string, models: readonly string[]): BenchCase {
@@ -100,10 +117,17 @@ export const benchCases: readonly BenchCase[] = [
   {
     name: 'evaluation-resnet32',
     title: 'evaluation: one ResNet-32, 2,048 images in memory',
-    contestants: bothSides({ kind: 'evaluation', model: 'resnet32', images: 2048, batch: 256 }, precisions),
+    contestants: allSides({ kind: 'evaluation', model: 'resnet32', images: 2048, batch: 256 }, precisions),
     warmups: 1,
     budgetSeconds: 20,
   },
+  ...['resnet20', 'shufflenetv2-1x'].map((model): BenchCase => ({
+    name: `single-image-${model}`,
+    title: `one image at a time through ${model}, in process`,
+    contestants: allSides({ kind: 'single-image', model }, ['float32']),
+    warmups: 20,
+    budgetSeconds: 10,
+  })),
   {
     name: 'prediction-resnet32',
     title: 'predict: one ResNet-32, 256 PNG files of 32x32',
@@ -174,5 +198,5 @@ export function estimatedBytes({ work, program }: Contestant): number {
   const ordered = networks * (networks - 1) * stages * stages;
   // Ours computes every unordered pair once, in both directions; plain layer-wise loops four distributions a pair.
   const distributions = program === 'cohort' || stages === 1 ? ordered + networks * stages : ordered * 4;
-  return distributions * matricesKept[program] * rows * rows * 4;
+  return distributions * matricesKept[program === 'cohort' ? program : 'pytorch'] * rows * rows * 4;
 }

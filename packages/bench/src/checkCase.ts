@@ -4,11 +4,14 @@ import type { BenchCase, Contestant } from './cases.ts';
 import type { Program } from './contestant.ts';
 import { BenchError } from './errors.ts';
 import { startProgram, type Stage } from './programs.ts';
+import { withReferences } from './references.ts';
 import type { Precision } from './work.ts';
 
 /** How far one value of one step is from the other side's. */
 export interface Agreement {
   readonly case: string;
+  /** Name of the other side. */
+  readonly with: string;
   readonly precision: Precision;
   /** From 1. */
   readonly step: number;
@@ -51,14 +54,14 @@ export function canCheck({ contestants }: BenchCase): boolean {
 }
 
 /** Compares a case in every precision that it has. @throws {BenchError} when a program fails. */
-export async function checkCase(benchCase: BenchCase, stage: Stage): Promise<Agreement[]> {
+export async function checkCase(given: BenchCase, stage: Stage): Promise<Agreement[]> {
+  const { name, contestants } = withReferences(given, stage.pytorch.found, stage.compiles);
   const agreements: Agreement[] = [];
-  for (const precision of ['float32', 'bfloat16'] as const) {
-    const [ours, reference] = (['cohort', 'pytorch'] as const).map((program) =>
-      benchCase.contestants.find((each) => each.program === program && each.precision === precision),
+  for (const ours of contestants.filter(({ program }) => program === 'cohort')) {
+    const references = contestants.filter(
+      ({ program, precision }) => program === 'pytorch' && precision === ours.precision,
     );
-    if (ours === undefined || reference === undefined) continue;
-    agreements.push(...(await compare(benchCase.name, ours, reference, stage)));
+    for (const reference of references) agreements.push(...(await compare(name, ours, reference, stage)));
   }
   return agreements;
 }
@@ -89,7 +92,16 @@ async function compare(
       for (const [value, expected] of Object.entries(theirs)) {
         const got = mine[value] ?? NaN;
         const agrees = agree(got, expected, { value, precision, step });
-        agreements.push({ case: name, precision, step, value, ours: got, reference: expected, agrees });
+        agreements.push({
+          case: name,
+          with: reference.name,
+          precision,
+          step,
+          value,
+          ours: got,
+          reference: expected,
+          agrees,
+        });
       }
     }
     if (agreements.length === 0) {

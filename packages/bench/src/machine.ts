@@ -13,8 +13,8 @@ export interface BenchMachine {
   readonly kernel: string;
   readonly node: string;
   readonly libtorch: string;
-  /** Null without PyTorch. */
-  readonly pytorch: string | null;
+  /** Of every PyTorch that was compared with. */
+  readonly pytorch: readonly string[];
   /** Null outside a git checkout. */
   readonly gitCommit: string | null;
 }
@@ -22,7 +22,10 @@ export interface BenchMachine {
 const telling = /^(avx|avx2|fma|f16c|avx512\w*|avx_vnni|amx_\w+|neon|asimd|bf16|sve\w*)$/;
 
 /** Collects them. */
-export function describeBenchMachine(versions: { libtorch: string; pytorch: string | null }): BenchMachine {
+export function describeBenchMachine(versions: {
+  libtorch: string;
+  pytorch: readonly string[];
+}): BenchMachine {
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,

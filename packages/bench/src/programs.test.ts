@@ -1,8 +1,13 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { selectCases } from './cases.ts';
 import { agree } from './checkCase.ts';
 import { Program } from './contestant.ts';
 import { BenchError } from './errors.ts';
-import { findPyTorch } from './python.ts';
+import { findPyTorch, type PyTorch } from './python.ts';
+import { withReferences } from './references.ts';
 import { assertSameNetworks } from './runCase.ts';
 
 /** A program of JavaScript text. */
@@ -86,8 +91,71 @@ describe('the search for PyTorch', () => {
   it('says where none is', () => {
     const found = findPyTorch({ PYTHON: '/nonexistent/python' });
     expect(found).toEqual({
+      found: [],
       absent:
-        '/nonexistent/python cannot import torch (Debian: apt-get install python3-torch; PYTHON names another)',
+        '/nonexistent/python cannot import torch (Debian: apt-get install python3-torch; --reference names another)',
     });
+  });
+
+  it('takes all that are named, asks each for its version, and refuses one without torch', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cohort-python-'));
+    try {
+      const pythons = ['1.13.1 False', '2.15.0 True'].map((answer, index) => {
+        const path = join(folder, `python${index}`);
+        writeFileSync(path, `#!/bin/sh\necho ${answer}\n`, { mode: 0o755 });
+        return path;
+      });
+      const [old = '', latest = ''] = pythons;
+      expect(findPyTorch({}, [latest, old, latest])).toEqual({
+        found: [
+          { python: latest, version: '2.15.0', canCompile: true },
+          { python: old, version: '1.13.1', canCompile: false },
+        ],
+        absent: null,
+      });
+      expect(() => findPyTorch({}, [latest, '/nonexistent/python'])).toThrow(
+        "benchmark: expected a Python that can import torch, got '/nonexistent/python'.",
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('references', () => {
+  const old = { python: '/usr/bin/python3', version: '1.13.1', canCompile: false };
+  const latest = { python: '/venv/bin/python', version: '2.15.0', canCompile: true };
+  const names = (only: string, references: readonly PyTorch[], compiles: boolean): string[] =>
+    selectCases([only]).flatMap((each) =>
+      withReferences(each, references, compiles).contestants.map(({ name }) => name),
+    );
+
+  it('each take part under their version, and compiled where they can', () => {
+    expect(names('mcl-wrn-16-2-x2', [old, latest], true)).toEqual([
+      'Cohort float32',
+      'PyTorch 1.13.1 float32',
+      'PyTorch 2.15.0 float32',
+      'PyTorch 2.15.0 float32, compiled',
+      'Cohort bfloat16',
+      'PyTorch 1.13.1 bfloat16',
+      'PyTorch 2.15.0 bfloat16',
+      'PyTorch 2.15.0 bfloat16, compiled',
+    ]);
+    expect(names('single-image-resnet20', [latest], false)).toEqual([
+      'Cohort float32',
+      'PyTorch 2.15.0 float32',
+      'ONNX Runtime float32',
+    ]);
+    // What is differentiated twice cannot be compiled.
+    expect(names('lmcl-meta', [latest], true)).toEqual(['Cohort float32', 'PyTorch 2.15.0 float32']);
+  });
+
+  it('of one version are told apart by their paths', () => {
+    const other = { ...latest, python: '/other/python' };
+    expect(names('lmcl-meta', [latest, other], false)).toEqual([
+      'Cohort float32',
+      'PyTorch 2.15.0 of /venv/bin/python float32',
+      'PyTorch 2.15.0 of /other/python float32',
+    ]);
   });
 });

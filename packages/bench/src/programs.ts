@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { BenchCase, Contestant } from './cases.ts';
 import { Program } from './contestant.ts';
 import { BenchError } from './errors.ts';
-import type { PyTorchSearch } from './python.ts';
+import { referenceProgram, type PyTorchSearch } from './python.ts';
 import type { Work, WorkSpec } from './work.ts';
 
 /** Classes of made-up labels; CIFAR-100 has as many. */
@@ -17,6 +17,8 @@ export interface Stage {
   /** What both sides compute on: cpu, cuda or cuda:N; the processor unless given. */
   readonly device?: string | undefined;
   readonly pytorch: PyTorchSearch;
+  /** Whether PyTorch is measured under `torch.compile` too. */
+  readonly compiles: boolean;
   readonly signal: AbortSignal;
   /** Temporary folder of the benchmark. */
   readonly folder: string;
@@ -33,7 +35,14 @@ const workerProgram = fileURLToPath(new URL('./worker.js', import.meta.url));
  * @throws {BenchError} for a PyTorch that there is not.
  */
 export function startProgram(
-  { name, program, precision, work }: Pick<Contestant, 'name' | 'program' | 'precision' | 'work'>,
+  {
+    name,
+    program,
+    precision,
+    work,
+    pytorch: reference,
+    compiles = false,
+  }: Pick<Contestant, 'name' | 'program' | 'precision' | 'work' | 'pytorch' | 'compiles'>,
   { threads, device = 'cpu', pytorch, signal, folder }: Stage,
   paths: readonly string[] = [],
   variables: Readonly<Record<string, string>> = {},
@@ -41,17 +50,27 @@ export function startProgram(
   const own = join(folder, name.replace(/\W+/g, '-'));
   mkdirSync(own, { recursive: true });
   const place = work.kind === 'photos' ? folder : own;
-  const spec: WorkSpec = { ...work, precision, classes, threads, device, folder: place, paths };
+  const usesOnnxRuntime = program === 'onnxruntime';
+  const spec: WorkSpec = {
+    ...work,
+    precision,
+    classes,
+    threads,
+    device,
+    folder: place,
+    paths,
+    compiles,
+    usesOnnxRuntime,
+  };
   const all = { OMP_NUM_THREADS: `${threads}`, ...variables };
-  if (program === 'cohort') {
+  if (program !== 'pytorch') {
     const args = [workerProgram, JSON.stringify(spec)];
     return new Program(name, { command: process.execPath, args, variables: all, signal });
   }
-  if ('absent' in pytorch) {
-    throw new BenchError(name, 'PyTorch', 'none', `${pytorch.absent}.`);
-  }
-  const args = [pytorch.program, JSON.stringify(spec)];
-  return new Program(name, { command: pytorch.python, args, variables: all, signal });
+  const { python } = reference ?? pytorch.found[0] ?? {};
+  if (python === undefined) throw new BenchError(name, 'PyTorch', 'none', `${pytorch.absent ?? 'none'}.`);
+  const args = [referenceProgram(), JSON.stringify(spec)];
+  return new Program(name, { command: python, args, variables: all, signal });
 }
 
 /** Makes the image files that a case reads; none for most. */

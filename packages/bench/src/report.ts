@@ -1,6 +1,6 @@
 /** Results of a benchmark for people: one Markdown table, headed by what it ran on. */
 import type { BenchResult, CaseResult, ContestantResult } from './results.ts';
-import { acrossCases } from './results.ts';
+import { acrossCases, besideTheBest } from './results.ts';
 
 const heading = [
   'program',
@@ -38,7 +38,7 @@ function describeMachine({ machine, threads, date, status }: BenchResult): strin
   const { cpu, cores, flags, memoryBytes, kernel, node, libtorch, pytorch, gitCommit } = machine;
   return [
     `${cpu}, ${cores} cores, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ${gibibytes(memoryBytes)}, ${kernel}`,
-    `Node ${node}, LibTorch ${libtorch}, ${pytorch === null ? 'no PyTorch to compare with' : `PyTorch ${pytorch}`}, commit ${gitCommit?.slice(0, 12) ?? 'unknown'}`,
+    `Node ${node}, LibTorch ${libtorch}, ${pytorch.length === 0 ? 'no PyTorch to compare with' : pytorch.map((version) => `PyTorch ${version}`).join(', ')}, commit ${gitCommit?.slice(0, 12) ?? 'unknown'}`,
     flags.join(' '),
     `${date}${status === 'finished' ? '' : `, ${status}`}`,
   ]
@@ -52,12 +52,14 @@ function describePeaks({ peaks }: BenchResult): string[] {
   return rows.length === 0 ? [] : markdownTable(['measured peak', 'rate'], rows);
 }
 
-function describeCase({ title, name, contestants, missing }: CaseResult): string[] {
+function describeCase(result: CaseResult): string[] {
+  const { title, name, contestants, missing } = result;
   const rows = contestants.map(describeContestant);
   return [
     `## ${capitalised(title)} (\`${name}\`)`,
     '',
     ...(rows.length === 0 ? [] : markdownTable(heading, rows)),
+    ...besideTheBest(result).flatMap((sentence) => ['', sentence]),
     ...(rows.length === 0 || missing.length === 0 ? [] : ['']),
     ...missing.map((each) => `${each.name} is missing: ${each.reason}`),
   ];
@@ -70,7 +72,7 @@ function describeContestant(result: ContestantResult): string[] {
     ([reference, { time, memory }]) => `${reference} ${time.toFixed(2)}, ${memory.toFixed(2)}`,
   );
   return [
-    result.name,
+    isNamedByVersion(result) ? result.name : `${result.name} (${result.version})`,
     `${ms.median.toFixed(digits)} ms`,
     `${ms.lowerQuartile.toFixed(digits)} to ${ms.upperQuartile.toFixed(digits)}`,
     `${ms.count}`,
@@ -80,6 +82,11 @@ function describeContestant(result: ContestantResult): string[] {
     `${(result.peakResidentBytes / 2 ** 20).toFixed(0)} MiB`,
     ratios.join('; '),
   ];
+}
+
+/** Our own programs have LibTorch's version, which the heading tells. */
+function isNamedByVersion({ name, version, isReference }: ContestantResult): boolean {
+  return !isReference || name.includes(version);
 }
 
 function describeAcross({ cases }: BenchResult): string[] {

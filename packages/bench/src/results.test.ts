@@ -2,13 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { resultName } from './machine.ts';
 import { readPrimitives } from './profile.ts';
 import { describeBench, markdownTable } from './report.ts';
-import { statusOf, withRatios, type BenchResult, type Measured } from './results.ts';
+import { besideTheBest, statusOf, withRatios, type BenchResult, type Measured } from './results.ts';
 import { quantile, repetitionsPerTurn, spreadOf } from './statistics.ts';
 
 function measured(name: string, median: number, changes: Partial<Measured> = {}): Measured {
   return {
     name,
-    isReference: name.startsWith('PyTorch'),
+    isReference: !name.startsWith('Cohort'),
+    precision: name.endsWith('bfloat16') ? 'bfloat16' : 'float32',
     version: '1.13.1',
     capability: 'AVX512',
     ms: { median, lowerQuartile: median - 1, upperQuartile: median + 1, count: 6 },
@@ -65,6 +66,24 @@ describe('ratios', () => {
   });
 });
 
+describe('the best reference', () => {
+  const contestants = withRatios([
+    measured('Cohort float32', 300),
+    measured('Cohort bfloat16', 150),
+    measured('PyTorch 1.13.1 float32', 500),
+    measured('PyTorch 2.15.0 float32', 400),
+    measured('ONNX Runtime float32', 600),
+    measured('PyTorch 2.15.0 bfloat16', 140),
+  ]);
+
+  it('is the fastest of the same precision, where there are several to choose from', () => {
+    const result = { name: 'a', title: 'a', contestants, missing: [] };
+    expect(besideTheBest(result)).toEqual([
+      'Cohort float32 takes 0.75 of the time of PyTorch 2.15.0 float32, the fastest other program in float32.',
+    ]);
+  });
+});
+
 describe('the report', () => {
   const machine = {
     cpu: 'AMD EPYC 9B14',
@@ -74,7 +93,7 @@ describe('the report', () => {
     kernel: 'Linux 6.1',
     node: 'v20.19.0',
     libtorch: '1.13.1',
-    pytorch: '1.13.0',
+    pytorch: ['1.13.0', '2.15.0'],
     gitCommit: 'a'.repeat(40),
   };
   const caseOf = (name: string, ...contestants: Measured[]): BenchResult['cases'][number] => ({
@@ -113,7 +132,9 @@ describe('the report', () => {
   it('has the machine, a row a program, what is missing, and what holds across cases', () => {
     const text = describeBench(result);
     expect(text).toContain('- AMD EPYC 9B14, 2 cores, 2 threads, 24 GiB, Linux 6.1\n');
-    expect(text).toContain('LibTorch 1.13.1, PyTorch 1.13.0, commit aaaaaaaaaaaa\n- avx2 avx512_bf16\n');
+    expect(text).toContain(
+      'LibTorch 1.13.1, PyTorch 1.13.0, PyTorch 2.15.0, commit aaaaaaaaaaaa\n- avx2 avx512_bf16\n',
+    );
     expect(text).toContain('## Title of mcl-resnet32-x2 (`mcl-resnet32-x2`)');
     expect(text).toMatch(
       /\| Cohort float32 +\| +300\.0 ms \| 299\.0 to 301\.0 \| +6 \| +427 \| +100 \| +25% \| +1024 MiB \| +PyTorch float32 0\.75, 1\.00 \|/,
@@ -126,7 +147,7 @@ describe('the report', () => {
   });
 
   it('says that it was interrupted, and that there was no PyTorch', () => {
-    const text = describeBench({ ...result, status: 'interrupted', machine: { ...machine, pytorch: null } });
+    const text = describeBench({ ...result, status: 'interrupted', machine: { ...machine, pytorch: [] } });
     expect(text).toContain('- 2026-11-25T01:02:03.000Z, interrupted\n');
     expect(text).toContain('LibTorch 1.13.1, no PyTorch to compare with, commit');
   });

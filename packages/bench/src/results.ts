@@ -1,11 +1,13 @@
 /** The results of a benchmark: what is written as JSON, and how much one program takes compared with another. */
 import type { BenchMachine } from './machine.ts';
 import type { Spread } from './statistics.ts';
+import type { Precision } from './work.ts';
 
 /** What one program took. */
 export interface ContestantResult {
   readonly name: string;
   readonly isReference: boolean;
+  readonly precision: Precision;
   readonly version: string;
   readonly capability: string;
   /** Of one repetition, in milliseconds. */
@@ -86,27 +88,43 @@ function timeRatio(own: Measured, reference: Measured): number {
     : own.ms.median / reference.ms.median;
 }
 
+/** The fastest reference in the precision of each of our programs, and how much of its time that takes: a sentence each. */
+export function besideTheBest({ contestants }: CaseResult): string[] {
+  return contestants.flatMap((ours) => {
+    if (ours.isReference) return [];
+    const others = contestants.filter(
+      ({ isReference, precision }) => isReference && precision === ours.precision,
+    );
+    if (others.length < 2) return [];
+    const [best] = others.toSorted(
+      (left, right) => (ours.ratios[right.name]?.time ?? 0) - (ours.ratios[left.name]?.time ?? 0),
+    );
+    const ratio = best === undefined ? undefined : ours.ratios[best.name]?.time;
+    if (best === undefined || ratio === undefined) return [];
+    return [
+      `${ours.name} takes ${ratio.toFixed(2)} of the time of ${best.name}, the fastest other program in ${ours.precision}.`,
+    ];
+  });
+}
+
 /** What an epoch's meta steps add, and whether cost grows with the number of networks: sentences across cases. */
 export function acrossCases(cases: readonly CaseResult[], metaInterval = 50): string[] {
   const medianOf = (name: string, contestant: string): number | undefined =>
     cases.find((each) => each.name === name)?.contestants.find((each) => each.name === contestant)?.ms.median;
   const sentences: string[] = [];
-  for (const side of ['Cohort', 'PyTorch']) {
-    for (const precision of ['float32', 'bfloat16']) {
-      const contestant = `${side} ${precision}`;
-      const two = medianOf('mcl-resnet32-x2', contestant);
-      const four = medianOf('mcl-resnet32-x4', contestant);
-      if (two !== undefined && four !== undefined) {
-        sentences.push(`${contestant}: four ResNet-32 take ${(four / two).toFixed(2)} times as long as two.`);
-      }
+  for (const contestant of new Set(cases.flatMap((each) => each.contestants.map(({ name }) => name)))) {
+    const two = medianOf('mcl-resnet32-x2', contestant);
+    const four = medianOf('mcl-resnet32-x4', contestant);
+    if (two !== undefined && four !== undefined) {
+      sentences.push(`${contestant}: four ResNet-32 take ${(four / two).toFixed(2)} times as long as two.`);
     }
-    const plain = medianOf('lmcl-resnet32-x2', `${side} float32`);
-    const withMeta = medianOf('lmcl-meta-resnet32-x2', `${side} float32`);
+    const plain = medianOf('lmcl-resnet32-x2', contestant);
+    const withMeta = medianOf('lmcl-meta-resnet32-x2', contestant);
     if (plain !== undefined && withMeta !== undefined) {
       const meta = withMeta - plain;
       const mean = plain + meta / metaInterval;
       sentences.push(
-        `${side} float32: a meta step takes ${meta.toFixed(0)} ms; with one every ${metaInterval} steps, as published, an L-MCL step takes ${mean.toFixed(1)} ms on average.`,
+        `${contestant}: a meta step takes ${meta.toFixed(0)} ms; with one every ${metaInterval} steps, as published, an L-MCL step takes ${mean.toFixed(1)} ms on average.`,
       );
     }
   }

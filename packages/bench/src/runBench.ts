@@ -44,11 +44,11 @@ async function runBench(options: BenchOptions): Promise<BenchOutcome<BenchResult
   const date = new Date().toISOString();
   return onStage(options, async (stage) => {
     const { pytorch, signal, threads } = stage;
-    if ('absent' in pytorch) options.reporter.warning(`only Cohort is measured: ${pytorch.absent}.`);
+    if (pytorch.absent !== null) options.reporter.warning(`PyTorch is not compared with: ${pytorch.absent}.`);
     const onProgress = (text: string): void => options.reporter.progress?.(text);
     onProgress('measuring the peaks of matrix products and convolutions');
     const { libtorch, peaks } = await measurePeaks(stage, cases);
-    const machine = describeBenchMachine({ libtorch, pytorch: versionOf(pytorch) });
+    const machine = describeBenchMachine({ libtorch, pytorch: versionsOf(pytorch) });
     const results: CaseResult[] = [];
     for (const benchCase of cases) {
       try {
@@ -81,7 +81,7 @@ async function checkBench(options: BenchOptions): Promise<BenchOutcome<CheckResu
   const cases = selectCases(options.only ?? []).filter(canCheck);
   assertSome(cases, 'checking', 'cases whose results can be compared: steps and evaluation');
   return onStage(options, async (stage) => {
-    if ('absent' in stage.pytorch) {
+    if (stage.pytorch.absent !== null) {
       throw new BenchError('checking', 'PyTorch to compare with', 'none', `${stage.pytorch.absent}.`);
     }
     const agreements: Agreement[] = [];
@@ -90,8 +90,8 @@ async function checkBench(options: BenchOptions): Promise<BenchOutcome<CheckResu
       agreements.push(...(await checkCase(benchCase, stage)));
     }
     const rows = agreements.map(
-      ({ agrees, case: name, precision, step, value, ours, reference }) =>
-        `${agrees ? 'agrees ' : 'DIFFERS'}  ${name} ${precision}, step ${step}, ${value}: Cohort ${ours.toPrecision(7)}, PyTorch ${reference.toPrecision(7)}`,
+      ({ agrees, case: name, with: other, step, value, ours, reference }) =>
+        `${agrees ? 'agrees ' : 'DIFFERS'}  ${name}, step ${step}, ${value}: Cohort ${ours.toPrecision(7)}, ${other} ${reference.toPrecision(7)}`,
     );
     const isGood = agreements.every(({ agrees }) => agrees);
     return { result: { agreements }, text: rows.join('\n'), files: [], isGood };
@@ -110,7 +110,7 @@ async function profileBench(options: BenchOptions): Promise<BenchOutcome<Profile
     }
     assertSome(profiles, 'profiling', 'training steps among the cases, e.g. --only mcl');
     const { libtorch } = await measurePeaks(stage, []);
-    const machine = describeBenchMachine({ libtorch, pytorch: versionOf(stage.pytorch) });
+    const machine = describeBenchMachine({ libtorch, pytorch: versionsOf(stage.pytorch) });
     const result = { date, machine, profiles };
     const text = profiles.map(describeProfile).join('\n\n');
     return {
@@ -128,12 +128,13 @@ async function onStage<Result>(
   body: (stage: Stage) => Promise<Result>,
 ): Promise<Result> {
   const { signal, variables, comparesWithPyTorch, threads = availableParallelism(), device } = options;
+  const { references, compiles = false } = options;
   const pytorch: PyTorchSearch = comparesWithPyTorch
-    ? findPyTorch(variables)
-    : { absent: 'the comparison with PyTorch is switched off' };
+    ? findPyTorch(variables, references)
+    : { found: [], absent: 'the comparison with PyTorch is switched off' };
   const folder = mkdtempSync(join(tmpdir(), 'cohort-bench-'));
   try {
-    return await body({ threads, device, pytorch, signal, folder });
+    return await body({ threads, device, pytorch, compiles, signal, folder });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -145,7 +146,7 @@ async function measurePeaks(
   cases: readonly BenchCase[],
 ): Promise<{ libtorch: string; peaks: Readonly<Record<string, number>> }> {
   const needed = cases.some(({ contestants }) =>
-    contestants.some(({ work }) => ['step', 'evaluation', 'prediction'].includes(work.kind)),
+    contestants.some(({ work }) => ['step', 'evaluation', 'single-image', 'prediction'].includes(work.kind)),
   );
   const contestant = {
     name: 'peaks',
@@ -162,8 +163,8 @@ async function measurePeaks(
   }
 }
 
-function versionOf(pytorch: PyTorchSearch): string | null {
-  return 'absent' in pytorch ? null : pytorch.version;
+function versionsOf({ found }: PyTorchSearch): string[] {
+  return found.map(({ version }) => version);
 }
 
 function summaryOf({ name, contestants, missing }: CaseResult): string {

@@ -5,6 +5,7 @@ import { estimatedBytes, type BenchCase, type Contestant } from './cases.ts';
 import type { Program } from './contestant.ts';
 import { BenchError } from './errors.ts';
 import { imageFilesOf, startProgram, type Stage } from './programs.ts';
+import { withReferences } from './references.ts';
 import { withRatios, type CaseResult, type Measured, type Missing } from './results.ts';
 import { repetitionsPerTurn, spreadOf } from './statistics.ts';
 import { imagesPerRepetition, operationsPerRepetition, type AboutWork } from './work.ts';
@@ -33,7 +34,8 @@ interface Runner {
 }
 
 /** Measures a case; programs that fail are named in the result, and the others go on. */
-export async function runCase(benchCase: BenchCase, options: CaseOptions): Promise<CaseResult> {
+export async function runCase(given: BenchCase, options: CaseOptions): Promise<CaseResult> {
+  const benchCase = withReferences(given, options.pytorch.found, options.compiles);
   const { name, title } = benchCase;
   const missing: Missing[] = [];
   const runners: Runner[] = [];
@@ -73,7 +75,7 @@ export async function runCase(benchCase: BenchCase, options: CaseOptions): Promi
 
 /** Why a contestant is not even started; null if it is. PyTorch's absence is told once for all cases, not here. */
 function leftOut(contestant: Contestant, { pytorch }: Stage): string | null {
-  if (contestant.program === 'pytorch' && 'absent' in pytorch) return 'PyTorch is not here';
+  if (contestant.program === 'pytorch' && pytorch.absent !== null) return 'PyTorch is not here';
   const [needed, free] = [estimatedBytes(contestant), freemem()];
   if (needed <= mostOfFreeMemory * free) return null;
   const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
@@ -169,6 +171,7 @@ async function summarise(
   return {
     name: contestant.name,
     isReference: contestant.isReference,
+    precision: contestant.precision,
     version: about.version,
     capability: about.capability,
     ms: spread,

@@ -28,6 +28,12 @@ export interface EvaluationWork {
   readonly batch: number;
 }
 
+/** One image at a time through a network that is ready for inference, from a typed array to the numbers of its logits. */
+export interface SingleImageWork {
+  readonly kind: 'single-image';
+  readonly model: string;
+}
+
 /** `predict` on a run of one network, from opening the run and the files to the classes. */
 export interface PredictionWork {
   readonly kind: 'prediction';
@@ -59,7 +65,14 @@ export interface PeaksWork {
 
 /** Any of them. */
 export type Work =
-  StepWork | LossesWork | EvaluationWork | PredictionWork | BatchesWork | PhotosWork | PeaksWork;
+  | StepWork
+  | LossesWork
+  | EvaluationWork
+  | SingleImageWork
+  | PredictionWork
+  | BatchesWork
+  | PhotosWork
+  | PeaksWork;
 
 /** What a program is started with. */
 export type WorkSpec = Work & {
@@ -72,11 +85,15 @@ export type WorkSpec = Work & {
   readonly folder: string;
   /** Image files, of cases that read some. */
   readonly paths: readonly string[];
+  /** Whether ONNX Runtime is to do it in the place of our engine. */
+  readonly usesOnnxRuntime?: boolean;
+  /** Whether PyTorch's networks are to be compiled. */
+  readonly compiles?: boolean;
 };
 
 /** What a program says when it is ready. */
 export interface AboutWork {
-  /** Of LibTorch or PyTorch. */
+  /** Of LibTorch, PyTorch or ONNX Runtime. */
   readonly version: string;
   readonly threads: number;
   /** Vector instructions that ATen's kernels use. */
@@ -105,6 +122,8 @@ export function imagesPerRepetition(work: Work): number | null {
     case 'prediction':
     case 'photos':
       return work.images;
+    case 'single-image':
+      return 1;
     case 'losses':
     case 'peaks':
       return null;
@@ -126,6 +145,8 @@ export function operationsPerRepetition(work: Work, multiplyAdds: number): numbe
     case 'evaluation':
     case 'prediction':
       return 2 * multiplyAdds * work.images;
+    case 'single-image':
+      return 2 * multiplyAdds;
     case 'losses':
     case 'batches':
     case 'photos':

@@ -65,7 +65,7 @@ useDevice(spec.device);
 const work = await startWork(spec);
 const { version, threads, cpuCapability } = engineInfo();
 const { parameters, multiplyAdds } = work;
-answer({ version, threads, capability: cpuCapability, parameters, multiplyAdds });
+answer({ version: work.version ?? version, threads, capability: cpuCapability, parameters, multiplyAdds });
 await serve(work);
 // Readers of files may still hold the process open.
 process.exit(0);

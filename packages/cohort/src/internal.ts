@@ -6,6 +6,7 @@ export { gitCommit } from './cohort/environment.ts';
 export { networksAtOnce } from './cohort/networksAtOnce.ts';
 export { BatchLoader, loadDataset } from './data/index.ts';
 export { processorFlags } from './doctor/doctor.ts';
+export { encodeModel, traceGraph } from './export/onnx/index.ts';
 export { classProbabilities, evaluateCohort } from './evaluate/accuracy.ts';
 export { predictRun } from './inference/predictRun.ts';
 export { type ContrastTerms, layerwiseContrast, mutualContrast } from './losses/index.ts';

@@ -33,6 +33,7 @@ export interface NativeAddon {
   device(handle: number): string | undefined;
   item(handle: number): number | undefined;
   release(handle: number): boolean | undefined;
+  leaveToCollector(handle: number): boolean | undefined;
   alias(handle: number): number | undefined;
   liveTensors(): number;
   backward(retainGraph: boolean, createGraph: boolean): boolean | undefined;

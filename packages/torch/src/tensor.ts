@@ -309,6 +309,7 @@ export class Tensor extends WithOperators implements ScopedTensor {
   leaveScopes(): void {
     if (this.#hasFinalizer) return;
     finalizers.register(this, this.handle, this);
+    native.leaveToCollector(this.handle);
     this.#hasFinalizer = true;
   }
 

@@ -6,6 +6,7 @@ import { multiplyAdds } from 'cohort-ml/internal';
 import type { Network } from 'cohort-ml/internal';
 import { createNetworks } from 'cohort-ml/internal';
 import type { EvaluationWork, WorkSpec } from '../work.ts';
+import { openOnnxSession, type OnnxSession } from './onnxSession.ts';
 import { benchRecipe } from './recipe.ts';
 import type { RunningWork } from './running.ts';
 
@@ -13,7 +14,7 @@ import type { RunningWork } from './running.ts';
 export const benchNormalisation = { mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25] };
 
 /** Sets up a network and random images. */
-export function startEvaluation(spec: WorkSpec & EvaluationWork): RunningWork {
+export async function startEvaluation(spec: WorkSpec & EvaluationWork): Promise<RunningWork> {
   const { model, images: count, batch, classes, precision } = spec;
   const recipe = benchRecipe([model], { name: 'independent' }, precision);
   const networks = createNetworks(recipe, { classes, channels: 3 });
@@ -30,6 +31,13 @@ export function startEvaluation(spec: WorkSpec & EvaluationWork): RunningWork {
       channelsLast: recipe.train.channelsLast,
     },
   );
+  const [first] = networks;
+  if (spec.usesOnnxRuntime === true && first !== undefined) {
+    const sizes = { parameters: first.parameterCount(), multiplyAdds: multiplyAdds(first, [3, 32, 32]) };
+    const session = await openOnnxSession(first, [3, 32, 32], spec.threads);
+    const run = (): Promise<Readonly<Record<string, number>>> => evaluateSession(session, loader);
+    return { ...sizes, version: session.version, run };
+  }
   return {
     parameters: networks.reduce((sum, network) => sum + network.parameterCount(), 0),
     multiplyAdds: networks.reduce((sum, network) => sum + multiplyAdds(network, [3, 32, 32]), 0),
@@ -45,6 +53,29 @@ export function startEvaluation(spec: WorkSpec & EvaluationWork): RunningWork {
       saveTensors(path, [...named, ['images', images], ['labels', wide]]);
     },
   };
+}
+
+/** The same measures from ONNX Runtime's logits; images come from the same loader. */
+async function evaluateSession(
+  session: OnnxSession,
+  loader: BatchLoader,
+): Promise<Readonly<Record<string, number>>> {
+  let right = 0;
+  let surprise = 0;
+  for (let number = 0; number < loader.batchCount; number += 1) {
+    const { images, labels } = loader.batch(0, number);
+    const count = images.shape[0] ?? 0;
+    const pixels = scope(() => images.contiguous({ memoryFormat: 'contiguous' }).toTypedArray());
+    const logits = await session.run(pixels as Float32Array, count);
+    scope(() => {
+      const scores = Tensor.wrapTypedArray(logits, [count, logits.length / count]).logSoftmax(1);
+      right += scores.argmax(1).eq(labels).sum().item();
+      surprise -= scores.gather(1, labels.unsqueeze(1)).sum().item();
+    });
+    images.dispose();
+    labels.dispose();
+  }
+  return { accuracy: right / loader.imageCount, negativeLogLikelihood: surprise / loader.imageCount };
 }
 
 /** Evaluation itself is always in float32; autocast around it, as around a training step, is what a user may add. */

@@ -4,6 +4,8 @@ import type { Method } from 'cohort-ml/internal';
 
 /** Work that is set up and can be repeated. */
 export interface RunningWork {
+  /** Of what computes, where that is not our engine. */
+  readonly version?: string;
   /** Of the networks, without what exists only in training. */
   readonly parameters?: number;
   /** Of convolutions and linear layers: in a step's forward pass, else for one image. */

@@ -6,6 +6,7 @@ import { startLosses } from './losses.ts';
 import { startPeaks } from './peaks.ts';
 import { startPrediction } from './prediction.ts';
 import type { RunningWork } from './running.ts';
+import { startSingleImage } from './singleImage.ts';
 import { startStep } from './step.ts';
 
 /** Sets up whatever is asked for. */
@@ -17,6 +18,8 @@ export async function startWork(spec: WorkSpec): Promise<RunningWork> {
       return startLosses(spec);
     case 'evaluation':
       return startEvaluation(spec);
+    case 'single-image':
+      return startSingleImage(spec);
     case 'prediction':
       return startPrediction(spec);
     case 'batches':

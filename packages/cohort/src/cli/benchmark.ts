@@ -20,6 +20,10 @@ export interface BenchOptions {
   readonly out?: string;
   /** Whether to compare with PyTorch where it is. */
   readonly comparesWithPyTorch: boolean;
+  /** Pythons that can import torch, each a reference of its own; the one that is found unless given. */
+  readonly references?: readonly string[];
+  /** Whether to measure networks under torch.compile too. */
+  readonly compiles?: boolean;
 }
 
 /** What one of the calls came to. */

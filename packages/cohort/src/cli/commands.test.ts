@@ -391,6 +391,12 @@ describe('other commands', () => {
       () => ({ benchmark }),
     );
     expect(run1).toMatchObject({ code: 0, out: 'a table\n\nwritten: a.json\n' });
+    await run(['bench', '--reference', 'python3', '--reference', '/venv/bin/python', '--compile'], () => ({
+      benchmark,
+    }));
+    const refused = await run(['bench', '--no-pytorch', '--compile'], () => ({ benchmark }));
+    expect(refused.code).toBe(2);
+    expect(refused.err).toContain('--no-pytorch leaves out what --reference and --compile are about.');
     const checked = await run(['bench', '--check', '--json'], () => ({ benchmark }));
     expect(checked.code).toBe(1);
     expect(lastLine(checked.out)).toEqual({ task: 'check', files: [] });
@@ -401,8 +407,15 @@ describe('other commands', () => {
       out: 'x',
       comparesWithPyTorch: false,
     };
+    const compared = {
+      rounds: 6,
+      references: ['python3', '/venv/bin/python'],
+      compiles: true,
+      comparesWithPyTorch: true,
+    };
     expect(asked).toEqual([
       ['measure', given, false, {}, 'object'],
+      ['measure', compared, false, {}, 'object'],
       ['check', { rounds: 6, comparesWithPyTorch: true }, false, {}, 'object'],
     ]);
   });

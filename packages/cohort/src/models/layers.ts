@@ -78,9 +78,13 @@ export class NamedSequential extends nn.Sequential {
 
 /**
  * Joins two maps of C channels each and shuffles the channels in two groups (ShuffleNet V2, figure 3): `left_0, right_0,
- * left_1, right_1, ...`.
+ * left_1, right_1, ...`. Maps stay in their memory format.
  */
 export function joinShuffled(left: Tensor, right: Tensor): Tensor {
-  // One copy: [B, C, 2, H, W] -> [B, 2C, H, W].
-  return ops.stack([left, right], 2).flatten(1, 2);
+  return ops.joinShuffled(left, right);
+}
+
+/** The first and the last C channels of a map of 2C, each in memory of its own: `[B, 2C, H, W]` to two of `[B, C, H, W]`. */
+export function splitChannels(input: Tensor): [Tensor, Tensor] {
+  return ops.splitChannels(input);
 }

@@ -5,9 +5,8 @@
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { defineArchitecture, type Architecture } from './architecture.ts';
 import { missingStage } from './errors.ts';
-import { convolution, depthwise3x3, joinShuffled, NormRelu } from './layers.ts';
+import { convolution, depthwise3x3, joinShuffled, NormRelu, splitChannels } from './layers.ts';
 import { Network, type NetworkOptions, type StageForm } from './network.ts';
-import { at } from '../support/at.ts';
 
 /** Channels of the stem, for every width. */
 export const shuffleStemWidth = 24;
@@ -53,10 +52,10 @@ class BasicUnit extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const half = at(input.shape, 1) / 2;
-    const expanded = this.bn1.call(this.conv1.call(input.narrow(1, half, half)));
+    const [left, right] = splitChannels(input);
+    const expanded = this.bn1.call(this.conv1.call(right));
     const filtered = this.bn2.call(this.conv2.call(expanded));
-    return joinShuffled(input.narrow(1, 0, half), this.bn3.call(this.conv3.call(filtered)));
+    return joinShuffled(left, this.bn3.call(this.conv3.call(filtered)));
   }
 }
 

@@ -41,27 +41,39 @@ void Environment::recountTensor(double handle) {
   count(entry);
 }
 
+void Environment::leaveToCollector(double handle) {
+  TensorEntry& entry = tensors.get(handle);
+  if (entry.isCollectable) return;
+  uncount(entry);
+  entry.isCollectable = true;
+  count(entry);
+}
+
 void Environment::count(TensorEntry& entry) {
   if (!entry.tensor.defined() || !entry.tensor.has_storage()) return;
   c10::StorageImpl* const storage = entry.tensor.storage().unsafeGetStorageImpl();
   if (storage == nullptr) return;
   entry.counted = storage;
   auto found = storages_.find(storage);
-  if (found != storages_.end()) {
-    found->second.handles += 1;
-    return;
+  if (found == storages_.end()) {
+    const auto bytes = static_cast<int64_t>(storage->nbytes());
+    found = storages_.emplace(storage, CountedStorage{entry.tensor.storage().getWeakStorageImpl(), bytes, 0, 0}).first;
+    externalBytes_ += bytes;
   }
-  const auto bytes = static_cast<int64_t>(storage->nbytes());
-  storages_.emplace(storage, CountedStorage{entry.tensor.storage().getWeakStorageImpl(), bytes, 1});
-  account(bytes);
+  CountedStorage& counted = found->second;
+  counted.handles += 1;
+  if (entry.isCollectable && ++counted.collectable == 1) report(counted.bytes);
 }
 
 void Environment::uncount(TensorEntry& entry) {
   if (entry.counted == nullptr) return;
   auto found = storages_.find(entry.counted);
   entry.counted = nullptr;
-  if (found == storages_.end() || --found->second.handles > 0) return;
-  account(-found->second.bytes);
+  if (found == storages_.end()) return;
+  CountedStorage& counted = found->second;
+  if (entry.isCollectable && --counted.collectable == 0) report(-counted.bytes);
+  if (--counted.handles > 0) return;
+  externalBytes_ -= counted.bytes;
   storages_.erase(found);
 }
 
@@ -72,9 +84,8 @@ void Environment::deletePendingReferences() {
   pendingReferences->any = false;
 }
 
-void Environment::account(int64_t deltaBytes) {
+void Environment::report(int64_t deltaBytes) {
   constexpr int64_t kReportStepBytes = 8 << 20;
-  externalBytes_ += deltaBytes;
   unreportedBytes_ += deltaBytes;
   if (unreportedBytes_ >= kReportStepBytes || unreportedBytes_ <= -kReportStepBytes) {
     int64_t total = 0;

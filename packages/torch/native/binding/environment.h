@@ -99,6 +99,8 @@ class HandleTable {
 struct TensorEntry {
   at::Tensor tensor;
   c10::StorageImpl* counted = nullptr;
+  /// Whether only the garbage collector may release it: V8 is told of such memory, and of no other.
+  bool isCollectable = false;
 };
 
 /// Memory behind one or more handles. The weak pointer keeps the address from being given to another storage, so that
@@ -107,6 +109,7 @@ struct CountedStorage {
   c10::weak_intrusive_ptr<c10::StorageImpl> storage;
   int64_t bytes;
   uint32_t handles;
+  uint32_t collectable;
 };
 
 /// References to ArrayBuffers whose tensors are gone. LibTorch may drop a tensor on any thread, but a reference may only
@@ -158,17 +161,20 @@ class Environment {
   void releaseTensor(double handle);
   /// Counts the memory of a tensor afresh after it took over another one's.
   void recountTensor(double handle);
+  /// From now on no scope releases the tensor.
+  void leaveToCollector(double handle);
   at::Tensor& tensor(double handle) { return tensors.get(handle).tensor; }
 
   uint32_t intern(const std::string& text);
 
-  /// Tells V8 about the memory behind the handles, in steps large enough not to start a collection at every call.
-  void account(int64_t deltaBytes);
   int64_t externalBytes() const { return externalBytes_; }
 
   static Environment& of(napi_env env);
 
  private:
+  /// Tells V8 about memory that a collection could free, in steps large enough not to start one at every call. A scope's
+  /// memory comes and goes by itself, by gigabytes a second: V8 would mark its heap again and again for nothing.
+  void report(int64_t deltaBytes);
   void count(TensorEntry& entry);
   void uncount(TensorEntry& entry);
 

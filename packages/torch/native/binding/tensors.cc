@@ -167,6 +167,13 @@ napi_value release(napi_env env, napi_callback_info info) {
   });
 }
 
+napi_value leaveToCollector(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    environment.leaveToCollector(arguments.number(0));
+    return toBoolean(env, true);
+  });
+}
+
 /// alias(handle): a second handle of the same tensor, with a life of its own.
 napi_value alias(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
@@ -188,6 +195,7 @@ void registerTensors(napi_env env, napi_value exports) {
   exportFunction(env, exports, "device", device);
   exportFunction(env, exports, "item", item);
   exportFunction(env, exports, "release", release);
+  exportFunction(env, exports, "leaveToCollector", leaveToCollector);
   exportFunction(env, exports, "alias", alias);
   exportFunction(env, exports, "liveTensors", liveTensors);
 }

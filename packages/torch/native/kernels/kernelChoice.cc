@@ -4,6 +4,7 @@
 
 #include "kernels/batchNorm/batchNormKernels.h"
 #include "kernels/convolution/convolutionKernels.h"
+#include "kernels/convolution/depthwiseKernels.h"
 #include "kernels/convolution/winogradKernels.h"
 
 namespace cohort {
@@ -14,17 +15,21 @@ extern const BatchNormKernels batchNormKernels_avx2;
 extern const BatchNormKernels batchNormKernels_avx512;
 extern const BatchNormKernels batchNormKernels_avx512bf16;
 extern const ConvolutionKernels convolutionKernels_avx512bf16;
+extern const DepthwiseKernels depthwiseKernels_avx2;
+extern const DepthwiseKernels depthwiseKernels_avx512;
+extern const DepthwiseKernels depthwiseKernels_avx512bf16;
 extern const WinogradKernels winogradKernels_avx2;
 extern const WinogradKernels winogradKernels_avx512;
 extern const WinogradKernels winogradKernels_avx512bf16;
 #endif
 #ifdef COHORT_NEON_KERNELS
+extern const DepthwiseKernels depthwiseKernels_neon;
 extern const WinogradKernels winogradKernels_neon;
 #endif
 
 namespace {
 
-/// COHORT_CONVOLUTION=direct leaves out Winograd's convolution.
+/// COHORT_CONVOLUTION=direct leaves out Winograd's convolution and our own depthwise one.
 [[maybe_unused]] bool wantsDirect() {
   const char* const wanted = std::getenv("COHORT_CONVOLUTION");
   return wanted != nullptr && std::strcmp(wanted, "direct") == 0;
@@ -65,15 +70,40 @@ const ConvolutionKernels* convolutionKernels() {
 #endif
 }
 
+namespace {
+
+/// Of the versions of a file with fused multiply-add, the one for this processor.
+#ifdef COHORT_X86_KERNELS
+template <typename Kernels>
+const Kernels* chooseFused(const Kernels& avx2, const Kernels& avx512, const Kernels& avx512bf16) {
+  if (wantsDirect()) return nullptr;
+  const BatchNormKernels* const others = batchNormKernels();
+  if (others == &batchNormKernels_avx512bf16) return &avx512bf16;
+  if (others == &batchNormKernels_avx512) return &avx512;
+  return others == &batchNormKernels_avx2 && __builtin_cpu_supports("fma") ? &avx2 : nullptr;
+}
+#endif
+
+}  // namespace
+
+const DepthwiseKernels* depthwiseKernels() {
+#ifdef COHORT_X86_KERNELS
+  static const DepthwiseKernels* const chosen =
+      chooseFused(depthwiseKernels_avx2, depthwiseKernels_avx512, depthwiseKernels_avx512bf16);
+  return chosen;
+#elif defined(COHORT_NEON_KERNELS)
+  static const DepthwiseKernels* const chosen =
+      wantsDirect() || batchNormKernels() == nullptr ? nullptr : &depthwiseKernels_neon;
+  return chosen;
+#else
+  return nullptr;
+#endif
+}
+
 const WinogradKernels* winogradKernels() {
 #ifdef COHORT_X86_KERNELS
-  static const WinogradKernels* const chosen = []() -> const WinogradKernels* {
-    if (wantsDirect()) return nullptr;
-    const BatchNormKernels* const others = batchNormKernels();
-    if (others == &batchNormKernels_avx512bf16) return &winogradKernels_avx512bf16;
-    if (others == &batchNormKernels_avx512) return &winogradKernels_avx512;
-    return others == &batchNormKernels_avx2 && __builtin_cpu_supports("fma") ? &winogradKernels_avx2 : nullptr;
-  }();
+  static const WinogradKernels* const chosen =
+      chooseFused(winogradKernels_avx2, winogradKernels_avx512, winogradKernels_avx512bf16);
   return chosen;
 #elif defined(COHORT_NEON_KERNELS)
   // Every aarch64 processor has NEON with fused multiply-add.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/batchNorm/batchNormKernels.h"
+#include "kernels/convolution/depthwiseKernels.h"
 #include "kernels/convolution/reference.h"
 #include "kernels/convolution/winogradKernels.h"
 
@@ -100,6 +101,42 @@ void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
   compare("  its gradient by the weight", difference / largest, 1e-5);
 }
 
+void checkDepthwise(int64_t channels, int64_t height, int64_t width, int64_t stride) {
+  const DepthwiseKernels* const kernels = depthwiseKernels();
+  const int64_t outHeight = (height - 1) / stride + 1, outWidth = (width - 1) / stride + 1;
+  const DepthwiseShape shape{3, channels, height, width, outHeight, outWidth, stride, false, 1};
+  const PlainConvolution plain{3,      channels,         channels, channels, {height, width}, {outHeight, outWidth},
+                               {3, 3}, {stride, stride}, {1, 1},   {1, 1}};
+  const auto input = filled(3 * channels * height * width, 7), weight = filled(channels * 9, 8);
+  const auto slopes = filled(3 * channels * outHeight * outWidth, 9);
+  const auto rows = inRows(input, 3, channels, height * width), slopeRows = inRows(slopes, 3, channels, outHeight * outWidth);
+  std::vector<float> taps(weight.size()), output(slopeRows.size()), inputGradient(rows.size()), weightGradient(weight.size());
+  for (int64_t i = 0; i < channels * 9; ++i) taps[i % 9 * channels + i / 9] = static_cast<float>(weight[i]);
+  std::vector<double> scratch(kernels->scratchBytes(shape) / sizeof(double));
+  kernels->convolution(shape, rows.data(), taps.data(), nullptr, false, output.data());
+  kernels->inputGradient(shape, slopeRows.data(), taps.data(), inputGradient.data());
+  kernels->weightGradient(shape, slopeRows.data(), rows.data(), scratch.data(), weightGradient.data());
+  const auto farthest = [&](const std::vector<float>& found, int64_t inner, auto right) {
+    double difference = 0;
+    for (int64_t index = 0; index < static_cast<int64_t>(found.size()); ++index) {
+      const int64_t place = (index / (channels * inner) * inner + index % inner) * channels + index / inner % channels;
+      difference = std::max(difference, fabs(found[place] - right(index)));
+    }
+    return difference;
+  };
+  printf("depthwise, %d channels, %dx%d, stride %d\n", int(channels), int(height), int(width), int(stride));
+  compare("  output", farthest(output, outHeight * outWidth,
+                               [&](int64_t i) { return plain.output(input.data(), weight.data(), i); }), 1e-5);
+  compare("  its gradient by the input", farthest(inputGradient, height * width,
+                                                  [&](int64_t i) { return plain.inputGradient(slopes.data(), weight.data(), i); }), 1e-5);
+  double difference = 0;
+  for (int64_t i = 0; i < channels * 9; ++i) {
+    const double right = plain.weightGradient(slopes.data(), input.data(), i);
+    difference = std::max(difference, fabs(weightGradient[i % 9 * channels + i / 9] - right));
+  }
+  compare("  its gradient by the weight", difference, 1e-4);
+}
+
 void checkBatchNorm(bool rows, int64_t channels) {
   const BatchNormKernels* const kernels = batchNormKernels();
   const BatchNormMaps maps{ElementType::kFloat32, rows, 3, channels, 37, 1};
@@ -161,6 +198,10 @@ int main() {
     cohort::checkWinograd(16, 16, 8, 8);
     cohort::checkWinograd(32, 16, 7, 9);
     cohort::checkWinograd(16, 48, 13, 6);
+  }
+  if (cohort::depthwiseKernels() != nullptr) {
+    cohort::checkDepthwise(16, 7, 5, 1);
+    cohort::checkDepthwise(27, 8, 9, 2);
   }
   return cohort::failures == 0 ? 0 : 1;
 }

@@ -40,6 +40,17 @@ const [x, weight, upstream] = [
 for (const leaf of [x, weight]) leaf.requiresGrad = true;
 const output = ops.convolution2d(x, weight, null, 1, 1);
 const convolved = [output, ...grad(output, [x, weight], { gradients: [upstream] })];
+
+/** Depthwise convolutions of both strides, with channels that fill no whole number of vectors. */
+for (const stride of [1, 2]) {
+  const [input, taps] = [
+    ops.randn([6, 27, 9, 8], { generator }),
+    ops.randn([27, 1, 3, 3], { generator }),
+  ].map((each) => each.contiguous({ memoryFormat: 'channelsLast' })) as [Tensor, Tensor];
+  for (const leaf of [input, taps]) leaf.requiresGrad = true;
+  const result = ops.convolution2d(input, taps, null, stride, 1, 1, 27);
+  convolved.push(result, ...grad(result, [input, taps], { gradients: [result.detach().mul(0.5)] }));
+}
 const convolvedHash = createHash('sha256');
 for (const each of convolved) convolvedHash.update(each.toTypedArray());
 

@@ -1,11 +1,11 @@
-/** `cohort bench`: how fast training, evaluation, losses and data are here, compared with PyTorch where it is installed. */
+/** `cohort bench`: how fast training, evaluation, losses and data are here, compared with PyTorch and ONNX Runtime where they are installed. */
 import { availableParallelism } from 'node:os';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { BenchTask } from '../benchmark.ts';
 import type { CommonOptions } from '../command.ts';
 import { runCommand, withCommonOptions } from '../command.ts';
 import type { CliEnvironment } from '../environment.ts';
-import { EXIT_CODES } from '../failures.ts';
+import { EXIT_CODES, UsageError } from '../failures.ts';
 import { formatTable } from '../table.ts';
 
 interface BenchCommandOptions extends CommonOptions {
@@ -18,6 +18,8 @@ interface BenchCommandOptions extends CommonOptions {
   readonly check?: true;
   readonly profile?: true;
   readonly pytorch: boolean;
+  readonly reference?: readonly string[];
+  readonly compile?: true;
 }
 
 /** Adds the command. */
@@ -27,7 +29,9 @@ export function addBenchCommand(
   setExitCode: (code: number) => void,
 ): void {
   withCommonOptions(program.command('bench'))
-    .description('time steps, losses, evaluation and data loading, alternating with PyTorch if installed')
+    .description(
+      'time steps, losses, evaluation and data loading, alternating with PyTorch and ONNX Runtime if installed',
+    )
     .option('--list', 'list the cases and measure nothing')
     .option('--only <names>', 'cases by name or prefix: mcl,losses-2x1', parseNames)
     .option('--rounds <count>', 'maximum number of rounds per program', parseCount, 6)
@@ -42,6 +46,12 @@ export function addBenchCommand(
     )
     .option('--profile', "show where our training steps' time goes, by part and operator")
     .option('--no-pytorch', 'measure only Cohort')
+    .option(
+      '--reference <python>',
+      'Python whose PyTorch to compare with; may be given several times (default: the one that is found)',
+      collect,
+    )
+    .option('--compile', 'measure PyTorch under torch.compile too, where it can')
     .action(async (options: BenchCommandOptions) => {
       const exitCode = await runCommand(environment, options, async (call) => {
         if (options.list === true) {
@@ -49,7 +59,12 @@ export function addBenchCommand(
           const rows = cases.map(({ name, title }) => [name, title]);
           return { text: listOf(rows), json: { cases: cases.map(({ name, title }) => ({ name, title })) } };
         }
-        const { only, rounds, threads, device, out, pytorch } = options;
+        const { only, rounds, threads, device, out, pytorch, reference, compile } = options;
+        if (!pytorch && (reference !== undefined || compile === true)) {
+          throw new UsageError(
+            '--no-pytorch leaves out what --reference and --compile are about. Use one or the other.',
+          );
+        }
         const { result, text, files, isGood } = await environment.actions.benchmark(taskOf(options), {
           ...call,
           variables: environment.variables,
@@ -58,6 +73,8 @@ export function addBenchCommand(
           ...(device === undefined ? {} : { device }),
           ...(out === undefined ? {} : { out }),
           rounds,
+          ...(reference === undefined ? {} : { references: reference }),
+          ...(compile === true ? { compiles: true } : {}),
           comparesWithPyTorch: pytorch,
         });
         const written = files.length === 0 ? '' : `\n\nwritten: ${files.join(', ')}`;
@@ -70,6 +87,10 @@ export function addBenchCommand(
       });
       setExitCode(exitCode);
     });
+}
+
+function collect(python: string, before?: readonly string[]): string[] {
+  return [...(before ?? []), python];
 }
 
 function taskOf({ check, profile }: BenchCommandOptions): BenchTask {

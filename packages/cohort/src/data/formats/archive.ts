@@ -9,7 +9,6 @@ import type { ArchiveMember } from './tar.ts';
 import { safeMemberName, tarMembers } from './tar.ts';
 import { LARGEST_FILE_IN_ONE_PIECE } from '../../support/limits.ts';
 
-
 /**
  * The regular files of the archive at `path`, in order; which kind it is is told by its content.
  * @throws {@link DataError} naming the archive: `missing`, `unreadable`, `format` (not an archive, or a name that leaves

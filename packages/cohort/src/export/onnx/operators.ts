@@ -1,9 +1,13 @@
 /** How each of the engine's operators is said in ONNX: all that the architectures and the methods' ensembles call. */
+import { at } from '../../support/at.ts';
 import type { OperatorType } from './graph.ts';
 import type { TracedCall, TracedValue } from './tracedCall.ts';
 
-/** Adds nodes for a call; gives the name of its result, with its batch dimension where that is not the argument's. */
-type Translation = (call: TracedCall) => string | TracedValue;
+/**
+ * Adds nodes for a call; gives the name of its result, with its batch dimension where that is not the argument's, or the
+ * names of several results.
+ */
+type Translation = (call: TracedCall) => string | TracedValue | readonly string[];
 
 /** Operators whose result may share memory with their first argument. */
 const views: ReadonlySet<string> = new Set([
@@ -25,11 +29,13 @@ export function isView(operator: string): boolean {
 }
 
 /** Adds nodes for a call. @param operator without the underscore of the form in place @throws {ExportError} for unknown ones */
-export function translate(operator: string, call: TracedCall): TracedValue {
+export function translate(operator: string, call: TracedCall): TracedValue | readonly TracedValue[] {
   const translation = translations.get(operator);
   if (translation === undefined) throw call.refusal('it has no translation to ONNX');
   const result = translation(call);
-  return typeof result === 'string' ? { name: result, batchAxis: call.batchAxis } : result;
+  const { batchAxis } = call;
+  if (typeof result === 'string') return { name: result, batchAxis };
+  return 'name' in result ? result : result.map((name) => ({ name, batchAxis }));
 }
 
 const unary =
@@ -92,6 +98,11 @@ function poolUnevenly(call: TracedCall, [down = 1, across = 1]: readonly number[
   });
   const pooled = call.add('MatMul', [call.value(0), call.matrix(columns, [width, across])]);
   return call.add('MatMul', [rows, pooled]);
+}
+
+function slice(call: TracedCall, axis: number, start: number, length: number): string {
+  const bounds = [[start], [start + length], [axis]].map((values) => call.whole(values));
+  return call.add('Slice', [call.value(0), ...bounds]);
 }
 
 /** @param position of the weight; bias, mean, variance, training, momentum and epsilon follow */
@@ -266,13 +277,28 @@ const translations: ReadonlyMap<string, Translation> = new Map<string, Translati
     },
   ],
   [
+    'joinShuffled',
+    (call) => {
+      const axes = call.whole([2]);
+      const pair = [0, 1].map((position) => call.add('Unsqueeze', [call.value(position), axes]));
+      // 0 keeps the size of the input, whatever the batch is.
+      const sizes = call.resultShape.map((size, index) => (index === 0 ? 0 : size));
+      return call.add('Reshape', [call.add('Concat', pair, { axis: 2 }), call.whole(sizes)]);
+    },
+  ],
+  [
+    'splitChannels',
+    (call) => {
+      const half = at(call.shape(0), 1) / 2;
+      return [0, half].map((start) => slice(call, 1, start, half));
+    },
+  ],
+  [
     'narrow',
     (call) => {
       const axis = axisOf(call, 1, call.shape(0).length);
-      const start = call.number(2);
       if (axis === call.batchAxis) throw call.refusal('it divides the batch');
-      const bounds = [[start], [start + call.number(3)], [axis]].map((values) => call.whole(values));
-      return call.add('Slice', [call.value(0), ...bounds]);
+      return slice(call, axis, call.number(2), call.number(3));
     },
   ],
   [

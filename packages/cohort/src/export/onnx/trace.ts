@@ -74,6 +74,11 @@ class Tracer {
     const operator = isInPlace ? name.slice(0, -1) : name;
     const traced = new TracedCall(call, this.#builder, (tensor) => this.#slots.get(tensor)?.value);
     const value = translate(operator, traced);
+    if (isSeveral(value)) {
+      const results = Array.isArray(result) ? result : [];
+      for (const [index, each] of value.entries()) this.#slots.set(results[index], newSlot(each));
+      return;
+    }
     const source = this.#slots.get(inputs[0]);
     if (isInPlace && source !== undefined) this.#change(operator, source, value);
     else if (isView(operator) && source !== undefined) this.#see(source, result, value);
@@ -119,6 +124,10 @@ class Tracer {
     source.memory.views += 1;
     this.#slots.set(result, { value, memory: source.memory });
   }
+}
+
+function isSeveral(value: TracedValue | readonly TracedValue[]): value is readonly TracedValue[] {
+  return Array.isArray(value);
 }
 
 function newSlot(value: TracedValue): Slot {

@@ -5,10 +5,9 @@
 import { nn, type Generator, type Tensor } from '@cohort-ml/torch';
 import { defineArchitecture, type Architecture } from '../architecture.ts';
 import { missingStage } from '../errors.ts';
-import { convolution, depthwise3x3, joinShuffled, NormRelu, ReluInPlace } from '../layers.ts';
+import { convolution, depthwise3x3, joinShuffled, NormRelu, ReluInPlace, splitChannels } from '../layers.ts';
 import { Network, type NetworkOptions, type StageForm } from '../network.ts';
 import { shuffleBlocks, shuffleStemWidth, shuffleWidths, type ShuffleWidth } from '../shufflenetV2.ts';
-import { at } from '../../support/at.ts';
 
 /** 1x1, depthwise 3x3 and 1x1 convolutions; the ReLU apart, since torchvision numbers it. */
 function transform(inChannels: number, outChannels: number, stride: number, generator: Generator): nn.Module {
@@ -46,8 +45,8 @@ class InvertedResidual extends nn.Module {
 
   override forward(input: Tensor): Tensor {
     if (this.branch1 !== null) return joinShuffled(this.branch1.call(input), this.branch2.call(input));
-    const half = at(input.shape, 1) / 2;
-    return joinShuffled(input.narrow(1, 0, half), this.branch2.call(input.narrow(1, half, half)));
+    const [left, right] = splitChannels(input);
+    return joinShuffled(left, this.branch2.call(right));
   }
 }
 

@@ -1,4 +1,5 @@
-// Convolution in two dimensions as an operator of our own: Winograd's where it applies (winograd.cc), else ATen's kernels,
+// Convolution in two dimensions as an operator of our own: Winograd's where it applies (winograd.cc), our own loops for each
+// channel on its own (depthwise.cc), else ATen's kernels,
 // or another way where those are wrong (routes.cc), with what ATen lacks around them. Its gradient is itself two convolutions and two of their gradients when it is
 // differentiated again (the meta step), where LibTorch's own double backward unfolds the input and takes ten times as long;
 // the weight gradient in bfloat16 is our own loop; under autocast weights stay float32 outside, and their gradient is never
@@ -14,6 +15,7 @@
 
 #include "kernels/convolution/convolution.h"
 #include "kernels/convolution/convolutionKernels.h"
+#include "kernels/convolution/depthwise.h"
 #include "kernels/convolution/routes.h"
 #include "kernels/optionalTensor.h"
 #include "kernels/convolution/winograd.h"
@@ -76,7 +78,8 @@ at::Tensor withoutNumbers(const at::Tensor& input, const at::Tensor& weight, con
 at::Tensor usualConvolution(const at::Tensor& input, const at::Tensor& weight, const OptionalTensor& bias,
                             const ConvolutionSettings& settings) {
   if (input.is_meta()) return withoutNumbers(input, weight, settings);
-  const at::Tensor fast = winogradConvolution(input, weight, {bias, {}, false}, settings);
+  at::Tensor fast = winogradConvolution(input, weight, {bias, {}, false}, settings);
+  if (!fast.defined()) fast = depthwiseConvolution(input, weight, bias, false, settings);
   if (fast.defined()) return fast;
   const auto type = input.scalar_type();
   const OptionalTensor shift = isGiven(bias) ? OptionalTensor(bias->to(type)) : OptionalTensor();
@@ -91,6 +94,8 @@ std::tuple<at::Tensor, at::Tensor> usualGradients(const at::Tensor& gradient, co
   if (input.is_meta()) return {at::empty_like(input), at::empty_like(weight)};
   if (needsInput) inputGradient = winogradInputGradient(gradient, input, weight, settings);
   if (needsWeight) weightGradient = winogradWeightGradient(gradient, input, weight, settings);
+  if (needsInput && !inputGradient.defined()) inputGradient = depthwiseInputGradient(gradient, input, weight, settings);
+  if (needsWeight && !weightGradient.defined()) weightGradient = depthwiseWeightGradient(gradient, input, weight, settings);
   if (needsWeight && !weightGradient.defined()) weightGradient = ownWeightGradient(gradient, input, weight, settings);
   const bool lacksInput = needsInput && !inputGradient.defined(), lacksWeight = needsWeight && !weightGradient.defined();
   if (lacksInput || lacksWeight) {

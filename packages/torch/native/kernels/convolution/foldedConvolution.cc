@@ -7,6 +7,7 @@
 
 #include "kernels/batchNorm/batchNorm.h"
 #include "kernels/convolution/convolution.h"
+#include "kernels/convolution/depthwise.h"
 #include "kernels/convolution/onednnConvolution.h"
 #include "kernels/convolution/preparedConvolution.h"
 #include "kernels/convolution/routes.h"
@@ -16,7 +17,8 @@ namespace cohort {
 
 at::Tensor usualFolded(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
                        const OptionalTensor& residual, bool rectifies, const ConvolutionSettings& settings) {
-  const at::Tensor output = winogradConvolution(input, weight, {bias, residual, rectifies}, settings);
+  at::Tensor output = winogradConvolution(input, weight, {bias, residual, rectifies}, settings);
+  if (!output.defined() && !isGiven(residual)) output = depthwiseConvolution(input, weight, bias, rectifies, settings);
   if (output.defined()) return output;
   return onednnConvolution(input, weight.to(input.scalar_type()), bias, residual, rectifies, settings);
 }
@@ -31,7 +33,8 @@ std::shared_ptr<PreparedConvolution> prepareConvolution(const at::Tensor& input,
   }
   const auto pass = isGiven(residual) ? ConvolutionPass::kFoldedResidual : ConvolutionPass::kFolded;
   if (convolutionRoute(pass, input, weight, settings) != ConvolutionRoute::kUsual) return nullptr;
-  const auto prepared = prepareWinograd(input, residual, folded);
+  auto prepared = prepareWinograd(input, residual, folded);
+  if (prepared == nullptr) prepared = prepareDepthwise(input, residual, folded);
   return prepared != nullptr ? prepared : prepareOnednn(input, residual, folded);
 }
 

@@ -36,6 +36,8 @@ std::shared_ptr<PreparedConvolution> prepareConvolution(const at::Tensor& input,
 /// The parts of it, by the kind of loops.
 std::shared_ptr<PreparedConvolution> prepareWinograd(const at::Tensor& input, const OptionalTensor& residual,
                                                      const FoldedArguments& folded);
+std::shared_ptr<PreparedConvolution> prepareDepthwise(const at::Tensor& input, const OptionalTensor& residual,
+                                                      const FoldedArguments& folded);
 std::shared_ptr<PreparedConvolution> prepareOnednn(const at::Tensor& input, const OptionalTensor& residual,
                                                    const FoldedArguments& folded);
 
