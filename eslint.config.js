@@ -78,4 +78,8 @@ export default tseslint.config(
       },
     },
   },
+  {
+    files: ['examples/edge/*.mjs'],
+    languageOptions: { globals: { Deno: 'readonly', Response: 'readonly' } },
+  },
 );

@@ -5,10 +5,11 @@ import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
 import { build } from 'vite';
 import { afterAll, describe, expect, it } from 'vitest';
-import { createClassifier, type Classifier } from './classifier/classifier.ts';
+import { createClassifier, type Classifier, type ExportedFiles } from './classifier/classifier.ts';
 import { pageFiles } from './page/files.ts';
 import { hasChromium, serve, startChromium } from './test/chromium.ts';
 import { exportedFiles, plainImage, writeExportedFolder } from './test/exportedFolder.ts';
+import { bestKernels } from './wasm/kernels.ts';
 
 const examples = fileURLToPath(new URL('../../../examples/', import.meta.url));
 const runtime = fileURLToPath(new URL('index.ts', import.meta.url));
@@ -59,6 +60,31 @@ describe('examples/node-server', () => {
     const body = new Uint8Array(await png([255, 0, 0]));
     const answers = await Promise.all([1, 2, 3].map(() => app.request('/classify', post(body))));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 503, 503]);
+  });
+});
+
+interface EdgeExample {
+  readonly createHandler: (
+    exported: ExportedFiles,
+    options?: { readonly kernels: WebAssembly.Module },
+  ) => (request: Request) => Promise<Response>;
+}
+
+describe('examples/edge', () => {
+  const pixels = (width: number, height: number, body = new Uint8Array(16).fill(255)): Request =>
+    new Request(`http://localhost/?width=${width}&height=${height}`, { method: 'POST', body });
+
+  it('classifies pixels with kernels that were compiled elsewhere, and refuses what does not fit', async () => {
+    const path = '../../../examples/edge/handler.mjs';
+    const { createHandler } = (await import(path)) as EdgeExample;
+    const kernels = await WebAssembly.compile(await bestKernels());
+    const handle = createHandler(exportedFiles(), { kernels });
+    const red = new Uint8Array(16).map((_, index) => (index % 4 === 0 || index % 4 === 3 ? 255 : 0));
+    const answer = await handle(pixels(2, 2, red));
+    expect(await answer.json()).toMatchObject({ predictions: [{ label: 'red' }, {}, {}, {}] });
+    expect((await handle(pixels(3, 2))).status).toBe(422);
+    expect((await handle(pixels(0, 2))).status).toBe(400);
+    expect((await handle(pixels(1e5, 1e5))).status).toBe(400);
   });
 });
 

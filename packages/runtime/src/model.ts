@@ -46,6 +46,8 @@ export interface StepTime {
 }
 
 const pageBytes = 65_536;
+/** Growing takes time, so memory grows by 1 MiB at least. */
+const fewestPages = 16;
 /** The kernels' own constants lie below. */
 const firstFreeByte = 65_536;
 /** Input shapes that plans are kept for. */
@@ -73,7 +75,7 @@ class KernelMemory implements Memory {
     const missing = this.#next + pageBytes - this.#memory.buffer.byteLength;
     if (missing > 0) {
       try {
-        this.#memory.grow(Math.ceil(missing / pageBytes));
+        this.#memory.grow(Math.max(Math.ceil(missing / pageBytes), fewestPages));
       } catch (error) {
         throw new InputError(
           `The model needs ${Math.ceil(this.#next / 2 ** 20)} MiB of memory, more than there is. Use a smaller image or network.`,

@@ -3,6 +3,7 @@ import { DisposedError, InputError, ModelFileError } from '../errors.ts';
 import { loadModel, type InferenceModel, type LoadOptions, type ModelOutput } from '../model.ts';
 import { loadWithOnnxRuntime, type OnnxRuntime } from '../onnxRuntime.ts';
 import { preprocess, type Background } from '../preprocess/index.ts';
+import { prepareKernels } from '../wasm/kernels.ts';
 import { decodeImage, defaultMostPixels, type ImageSource } from './decode.ts';
 import { checkDigest, folderReader, type Bytes, type ReadFile } from './files.ts';
 import {
@@ -240,6 +241,7 @@ export async function createClassifier(
   source: string | URL | Manifest | ExportedFiles | Uint8Array | ArrayBuffer,
   options: ClassifierOptions = {},
 ): Promise<Classifier> {
+  if (options.kernels === undefined && (options.backend ?? 'wasm') === 'wasm') prepareKernels();
   if (source instanceof Uint8Array || source instanceof ArrayBuffer) return fromBytes(source, options);
   if (typeof source === 'string' || source instanceof URL) {
     const read = folderReader(source);

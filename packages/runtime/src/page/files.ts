@@ -69,6 +69,7 @@ export async function buildSingleFile({ manifest, files }: SingleFileContent): P
   ].join('; ');
   return replaceOnce(decoder.decode(page['index.html']), [
     [/content="default-src[^"]*"/, `content="${policy}"`],
+    [/\s*<link rel="preload"[^>]*>/, ''],
     [/<link rel="stylesheet"[^>]*>/, `<style>${css}</style>`],
     [/\s*<script src="page.js"[^>]*><\/script>/, ''],
     [

@@ -2,6 +2,7 @@
 import type { Classifier, NetworkPredictions } from '../classifier/classifier.ts';
 import type { ImageSource } from '../classifier/decode.ts';
 import type { Precision } from '../classifier/manifest.ts';
+import { prepareKernels } from '../wasm/kernels.ts';
 import { Camera } from './camera.ts';
 import { findElements, type PageElements } from './elements.ts';
 import { describe, showResults } from './results.ts';
@@ -207,6 +208,7 @@ function firstImage(data: DataTransfer | null): File | null {
 async function start(): Promise<void> {
   const elements = findElements();
   const { title, summary, error } = elements;
+  prepareKernels();
   try {
     const source = await findSource();
     const { labels, networks } = source.manifest;

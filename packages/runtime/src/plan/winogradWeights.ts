@@ -1,5 +1,4 @@
 /** Filters of 3x3 in the form that Winograd's algorithm multiplies (arXiv 1509.09308, equation 8: `G g G^T`). */
-import { packDense, packDenseIntegers } from './weights.ts';
 
 /** The rows of `G`, three numbers each: one row per element of a transformed tile along one axis. */
 export type FilterTransform = readonly (readonly [number, number, number])[];
@@ -47,34 +46,49 @@ function pointRows(point: number, other: number): FilterTransform {
   return [1, -1].map((sign) => [1 / distances, (sign * point) / distances, point ** 2 / distances]);
 }
 
-/** `[O, C, 3, 3] -> [E, E, O, C]`, where E is the number of rows of `transform`. */
+/**
+ * Writes `[O, C, 3, 3]` to `packed` as `[E * E]` parts, where E is the number of rows of `transform`. Loading a network
+ * waits for this.
+ *
+ * @param place index in a part for an output and an input channel
+ */
 function transformFilters(
   weights: ArrayLike<number>,
   outputs: number,
   inputs: number,
   transform: FilterTransform,
-): Float64Array {
-  const filters = outputs * inputs;
-  const elements = transform.length;
-  const result = new Float64Array(elements * elements * filters);
-  const half = new Float64Array(elements * 3);
-  for (let filter = 0; filter < filters; filter++) {
-    for (const [row, [first, second, third]] of transform.entries()) {
+  packed: Float32Array | Int16Array,
+  place: (output: number, input: number) => number,
+): void {
+  const side = transform.length;
+  const rows = Float64Array.from(transform.flat());
+  const partSize = packed.length / side ** 2;
+  const half = new Float64Array(side * 3);
+  for (let output = 0; output < outputs; output++) {
+    for (let input = 0; input < inputs; input++) {
+      const from = (output * inputs + input) * 9;
       for (let x = 0; x < 3; x++) {
-        half[row * 3 + x] =
-          first * (weights[filter * 9 + x] ?? 0) +
-          second * (weights[filter * 9 + 3 + x] ?? 0) +
-          third * (weights[filter * 9 + 6 + x] ?? 0);
+        const top = weights[from + x] ?? 0;
+        const middle = weights[from + 3 + x] ?? 0;
+        const bottom = weights[from + 6 + x] ?? 0;
+        for (let row = 0; row < side; row++) half[row * 3 + x] = product(rows, row * 3, top, middle, bottom);
       }
-    }
-    for (let row = 0; row < elements; row++) {
-      for (const [column, [first, second, third]] of transform.entries()) {
-        result[(row * elements + column) * filters + filter] =
-          first * (half[row * 3] ?? 0) + second * (half[row * 3 + 1] ?? 0) + third * (half[row * 3 + 2] ?? 0);
+      let at = place(output, input);
+      for (let row = 0; row < side; row++) {
+        const left = half[row * 3] ?? 0;
+        const middle = half[row * 3 + 1] ?? 0;
+        const right = half[row * 3 + 2] ?? 0;
+        for (let column = 0; column < side; column++) {
+          packed[at] = product(rows, column * 3, left, middle, right);
+          at += partSize;
+        }
       }
     }
   }
-  return result;
+}
+
+function product(row: Float64Array, at: number, first: number, second: number, third: number): number {
+  return (row[at] ?? 0) * first + (row[at + 1] ?? 0) * second + (row[at + 2] ?? 0) * third;
 }
 
 /** Filters for float32, `[E * E][outputs / 8][inputs / 4][4][8]`. */
@@ -84,15 +98,12 @@ export function packWinograd(
   inputs: number,
   transform: FilterTransform,
 ): Float32Array {
-  const transformed = new Float32Array(transformFilters(weights, outputs, inputs, transform));
-  const count = transform.length ** 2;
-  const elementSize = Math.ceil(outputs / 8) * Math.ceil(inputs / 4) * 32;
-  const packed = new Float32Array(count * elementSize);
-  const one = { outputs, inputs, height: 1, width: 1 };
-  for (let element = 0; element < count; element++) {
-    const filters = transformed.subarray(element * outputs * inputs, (element + 1) * outputs * inputs);
-    packed.set(packDense(filters, one), element * elementSize);
-  }
+  const blocks = Math.ceil(inputs / 4);
+  const packed = new Float32Array(transform.length ** 2 * Math.ceil(outputs / 8) * blocks * 32);
+  transformFilters(weights, outputs, inputs, transform, packed, (output, input) => {
+    const block = (output >> 3) * blocks + (input >> 2);
+    return block * 32 + (input & 3) * 8 + (output & 7);
+  });
   return packed;
 }
 
@@ -103,14 +114,11 @@ export function packWinogradIntegers(
   inputs: number,
   transform: FilterTransform,
 ): Int16Array {
-  const transformed = transformFilters(weights, outputs, inputs, transform);
-  const count = transform.length ** 2;
-  const elementSize = Math.ceil(outputs / 8) * Math.ceil(inputs / 8) * 64;
-  const packed = new Int16Array(count * elementSize);
-  const one = { outputs, inputs, height: 1, width: 1 };
-  for (let element = 0; element < count; element++) {
-    const filters = transformed.subarray(element * outputs * inputs, (element + 1) * outputs * inputs);
-    packed.set(packDenseIntegers(filters, one), element * elementSize);
-  }
+  const blocks = Math.ceil(inputs / 8);
+  const packed = new Int16Array(transform.length ** 2 * Math.ceil(outputs / 8) * blocks * 64);
+  transformFilters(weights, outputs, inputs, transform, packed, (output, input) => {
+    const block = (output >> 3) * blocks + (input >> 3);
+    return block * 64 + ((input & 7) >> 1) * 16 + (output & 7) * 2 + (input & 1);
+  });
   return packed;
 }

@@ -43,9 +43,7 @@ const relaxedProbe = Uint8Array.of(
 
 /** The kernels for every engine with SIMD, and those with relaxed SIMD: fused multiply-add. */
 export async function kernelBinaries(): Promise<Record<'plain' | 'relaxed', Uint8Array<ArrayBuffer>>> {
-  const compressed = new Blob([decodeBase64(compressedKernels)]).stream();
-  const inflated = compressed.pipeThrough(new DecompressionStream('deflate'));
-  const bytes = new Uint8Array(await new Response(inflated).arrayBuffer());
+  const bytes = await inflate(decodeBase64(compressedKernels));
   const second = pieceBytes + plainBytes;
   const join = (first: number, from: number, to?: number): Uint8Array<ArrayBuffer> => {
     const rest = bytes.subarray(from, to);
@@ -57,6 +55,24 @@ export async function kernelBinaries(): Promise<Record<'plain' | 'relaxed', Uint
   return { plain: join(0, 2 * pieceBytes, second), relaxed: join(pieceBytes, second) };
 }
 
+/** Without `Response`, which would load all of `fetch` in Node. */
+async function inflate(compressed: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const { readable, writable } = new DecompressionStream('deflate');
+  const writer = writable.getWriter();
+  const written = writer.write(compressed).then(() => writer.close());
+  const reader = readable.getReader();
+  const chunks: Uint8Array[] = [];
+  for (let next = await reader.read(); !next.done; next = await reader.read()) chunks.push(next.value);
+  await written;
+  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let filled = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, filled);
+    filled += chunk.length;
+  }
+  return bytes;
+}
+
 /** Those of the two that are fastest here. */
 export async function bestKernels(): Promise<Uint8Array<ArrayBuffer>> {
   const { plain, relaxed } = await kernelBinaries();
@@ -64,6 +80,12 @@ export async function bestKernels(): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;
+
+/** Begins to compile, while files are still on their way. Errors appear when the kernels are started. */
+export function prepareKernels(): void {
+  compiled ??= compile();
+  compiled.catch(() => undefined);
+}
 
 async function compile(): Promise<WebAssembly.Module> {
   if (typeof WebAssembly !== 'object') {

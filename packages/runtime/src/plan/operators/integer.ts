@@ -180,6 +180,8 @@ function exactTile(
   if (tile !== 4) return tile;
   const largestInput = Math.max(-low, high);
   const size = 9 * shape.inputs;
+  // With few channels even the largest weights are too small, and nothing need be summed.
+  if (size * 128 * largestInput < largestExactSum) return 4;
   for (let output = 0; output < shape.outputs; output++) {
     let sum = 0;
     for (let index = output * size; index < (output + 1) * size; index++)
