@@ -28,9 +28,7 @@ afterAll(() => {
   for (const world of worlds) world.remove();
 });
 
-async function trained(
-  task: NonNullable<RecipeInput['task']>,
-): Promise<{
+async function trained(task: NonNullable<RecipeInput['task']>): Promise<{
   world: TaskWorld;
   run: string;
   exportTo: (name: string, more?: Partial<ExportOptions>) => ReturnType<typeof exportTaskRun>;
