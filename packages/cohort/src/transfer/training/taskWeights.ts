@@ -1,6 +1,6 @@
 /** Starts a segmenter or detector from weights: a run or checkpoint of the same kind, or the backbone alone from a classifier. */
 import { noGrad, type Tensor } from '@cohort-ml/torch';
-import { describePretrained, loadPretrained, openSource } from '../../cohort/pretrained.ts';
+import { loadPretrained, openSource } from '../../cohort/pretrained.ts';
 import type { TensorDictionary } from '../../weights/index.ts';
 import type { TaskModel } from './visionTask.ts';
 
@@ -72,7 +72,7 @@ export function loadTaskWeights(
     }
     const { network } = model.backbone;
     const loaded = loadPretrained(network, { ...options, channels: 3, classes: 0 }, file);
-    return describePretrained(`the backbone of ${name}`, loaded);
+    return `the backbone of ${name}: starts from ${options.path} (${loaded.format}), without the classifier`;
   } finally {
     file.close();
   }

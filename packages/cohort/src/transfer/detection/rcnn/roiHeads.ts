@@ -77,6 +77,14 @@ class Doubling extends nn.Module {
   }
 }
 
+/** Normal weights with this deviation, no bias. */
+function startNormal(layer: nn.Conv2d, deviation: number, generator: Generator): void {
+  noGrad(() => {
+    layer.weight.normal_(0, deviation, { generator });
+    layer.bias?.zero_();
+  });
+}
+
 class MaskPredictor extends nn.Module {
   readonly conv5Mask: Doubling;
   readonly maskFcnLogits: nn.Conv2d;
@@ -85,6 +93,8 @@ class MaskPredictor extends nn.Module {
     super();
     this.conv5Mask = new Doubling(width, generator);
     this.maskFcnLogits = new nn.Conv2d(width, classes, 1, generator);
+    // Every pixel starts undecided, as in Detectron2.
+    startNormal(this.maskFcnLogits, 0.001, generator);
   }
 
   override forward(input: Tensor): Tensor {
@@ -98,7 +108,10 @@ class MaskPredictor extends nn.Module {
 
 class Conv3x3Relu extends nn.Sequential {
   constructor(width: number, generator: Generator) {
-    super(new nn.Conv2d(width, width, 3, generator, { padding: 1 }));
+    const layer = new nn.Conv2d(width, width, 3, generator, { padding: 1 });
+    // As published: by the number of outputs that an input reaches, so that gradients keep their size.
+    startNormal(layer, Math.sqrt(2 / (9 * width)), generator);
+    super(layer);
   }
 
   override forward(input: Tensor): Tensor {
