@@ -129,7 +129,7 @@ describe('a step of ranks that share the batch', () => {
   );
 
   it(
-    'is the mean of steps on the parts of the batch where both are local',
+    'is the mean of steps on the parts of the batch where both are local, as a mesh',
     async () => {
       const train = { dataParallel: { batchNorm: 'local', negatives: 'local' } };
       const cases = ['mcl', 'l-mcl', 'simclr-mcl'].map((name) => ({
@@ -138,7 +138,7 @@ describe('a step of ranks that share the batch', () => {
         shards: 2,
         isMeanOfParts: true,
       }));
-      for (const results of await compared(cases, 2)) {
+      for (const results of await compared(cases, 4)) {
         for (const [index, { error }] of results.entries())
           expect(error, JSON.stringify(cases[index])).toBeLessThan(1e-13);
       }
