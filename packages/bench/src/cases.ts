@@ -109,6 +109,7 @@ export const benchCases: readonly BenchCase[] = [
     'shufflenetv2-1x',
     'shufflenetv2-1x',
   ]),
+  stepCase('mcl-mobilenetv2-x2', 'MCL step: 2 x MobileNetV2, batch 128', ['mobilenetv2', 'mobilenetv2']),
   stepCase('mcl-mixed', 'MCL step: ResNet-32 and WRN-16-2, batch 128', ['resnet32', 'wrn-16-2']),
   stepCase('mcl-resnet32-x4', 'MCL step: 4 x ResNet-32, batch 128', Array<string>(4).fill('resnet32')),
   lmclCase('lmcl-resnet32-x2', 'L-MCL step: 2 x ResNet-32, batch 128', false),
