@@ -82,6 +82,41 @@ const cases: Case[] = [
     },
   },
   {
+    name: 'depthwise convolution of 5x5 with stride 2 and dilation',
+    input: [20, 17, 14],
+    step: 2 / 255,
+    build: (w) => {
+      const attributes = { pads: [4, 4, 4, 4], strides: [2, 2], dilations: [2, 2], group: 20 };
+      const layer = quantisedLayer(w, start(w), { weights: [20, 1, 5, 5], attributes, inputScale, seed: 10 });
+      return quantise(w, layer, -1, 1);
+    },
+  },
+  {
+    name: 'depthwise convolution with more taps than the kernel has places for',
+    input: [9, 18, 18],
+    step: 2 / 255,
+    build: (w) => {
+      const attributes = { pads: [8, 8, 8, 8], group: 9 };
+      const layer = quantisedLayer(w, start(w), {
+        weights: [9, 1, 17, 17],
+        attributes,
+        inputScale,
+        seed: 11,
+      });
+      return quantise(w, layer, -1, 1);
+    },
+  },
+  {
+    name: '7x7 convolution of four channels with stride 2',
+    input: [4, 21, 18],
+    step: 6 / 255,
+    build: (w) => {
+      const attributes = { pads: [3, 3, 3, 3], strides: [2, 2] };
+      const layer = quantisedLayer(w, start(w), { weights: [20, 4, 7, 7], attributes, inputScale, seed: 12 });
+      return quantise(w, layer, -3, 3);
+    },
+  },
+  {
     name: 'Concat of one scale',
     input: [12, 5, 5],
     step: 6 / 255,

@@ -7,7 +7,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasChromium, serve, startChromium, type Served } from '../test/chromium.ts';
-import { exportedFiles, plainImage, writeExportedFolder } from '../test/exportedFolder.ts';
+import { exportedFiles, modelPath, plainImage, writeExportedFolder } from '../test/exportedFolder.ts';
 import { buildSingleFile, pageFiles } from './files.ts';
 
 interface AxeResult {
@@ -166,6 +166,21 @@ describe.skipIf(!hasChromium)('exported page in Chromium (skipped where Chromium
       await page.keyboard.press('Enter');
       await page.waitForSelector('.network');
     });
+  });
+
+  it('says that the network is damaged where one bit of it changed', async () => {
+    const file = join(folder, modelPath);
+    const good = await readFile(file);
+    const damaged = Uint8Array.from(good);
+    damaged[200] = (damaged[200] ?? 0) ^ 1;
+    await writeFile(file, damaged);
+    const page = await browser.newPage();
+    await page.goto(served.address);
+    await page.waitForSelector('#error:not([hidden])');
+    expect(await page.textContent('#error')).toContain('its digest differs');
+    expect(await page.textContent('#summary')).toBe('The network could not be loaded.');
+    await page.close();
+    await writeFile(file, good);
   });
 
   it('says which file is missing', async () => {
