@@ -79,6 +79,8 @@ describe.skipIf(!hasChromium)(
           Number(
             /(\d[\d,]*) of 100,?000/.exec(await page.locator('body').innerText())?.[1]?.replace(',', ''),
           );
+        // NaN until the page shows them.
+        await expect.poll(epochs, { timeout: PATIENCE_MS }).toBeGreaterThanOrEqual(0);
         const before = await epochs();
         // Without a reload.
         await expect.poll(epochs, { timeout: PATIENCE_MS }).toBeGreaterThan(before);
