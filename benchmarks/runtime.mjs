@@ -1,5 +1,5 @@
 /**
- * Times @cohort-ml/runtime beside ONNX Runtime on one image, in Node and in Chromium.
+ * Times @cohort-ml/runtime against ONNX Runtime on one image, in Node and in Chromium.
  *
  *   node benchmarks/runtime.mjs MODEL.onnx...      [--rounds 30] [--size 224] [--threads 1]
  *                                        [--only node|chromium]

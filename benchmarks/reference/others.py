@@ -1,4 +1,4 @@
-"""What is compared beside training steps, in plain PyTorch: losses alone, evaluation, and classifying image files."""
+"""What is compared besides training steps, in plain PyTorch: losses alone, evaluation, and classifying image files."""
 
 import torch
 import torch.nn.functional as F

@@ -43,7 +43,7 @@ class ProcessGroup {
 
   int size() const { return size_; }
 
-  /// What batch normalisations over this group passed between ranks, beside the operations above.
+  /// What batch normalisations over this group passed between ranks, besides the operations above.
   struct SharedTraffic {
     double operations = 0;
     /// Of payload, to each other rank.

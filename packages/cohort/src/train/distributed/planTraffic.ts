@@ -18,7 +18,7 @@ interface SampledParts {
   readonly topology: Topology;
 }
 
-/** What ranks that share a batch pass to one another beside outputs: gradients, and statistics of batch normalisation. */
+/** What ranks that share a batch pass to one another besides outputs: gradients, and statistics of batch normalisation. */
 export class DividedWork {
   readonly #parts: SampledParts;
   readonly #settings: RowSettings;

@@ -103,7 +103,7 @@ export class DetectionScorer<Output> implements TaskScorer<Output> {
   }
 }
 
-/** What boxes alone are worth, beside masks. */
+/** What boxes alone are worth, without masks. */
 function boxScores({ scores }: DetectionResult): Record<string, number> {
   return { boxAP: scores.AP, boxAP50: scores.AP50, boxAP75: scores.AP75 };
 }

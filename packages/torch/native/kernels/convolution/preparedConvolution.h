@@ -11,7 +11,7 @@
 
 namespace cohort {
 
-/// What `foldedConvolution` takes beside input and residual.
+/// What `foldedConvolution` takes besides input and residual.
 struct FoldedArguments {
   at::Tensor weight;
   at::Tensor bias;
