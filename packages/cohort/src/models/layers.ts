@@ -1,5 +1,5 @@
 /** Layers that several architectures share, with the initialisation that their publications use. */
-import { nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
+import { isGradEnabled, nn, ops, type Generator, type Tensor } from '@cohort-ml/torch';
 
 /** Settings of a convolution. */
 export interface ConvolutionOptions {
@@ -45,8 +45,12 @@ export class NormRelu extends nn.BatchNorm2d {
 /** Batch normalisation and ReLU6, `min(max(x, 0), 6)`. */
 export class NormRelu6 extends nn.BatchNorm2d {
   override forward(input: Tensor): Tensor {
-    // Not hardtanh, whose gradient LibTorch 1.13 lacks for bfloat16.
-    return super.forward(input).clamp_(0, 6);
+    const normalised = super.forward(input);
+    if (!isGradEnabled()) return normalised.clamp_(0, 6);
+    const result = ops.clippedRelu(normalised, 6);
+    // Gradients need the result alone.
+    if (normalised !== input) normalised.dispose();
+    return result;
   }
 }
 
