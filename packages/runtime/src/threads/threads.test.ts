@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { DisposedError, InputError } from '../errors.ts';
 import { loadModel } from '../model.ts';
@@ -7,6 +10,7 @@ import { bestKernels, kernelBinaries, type KernelName } from '../wasm/kernels.ts
 import { startThreadedKernels } from './pool.ts';
 import { withSharedMemory } from './sharedMemory.ts';
 import { splitCall } from './split.ts';
+import { control, valuesPerCall, workerSource } from './workerSource.ts';
 
 const padded = { pads: [1, 1, 1, 1] };
 
@@ -103,6 +107,54 @@ describe('threads', () => {
 
   it.each([0, 1.5, NaN, 1000])('of a number such as %s are refused', async (threads) => {
     await expect(loadModel(floatFile(), { threads })).rejects.toThrow(InputError);
+  });
+});
+
+describe('a worker', () => {
+  /** Imports a shared memory, and exports `add`, which adds 1 to its first 32 bits. */
+  const counting = Uint8Array.from([
+    ...[
+      0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x04, 0x01, 0x60, 0x00, 0x00, 0x02, 0x10, 0x01,
+      0x03,
+    ],
+    ...[
+      0x65, 0x6e, 0x76, 0x06, 0x6d, 0x65, 0x6d, 0x6f, 0x72, 0x79, 0x02, 0x03, 0x01, 0x01, 0x03, 0x02, 0x01,
+      0x00,
+    ],
+    ...[
+      0x07, 0x07, 0x01, 0x03, 0x61, 0x64, 0x64, 0x00, 0x00, 0x0a, 0x11, 0x01, 0x0f, 0x00, 0x41, 0x00, 0x41,
+      0x00,
+    ],
+    ...[0x28, 0x02, 0x00, 0x41, 0x01, 0x6a, 0x36, 0x02, 0x00, 0x0b],
+  ]);
+
+  it('computes a turn once, though it is woken for it again', async () => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const state = new Int32Array(new SharedArrayBuffer(4 * (control.turns + 1)));
+    const values = new Float64Array(new SharedArrayBuffer(8 * valuesPerCall));
+    const worker = new Worker(workerSource, { eval: true });
+    try {
+      const ready = once(worker, 'message');
+      const module = await WebAssembly.compile(counting);
+      worker.postMessage({ module, memory, state, values, names: ['add'], index: 0 });
+      await ready;
+      /** Wakes the worker once it sleeps. */
+      const wake = async (): Promise<void> => {
+        while (Atomics.notify(state, control.turn) === 0) await setTimeout(1);
+      };
+      for (const turn of [1, 2, 3]) {
+        state[control.turns] = turn;
+        Atomics.store(state, control.pending, 1);
+        Atomics.store(state, control.turn, turn);
+        await wake();
+        await wake();
+        await wake();
+        expect(Atomics.load(state, control.pending)).toBe(0);
+        expect(new Int32Array(memory.buffer)[0]).toBe(turn);
+      }
+    } finally {
+      await worker.terminate();
+    }
   });
 });
 

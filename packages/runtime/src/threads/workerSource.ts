@@ -29,7 +29,10 @@ const work = async ({ module, memory, state, values, names, index }) => {
   for (;;) {
     for (let spin = 0; spin < ${spins} && Atomics.load(state, ${control.turn}) === seen; spin++);
     Atomics.wait(state, ${control.turn}, seen);
-    seen = Atomics.load(state, ${control.turn});
+    const turn = Atomics.load(state, ${control.turn});
+    // Woken late for a turn that it has already seen by looking.
+    if (turn === seen) continue;
+    seen = turn;
     if (state[${control.turns} + index] !== seen) continue;
     try {
       exports[names[state[${control.kernel}]]](...own);
