@@ -150,7 +150,7 @@ describe('references', () => {
     expect(names('lmcl-meta', [latest], true)).toEqual(['Cohort float32', 'PyTorch 2.15.0 float32']);
   });
 
-  it('of one version are told apart by their paths', () => {
+  it('with the same version are named by their paths', () => {
     const other = { ...latest, python: '/other/python' };
     expect(names('lmcl-meta', [latest, other], false)).toEqual([
       'Cohort float32',

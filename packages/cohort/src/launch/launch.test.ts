@@ -183,7 +183,7 @@ describe.runIf(process.platform === 'linux')('cohort launch', () => {
   );
 
   it(
-    'says that a run goes on with other last digits where batches were shared before',
+    'warns that the last digits change when a run that shared batches resumes without',
     async () => {
       const runs = join(folder, 'shared-before');
       const words = ['launch', '--nproc', '2', '--shards', '2', 'train', recipe, `runs=${runs}`, '--quiet'];

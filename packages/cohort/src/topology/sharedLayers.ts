@@ -128,8 +128,8 @@ export class Tree implements Topology {
   }
 
   /**
-   * What all share, of the images: one for all networks, or one a network where each has a view of its own. Where ranks share
-   * the batch, it is of this rank's rows; see `wholeRows`.
+   * The output of the shared layers: one for all networks, or one per network where each has its own view of the images.
+   * Where ranks share the batch, it covers the rows of this rank; see `wholeRows`.
    */
   trunks(batch: CohortBatch, keepStages = false): Trunk[] {
     const [first] = this.networks;

@@ -151,7 +151,7 @@ describe('the order of the classes', () => {
     }
   });
 
-  it('counts rows from 1 where the file does, and says so', () => {
+  it('counts rows from 1 where the file does, with a note', () => {
     const source = build('resnet8', 1, 3);
     const [cat, dog, emu] = rows(source);
     const entries = renamed(source, (name) => name);
@@ -192,7 +192,7 @@ describe('the order of the classes', () => {
     expect(load(build('resnet8', 2, 4), path, 'resnet8').classifier).toBe('fresh');
   });
 
-  it('says so where the names are not as many as the classes', () => {
+  it('reports a number of names that differs from the number of classes', () => {
     const source = build('resnet8', 1, 3);
     const entries = renamed(source, (name) => name);
     const path = save('four.safetensors', entries, { class_to_idx: '{"cat":0,"dog":1,"emu":2,"owl":3}' });

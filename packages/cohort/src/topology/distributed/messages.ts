@@ -32,7 +32,7 @@ export function rowsJoined(rows: BatchRows, tensors: readonly Tensor[], total: n
     const { count } = rows.rangeOf(total, rank);
     return tensors.map((tensor) => ({ ...shapeOf(tensor), shape: [count, ...tensor.shape.slice(1)] }));
   };
-  // The first rank has as many rows as any.
+  // No rank has more rows than the first.
   const longest = packedBytes(shapesOf(0));
   const parts = noGrad(() =>
     group

@@ -83,7 +83,7 @@ export function messagesOf(
 }
 
 /**
- * Means of running statistics over ranks that normalise by their own rows, so that all ranks go on with the same.
+ * Averages running statistics over ranks that normalise their own rows, so that all ranks continue with the same ones.
  *
  * @param own places of the networks that are run here
  */

@@ -31,7 +31,7 @@ export async function rangeWarnings(
         });
         return await deepRange(sharp, content);
       } catch {
-        // What cannot be read is told with the broken files.
+        // Unreadable files are reported with the broken ones.
         return null;
       }
     },

@@ -129,7 +129,7 @@ describe('columns', () => {
     );
   });
 
-  it('skips a title and comments above the headings, and says so', async () => {
+  it('skips a title and comments above the headings, with a note', async () => {
     const { images, notices } = await list(
       '# made by a tool\nMy pets,\npath,label\ncat/0.png,cat\ndog/0.png,dog\n',
     );
