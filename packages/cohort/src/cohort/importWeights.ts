@@ -1,6 +1,6 @@
 /** `cohort import`: weights of others become a safetensors file under our names, checked against an architecture. */
-import { existsSync, readFileSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { errorText } from '@cohort-ml/errors';
 import { Generator, saveTensors } from '@cohort-ml/torch';
 import { createNetwork, type Network } from '../models/index.ts';
@@ -16,6 +16,7 @@ import {
 } from '../weights/index.ts';
 import { classifierKey, loadPretrained, openSource, type Pretrained } from './pretrained.ts';
 import { classNamesKey } from '../checkpoints/runWeights.ts';
+import { assertUnusedOutput } from '../weights/unusedOutput.ts';
 
 /** What to import, and as what. */
 export interface ImportOptions {
@@ -60,7 +61,7 @@ export function importWeights(path: string, options: ImportOptions): ImportResul
   const wanted = wantedClasses(options, classNames);
   const { model: known = '' } = options;
   if (known !== '') findArchitecture(known);
-  assertOutput(path, output, options.force === true);
+  assertUnusedOutput(path, output, options.force === true);
   const file = openSource({ path, model: known, ordinal: 0 });
   try {
     const model = options.model ?? detectModel(file, options);
@@ -166,18 +167,4 @@ function readClassNames(path: string): string[] {
   if (unique < 2 || unique < trimmed.length)
     throw wrong(`${trimmed.length} names, ${unique} of them different`);
   return trimmed;
-}
-
-/** Nothing that is there is lost by accident. */
-function assertOutput(path: string, output: string, force: boolean): void {
-  const isSource = resolve(output) === resolve(path);
-  if (!existsSync(output) || (force && !isSource)) return;
-  throw new WeightsError('argument', {
-    operation: `importing ${path}`,
-    expected: `no file ${output} yet`,
-    received: isSource ? 'the source itself' : 'one',
-    remedy: isSource
-      ? 'Name another file with --output.'
-      : 'Name another file with --output, or add --force.',
-  });
 }

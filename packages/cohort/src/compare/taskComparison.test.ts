@@ -2,15 +2,14 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRun, queryFolders } from '@cohort-ml/runs';
-import { setThreads } from '@cohort-ml/torch';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { runTable } from '../cli/commands/runs/text.ts';
 import { readResampledScores } from '../evaluate/resampledScores.ts';
 import { resolveRecipe } from '../recipes/index.ts';
 import { applyOverrides, parseOverrides } from '../recipes/overrides.ts';
 import { RememberingReporter } from '../test/tinyRecipe.ts';
 import { evaluateTaskRun } from '../transfer/training/evaluateTaskRun.ts';
-import { taskWorld, trainTask, type TaskWorld } from '../transfer/training/testing.ts';
+import { useTaskWorld, trainTask, type TaskWorld } from '../transfer/training/testing.ts';
 import type { CellRunner } from './execute/runCell.ts';
 import { runComparison, type ComparisonOptions } from './execute/runComparison.ts';
 import { planComparison, type Plan } from './plan/plan.ts';
@@ -27,7 +26,7 @@ const trainHere: CellRunner = async ({ recipe }) => {
   return { kind: 'finished' };
 };
 
-function optionsFor(world: TaskWorld): ComparisonOptions {
+function optionsFor(world: Pick<TaskWorld, 'path' | 'recipe'>): ComparisonOptions {
   return {
     command: 'cohort compare tiny',
     select: 'last',
@@ -41,7 +40,7 @@ function optionsFor(world: TaskWorld): ComparisonOptions {
   };
 }
 
-function planFor(world: TaskWorld): Promise<Plan> {
+function planFor(world: Pick<TaskWorld, 'path' | 'recipe'>): Promise<Plan> {
   const own = world.recipe({ train: { epochs: 1, batchSize: 4 } });
   const resolve = (overrides: readonly string[]): ReturnType<typeof resolveRecipe> => {
     const { data, paths } = applyOverrides({ ...own, topology: undefined }, parseOverrides(overrides));
@@ -61,14 +60,7 @@ describe.each([
   ['segmentation', { name: 'segmentation', width: 8 }, 'meanIoU', 'mean IoU'],
   ['detection', { name: 'detection', width: 16, headLayers: 1, scoreThreshold: 0.001 }, 'AP', 'AP'],
 ] as const)('a comparison with task %s', (_, task, scoreName, title) => {
-  let world: TaskWorld;
-  beforeAll(() => {
-    setThreads(1);
-    world = taskWorld(task);
-  });
-  afterAll(() => {
-    world.remove();
-  });
+  const world = useTaskWorld(task);
 
   it('reports its score with intervals over seeds and images, and again from its archive', async () => {
     const archive = join(world.path, 'tiny.json');

@@ -12,6 +12,9 @@ namespace cohort {
 // Everything here is compiled several times for different instructions, and must not be shared between them.
 namespace {
 
+inline int64_t least(int64_t left, int64_t right) { return left < right ? left : right; }
+inline int64_t most(int64_t left, int64_t right) { return left > right ? left : right; }
+
 struct BFloat16 {
   uint16_t bits;
 };

@@ -1,22 +1,13 @@
 /** Images that are still in an archive are missed: each archive is named, with the command that unpacks it. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { checkDataset } from '../checkDataset.ts';
 import { dataErrorOf, temporaryFolder } from '../testing.ts';
 import { isArchiveName } from './archives.ts';
 import { listFolder } from './layout/listFolder.ts';
-import { place, placeClasses } from './testing.ts';
+import { place, placeClasses, useFolder } from './testing.ts';
 
-let folder = temporaryFolder();
-beforeEach(() => {
-  folder = temporaryFolder();
-});
-afterEach(() => {
-  folder.remove();
-});
-
-const placeAll = (...names: string[]): void => {
-  for (const name of names) place(folder.path, name, 'x');
-};
+const folder = useFolder();
+const { placeAll } = folder;
 const warnings = async () => (await listFolder(folder.path)).warnings;
 
 describe('names of archives', () => {

@@ -3,9 +3,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import sharp, { type Sharp } from 'sharp';
+import { afterEach, beforeEach } from 'vitest';
 import { crc32 } from '../../weights/crc32.ts';
 import { hashKeys } from '../loading/random.ts';
 import type { LoadingReporter } from '../dataset.ts';
+import { temporaryFolder } from '../testing.ts';
 
 /** Size and content of a picture. */
 export interface Picture {
@@ -33,6 +35,30 @@ export function place(root: string, name: string, content: Uint8Array | string =
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, content);
   return path;
+}
+
+/** A folder of its own for each test of a file, with a way to fill it. */
+export function useFolder(): { readonly path: string; placeAll: (...names: string[]) => void } {
+  let folder: ReturnType<typeof temporaryFolder> | null = null;
+  const current = (): string => {
+    if (folder === null) throw new Error('there is no folder outside of tests');
+    return folder.path;
+  };
+  beforeEach(() => {
+    folder = temporaryFolder();
+  });
+  afterEach(() => {
+    folder?.remove();
+  });
+  return {
+    get path() {
+      return current();
+    },
+    // Listing does not look into files, so any bytes do.
+    placeAll: (...names) => {
+      for (const name of names) place(current(), name, 'x');
+    },
+  };
 }
 
 /** Writes pictures, each in the format of its ending; a number is the seed. */

@@ -2,25 +2,17 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRun } from '@cohort-ml/runs';
-import { setThreads } from '@cohort-ml/torch';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SilentReporter } from '../../progress/reporter.ts';
 import { evaluateTaskRun } from '../training/evaluateTaskRun.ts';
 import { predictTaskRun } from '../training/predictTaskRun.ts';
-import { resumeTask, taskWorld, traceOf, trainTask, type TaskWorld } from '../training/testing.ts';
+import { resumeTask, useTaskWorld, traceOf, trainTask } from '../training/testing.ts';
 
 // Whole trainings or networks: a machine ten times slower must pass too.
 vi.setConfig({ testTimeout: 1_200_000 });
 
 const options = { reporter: new SilentReporter(), signal: new AbortController().signal };
-let world: TaskWorld;
-beforeAll(() => {
-  setThreads(1);
-  world = taskWorld({ name: 'detection', width: 16, headLayers: 1, scale: [0.8, 1.2] });
-});
-afterAll(() => {
-  world.remove();
-});
+const world = useTaskWorld({ name: 'detection', width: 16, headLayers: 1, scale: [0.8, 1.2] });
 
 describe('a detection', () => {
   it('resumes bit for bit and is evaluated as it was trained', async () => {

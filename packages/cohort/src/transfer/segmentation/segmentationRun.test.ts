@@ -2,29 +2,21 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRun } from '@cohort-ml/runs';
-import { setThreads } from '@cohort-ml/torch';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { SilentReporter } from '../../progress/reporter.ts';
 import { resolveRecipe } from '../../recipes/index.ts';
 import { readLabelMap } from '../annotations/labelMap.ts';
 import { writeMask } from '../annotations/testing.ts';
 import { evaluateTaskRun } from '../training/evaluateTaskRun.ts';
 import { predictTaskRun } from '../training/predictTaskRun.ts';
-import { resumeTask, taskWorld, traceOf, trainTask, type TaskWorld } from '../training/testing.ts';
+import { resumeTask, useTaskWorld, traceOf, trainTask } from '../training/testing.ts';
 
 const task = { name: 'segmentation', width: 8, scale: [0.8, 1.3] } as const;
 // Whole trainings or networks: a machine ten times slower must pass too.
 vi.setConfig({ testTimeout: 1_200_000 });
 
 const options = { reporter: new SilentReporter(), signal: new AbortController().signal };
-let world: TaskWorld;
-beforeAll(() => {
-  setThreads(1);
-  world = taskWorld({ ...task, scale: [0.8, 1.3] });
-});
-afterAll(() => {
-  world.remove();
-});
+const world = useTaskWorld({ ...task, scale: [0.8, 1.3] });
 
 describe('a segmentation', () => {
   it('resumes bit for bit, is evaluated as it was trained, and paints masks', async () => {

@@ -1,11 +1,11 @@
 /** `cohort import` of torchvision's segmenters and detectors: a safetensors file under today's names, checked against a model of ours. */
-import { existsSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { Generator, saveTensors } from '@cohort-ml/torch';
 import { openSource } from '../../cohort/pretrained.ts';
 import { createNetwork, modelNames, type Network } from '../../models/index.ts';
 import { taskSchema } from '../../recipes/task.ts';
 import { listNames, WeightsError, type TensorDictionary, type WeightsFile } from '../../weights/index.ts';
+import { assertUnusedOutput } from '../../weights/unusedOutput.ts';
 import { recogniseCheckpoint, type CheckpointTask, type RecognisedCheckpoint } from './taskCheckpoint.ts';
 import { createTask } from './tasks.ts';
 import { copyTaskWeights, matchTensors } from './taskWeights.ts';
@@ -53,7 +53,7 @@ export function isTaskCheckpoint(path: string, key?: string): boolean {
 export function importTaskWeights(path: string, options: TaskImportOptions): TaskImportResult {
   const output =
     options.output ?? `${basename(path).replace(/(\.(pt|pth|tar|bin|ckpt|safetensors))+$/i, '')}.safetensors`;
-  assertOutput(path, output, options.force === true);
+  assertUnusedOutput(path, output, options.force === true);
   const file = openSource({ path, model: '', ordinal: 0 });
   try {
     const found = findCheckpoint(file, options.key);
@@ -154,18 +154,4 @@ function backboneOf(
 
 function problem(path: string, expected: string, received: string, remedy: string): WeightsError {
   return new WeightsError('mismatch', { operation: `importing ${path}`, expected, received, remedy });
-}
-
-/** Nothing that is there is lost by accident. */
-function assertOutput(path: string, output: string, force: boolean): void {
-  const isSource = resolve(output) === resolve(path);
-  if (!existsSync(output) || (force && !isSource)) return;
-  throw new WeightsError('argument', {
-    operation: `importing ${path}`,
-    expected: `no file ${output} yet`,
-    received: isSource ? 'the source itself' : 'one',
-    remedy: isSource
-      ? 'Name another file with --output.'
-      : 'Name another file with --output, or add --force.',
-  });
 }

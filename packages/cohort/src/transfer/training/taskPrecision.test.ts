@@ -1,9 +1,8 @@
 /** Tasks in bfloat16, whose boxes and losses stay in float32, and with early stopping by their own score. */
 import { openRun } from '@cohort-ml/runs';
-import { setThreads } from '@cohort-ml/torch';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { RecipeInput } from '../../recipes/index.ts';
-import { taskWorld, trainTask, type TaskWorld } from './testing.ts';
+import { useTaskWorld, trainTask } from './testing.ts';
 
 // Whole trainings: a machine ten times slower must pass too.
 vi.setConfig({ testTimeout: 1_200_000 });
@@ -19,14 +18,7 @@ const tasks: readonly NonNullable<RecipeInput['task']>[] = [
 ];
 
 describe.each(tasks)('%j', (task) => {
-  let world: TaskWorld;
-  beforeAll(() => {
-    setThreads(1);
-    world = taskWorld(task);
-  });
-  afterAll(() => {
-    world.remove();
-  });
+  const world = useTaskWorld(task);
 
   it('trains in bfloat16, as a cohort, to nearly the losses of float32', async () => {
     const first = async (precision: 'float32' | 'bfloat16'): Promise<Record<string, number>> => {
@@ -46,13 +38,7 @@ describe.each(tasks)('%j', (task) => {
 });
 
 describe('early stopping of a task', () => {
-  let world: TaskWorld;
-  beforeAll(() => {
-    world = taskWorld({ name: 'segmentation', width: 8 });
-  });
-  afterAll(() => {
-    world.remove();
-  });
+  const world = useTaskWorld({ name: 'segmentation', width: 8 });
   const train = { epochs: 8, batchSize: 4, optimizer: { learningRate: 1e-9 } };
 
   it('goes by its own score', async () => {

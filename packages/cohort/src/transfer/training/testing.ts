@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openRun } from '@cohort-ml/runs';
+import { setThreads } from '@cohort-ml/torch';
+import { afterAll, beforeAll } from 'vitest';
 import { temporaryFolder } from '../../data/testing.ts';
 import { hashKeys } from '../../data/loading/random.ts';
 import { resolveRecipe, type RecipeInput, type ResolvedRecipe } from '../../recipes/index.ts';
@@ -97,6 +99,31 @@ export function taskWorld(task: NonNullable<RecipeInput['task']>): TaskWorld {
         },
         { source: 'the test' },
       ),
+  };
+}
+
+/** A world for the tests of a file or a `describe`, on one thread; it is removed after them. */
+export function useTaskWorld(task: NonNullable<RecipeInput['task']>): Omit<TaskWorld, 'remove'> {
+  let world: TaskWorld | null = null;
+  const current = (): TaskWorld => {
+    if (world === null) throw new Error('there is no world outside of tests');
+    return world;
+  };
+  beforeAll(() => {
+    setThreads(1);
+    world = taskWorld(task);
+  });
+  afterAll(() => {
+    world?.remove();
+  });
+  return {
+    get path() {
+      return current().path;
+    },
+    get data() {
+      return current().data;
+    },
+    recipe: (changes) => current().recipe(changes),
   };
 }
 

@@ -9,9 +9,6 @@
 namespace cohort {
 namespace {
 
-inline int64_t least(int64_t left, int64_t right) { return left < right ? left : right; }
-inline int64_t most(int64_t left, int64_t right) { return left > right ? left : right; }
-
 /// Elements below which a second thread costs more than it saves.
 constexpr int64_t kSmallMaps = 32768;
 inline int threadsFor(const BatchNormMaps& maps) {

@@ -2,6 +2,7 @@
 // (AVX-512 BF16) with a tile of the result in registers, while gradient and input stream by from the second-level cache.
 // oneDNN 2.6 reaches a third to three quarters of this. The Makefile compiles this file for such processors only.
 #include "kernels/convolution/convolutionKernels.h"
+#include "kernels/vectors.h"
 
 #include <immintrin.h>
 
@@ -17,9 +18,6 @@ constexpr int64_t kOut = 16;
 constexpr int64_t kIn = 8;
 /// Packed images that should stay in the second-level cache while every tile passes over them.
 constexpr int64_t kGroupBytes = 256 << 10;
-
-inline int64_t least(int64_t left, int64_t right) { return left < right ? left : right; }
-inline int64_t most(int64_t left, int64_t right) { return left > right ? left : right; }
 
 /// How the work is cut, by the shape alone.
 struct Plan {

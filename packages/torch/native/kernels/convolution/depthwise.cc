@@ -4,24 +4,16 @@
 #include <ATen/Parallel.h>
 
 #include "kernels/convolution/depthwiseKernels.h"
+#include "kernels/convolution/floatMaps.h"
 #include "kernels/convolution/preparedConvolution.h"
 
 namespace cohort {
 namespace {
 
-constexpr auto kFormat = at::MemoryFormat::ChannelsLast;
-
-/// A tensor of float32 or bfloat16 numbers in memory, in whatever order.
-bool isSuitable(const at::Tensor& tensor) {
-  return tensor.device().is_cpu() && tensor.layout() == at::kStrided && tensor.has_storage() &&
-         (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16) && !tensor.is_neg() &&
-         !tensor._is_zerotensor();
-}
-
 bool describe(const at::Tensor& input, const at::Tensor& weight, const ConvolutionSettings& settings, DepthwiseShape& shape) {
   const std::vector<int64_t> ones{1, 1};
-  if (depthwiseKernels() == nullptr || !isSuitable(input) || !isSuitable(weight) || input.dim() != 4 || weight.dim() != 4 ||
-      !input.is_contiguous(kFormat) || settings.groups != input.size(1) || weight.size(0) != input.size(1) ||
+  if (depthwiseKernels() == nullptr || !isOfFloats(input) || !isOfFloats(weight) || input.dim() != 4 || weight.dim() != 4 ||
+      !input.is_contiguous(kMapFormat) || settings.groups != input.size(1) || weight.size(0) != input.size(1) ||
       weight.size(1) != 1 || weight.size(2) != 3 || weight.size(3) != 3 || settings.padding != ones ||
       settings.dilation != ones || settings.stride[0] != settings.stride[1]) {
     return false;
@@ -43,13 +35,13 @@ bool describe(const at::Tensor& input, const at::Tensor& weight, const Convoluti
 at::Tensor laidOut(const at::Tensor& weight) { return weight.to(at::kFloat).view({-1, 9}).t().contiguous(); }
 
 bool isSuitableBias(const OptionalTensor& bias, const DepthwiseShape& shape) {
-  return !isGiven(bias) || (isSuitable(*bias) && bias->dim() == 1 && bias->numel() == shape.channels);
+  return !isGiven(bias) || (isOfFloats(*bias) && bias->dim() == 1 && bias->numel() == shape.channels);
 }
 
 at::Tensor convolved(const DepthwiseShape& shape, const at::Tensor& input, const at::Tensor& taps, const at::Tensor& bias,
                      bool rectifies) {
   const at::Tensor output = at::empty({shape.batch, shape.channels, shape.outHeight, shape.outWidth},
-                                      input.options().requires_grad(false), kFormat);
+                                      input.options().requires_grad(false), kMapFormat);
   depthwiseKernels()->convolution(shape, input.data_ptr(), taps.data_ptr<float>(),
                                   bias.defined() ? bias.data_ptr<float>() : nullptr, rectifies, output.data_ptr());
   return output;
@@ -57,7 +49,7 @@ at::Tensor convolved(const DepthwiseShape& shape, const at::Tensor& input, const
 
 /// Whether a gradient is like a result of this convolution, in whatever memory format.
 bool fits(const at::Tensor& gradient, const at::Tensor& input, const DepthwiseShape& shape) {
-  return isSuitable(gradient) && gradient.scalar_type() == input.scalar_type() &&
+  return isOfFloats(gradient) && gradient.scalar_type() == input.scalar_type() &&
          gradient.sizes() == at::IntArrayRef({shape.batch, shape.channels, shape.outHeight, shape.outWidth});
 }
 
@@ -100,8 +92,8 @@ at::Tensor depthwiseInputGradient(const at::Tensor& gradient, const at::Tensor& 
                                   const ConvolutionSettings& settings) {
   DepthwiseShape shape;
   if (!describe(input, weight, settings, shape) || !fits(gradient, input, shape)) return {};
-  const at::Tensor given = gradient.contiguous(kFormat), taps = laidOut(weight);
-  const at::Tensor result = at::empty(input.sizes(), input.options().requires_grad(false), kFormat);
+  const at::Tensor given = gradient.contiguous(kMapFormat), taps = laidOut(weight);
+  const at::Tensor result = at::empty(input.sizes(), input.options().requires_grad(false), kMapFormat);
   depthwiseKernels()->inputGradient(shape, given.data_ptr(), taps.data_ptr<float>(), result.data_ptr());
   return result;
 }
@@ -110,7 +102,7 @@ at::Tensor depthwiseWeightGradient(const at::Tensor& gradient, const at::Tensor&
                                    const ConvolutionSettings& settings) {
   DepthwiseShape shape;
   if (!describe(input, weight, settings, shape) || !fits(gradient, input, shape)) return {};
-  const at::Tensor given = gradient.contiguous(kFormat);
+  const at::Tensor given = gradient.contiguous(kMapFormat);
   const at::Tensor scratch = at::empty({depthwiseKernels()->scratchBytes(shape)}, at::TensorOptions().dtype(at::kByte));
   const at::Tensor result = at::empty({9, shape.channels}, at::TensorOptions().dtype(at::kFloat));
   depthwiseKernels()->weightGradient(shape, given.data_ptr(), input.data_ptr(), scratch.data_ptr(), result.data_ptr<float>());

@@ -3,17 +3,10 @@
 // AVX-512, AVX-512 BF16 and NEON, with fused multiply-add; channels do not meet, so the width of vectors does not show.
 #include "kernels/convolution/depthwiseKernels.h"
 
-#include "kernels/vectors.h"
+#include "kernels/floatVectors.h"
 
 namespace cohort {
 namespace {
-
-#ifdef __AVX512F__
-constexpr int kWidth = 16;
-#else
-constexpr int kWidth = 8;
-#endif
-using V = Vector<float, kWidth>;
 
 /// On every processor, so that the same convolutions are computed here.
 constexpr int64_t kFewestChannels = 16;
@@ -21,8 +14,6 @@ constexpr int64_t kFewestChannels = 16;
 constexpr int64_t kChunks = 16;
 /// Numbers in the output below which a second thread costs more than it saves.
 constexpr int64_t kSmallMaps = 32768;
-
-inline int64_t least(int64_t left, int64_t right) { return left < right ? left : right; }
 
 int threadsFor(const DepthwiseShape& shape) {
   return shape.batch * shape.channels * shape.outHeight * shape.outWidth < kSmallMaps ? 1 : shape.threads;

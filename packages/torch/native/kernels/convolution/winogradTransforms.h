@@ -4,18 +4,11 @@
 
 #include <type_traits>
 
-#include "kernels/vectors.h"
+#include "kernels/floatVectors.h"
 #include "kernels/convolution/winogradKernels.h"
 
 namespace cohort {
 namespace {
-
-#ifdef __AVX512F__
-constexpr int kWidth = 16;
-#else
-constexpr int kWidth = 8;
-#endif
-using V = Vector<float, kWidth>;
 
 /// Products of transformed numbers: one for each of the 4x4 positions in a tile.
 constexpr int kPositions = 16;
@@ -41,9 +34,6 @@ void withChannels(int64_t channels, const Each& each) {
   if (channels == 64) return each(std::integral_constant<int, 64>());
   each(std::integral_constant<int, 0>());
 }
-
-inline int64_t least(int64_t left, int64_t right) { return left < right ? left : right; }
-inline int64_t most(int64_t left, int64_t right) { return left > right ? left : right; }
 
 /// The number of a tile in the batch, and where it is.
 struct Tile {

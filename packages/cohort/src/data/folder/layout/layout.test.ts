@@ -1,24 +1,14 @@
 /** Layouts as competitions, archives and scripts leave them: read as what they mean, or refused by the names that were found. */
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { dataErrorOf, temporaryFolder } from '../../testing.ts';
+import { describe, expect, it } from 'vitest';
+import { dataErrorOf } from '../../testing.ts';
 import { listFolder } from './listFolder.ts';
 import { splitNamed } from '../splitNames.ts';
-import { place } from '../testing.ts';
+import { useFolder } from '../testing.ts';
 
-let folder = temporaryFolder();
-beforeEach(() => {
-  folder = temporaryFolder();
-});
-afterEach(() => {
-  folder.remove();
-});
-
-/** Listing does not look into files with the ending of an image, so any bytes do. */
-const placeAll = (...names: string[]): void => {
-  for (const name of names) place(folder.path, name, 'x');
-};
+const folder = useFolder();
+const { placeAll } = folder;
 /** Every class with the splits that it has images in: `a train test`. */
 const summary = async () => {
   const { images, classes } = await listFolder(folder.path);

@@ -1,24 +1,14 @@
 /** Whatever lies in a folder, the images of its classes are listed and everything else is told. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { dataErrorOf, temporaryFolder } from '../../testing.ts';
 import { listFolder } from './listFolder.ts';
 import { listingHash } from '../listing.ts';
-import { place } from '../testing.ts';
+import { place, useFolder } from '../testing.ts';
 
-let folder = temporaryFolder();
-beforeEach(() => {
-  folder = temporaryFolder();
-});
-afterEach(() => {
-  folder.remove();
-});
-
-/** Listing does not look into files, so any bytes do. */
-const placeAll = (...names: string[]): void => {
-  for (const name of names) place(folder.path, name, 'x');
-};
+const folder = useFolder();
+const { placeAll } = folder;
 const list = () => listFolder(folder.path);
 const summary = async () =>
   (await list()).images.map(({ name, className, split }) => [name, className, split]);

@@ -1,21 +1,12 @@
 /** Folders that a set was cut into are no classes: joined where they hold the classes, refused by their names where they hold images only. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { dataErrorOf, temporaryFolder } from '../../testing.ts';
-import { place } from '../testing.ts';
+import { place, useFolder } from '../testing.ts';
 import { listFolder } from './listFolder.ts';
 import { isPartName } from './parts.ts';
 
-let folder = temporaryFolder();
-beforeEach(() => {
-  folder = temporaryFolder();
-});
-afterEach(() => {
-  folder.remove();
-});
-
-const placeAll = (...names: string[]): void => {
-  for (const name of names) place(folder.path, name, 'x');
-};
+const folder = useFolder();
+const { placeAll } = folder;
 const refusal = async () => (await dataErrorOf(() => listFolder(folder.path))).message;
 const warnings = async () => (await listFolder(folder.path)).warnings.join('\n');
 
