@@ -4,7 +4,8 @@
  *   node benchmarks/runtime.mjs MODEL.onnx...      [--rounds 30] [--size 224] [--threads 1]
  *                                        [--only node|chromium]
  *
- * The two run in turns, so that other load on the machine weighs on both alike. Needs `npm run build`.
+ * The two run in turns, so that other load on the machine weighs on both alike; in Node with several threads, one after the
+ * other. Needs `npm run build`.
  */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
@@ -36,11 +37,11 @@ if (models.length === 0 || !existsSync(built)) {
   process.exit(2);
 }
 
-/** Runs both in turns, after five rounds to warm up; gives minimum and median of each in milliseconds. Also works inside a page. */
-async function inTurns(ours, theirs, rounds) {
-  const times = [[], []];
+/** Runs programs in turns, after five rounds to warm up; gives minimum and median of each in milliseconds. Also works inside a page. */
+async function inTurns(programs, rounds) {
+  const times = programs.map(() => []);
   for (let round = -5; round < rounds; round++) {
-    for (const [index, run] of [ours, theirs].entries()) {
+    for (const [index, run] of programs.entries()) {
       const start = performance.now();
       await run();
       if (round >= 0) times[index].push(performance.now() - start);
@@ -64,19 +65,21 @@ async function inNode(path) {
   const onnx = require('onnxruntime-node');
   const file = await readFile(path);
   const model = await loadModel(file, { threads });
+  const { inputName } = model;
+  const channels = model.inputShape[1];
+  const shape = [1, channels, size, size];
+  const data = Float32Array.from({ length: channels * size * size }, (_, index) => (index * 37) % 256);
+  const ours = () => model.run(data, shape);
+  // Threads of both look for work while they have none, so that in turns each would hold up the other.
+  const alone = threads > 1 ? await inTurns([ours], rounds) : [];
+  if (threads > 1) model.dispose();
   const session = await onnx.InferenceSession.create(file, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
   });
-  const channels = model.inputShape[1];
-  const shape = [1, channels, size, size];
-  const data = Float32Array.from({ length: channels * size * size }, (_, index) => (index * 37) % 256);
-  const feeds = { [model.inputName]: new onnx.Tensor('float32', data, shape) };
-  const times = await inTurns(
-    () => model.run(data, shape),
-    () => session.run(feeds),
-    rounds,
-  );
+  const feeds = { [inputName]: new onnx.Tensor('float32', data, shape) };
+  const others = await inTurns([...(threads > 1 ? [] : [ours]), () => session.run(feeds)], rounds);
+  const times = [...alone, ...others];
   report('Node    ', path, times, 'onnxruntime-node');
 }
 
@@ -141,11 +144,7 @@ async function inChromium(paths) {
         const shape = [1, channels, side, side];
         const data = Float32Array.from({ length: channels * side * side }, (_, place) => (place * 37) % 256);
         const feeds = { [model.inputName]: new onnx.Tensor('float32', data, shape) };
-        return inTurns(
-          () => model.run(data, shape),
-          () => session.run(feeds),
-          count,
-        );
+        return inTurns([() => model.run(data, shape), () => session.run(feeds)], count);
       },
       [inTurns.toString(), index, size, rounds, threads],
     );

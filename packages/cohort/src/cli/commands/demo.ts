@@ -109,5 +109,5 @@ function verdict(recipe: ResolvedRecipe, independent: TrainResult, taught: Train
   const mean = rows(independent, taught).find(([name]) => name === 'mean network');
   const difference = mean === undefined ? NaN : mean[2] - mean[1];
   const direction = difference > 0 ? 'more accurate' : 'less accurate';
-  return `Taught by each other, the networks were ${Math.abs(difference * 100).toFixed(2)} points ${direction} on average with seed ${recipe.seed}. Results vary with the seed; the README reports several.`;
+  return `Taught by each other, the networks were ${Math.abs(difference * 100).toFixed(2)} points ${direction} on average with seed ${recipe.seed}. Results vary with the seed; docs/results.md has five.`;
 }
