@@ -4,6 +4,7 @@
  *   npm run test:engine -- --libtorch PATH [test files or folders]
  *
  * PATH is an unpacked LibTorch, the `torch` package of a Python, or /usr; without it, the LibTorch that set-up finds.
+ * `CXX` names another compiler, whose engine gets a folder of its own as well.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -25,7 +26,8 @@ function main() {
   const environment = { ...process.env };
   if (values.libtorch !== undefined) environment.LIBTORCH = resolve(values.libtorch);
   const place = environment.LIBTORCH ? realpathSync(environment.LIBTORCH) : 'found';
-  const name = createHash('sha256').update(place).digest('hex').slice(0, 12);
+  const made = `${place} ${environment.CXX ?? ''}`.trim();
+  const name = createHash('sha256').update(made).digest('hex').slice(0, 12);
   const addon = buildNative(environment, join(repository, 'node_modules', '.cache', 'cohort-engine', name));
   console.log(`engine: ${addon}`);
   if (values['build-only']) return 0;

@@ -8,6 +8,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findLibTorch, LibTorchNotFoundError } from './findLibTorch.mjs';
 import { generateOperatorTypes } from './generateOperators.mjs';
+import { removeStaleObjects } from './staleObjects.mjs';
 
 const packageFolder = fileURLToPath(new URL('..', import.meta.url));
 const nativeFolder = join(packageFolder, 'native');
@@ -183,10 +184,12 @@ export function buildNative(environment = process.env, buildFolder = ownBuildFol
   writeIfChanged(join(buildFolder, 'process-groups'), JSON.stringify(distributed));
   const addonPath = join(buildFolder, 'cohort_torch.node');
   // Relative to the Makefile: make takes no absolute targets with spaces.
+  const kernels = kernelFolder();
   const folders = [
     `BUILD=${relative(nativeFolder, buildFolder)}`,
-    `KERNEL_BUILD=${relative(nativeFolder, kernelFolder())}`,
+    `KERNEL_BUILD=${relative(nativeFolder, kernels)}`,
   ];
+  for (const folder of [buildFolder, kernels]) removeStaleObjects(folder, nativeFolder);
   const make = (...extra) => ['-s', '-C', nativeFolder, ...folders, ...extra];
   const variables = { ...environment, ...flags, ...onednn, ...distributed };
   const upToDate = spawnSync('make', make('-q'), { env: variables }).status === 0;

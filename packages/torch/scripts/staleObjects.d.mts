@@ -1,0 +1,1 @@
+export function removeStaleObjects(buildFolder: string, sourceFolder: string): string[];
