@@ -13,8 +13,9 @@ export {
 } from './recipes/index.ts';
 
 // Train: a recipe to a run folder, or on from one.
-export { resumeRun, type ResumeOptions } from './train/run/resume.ts';
-export { trainRun, type TrainOptions, type TrainResult } from './train/run/run.ts';
+export { resumeRun, trainRun } from './transfer/training/anyRun.ts';
+export type { ResumeOptions } from './train/run/resume.ts';
+export type { TrainOptions, TrainResult } from './train/run/run.ts';
 
 // Use a run: measure it, classify images, or take its networks.
 export { evaluateRun, type EvaluateResult } from './inference/evaluateRun.ts';
@@ -66,9 +67,8 @@ export { diagnose, type Diagnosis } from './doctor/doctor.ts';
 // Transfer: what frozen features are worth on other images.
 export { probeRuns, type ProbeRequest, type ProbeResult } from './transfer/probeRuns.ts';
 
-// Segmenters and detectors: `trainRun` and `resumeRun` take `openAnySession` as their last argument.
+// Segmenters and detectors, which `trainRun` and `resumeRun` train as well.
 export { exportTaskRun, type TaskExportManifest, type TaskExportResult } from './export/index.ts';
-export { openAnySession } from './transfer/training/taskSession.ts';
 export {
   evaluateTaskRun,
   type EvaluateTaskOptions,

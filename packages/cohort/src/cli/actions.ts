@@ -8,15 +8,10 @@ import type { CommandActions } from './contracts.ts';
 export const commandActions: CommandActions = {
   surveyImages: async (...given) => (await import('../data/folder/survey.ts')).surveyImages(...given),
   surveyPictures: async (...given) => (await import('../data/folder/survey.ts')).surveyPictures(...given),
-  trainRun: async (recipe, options) => {
-    const { trainRun } = await import('../train/run/run.ts');
-    const { openAnySession } = await import('../transfer/training/taskSession.ts');
-    return trainRun(recipe, options, openAnySession);
-  },
+  trainRun: async (...given) => (await import('../transfer/training/anyRun.ts')).trainRun(...given),
   resumeRun: async (run, options) => {
-    const { findRun, resumeRun } = await import('../train/run/resume.ts');
-    const { openAnySession } = await import('../transfer/training/taskSession.ts');
-    return resumeRun(findRun(run), options, openAnySession);
+    const { findRun } = await import('../train/run/resume.ts');
+    return (await import('../transfer/training/anyRun.ts')).resumeRun(findRun(run), options);
   },
   planLaunch: async (...given) => {
     const [{ planRecipe }, { planText }] = await Promise.all([

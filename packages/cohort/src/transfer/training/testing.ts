@@ -8,12 +8,11 @@ import { temporaryFolder } from '../../data/testing.ts';
 import { hashKeys } from '../../data/loading/random.ts';
 import { resolveRecipe, type RecipeInput, type ResolvedRecipe } from '../../recipes/index.ts';
 import { RememberingReporter } from '../../test/tinyRecipe.ts';
-import { resumeRun } from '../../train/run/resume.ts';
-import { trainRun, type TrainResult } from '../../train/run/run.ts';
+import type { TrainResult } from '../../train/run/run.ts';
 import { polygonsMask } from '../masks/polygons.ts';
 import { formatRunLengths } from '../masks/runLengths.ts';
 import { vocXml, write, writeMask, writePicture } from '../annotations/testing.ts';
-import { openAnySession } from './taskSession.ts';
+import { resumeRun, trainRun } from './anyRun.ts';
 
 /** Side of the images. */
 const side = 32;
@@ -175,13 +174,13 @@ export async function trainTask(
   stopAt = Infinity,
 ): Promise<{ result: TrainResult; reporter: RememberingReporter }> {
   const told = stopper(stopAt);
-  const result = await trainRun(recipe, { command: 'cohort train', ...told }, openAnySession);
+  const result = await trainRun(recipe, { command: 'cohort train', ...told });
   return { result, reporter: told.reporter };
 }
 
 /** Takes it up again. */
 export async function resumeTask(run: string): Promise<TrainResult> {
-  return resumeRun(run, { command: 'cohort train --resume', ...stopper(Infinity) }, openAnySession);
+  return resumeRun(run, { command: 'cohort train --resume', ...stopper(Infinity) });
 }
 
 /** Bytes of every tensor file of a run's last checkpoint, and what its summary says of the ensemble. */
