@@ -250,7 +250,8 @@ describe('errors', () => {
     expect(error.message).toContain(
       '(called with Tensor float32 [1, 3, 8, 8], Tensor float32 [4, 2, 3, 3], null, 1, [0, 1])',
     );
-    expect(failure(() => matrix().matmul(matrix())).message).toBe(
+    // From 2.15 on, LibTorch names the operator that it calls in turn.
+    expect(failure(() => matrix().matmul(matrix())).message.replace('matmul: mm:', 'matmul:')).toBe(
       'matmul: mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3) (called with Tensor float32 [2, 3], Tensor float32 [2, 3])',
     );
     expect(failure(() => ops.cat([matrix(), tensor([1])])).message).toContain(
