@@ -23,6 +23,7 @@ export interface ProgramResult {
 /** The engine as JavaScript in a temporary folder: what `dist` would be, had it just been built. */
 export class ChildEngine {
   readonly #folder = mkdtempSync(join(tmpdir(), 'cohort-torch-'));
+  readonly #environment: NodeJS.ProcessEnv;
 
   /** @param options.withAddon false leaves the native addon out, as before the first build */
   constructor(options: { readonly withAddon?: boolean } = {}) {
@@ -32,7 +33,9 @@ export class ChildEngine {
     copyFileSync(join(errorsFolder, '../package.json'), join(errors, 'package.json'));
     writeFileSync(join(this.#folder, 'package.json'), '{"type":"module"}');
     symlinkSync(scriptsFolder, join(this.#folder, 'scripts'));
-    if (options.withAddon ?? true) symlinkSync(buildFolder, join(this.#folder, 'build'));
+    const { withAddon = true } = options;
+    if (withAddon) symlinkSync(buildFolder, join(this.#folder, 'build'));
+    this.#environment = { ...process.env, OMP_NUM_THREADS: '1', ...(withAddon ? {} : { COHORT_ADDON: '' }) };
   }
 
   /**
@@ -49,7 +52,7 @@ export class ChildEngine {
     const options = {
       cwd: this.#folder,
       maxBuffer: 1 << 26,
-      env: { ...process.env, OMP_NUM_THREADS: '1', ...environment },
+      env: { ...this.#environment, ...environment },
     };
     return new Promise((resolve) => {
       const child = execFile(
