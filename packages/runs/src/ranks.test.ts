@@ -26,6 +26,7 @@ const record: RanksRecord = {
     receivedBytes: 20_000,
     waitedSeconds: 0.5,
     runningSeconds: 10,
+    weights: { 'network-resnet8-1': '0123456789abcdef' },
   })),
 };
 
@@ -37,13 +38,17 @@ describe('the record of ranks', () => {
     expect(readRanks(folder)).toEqual(record);
   });
 
-  it.each(['', '{', '[]', '{"ranks":[{}]}', JSON.stringify({ ...record, ranks: [{ rank: 0 }] })])(
-    'is not there in a file with %j',
-    (text) => {
-      writeFileSync(join(folder, 'ranks/ranks.json'), text);
-      expect(readRanks(folder)).toBeNull();
-    },
-  );
+  it.each([
+    '',
+    '{',
+    '[]',
+    '{"ranks":[{}]}',
+    JSON.stringify({ ...record, ranks: [{ rank: 0 }] }),
+    JSON.stringify({ ...record, ranks: [{ ...record.ranks[0], weights: { network: 1 } }] }),
+  ])('is not there in a file with %j', (text) => {
+    writeFileSync(join(folder, 'ranks/ranks.json'), text);
+    expect(readRanks(folder)).toBeNull();
+  });
 });
 
 describe('the last failure', () => {

@@ -23,6 +23,11 @@ export interface RankRecord {
   readonly waitedSeconds: number;
   /** How long it has been running. */
   readonly runningSeconds: number;
+  /**
+   * What it trains, as it stands: SHA-256 (16 hexadecimal digits) by the name of its file in a checkpoint, the same on every
+   * rank that trains it; absent from runs of older versions.
+   */
+  readonly weights?: Readonly<Record<string, string>>;
 }
 
 /** All ranks, at one moment. */
@@ -80,7 +85,16 @@ function isRank(value: unknown): value is RankRecord {
     typeof rank.host === 'string' &&
     Array.isArray(rank.networks) &&
     rank.networks.every((name) => typeof name === 'string') &&
-    numbers.every((name) => typeof rank[name] === 'number')
+    numbers.every((name) => typeof rank[name] === 'number') &&
+    (rank.weights === undefined || areDigests(rank.weights))
+  );
+}
+
+function areDigests(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((digest) => typeof digest === 'string')
   );
 }
 

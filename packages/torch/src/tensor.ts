@@ -38,6 +38,16 @@ interface Description {
   readonly strides: number[];
 }
 
+let readBackCount = 0;
+
+/**
+ * How often values of tensors were read since the start, by `item`, `toNumbers` or `toTypedArray`. On a graphics card each waits
+ * until all that was asked of it before is done.
+ */
+export function readBacks(): number {
+  return readBackCount;
+}
+
 /**
  * A multi-dimensional array of the engine.
  *
@@ -253,6 +263,7 @@ export class Tensor extends WithOperators implements ScopedTensor {
   toTypedArray(): TypedArrayOf[DType] {
     const { allocate } = dtypes[this.#dtype('toTypedArray')];
     const array = allocate(this.numel);
+    readBackCount += 1;
     checked('toTypedArray', native.toBytes(this.handle, array));
     return array;
   }
@@ -289,6 +300,7 @@ export class Tensor extends WithOperators implements ScopedTensor {
   /** The value of a tensor with one element. */
   item(): number {
     this.assertAlive('item');
+    readBackCount += 1;
     return checked('item', native.item(this.handle));
   }
 

@@ -121,7 +121,7 @@ function rankWords(count: number): string {
 
 /** Settings that change where and when things are kept, and never what is computed. */
 const HARMLESS =
-  /^(runs|data\.(path|cache)|networks\.\d+\.weights|engine\.threads|train\.probe(\.\w+)?|train\.(device|checkpointEvery(Epochs|Seconds)|keep(Last|Best)Checkpoints))$/;
+  /^(runs|data\.(path|cache)|networks\.\d+\.weights|engine\.threads|train\.probe(\.\w+)?|train\.(device|logEverySteps|checkpointEvery(Epochs|Seconds)|keep(Last|Best)Checkpoints))$/;
 
 /** A recipe with the defaults of settings that are newer than it: it was trained as if it had named them. */
 function withDefaults(recipe: unknown): unknown {

@@ -6,6 +6,7 @@ import type { ResolvedRecipe } from '../recipes/index.ts';
 import { choosePlacement } from '../train/distributed/join.ts';
 import { planTraining, type Plan } from '../train/distributed/plan.ts';
 import { assertSpreadable } from '../train/distributed/spreadable.ts';
+import { hasTask, planTask } from '../transfer/training/taskSession.ts';
 
 /** Where the training is to run. */
 export interface PlanRequest {
@@ -28,6 +29,7 @@ export async function planRecipe(
 ): Promise<Plan> {
   assertSpreadable(recipe, shards);
   const chosen = choosePlacement(recipe.networks.length, ranks, { placement, shards });
+  if (hasTask(recipe)) return planTask(recipe, chosen, options);
   applyThreads(recipe, options.reporter);
   const { dataset } = await loadRecipeData(recipe, options);
   try {

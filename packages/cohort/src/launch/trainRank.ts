@@ -10,6 +10,7 @@ import { joinRanks, type SharedRecipe } from '../train/distributed/join.ts';
 import { assertSpreadable } from '../train/distributed/spreadable.ts';
 import { findRun, resumeRun, type ResumeOptions } from '../train/run/resume.ts';
 import { trainRun, type TrainOptions, type TrainResult } from '../train/run/run.ts';
+import { openAnySession } from '../transfer/training/taskSession.ts';
 import { openLaunchPipe, type LaunchPipe } from './launchPipe.ts';
 import { RankPlaceError, rankPlace, type Variables } from './rankPlace.ts';
 import { launchedVariable, placementVariable, shardsVariable, timeoutVariable } from './variables.ts';
@@ -60,7 +61,8 @@ export async function trainRank(
           }),
     };
     try {
-      if (!ranks.isFirst) return await followTraining(task.kind === 'new' ? task.recipe : null, told);
+      if (!ranks.isFirst)
+        return await followTraining(task.kind === 'new' ? task.recipe : null, told, openAnySession);
       return await lead(task, told);
     } finally {
       ranks.leave();
@@ -80,9 +82,9 @@ export async function trainRank(
 }
 
 function lead(task: RankTask, options: ResumeOptions): Promise<TrainResult> {
-  if (task.kind === 'resume') return resumeRun(findRun(task.run), options);
+  if (task.kind === 'resume') return resumeRun(findRun(task.run), options, openAnySession);
   const own: TrainOptions = options;
-  return trainRun(task.recipe, own);
+  return trainRun(task.recipe, own, openAnySession);
 }
 
 function sharedRecipeOf(task: RankTask, options: ResumeOptions, shards: number): SharedRecipe {

@@ -64,6 +64,7 @@ describe('a recipe that is right', () => {
         probe: null,
         precision: 'float32',
         channelsLast: true,
+        logEverySteps: null,
         networksAtOnce: 'auto',
         dataParallel: { batchNorm: 'synced', negatives: 'gathered' },
         device: 'auto',

@@ -125,6 +125,8 @@ export const trainSchema = z.strictObject({
   /** On a graphics card, products and convolutions in float32 with 10 bits of mantissa: faster and less exact. */
   tf32: z.boolean().default(false),
   channelsLast: z.boolean().default(true),
+  /** Steps whose losses are read from the device together; each is recorded. null reads every step on the CPU, and every 20 on a graphics card. */
+  logEverySteps: z.int().min(1).nullable().default(null),
   /** Networks differentiated at the same time, each with its share of the threads; auto takes what leaves no core waiting. */
   networksAtOnce: z.union([z.literal('auto'), z.int().min(1)]).default('auto'),
   evaluateEveryEpochs: z.int().min(1).default(1),

@@ -70,7 +70,14 @@ it('ends bit for bit the same after random kills, and leaves no process behind',
       if (run !== undefined && openRun(run).info.status === 'finished') break;
       const words = run === undefined ? [recipe, `runs=${runs}`] : ['--resume', run];
       if (run !== undefined) counts.resumes += 1;
-      const launched = trainOn(1 + draw(3), words);
+      const sets = 1 + draw(3);
+      const launched = trainOn(sets, words);
+      const ends: unknown[] = [];
+      void launched.ended.then((end) => ends.push(end));
+      // Now and then before there are ranks; else on a busy machine few kills would meet any.
+      const isEarly = draw(8) === 0;
+      const areThere = (): boolean => childrenOf(launched.pid).length === sets * shards;
+      while (!isEarly && ends.length === 0 && !areThere()) await setTimeout(20);
       await Promise.race([launched.ended, setTimeout(uniformFloat64(random) * 2 * wholeMs)]);
       const all = [launched.pid, ...childrenOf(launched.pid)];
       const victim = all[draw(all.length)] ?? 0;

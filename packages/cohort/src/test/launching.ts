@@ -77,20 +77,33 @@ export async function runTogether(programs: readonly (readonly string[])[]): Pro
   return ends.map(({ output }) => output);
 }
 
-/** Trains recipes with `ranksProgram` in so many ranks; 1 trains without a group. @throws where a process fails */
+/**
+ * Trains recipes with `ranksProgram` in so many ranks; 1 trains without a group.
+ *
+ * @param shards how many ranks share each batch
+ * @returns the folder of their runs
+ * @throws where a process fails
+ */
 export async function trainInRanks(
   program: string,
   folder: string,
   recipes: readonly object[],
   ranks: number,
+  shards = 1,
 ): Promise<string> {
   const list = join(folder, 'recipes.json');
   writeFileSync(list, JSON.stringify(recipes));
-  const runs = join(folder, `ranks-${ranks}`);
+  const runs = join(folder, `ranks-${ranks}-shards-${shards}`);
   const path = join(dirname(program), '..', 'test', 'ranksProgram.js');
   const port = await freePort();
   await runTogether(
-    Array.from({ length: ranks }, (_, rank) => [path, String(rank), String(ranks), String(port), list, runs]),
+    Array.from({ length: ranks }, (_, rank) => [
+      path,
+      ...[rank, ranks, port].map(String),
+      list,
+      runs,
+      String(shards),
+    ]),
   );
   return runs;
 }

@@ -3,13 +3,13 @@ import { readFileSync } from 'node:fs';
 import { ProcessGroup } from '@cohort-ml/torch';
 import { SilentReporter } from '../progress/reporter.ts';
 import { parseRecipe } from '../recipes/index.ts';
-import { evenPlacement, Exchange } from '../topology/index.ts';
 import { followTraining } from '../train/distributed/follow.ts';
-import { Ranks } from '../train/distributed/ranks.ts';
+import { choosePlacement, ranksOf } from '../train/distributed/join.ts';
 import { trainRun } from '../train/run/run.ts';
+import { openAnySession } from '../transfer/training/taskSession.ts';
 
-/** Arguments: rank, number of ranks, port of rank 0, file with recipes, folder for runs. */
-const [rank = '0', size = '1', port = '0', recipesPath = '', runs = ''] = process.argv.slice(2);
+/** Arguments: rank, number of ranks, port of rank 0, file with recipes, folder for runs, how many ranks share each batch. */
+const [rank = '0', size = '1', port = '0', recipesPath = '', runs = '', shards = '1'] = process.argv.slice(2);
 
 const recipes = JSON.parse(readFileSync(recipesPath, 'utf8')) as readonly object[];
 const count = Number(size);
@@ -22,7 +22,7 @@ const group =
         address: `127.0.0.1:${port}`,
         timeoutMs: 600_000,
       });
-for (const given of recipes) {
+for (const [index, given] of recipes.entries()) {
   const recipe = parseRecipe(JSON.stringify({ ...given, runs }));
   const options = {
     command: 'a test',
@@ -30,13 +30,16 @@ for (const given of recipes) {
     reporter: new SilentReporter(),
   };
   if (group === null) {
-    await trainRun(recipe, options);
+    await trainRun(recipe, options, openAnySession);
     continue;
   }
-  const placement = evenPlacement(recipe.networks.length, count);
-  const ranks = new Ranks(group, new Exchange(group, placement));
-  if (ranks.isFirst) await trainRun(recipe, { ...options, ranks });
-  else await followTraining(recipe, { ...options, ranks });
+  const placement = choosePlacement(recipe.networks.length, count, { shards: Number(shards) });
+  const all = Array.from({ length: count }, (_, each) => each);
+  // Parts of a group need names of their own.
+  const own = shards === '1' ? group : group.part(`recipe ${index}`, all);
+  const ranks = ranksOf(own, placement, Number(shards), recipe.train.dataParallel);
+  if (ranks.isFirst) await trainRun(recipe, { ...options, ranks }, openAnySession);
+  else await followTraining(recipe, { ...options, ranks }, openAnySession);
 }
 group?.barrier();
 group?.leave();

@@ -3,7 +3,12 @@ export { SeparatedOutputs } from './separatedOutputs.ts';
 export { Branches, lastStage, latestSplits, Tree } from './sharedLayers.ts';
 export { imagesOf, Peers, rowsOf, type CohortBatch, type Refine, type Topology } from './topology.ts';
 export { DistributedPeers } from './distributed/distributedPeers.ts';
-export { everyOutput, type CrossingOutput, type Distribution } from './distributed/distribution.ts';
+export {
+  everyOutput,
+  gatherOutputs,
+  type CrossingOutput,
+  type Distribution,
+} from './distributed/distribution.ts';
 export {
   BatchRows,
   exactRows,

@@ -27,6 +27,7 @@ export const RANDOM_PURPOSE = {
   step: 30,
   shots: 40,
   taskView: 50,
+  taskStep: 51,
 } as const;
 
 /** MurmurHash3's 32-bit finaliser: every input bit reaches every output bit. */

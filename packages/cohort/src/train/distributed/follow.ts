@@ -3,7 +3,7 @@ import { currentDevice } from '@cohort-ml/torch';
 import { recipeSchema, type ResolvedRecipe } from '../../recipes/index.ts';
 import type { ImageInfo, TrainingState } from '../../checkpoints/checkpointInfo.ts';
 import { trainCohort, type LoopOutcome, type LoopProgress } from '../loop/loop.ts';
-import { openSession, type Session, type TrainOptions } from '../run/session.ts';
+import { openSession, type Session, type SessionOpener, type TrainOptions } from '../run/session.ts';
 import { DistributionError } from '../../cohort/distributionError.ts';
 import { agreeOnTraining } from './agreement.ts';
 import { planText, planTraining, type Plan } from './plan.ts';
@@ -67,7 +67,8 @@ export function joinTraining<From extends SharedFrom>(
   return ranks.isFirst ? from : shared;
 }
 
-function planOf({ recipe, dataset }: Session, { exchange, shards }: Ranks): Plan {
+function planOf({ recipe, dataset, plan }: Session, { exchange, shards }: Ranks): Plan {
+  if (plan !== undefined) return plan(exchange.placement);
   const { channels, height, width, train } = dataset;
   const input = { classes: dataset.classes.length, channels, height, width, trainingLabels: train.labels };
   return planTraining(recipe, exchange.placement, input, shards);
@@ -77,11 +78,13 @@ function planOf({ recipe, dataset }: Session, { exchange, shards }: Ranks): Plan
  * Trains this rank's networks.
  *
  * @param own the recipe as this rank read it; null for a run that is resumed, whose recipe the first rank has
+ * @param open builds what is trained; a classifier's session unless given
  * @throws {DistributionError} where the ranks do not belong together
  */
 export async function followTraining(
   own: ResolvedRecipe | null,
   options: RankOptions,
+  open: SessionOpener = openSession,
 ): Promise<FollowerResult> {
   const { ranks, reporter, signal } = options;
   const start = shareStart(ranks, { kind: 'new' });
@@ -93,7 +96,7 @@ export async function followTraining(
     );
   }
   const normalisation = start.kind === 'new' ? null : start.normalisation;
-  const session = await openSession(recipe, options, normalisation === null ? null : { normalisation });
+  const session = await open(recipe, options, normalisation === null ? null : { normalisation });
   try {
     const from = joinTraining(session, options, null as SharedFrom | null);
     return await trainCohort({

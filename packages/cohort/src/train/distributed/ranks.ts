@@ -271,6 +271,13 @@ export class Ranks implements LoopRanks {
     });
   }
 
+  /** Tensors that other ranks alone train. */
+  trainedElsewhere(cohort: Cohort): Set<Tensor> {
+    const here = new Set(this.#tensorsOf(cohort, this.exchange.rank));
+    const others = [...this.exchange.placement.keys()].flatMap((place) => this.#tensorsOf(cohort, place));
+    return new Set(others.filter((tensor) => !here.has(tensor)));
+  }
+
   /** The first of the ranks that have the networks of a place in the placement. */
   #firstRankOf(place: number): number {
     return place * this.shards;
@@ -284,11 +291,11 @@ export class Ranks implements LoopRanks {
   }
 
   /** The tensors of the networks of a place in the placement, in an order that all ranks share. */
-  #tensorsOf({ networks, method }: Cohort, place: number): Tensor[] {
+  #tensorsOf({ networks, modules = networks, method }: Cohort, place: number): Tensor[] {
     const own = at(this.exchange.placement, place, 'the placement');
     const tensors = own.flatMap((network) =>
       [
-        at(networks, network, 'the networks'),
+        at(modules, network, 'the networks'),
         ...(method.deployed === undefined ? [] : [at(method.deployed, network, 'the deployed networks')]),
         ...(method.ofNetworks?.[network] ?? []),
       ].flatMap((module) => [...module.stateDict().values()]),

@@ -5,6 +5,7 @@ import { RunError, writeRanks } from '@cohort-ml/runs';
 import type { Ranks } from './ranks.ts';
 import { spreadState } from './spread.ts';
 import { recordRanks } from './traffic.ts';
+import { driftedWeights } from './weightDigests.ts';
 
 /** What recorders of ranks work with. */
 export interface SharedRecorderSetup {
@@ -23,11 +24,16 @@ export function sharedRecorder(
   run: { readonly path: string; readonly warn: (text: string) => void },
 ): LoopRecorder {
   const startedAt = performance.now();
+  let hasDrifted = false;
   return {
     ...own,
     epoch: (done) => {
       own.epoch(done);
-      const record = recordRanks(ranks, session.cohort.names, done, startedAt);
+      const record = recordRanks(ranks, session, done, startedAt);
+      const drifted = driftedWeights(record.ranks);
+      // Once: they stay apart from then on.
+      if (!hasDrifted) for (const text of drifted) run.warn(text);
+      hasDrifted ||= drifted.length > 0;
       try {
         writeRanks(run.path, record);
       } catch (error) {
@@ -53,7 +59,7 @@ export function silentRecorder({ ranks, session }: SharedRecorderSetup): LoopRec
   return {
     step: () => undefined,
     epoch: (done) => {
-      recordRanks(ranks, session.cohort.names, done, startedAt);
+      recordRanks(ranks, session, done, startedAt);
     },
     // What is measured for the record has to be measured by all.
     heldOut: () => undefined,

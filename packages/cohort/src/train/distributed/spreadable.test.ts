@@ -23,11 +23,15 @@ describe('assertSpreadable', () => {
     }).not.toThrow();
   });
 
-  it('refuses a task', () => {
+  it('lets a task pass unless its batches are to be shared', () => {
     const data = { dataset: 'folder', path: '/photos' } as const;
+    const recipe = recipeOf({ data, task: { name: 'segmentation' } });
     expect(() => {
-      assertSpreadable(recipeOf({ data, task: { name: 'segmentation' } }));
-    }).toThrow('this recipe has the task segmentation. Train it in one process, with cohort train.');
+      assertSpreadable(recipe);
+    }).not.toThrow();
+    expect(() => {
+      assertSpreadable(recipe, 2);
+    }).toThrow('this recipe has the task segmentation. Leave out --shards');
   });
 
   it('lets methods that learn without labels pass, also where ranks share batches', () => {

@@ -1,20 +1,20 @@
-/** Says which trainings cannot be spread over ranks yet, before anything is loaded for them. */
+/** Says which trainings cannot be spread over ranks like that, before anything is loaded for them. */
 import { DistributionError } from '../../cohort/distributionError.ts';
 import { methodFacts } from '../../methods/index.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 
 /**
  * @param shards how many ranks share each batch
- * @throws {DistributionError} for a task other than classification, for a batch that cannot be shared between so many ranks,
- *   and for methods that cannot do with local negatives
+ * @throws {DistributionError} for a task other than classification, a batch that cannot be shared between so many ranks, and
+ *   methods that cannot do with local negatives
  */
 export function assertSpreadable({ task, method, train }: ResolvedRecipe, shards = 1): void {
+  if (shards === 1) return;
   if (task != null) {
     throw new DistributionError(
-      `Training on several ranks works for classification only, and this recipe has the task ${task.name}. Train it in one process, with cohort train.`,
+      `Ranks can share the batches of classifiers only, and this recipe has the task ${task.name}. Leave out --shards: each rank then trains networks of its own.`,
     );
   }
-  if (shards === 1) return;
   const { batchSize, dataParallel } = train;
   const isLocal = dataParallel.negatives === 'local';
   if (batchSize < shards) {

@@ -4,7 +4,9 @@ import { threads } from '@cohort-ml/torch';
 import type { RankRecord, RanksRecord } from '@cohort-ml/runs';
 import type { RowSettings } from '../../topology/index.ts';
 import { at } from '../../support/at.ts';
+import type { Session } from '../run/session.ts';
 import type { Ranks } from './ranks.ts';
+import { digestWeights } from './weightDigests.ts';
 
 /** Counted at run time, on the first rank. */
 export interface TrafficSummary {
@@ -52,20 +54,20 @@ export function describeTraffic(ranks: Ranks): TrafficSummary {
 /**
  * What every rank has done so far; all ranks call it.
  *
- * @param names of the networks
  * @param startedAt of this rank, on the clock of `performance.now`
  */
 export function recordRanks(
   ranks: Ranks,
-  names: readonly string[],
+  { cohort, modules }: Pick<Session, 'cohort' | 'modules'>,
   done: { readonly epoch: number; readonly step: number },
   startedAt: number,
 ): RanksRecord {
   const { group, exchange, traffic, shardTraffic, stepTraffic, shards } = ranks;
+  const networks = exchange.own.map((network) => at(cohort.names, network, 'the names'));
   const own: RankRecord = {
     rank: group.rank,
     host: hostname(),
-    networks: exchange.own.map((network) => at(names, network, 'the names')),
+    networks,
     shard: exchange.rows?.group.rank ?? 0,
     threads: threads(),
     bytesPerStepAndPeer: stepTraffic.sentBytesPerPeer,
@@ -73,6 +75,7 @@ export function recordRanks(
     receivedBytes: traffic.receivedBytes + (shardTraffic?.receivedBytes ?? 0),
     waitedSeconds: (traffic.waitedMs + (shardTraffic?.waitedMs ?? 0)) / 1000,
     runningSeconds: (performance.now() - startedAt) / 1000,
+    weights: digestWeights(modules, ranks.trainedElsewhere(cohort), networks.join(', ')),
   };
   const all = group.allGatherText(JSON.stringify(own)).map((text) => JSON.parse(text) as RankRecord);
   const { epoch, step } = done;

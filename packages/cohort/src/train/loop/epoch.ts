@@ -12,7 +12,8 @@ import type { RunningMeans } from './means.ts';
 import { networksAtOnce } from '../../cohort/networksAtOnce.ts';
 import { NotFiniteError } from '../../support/notFiniteError.ts';
 import { at } from '../../support/at.ts';
-import { assertFinite, trainStep, type TermValues } from './step.ts';
+import { assertFinite, trainStep, trainStepUnread, type TermValues } from './step.ts';
+import { readSteps, UnreadStep } from './unreadStep.ts';
 
 /** An epoch under way. */
 export interface EpochTools {
@@ -34,18 +35,38 @@ export interface EpochTools {
  */
 export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<number | null> {
   const { recipe, training, reporter, recorder } = setup;
-  const { epoch, means, clock, guards } = tools;
+  const { epoch, clock, guards } = tools;
+  const every = stepsBetweenReads(setup, guards);
+  const waiting: WaitingStep[] = [];
+  let terms: TermValues = {};
+  /** Records steps whose values are still on the device; before anything that is to outlast the process. */
+  const settle = (): void => {
+    for (const step of finish(setup, tools, waiting)) guards.taken(step.total, step.where);
+  };
   for (let number = tools.fromBatch; number < training.batchCount; number += 1) {
     // The first handler for a signal can only run between steps.
     await setImmediate();
-    if (tools.isStopping()) return number;
+    if (tools.isStopping()) {
+      settle();
+      return number;
+    }
     const startedAt = performance.now();
-    if (!(await fetchBatch(setup, tools, number))) return number;
-    const taken = takeStep(setup, tools, number);
-    const values = taken?.values ?? null;
+    if (!(await fetchBatch(setup, tools, number))) {
+      settle();
+      return number;
+    }
+    let taken: TakenStep | null;
+    try {
+      taken = takeStep(setup, tools, number, every > 1);
+    } catch (error) {
+      // An earlier step may be the cause.
+      settle();
+      throw error;
+    }
     clock.add(recipe.train.batchSize, performance.now() - startedAt);
-    if (values !== null) means.add(values);
-    recorder.step({ epoch: epoch + 1, step: clock.steps, values: recordOf(taken) });
+    waiting.push({ taken, step: clock.steps, where: placeOf(epoch, clock.steps) });
+    const finished = waiting.length < every ? [] : finish(setup, tools, waiting);
+    terms = taken === null ? {} : (finished.at(-1)?.values ?? terms);
     reporter.step({
       epoch: epoch + 1,
       epochs: recipe.train.epochs,
@@ -53,12 +74,75 @@ export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<n
       stepsPerEpoch: training.batchCount,
       imagesPerSecond: clock.imagesPerSecond,
       secondsLeft: clock.secondsLeft,
-      terms: values ?? {},
+      terms,
     });
-    if (values?.total !== undefined) guards.taken(values.total, placeOf(epoch, clock.steps));
-    if (recorder.wantsCheckpoint(null)) await tools.checkpoint(number + 1);
+    for (const { total, where } of finished) guards.taken(total, where);
+    if (recorder.wantsCheckpoint(null)) {
+      settle();
+      await tools.checkpoint(number + 1);
+    }
   }
+  settle();
   return null;
+}
+
+/** A step that is taken and not yet recorded. */
+interface WaitingStep {
+  /** Null where it was not finite and is left out. */
+  readonly taken: TakenStep | null;
+  /** Its number, from 1. */
+  readonly step: number;
+  readonly where: string;
+}
+
+/** A step whose values are known. */
+interface FinishedStep {
+  readonly values: TermValues;
+  readonly total: number;
+  readonly where: string;
+}
+
+/** How many steps a graphics card may be ahead of what is known of them. */
+const stepsAhead = 20;
+
+/** After how many steps values are read: after each where that costs nothing, or where it has to be known. */
+function stepsBetweenReads({ recipe, ranks }: LoopSetup, guards: Guards): number {
+  if (guards.isSkipping || ranks !== undefined) return 1;
+  return recipe.train.logEverySteps ?? (currentDevice() === 'cpu' ? 1 : stepsAhead);
+}
+
+/**
+ * Reads what is on the device of the steps, and records them in their order.
+ *
+ * @throws {NotFiniteError} naming the first step that was not finite; those before it are recorded
+ */
+function finish(
+  { recorder }: LoopSetup,
+  { epoch, means }: EpochTools,
+  waiting: WaitingStep[],
+): FinishedStep[] {
+  const steps = waiting.splice(0);
+  const unread = steps.flatMap(({ taken }) => (taken?.values instanceof UnreadStep ? [taken.values] : []));
+  const numbers = readSteps(unread);
+  const finished: FinishedStep[] = [];
+  for (const { taken, step, where } of steps) {
+    if (taken === null) {
+      recorder.step({ epoch: epoch + 1, step, values: { skipped: 1 } });
+      continue;
+    }
+    const { measured, isMethodSkipped } = taken;
+    const own =
+      taken.values instanceof UnreadStep ? taken.values.finish(numbers.shift() ?? []) : taken.values;
+    const values = { ...own, ...measured };
+    means.add(values);
+    recorder.step({
+      epoch: epoch + 1,
+      step,
+      values: isMethodSkipped ? { ...values, skippedMethodStep: 1 } : values,
+    });
+    if (values.total !== undefined) finished.push({ values, total: values.total, where });
+  }
+  return finished;
 }
 
 /** Whether the batch is ready; false if the training should end first. */
@@ -79,20 +163,16 @@ async function fetchBatch(
 
 /** A step that was taken. */
 interface TakenStep {
-  /** Of the loss terms, and of what the method measured. */
-  readonly values: TermValues;
+  /** Of the loss terms, and of what the method measured with them. */
+  readonly values: TermValues | UnreadStep;
+  /** What the method measured after the step. */
+  readonly measured: TermValues;
   /** Whether the method's own step after it was not finite and is left out. */
   readonly isMethodSkipped: boolean;
 }
 
-/** What is recorded of a step. */
-function recordOf(taken: TakenStep | null): TermValues {
-  if (taken === null) return { skipped: 1 };
-  return taken.isMethodSkipped ? { ...taken.values, skippedMethodStep: 1 } : taken.values;
-}
-
 /** One step; null when it was not finite and is left out. */
-function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenStep | null {
+function takeStep(setup: LoopSetup, tools: EpochTools, number: number, isUnread: boolean): TakenStep | null {
   const { recipe, cohort, optimizer, clipping = null, schedule, training, ranks } = setup;
   const { epoch, clock, guards } = tools;
   optimizer.learningRate = schedule(epoch + number / training.batchCount);
@@ -111,7 +191,7 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
     const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };
     const buffers = guards.isSkipping ? new Buffers(cohortModules(recipe, cohort)) : null;
     const state = guards.isSkipping ? cohort.method.state?.save() : undefined;
-    let result: TermValues;
+    let values: TermValues | UnreadStep;
     try {
       const { method, topology } = cohort;
       const { precision } = recipe.train;
@@ -122,13 +202,10 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
           ranks.completeGradients(cohort);
         },
       };
-      const step = (own: StepInput): TermValues =>
-        trainStep(
-          { method, topology, optimizer, clipping, precision, networksAtOnce: atOnce, ranks: shared },
-          own,
-          where,
-        );
-      result = ranks === undefined ? step(input) : ranks.trainingStep(input, step);
+      const stepTools = { method, topology, optimizer, clipping, precision, networksAtOnce: atOnce };
+      const step = (own: StepInput): TermValues => trainStep({ ...stepTools, ranks: shared }, own, where);
+      if (isUnread) values = trainStepUnread(stepTools, input, where);
+      else values = ranks === undefined ? step(input) : ranks.trainingStep(input, step);
     } catch (error) {
       if (buffers === null || !(error instanceof NotFiniteError)) throw error;
       buffers.restore();
@@ -144,17 +221,17 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number): TakenSte
         otherBatch: () => otherBatch(training, epoch, number),
       });
     const measured = ranks === undefined ? afterStep() : ranks.afterStep(cohort, clock.steps, afterStep);
-    if (measured === undefined) return { values: result, isMethodSkipped: false };
+    if (measured === undefined) return { values, measured: {}, isMethodSkipped: false };
     try {
       for (const [name, value] of Object.entries(measured)) assertFinite(name, value, where, 'measure');
     } catch (error) {
       // The method has changed nothing in that case, and the step before it was fine.
       if (!guards.isSkipping || !(error instanceof NotFiniteError)) throw error;
       guards.methodSkipped(error);
-      return { values: result, isMethodSkipped: true };
+      return { values, measured: {}, isMethodSkipped: true };
     }
     guards.methodTaken();
-    return { values: { ...result, ...measured }, isMethodSkipped: false };
+    return { values, measured, isMethodSkipped: false };
   });
 }
 

@@ -13,11 +13,24 @@ function layer(weight: number, bias: number): nn.Linear {
   return made;
 }
 
+/** Layers with the same gradients. */
+function layersLike(modules: readonly nn.Linear[]): nn.Linear[] {
+  return modules.map((module) => {
+    const [weight = NaN, bias = NaN] = module.parameters().map(({ grad }) => grad?.item());
+    return layer(weight, bias);
+  });
+}
+
 function clipped(settings: ClippingSettings): { norm: number; gradients: number[] } {
   const modules = [layer(3, 4), layer(0.3, -0.4), layer(30, 40)];
   const untouched = modules[2]?.parameters() ?? [];
   const parameters = modules.slice(0, 2).flatMap((module) => module.parameters());
+  const unread = layersLike(modules);
   const norm = new GradientClipping(settings, modules, parameters).apply();
+  // Without reading: the same numbers.
+  const others = unread.slice(0, 2).flatMap((module) => module.parameters());
+  expect(new GradientClipping(settings, unread, others).applyUnread()?.item()).toBe(norm);
+  expect(others.map(({ grad }) => grad?.item())).toEqual(parameters.map(({ grad }) => grad?.item()));
   expect(untouched.map(({ grad }) => grad?.item())).toEqual([30, 40]);
   return { norm, gradients: parameters.map(({ grad }) => grad?.item() ?? NaN) };
 }
@@ -50,5 +63,6 @@ describe('GradientClipping', () => {
       module.parameters(),
     );
     expect(clipping.apply()).toBe(0);
+    expect(clipping.applyUnread()).toBeNull();
   });
 });

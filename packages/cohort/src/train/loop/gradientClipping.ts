@@ -60,6 +60,35 @@ export class GradientClipping {
       }),
     );
   }
+
+  /**
+   * Clips alike without reading a norm, for gradients on a graphics card.
+   *
+   * @returns the L2 norm of all gradients before, float64 `[]`; null where there is no gradient
+   */
+  applyUnread(): Tensor | null {
+    const { by, maximum } = this.#settings;
+    return noGrad(() =>
+      scope(() => {
+        let squares: Tensor | null = null;
+        for (const group of this.#groups) {
+          const gradients = group.flatMap(({ grad }): Tensor[] => (grad === null ? [] : [grad]));
+          const norms = ownNorms(gradients);
+          if (norms === null) continue;
+          const norm = norms.square().sum().to('float64').sqrt(); // []
+          squares = squares === null ? norm.square() : squares.add(norm.square());
+          if (by === 'value') {
+            for (const gradient of gradients) gradient.clamp_(-maximum, maximum);
+            continue;
+          }
+          const one = ops.onesLike(norm);
+          const factor = ops.where(norm.gt(maximum), one.mul(maximum).div(norm.add(1e-6)), one);
+          for (const gradient of gradients) gradient.mul_(factor);
+        }
+        return squares?.sqrt() ?? null;
+      }),
+    );
+  }
 }
 
 function ownNorms(gradients: readonly Tensor[]): Tensor | null {

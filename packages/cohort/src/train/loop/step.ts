@@ -9,10 +9,13 @@ import {
   type optim,
   type Tensor,
 } from '@cohort-ml/torch';
-import { NotFiniteError } from '../../support/notFiniteError.ts';
-import type { Method, StepInput } from '../../methods/method.ts';
+import type { Method, StepInput, StepTerms } from '../../methods/method.ts';
 import type { GradientClipping } from './gradientClipping.ts';
 import { SeparatedOutputs, type Topology } from '../../topology/index.ts';
+import { assertTermsFinite, gradientsNotFinite, type Term, type TermValues } from './terms.ts';
+import { UnreadStep } from './unreadStep.ts';
+
+export { assertFinite, type TermValues } from './terms.ts';
 
 /** What a step needs of the other ranks. */
 export interface StepRanks {
@@ -30,7 +33,7 @@ export interface StepTools {
   readonly optimizer: optim.Optimizer;
   readonly precision: 'float32' | 'bfloat16';
   /** Limits the gradients before the optimizer's step; they are left as they are unless given. */
-  readonly clipping?: Pick<GradientClipping, 'apply'> | null;
+  readonly clipping?: Pick<GradientClipping, 'apply' | 'applyUnread'> | null;
   /** How the method runs the networks; needed to differentiate several at once. */
   readonly topology?: Topology;
   /** How many networks are differentiated at the same time; 1 unless given. */
@@ -39,9 +42,6 @@ export interface StepTools {
   readonly ranks?: StepRanks | undefined;
 }
 
-/** Values of every loss term, before weighting, of what was measured, and `total`, the weighted sum. */
-export type TermValues = Record<string, number>;
-
 /**
  * Runs one step and returns the value of every term.
  *
@@ -49,13 +49,12 @@ export type TermValues = Record<string, number>;
  * @throws {NotFiniteError} before any weight has changed.
  */
 export function trainStep(tools: StepTools, input: StepInput, where: string): TermValues {
-  const { method, optimizer } = tools;
-  const values = differentiate(tools, input, where);
-  tools.ranks?.completeGradients();
-  // Those of the method's own are stepped in its hook, by gradients that may come from the same loss.
-  const optimizers = [optimizer, ...Object.values(method.optimizers ?? {})];
+  const { optimizer, ranks } = tools;
+  const values = differentiate(tools, input, (terms) => readTerms(terms, ranks, where));
+  ranks?.completeGradients();
+  const optimizers = optimizersOf(tools);
   try {
-    assertGradientsFinite(optimizers, where, tools.ranks);
+    assertGradientsFinite(optimizers, where, ranks);
   } catch (error) {
     for (const each of optimizers) each.zeroGrad();
     throw error;
@@ -66,12 +65,52 @@ export function trainStep(tools: StepTools, input: StepInput, where: string): Te
   return values;
 }
 
-/** Gradients of the weighted sum, network by network where several are differentiated at once; the values of all terms. */
-function differentiate(tools: StepTools, input: StepInput, where: string): TermValues {
+/**
+ * Runs one step whose values stay on the device. Whether they are finite shows when they are read, after the weights have
+ * changed: no checkpoint may be taken before.
+ *
+ * @param where ends the sentence of an error, e.g. `in epoch 3, step 120`
+ */
+export function trainStepUnread(
+  tools: Omit<StepTools, 'ranks'>,
+  input: StepInput,
+  where: string,
+): UnreadStep {
+  const { optimizer, clipping = null } = tools;
+  return scope(() => {
+    const terms = differentiate(tools, input, (all) =>
+      all.map((term): Term => ({
+        ...term,
+        value: typeof term.value === 'number' ? term.value : term.value.detach(),
+      })),
+    );
+    const squaredNorm = squaredNormOf(optimizersOf(tools));
+    const gradientNorm = clipping?.applyUnread() ?? null;
+    optimizer.step();
+    optimizer.zeroGrad();
+    return new UnreadStep({ terms, squaredNorm, gradientNorm }, where);
+  });
+}
+
+/** All that a step's gradients are for: those of the method's own are stepped in its hook, by the same loss. */
+function optimizersOf({ method, optimizer }: StepTools): optim.Optimizer[] {
+  return [optimizer, ...Object.values(method.optimizers ?? {})];
+}
+
+/**
+ * Gradients of the weighted sum, network by network where several are differentiated at once.
+ *
+ * @param look at the terms, the total last, before their graph is differentiated
+ */
+function differentiate<Seen>(
+  tools: StepTools,
+  input: StepInput,
+  look: (terms: readonly Term[]) => Seen,
+): Seen {
   const { topology, networksAtOnce = 1 } = tools;
   const separated = networksAtOnce > 1 && topology?.isSeparable === true ? new SeparatedOutputs() : null;
   try {
-    const { total, values } = sumOfTerms(tools, separated === null ? input : { ...input, separated }, where);
+    const { total, seen } = sumOfTerms(tools, separated === null ? input : { ...input, separated }, look);
     try {
       backward(total);
     } finally {
@@ -83,40 +122,45 @@ function differentiate(tools: StepTools, input: StepInput, where: string): TermV
       });
     }
     topology?.passBack?.();
-    return values;
+    return seen;
   } finally {
     separated?.dispose();
     topology?.forget?.();
   }
 }
 
-/** The weighted sum of the losses with its graph, and the values of all terms. */
-function sumOfTerms(
-  { method, precision, ranks }: StepTools,
+/** The weighted sum of the losses with its graph, and what was seen of all terms. */
+function sumOfTerms<Seen>(
+  { method, precision }: StepTools,
   input: StepInput,
-  where: string,
-): { total: Tensor; values: TermValues } {
+  look: (terms: readonly Term[]) => Seen,
+): { total: Tensor; seen: Seen } {
   // The scope ends before backward: only what the graph needs stays, and is freed on the way back.
   return scope(() => {
-    const { losses, measured = {} } =
-      precision === 'bfloat16' ? autocast(() => method.terms(input)) : method.terms(input);
-    const own: TermValues = {};
-    const weighted: Tensor[] = [];
-    for (const [name, { value, weight }] of Object.entries(losses)) {
-      own[name] = value.item();
-      if (weight !== 0) weighted.push(weight === 1 ? value : value.mul(weight));
-    }
-    for (const [name, measure] of Object.entries(measured)) {
-      own[name] = typeof measure === 'number' ? measure : measure.item();
-    }
+    const terms = precision === 'bfloat16' ? autocast(() => method.terms(input)) : method.terms(input);
+    const weighted = Object.values(terms.losses)
+      .filter(({ weight }) => weight !== 0)
+      .map(({ value, weight }) => (weight === 1 ? value : value.mul(weight)));
     const total = ops.stack(weighted, 0).sum();
-    own.total = total.item();
-    const values = ranks?.agreeOnValues(own) ?? own;
-    for (const [name, value] of Object.entries(values)) {
-      assertFinite(name, value, where, Object.hasOwn(measured, name) ? 'measure' : 'loss term');
-    }
-    return { total, values };
+    return { total, seen: look(listOf(terms, total)) };
   });
+}
+
+function listOf({ losses, measured = {} }: StepTerms, total: Tensor): Term[] {
+  return [
+    ...Object.entries(losses).map(([name, { value }]) => ({ name, kind: 'loss term' as const, value })),
+    ...Object.entries(measured).map(([name, value]) => ({ name, kind: 'measure' as const, value })),
+    { name: 'total', kind: 'loss term', value: total },
+  ];
+}
+
+/** @throws {NotFiniteError} naming a term that is not finite */
+function readTerms(terms: readonly Term[], ranks: StepRanks | undefined, where: string): TermValues {
+  const own: TermValues = {};
+  for (const { name, value } of terms) own[name] = typeof value === 'number' ? value : value.item();
+  const values = ranks?.agreeOnValues(own) ?? own;
+  assertTermsFinite(terms, values, where);
+  return values;
 }
 
 /**
@@ -128,24 +172,19 @@ function assertGradientsFinite(
   where: string,
   ranks: StepTools['ranks'],
 ): void {
-  const own = noGrad(() =>
+  const own = scope(() => squaredNormOf(optimizers)?.item() ?? 0);
+  // A step is left out on all ranks or on none.
+  const norm = ranks?.sum(own) ?? own;
+  if (!Number.isFinite(norm)) throw gradientsNotFinite(norm, where);
+}
+
+/** Of all gradients together, `[]`; null where there are none. */
+function squaredNormOf(optimizers: readonly optim.Optimizer[]): Tensor | null {
+  return noGrad(() =>
     scope(() => {
       const parameters = optimizers.flatMap((optimizer) => optimizer.parameters);
       const gradients = parameters.flatMap(({ grad }) => (grad === null ? [] : [grad]));
-      return gradients.length === 0 ? 0 : ops.stack(ops._foreachNorm(gradients), 0).square().sum().item();
+      return gradients.length === 0 ? null : ops.stack(ops._foreachNorm(gradients), 0).square().sum();
     }),
   );
-  // A step is left out on all ranks or on none.
-  const norm = ranks?.sum(own) ?? own;
-  if (!Number.isFinite(norm)) {
-    throw new NotFiniteError(`The squared norm of the gradients became ${norm} ${where}`);
-  }
-}
-
-/** The value itself. @throws {NotFiniteError} naming a value that is not finite */
-export function assertFinite(name: string, value: number, where: string, kind = 'loss term'): number {
-  if (!Number.isFinite(value)) {
-    throw new NotFiniteError(`The ${kind} '${name}' became ${value} ${where}`);
-  }
-  return value;
 }

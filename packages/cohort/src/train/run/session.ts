@@ -33,6 +33,8 @@ import type { SelfSupervisedMeasures } from '../loop/selfSupervised.ts';
 import { createOptimizer, createSchedule } from '../loop/optimizer.ts';
 import { describeProvenance, type Provenance } from '../../checkpoints/provenance.ts';
 import type { Reporter } from '../../progress/reporter.ts';
+import type { Placement } from '../../topology/index.ts';
+import type { Plan } from '../distributed/plan.ts';
 import type { Ranks } from '../distributed/ranks.ts';
 
 /** What a run is started with besides its recipe. */
@@ -80,6 +82,8 @@ export interface Session {
   readonly machine: MachineDescription;
   /** The other ranks, where the networks are spread over several. */
   readonly ranks?: Ranks;
+  /** What a training on ranks will do, for sessions that know more of it than their recipe says. */
+  readonly plan?: (placement: Placement) => Plan;
   /** Whether the time limit has passed. */
   readonly isTimeOver: () => boolean;
   /** Releases everything. */

@@ -2,6 +2,7 @@
 import { ops, scope, Tensor } from '@cohort-ml/torch';
 import type { Batch, Batches, Normalisation } from '../../data/index.ts';
 import { BatchNormaliser, DataError } from '../../data/index.ts';
+import { hashKeys, RANDOM_PURPOSE } from '../../data/loading/random.ts';
 import { epochOrder } from '../../data/samplers/index.ts';
 import { at } from '../../support/at.ts';
 import type { FittedImages, ImageSize } from './fittedImages.ts';
@@ -47,6 +48,8 @@ export interface TaskBatchOptions {
 
 /** What is kept of a batch under its images. */
 interface Kept {
+  readonly epoch: number;
+  readonly number: number;
   readonly targets: Targets;
   readonly regions: readonly Region[];
 }
@@ -93,7 +96,7 @@ export class TaskBatches implements Batches {
     const labels = scope(() =>
       Tensor.fromTypedArray(Int32Array.from(regions, ({ category }) => category)).to('int64'),
     );
-    this.#kept.set(images, { targets, regions });
+    this.#kept.set(images, { epoch, number, targets, regions });
     this.images.release(indices);
     return {
       images,
@@ -114,6 +117,12 @@ export class TaskBatches implements Batches {
   /** The regions of such a batch, in the order of its labels. */
   regionsOf(images: Tensor): readonly Region[] {
     return this.#keptOf(images).regions;
+  }
+
+  /** A seed for what a network draws on such a batch, whatever is drawn for the other networks. */
+  seedOf(images: Tensor, network: number): number {
+    const { epoch, number } = this.#keptOf(images);
+    return hashKeys(RANDOM_PURPOSE.taskStep, this.#options.seed ?? 0, epoch, number, network);
   }
 
   dispose(): void {

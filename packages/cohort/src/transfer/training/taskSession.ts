@@ -1,19 +1,17 @@
 /** Everything that the training of a segmenter or detector works with, built from its recipe for the one training loop. */
-import { setImmediate } from 'node:timers/promises';
 import { assertArithmetic, engineInfo, Generator, seedDefaultGenerator, type optim } from '@cohort-ml/torch';
 import { describeProvenance } from '../../checkpoints/provenance.ts';
 import { cohortModules, networkNames, type Cohort } from '../../cohort/cohort.ts';
 import { applyDevice } from '../../cohort/device.ts';
 import { applyThreads, describeMachine } from '../../cohort/environment.ts';
-import { imageDraws, roundScores } from '../../evaluate/resampledScores.ts';
 import { hashKeys, RANDOM_PURPOSE } from '../../data/loading/random.ts';
-import { createMethod, type MethodContext } from '../../methods/index.ts';
+import { createMethod, crossingOutputs, type MethodContext } from '../../methods/index.ts';
 import { createNetwork, type Network } from '../../models/index.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import { at } from '../../support/at.ts';
+import type { Placement } from '../../topology/index.ts';
 import { GradientClipping } from '../../train/loop/gradientClipping.ts';
-import type { TaskEvaluation } from '../../train/loop/loopSetup.ts';
-import type { Measured } from '../../train/loop/measure.ts';
+import type { Plan } from '../../train/distributed/plan.ts';
 import { createOptimizer, createSchedule } from '../../train/loop/optimizer.ts';
 import {
   assertValidation,
@@ -23,10 +21,11 @@ import {
   type TrainOptions,
 } from '../../train/run/session.ts';
 import { TaskError } from '../errors.ts';
-import { evaluateTask } from './evaluateTask.ts';
+import { planOfTask } from './planTask.ts';
 import { RegionTopology, TaskMethod } from './regionTopology.ts';
 import { TaskBatches } from './taskBatches.ts';
 import { loadTaskData, taskResize, type TaskData, type TaskRecipe } from './taskData.ts';
+import { taskEvaluation } from './taskEvaluation.ts';
 import { createTask } from './tasks.ts';
 import { loadTaskWeights } from './taskWeights.ts';
 import type { TaskModel, VisionTask } from './visionTask.ts';
@@ -75,7 +74,7 @@ async function openTaskSession(
   recipe: TaskRecipe,
   options: TrainOptions,
   from: Parameters<SessionOpener>[2],
-): Promise<Session> {
+): Promise<Session & Required<Pick<Session, 'plan'>>> {
   const startedAt = performance.now();
   const { reporter, signal, stopAfterSeconds = Infinity } = options;
   const device = applyDevice(recipe);
@@ -100,7 +99,10 @@ async function openTaskSession(
   assertValidation(recipe, validation);
   const test = evaluationBatches(recipe, data, data.test);
   const generator = new Generator(hashKeys(RANDOM_PURPOSE.method, recipe.seed));
-  const topology = new RegionTopology({ task, models, batches: training, usesRegions });
+  const { ranks } = options;
+  const distribution =
+    ranks === undefined ? null : { exchange: ranks.exchange, crossing: crossingOutputs(recipe.method) };
+  const topology = new RegionTopology({ task, models, batches: training, usesRegions, distribution });
   const context: MethodContext = {
     networks,
     topology,
@@ -123,6 +125,7 @@ async function openTaskSession(
       reporter.message(text);
     });
   if (method.notice !== null) reporter.message(method.notice);
+  const regions = await countRegions(training);
   const modules = cohortModules(recipe, cohort);
   const optimizer = createOptimizer(
     recipe,
@@ -143,6 +146,7 @@ async function openTaskSession(
             gradientClipping,
             [...models, ...Object.values(method.modules)],
             optimizer.parameters,
+            ranks && ((parameters) => ranks.gradientNorms(parameters)),
           ),
     schedule: createSchedule(recipe),
     training,
@@ -150,7 +154,7 @@ async function openTaskSession(
     test,
     heldOut: null,
     onlineProbe: null,
-    evaluation: taskEvaluation(task, models, { validation, test }),
+    evaluation: taskEvaluation({ task, models, validation, test, cohort, ranks }),
     images: {
       classes: data.classes,
       channels: 3,
@@ -162,6 +166,18 @@ async function openTaskSession(
     learnedFrom: [],
     provenance: describeProvenance(recipe, data.dataset),
     machine: describeMachine(engineInfo(), device),
+    ...(ranks === undefined ? {} : { ranks }),
+    plan: (placement) =>
+      planOfTask(
+        {
+          recipe,
+          task,
+          models,
+          regions,
+          clipped: gradientClipping === null ? 0 : optimizer.parameters.length,
+        },
+        placement,
+      ),
     isTimeOver: () => performance.now() - startedAt >= stopAfterSeconds * 1000,
     dispose: () => {
       for (const [, module] of modules) module.dispose();
@@ -169,6 +185,31 @@ async function openTaskSession(
       for (const each of [training, validation, test]) each?.dispose();
     },
   };
+}
+
+/** The plan of a recipe on its own images. */
+export async function planTask(
+  recipe: TaskRecipe,
+  placement: Placement,
+  options: Pick<TrainOptions, 'reporter' | 'signal'>,
+): Promise<Plan> {
+  const session = await openTaskSession(recipe, { ...options, command: 'a plan' }, null);
+  try {
+    return session.plan(placement);
+  } finally {
+    session.dispose();
+  }
+}
+
+/** How many regions the first batch has. */
+async function countRegions(training: TaskBatches): Promise<number> {
+  await training.ready(0, 0);
+  const batch = training.batch(0, 0);
+  try {
+    return training.regionsOf(batch.images).length;
+  } finally {
+    batch.dispose();
+  }
 }
 
 /** Embedding heads are as wide as the classifier's embedding, which must be the features that regions are pooled from. */
@@ -200,54 +241,4 @@ function loadWeights(
     const options = { path: weights, model, ordinal, classes: task.classes.length };
     tell(loadTaskWeights(at(names, index), at(models, index), options));
   }
-}
-
-/** Thrown between two batches of an evaluation that is not to be finished. */
-class MeasuringStopped extends Error {}
-
-function taskEvaluation(
-  task: VisionTask<unknown>,
-  models: readonly TaskModel<unknown>[],
-  loaders: { readonly validation: TaskBatches | null; readonly test: TaskBatches },
-): TaskEvaluation {
-  return {
-    scoreName: task.scoreName,
-    measure: async (isLast, _, isStopping): Promise<Measured | null> => {
-      const on = async (batches: TaskBatches): Promise<Measured['scores']['test']> => {
-        const scorer = await evaluateTask(task, models, batches, async () => {
-          await setImmediate();
-          if (isStopping()) throw new MeasuringStopped();
-        });
-        const measures = scorer.measures();
-        const scores = measures.map((each) => ({
-          accuracy: each[task.scoreName] ?? 0,
-          topFiveAccuracy: 0,
-          negativeLogLikelihood: 0,
-          expectedCalibrationError: 0,
-        }));
-        const ensemble = at(scores, models.length, 'the scores');
-        const isFinal = isLast && batches === loaders.test;
-        const resampled = isFinal
-          ? scorer.resampled(imageDraws(batches.imageCount)).map(roundScores)
-          : undefined;
-        return {
-          networks: scores.slice(0, models.length),
-          ensemble,
-          images: batches.imageCount,
-          measures,
-          ...(resampled === undefined ? {} : { resampled }),
-        };
-      };
-      try {
-        const scores = {
-          validation: loaders.validation === null ? null : await on(loaders.validation),
-          test: loaders.validation === null || isLast ? await on(loaders.test) : null,
-        };
-        return { scores, representations: null, record: { predictions: [], embeddings: null } };
-      } catch (error) {
-        if (error instanceof MeasuringStopped) return null;
-        throw error;
-      }
-    },
-  };
 }
