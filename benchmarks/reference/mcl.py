@@ -94,9 +94,9 @@ class MclCohort(nn.Module):
 class MclStep:
     """Does one training step at a time on one batch."""
 
-    def __init__(self, models, classes, batch, is_bfloat16):
+    def __init__(self, models, classes, batch, is_bfloat16, size=32):
         self.is_bfloat16 = is_bfloat16
-        self.images = torch.randn(batch, 3, 32, 32)
+        self.images = torch.randn(batch, 3, size, size)
         self.labels = torch.randint(classes, (batch,))
         self.cohort = self.make_cohort(models, classes)
         if is_bfloat16:

@@ -1,4 +1,4 @@
-"""CIFAR ResNets, WRN-16-2, ShuffleNetV2 1x and MobileNetV2 in plain PyTorch, as their reference implementations write them.
+"""CIFAR ResNets, ResNet-18, WRN-16-2, ShuffleNetV2 1x and MobileNetV2 in plain PyTorch, as their reference implementations write them.
 
 State dicts have the names of Cohort's, so that weights can be carried over to compare losses. Every network has `stages`
 (the feature map after each), `finish` (what lies between the last stage and pooling) and `classifier`.
@@ -286,6 +286,37 @@ class MobileNetV2(Network):
         return self.classifier(features)
 
 
+class ImagenetResNet18(Network):
+    """ResNet-18 for large images: a 7x7 stem, max pooling and four stages (arXiv 1512.03385, table 1); torchvision's names."""
+
+    width = 512
+    stage_count = 4
+
+    def __init__(self, classes):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.layer1 = self.stage(0)
+        self.layer2 = self.stage(1)
+        self.layer3 = self.stage(2)
+        self.layer4 = self.stage(3)
+        self.fc = nn.Linear(512, classes)
+
+    @staticmethod
+    def stage(index):
+        inputs, outputs = [(64, 64), (64, 128), (128, 256), (256, 512)][index]
+        return nn.Sequential(BasicBlock(inputs, outputs, 1 if index == 0 else 2), BasicBlock(outputs, outputs, 1))
+
+    def stem(self, x):
+        return F.max_pool2d(super().stem(x), 3, 2, padding=1)
+
+    def stages(self):
+        return [self.layer1, self.layer2, self.layer3, self.layer4]
+
+    def head(self, features):
+        return self.fc(features)
+
+
 class ResNet20(ResNet):
     def __init__(self, classes):
         super().__init__(20, classes)
@@ -297,6 +328,7 @@ class ResNet32(ResNet):
 
 
 ARCHITECTURES = {
+    "imagenet-resnet18": ImagenetResNet18,
     "resnet20": ResNet20,
     "resnet32": ResNet32,
     "wrn-16-2": WideResNet,

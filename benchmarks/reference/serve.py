@@ -16,6 +16,7 @@ import time
 import torch
 from torch import nn
 
+from labels import DmlStep, IndependentStep
 from lmcl import LmclStep
 from mcl import MclStep
 from moco import MocoMclStep
@@ -25,8 +26,15 @@ from others import Evaluation, Losses, Prediction, SingleImage
 def create(spec):
     """The work that a spec describes."""
     kind, classes, is_bfloat16 = spec["kind"], spec["classes"], spec["precision"] == "bfloat16"
-    if kind == "step" and spec["method"] == "mcl":
-        return MclStep(spec["models"], classes, spec["batch"], is_bfloat16)
+    if kind == "step" and spec.get("usesTorchdistill"):
+        # Imported where it is needed: few Pythons have it.
+        from torchdistill_steps import TorchdistillStep
+
+        return TorchdistillStep(spec["models"], classes, spec["batch"], is_bfloat16)
+    plain = {"mcl": MclStep, "independent": IndependentStep, "dml": DmlStep}
+    if kind == "step" and spec["method"] in plain:
+        create_step = plain[spec["method"]]
+        return create_step(spec["models"], classes, spec["batch"], is_bfloat16, spec.get("imageSize", 32))
     if kind == "step" and spec["method"] == "moco-mcl":
         return MocoMclStep(spec["models"], classes, spec["batch"], is_bfloat16)
     if kind == "step":
@@ -128,7 +136,7 @@ def main():
     try:
         work = create(spec)
     except ImportError as error:
-        answer({"error": f"{error}. Install it for this Python (Debian: apt-get install python3-pil python3-numpy)."})
+        answer({"error": f"{error}. Install it for this Python (Debian: apt-get install python3-pil python3-numpy; torchdistill: pip install torchdistill)."})
         return
     about = {"version": torch.__version__, "threads": torch.get_num_threads(), "capability": cpu_capability()}
     if hasattr(work, "networks"):

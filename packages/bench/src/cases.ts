@@ -8,12 +8,12 @@ import type { Precision, Work } from './work.ts';
 export interface Contestant {
   /** E.g. `Cohort bfloat16`. */
   readonly name: string;
-  readonly program: 'cohort' | 'pytorch' | 'onnxruntime';
+  readonly program: 'cohort' | 'pytorch' | 'torchdistill' | 'onnxruntime';
   /** Whether it is what the others are compared with. */
   readonly isReference: boolean;
   readonly precision: Precision;
   readonly work: Work;
-  /** Of a PyTorch contestant: which one. */
+  /** Of a contestant on PyTorch: which one. */
   readonly pytorch?: PyTorch;
   /** Whether PyTorch compiles the networks. */
   readonly compiles?: boolean;
@@ -56,6 +56,37 @@ function allSides(work: Work, of: readonly Precision[]): Contestant[] {
 
 function stepCase(name: string, title: string, models: readonly string[]): BenchCase {
   const work = { kind: 'step', method: 'mcl', models, batch, metaStep: false } as const;
+  return { name, title, contestants: bothSides(work, precisions), warmups: 2, budgetSeconds: 30 };
+}
+
+/** A step of a method that torchdistill has too: both sides, and torchdistill's own training on the same networks. */
+function torchdistillCase(
+  name: string,
+  title: string,
+  method: 'independent' | 'dml',
+  models: readonly string[],
+): BenchCase {
+  const work = { kind: 'step', method, models, batch, metaStep: false } as const;
+  const torchdistill = {
+    name: 'torchdistill float32',
+    program: 'torchdistill',
+    isReference: true,
+    precision: 'float32',
+    work,
+  } as const;
+  return {
+    name,
+    title,
+    contestants: [...bothSides(work, ['float32']), torchdistill],
+    warmups: 2,
+    budgetSeconds: 30,
+  };
+}
+
+/** MCL on images of a size that large-image networks see at the beginning of progressive training. */
+function largeImageCase(name: string, title: string, imageSize: number, images: number): BenchCase {
+  const models = ['imagenet-resnet18', 'imagenet-resnet18'];
+  const work = { kind: 'step', method: 'mcl', models, batch: images, metaStep: false, imageSize } as const;
   return { name, title, contestants: bothSides(work, precisions), warmups: 2, budgetSeconds: 30 };
 }
 
@@ -114,6 +145,21 @@ export const benchCases: readonly BenchCase[] = [
   stepCase('mcl-resnet32-x4', 'MCL step: 4 x ResNet-32, batch 128', Array<string>(4).fill('resnet32')),
   lmclCase('lmcl-resnet32-x2', 'L-MCL step: 2 x ResNet-32, batch 128', false),
   lmclCase('lmcl-meta-resnet32-x2', 'L-MCL step with its meta step: 2 x ResNet-32, batch 128', true),
+  largeImageCase(
+    'mcl-imagenet-resnet18-x2-64px',
+    'MCL step: 2 x ImageNet ResNet-18, batch 64, 64x64',
+    64,
+    64,
+  ),
+  torchdistillCase('cross-entropy-resnet32', 'cross-entropy step: one ResNet-32, batch 128', 'independent', [
+    'resnet32',
+  ]),
+  torchdistillCase(
+    'dml-resnet32-x2',
+    'mutual distillation of logits (DML) step: 2 x ResNet-32, batch 128',
+    'dml',
+    ['resnet32', 'resnet32'],
+  ),
   mocoCase('moco-mcl-resnet32-x2', 'MoCo with MCL step, queue 4,096: 2 x ResNet-32, batch 128'),
   {
     name: 'evaluation-resnet32',

@@ -59,7 +59,9 @@ export async function checkCase(given: BenchCase, stage: Stage): Promise<Agreeme
   const agreements: Agreement[] = [];
   for (const ours of contestants.filter(({ program }) => program === 'cohort')) {
     const references = contestants.filter(
-      ({ program, precision }) => program === 'pytorch' && precision === ours.precision,
+      ({ program, precision, pytorch }) =>
+        precision === ours.precision &&
+        (program === 'pytorch' || (program === 'torchdistill' && pytorch !== undefined)),
     );
     for (const reference of references) agreements.push(...(await compare(name, ours, reference, stage)));
   }

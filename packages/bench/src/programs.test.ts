@@ -100,7 +100,7 @@ describe('the search for PyTorch', () => {
   it('takes all that are named, asks each for its version, and refuses one without torch', () => {
     const folder = mkdtempSync(join(tmpdir(), 'cohort-python-'));
     try {
-      const pythons = ['1.13.1 False', '2.15.0 True'].map((answer, index) => {
+      const pythons = ['1.13.1 False none', '2.15.0 True 1.1.5'].map((answer, index) => {
         const path = join(folder, `python${index}`);
         writeFileSync(path, `#!/bin/sh\necho ${answer}\n`, { mode: 0o755 });
         return path;
@@ -108,8 +108,8 @@ describe('the search for PyTorch', () => {
       const [old = '', latest = ''] = pythons;
       expect(findPyTorch({}, [latest, old, latest])).toEqual({
         found: [
-          { python: latest, version: '2.15.0', canCompile: true },
-          { python: old, version: '1.13.1', canCompile: false },
+          { python: latest, version: '2.15.0', canCompile: true, torchdistill: '1.1.5' },
+          { python: old, version: '1.13.1', canCompile: false, torchdistill: null },
         ],
         absent: null,
       });
@@ -123,8 +123,8 @@ describe('the search for PyTorch', () => {
 });
 
 describe('references', () => {
-  const old = { python: '/usr/bin/python3', version: '1.13.1', canCompile: false };
-  const latest = { python: '/venv/bin/python', version: '2.15.0', canCompile: true };
+  const old = { python: '/usr/bin/python3', version: '1.13.1', canCompile: false, torchdistill: null };
+  const latest = { python: '/venv/bin/python', version: '2.15.0', canCompile: true, torchdistill: null };
   const names = (only: string, references: readonly PyTorch[], compiles: boolean): string[] =>
     selectCases([only]).flatMap((each) =>
       withReferences(each, references, compiles).contestants.map(({ name }) => name),
@@ -148,6 +148,18 @@ describe('references', () => {
     ]);
     // What is differentiated twice cannot be compiled.
     expect(names('lmcl-meta', [latest], true)).toEqual(['Cohort float32', 'PyTorch 2.15.0 float32']);
+  });
+
+  it('train with torchdistill where a Python has it; else it is missed by name', () => {
+    const equipped = { ...latest, torchdistill: '1.1.5' };
+    expect(names('dml', [old, equipped], true)).toEqual([
+      'Cohort float32',
+      'PyTorch 1.13.1 float32',
+      'PyTorch 2.15.0 float32',
+      'PyTorch 2.15.0 float32, compiled',
+      'torchdistill 1.1.5 on PyTorch 2.15.0 float32',
+    ]);
+    expect(names('dml', [old], false).at(-1)).toBe('torchdistill float32');
   });
 
   it('with the same version are named by their paths', () => {

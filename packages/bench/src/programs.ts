@@ -61,9 +61,10 @@ export function startProgram(
     paths,
     compiles,
     usesOnnxRuntime,
+    usesTorchdistill: program === 'torchdistill',
   };
   const all = { OMP_NUM_THREADS: `${threads}`, ...variables };
-  if (program !== 'pytorch') {
+  if (program !== 'pytorch' && program !== 'torchdistill') {
     const args = [workerProgram, JSON.stringify(spec)];
     return new Program(name, { command: process.execPath, args, variables: all, signal });
   }

@@ -10,6 +10,8 @@ export interface PyTorch {
   readonly version: string;
   /** Whether it has `torch.compile`. */
   readonly canCompile: boolean;
+  /** Version of torchdistill beside it; null without. */
+  readonly torchdistill: string | null;
 }
 
 /** Where PyTorch is; or why there is none to compare with. */
@@ -25,14 +27,25 @@ export function referenceProgram(): string {
 }
 
 function ask(python: string): PyTorch | null {
-  const question = "import torch; print(torch.__version__, hasattr(torch, 'compile'))";
+  const question = [
+    'import torch',
+    'from importlib.metadata import PackageNotFoundError, version',
+    'try: other = version("torchdistill")',
+    'except PackageNotFoundError: other = "none"',
+    'print(torch.__version__, hasattr(torch, "compile"), other)',
+  ].join('\n');
   const { status, stdout } = spawnSync(python, ['-c', question], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   if (status !== 0) return null;
-  const [version = '', canCompile] = stdout.trim().split(' ');
-  return { python, version, canCompile: canCompile === 'True' };
+  const [version = '', canCompile, torchdistill = 'none'] = stdout.trim().split(' ');
+  return {
+    python,
+    version,
+    canCompile: canCompile === 'True',
+    torchdistill: torchdistill === 'none' ? null : torchdistill,
+  };
 }
 
 /**

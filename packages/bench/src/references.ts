@@ -9,6 +9,17 @@ function canCompile({ work }: Contestant): boolean {
   );
 }
 
+/** One for every Python that has torchdistill; without any it stays as it is, to be missed in the results. */
+function withTorchdistill(contestant: Contestant, references: readonly PyTorch[]): Contestant[] {
+  const able = references.filter(({ torchdistill }) => torchdistill !== null);
+  if (able.length === 0) return [contestant];
+  return able.map((pytorch) => ({
+    ...contestant,
+    name: `torchdistill ${pytorch.torchdistill ?? ''} on ${nameOf(pytorch, references)} ${contestant.precision}`,
+    pytorch,
+  }));
+}
+
 /** Version numbers, with the path of the Python where two have the same. */
 function nameOf(pytorch: PyTorch, all: readonly PyTorch[]): string {
   const isAlone = all.filter(({ version }) => version === pytorch.version).length === 1;
@@ -27,6 +38,7 @@ export function withReferences(
 ): BenchCase {
   if (references.length === 0) return benchCase;
   const contestants = benchCase.contestants.flatMap((contestant): Contestant[] => {
+    if (contestant.program === 'torchdistill') return withTorchdistill(contestant, references);
     if (contestant.program !== 'pytorch') return [contestant];
     return references.flatMap((pytorch) => {
       const eager = {

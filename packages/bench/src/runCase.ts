@@ -76,6 +76,9 @@ export async function runCase(given: BenchCase, options: CaseOptions): Promise<C
 /** Why a contestant is not even started; null if it is. PyTorch's absence is told once for all cases, not here. */
 function leftOut(contestant: Contestant, { pytorch }: Stage): string | null {
   if (contestant.program === 'pytorch' && pytorch.absent !== null) return 'PyTorch is not here';
+  if (contestant.program === 'torchdistill' && contestant.pytorch === undefined) {
+    return 'no Python here has torchdistill (pip install torchdistill; --reference names a Python that has)';
+  }
   const [needed, free] = [estimatedBytes(contestant), freemem()];
   if (needed <= mostOfFreeMemory * free) return null;
   const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;

@@ -6,10 +6,12 @@ export type Precision = 'float32' | 'bfloat16';
 /** One training step: forward, losses, backward, optimizer, and a meta step where that is wanted. */
 export interface StepWork {
   readonly kind: 'step';
-  readonly method: 'mcl' | 'l-mcl' | 'moco-mcl';
+  readonly method: 'independent' | 'dml' | 'mcl' | 'l-mcl' | 'moco-mcl';
   readonly models: readonly string[];
   readonly batch: number;
   readonly metaStep: boolean;
+  /** Side of the images in pixels; 32 unless given. */
+  readonly imageSize?: number;
 }
 
 /** VCL, ICL and their soft forms on embeddings, forward and backward; with stages, layer-wise. */
@@ -89,6 +91,8 @@ export type WorkSpec = Work & {
   readonly usesOnnxRuntime?: boolean;
   /** Whether PyTorch's networks are to be compiled. */
   readonly compiles?: boolean;
+  /** Whether torchdistill is to take PyTorch's steps. */
+  readonly usesTorchdistill?: boolean;
 };
 
 /** What a program says when it is ready. */

@@ -21,7 +21,7 @@ import type { RunningWork } from './running.ts';
 
 /** Sets up networks, method, optimizer and one batch. */
 export function startStep(spec: WorkSpec & StepWork): RunningWork {
-  const { models, batch, classes, precision, metaStep } = spec;
+  const { models, batch, classes, precision, metaStep, imageSize = 32 } = spec;
   seedDefaultGenerator(0);
   const isMoco = spec.method === 'moco-mcl';
   const recipe = benchRecipe(models, settingsOf(spec), precision);
@@ -41,7 +41,7 @@ export function startStep(spec: WorkSpec & StepWork): RunningWork {
     networksAtOnce: networksAtOnce(networks, threads()),
   };
   const generator = new Generator(0);
-  const images = ops.randn([batch, 3, 32, 32], { generator });
+  const images = ops.randn([batch, 3, imageSize, imageSize], { generator });
   const laidOut = (each: Tensor): Tensor =>
     recipe.train.channelsLast ? each.contiguous({ memoryFormat: 'channelsLast' }) : each;
   const input: StepInput = {
@@ -78,6 +78,8 @@ const queue = 4096;
 
 function settingsOf({ method, metaStep }: StepWork): Readonly<Record<string, unknown>> {
   switch (method) {
+    case 'independent':
+    case 'dml':
     case 'mcl':
       return { name: method };
     case 'l-mcl':

@@ -23,7 +23,7 @@ class DenseLayer extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return ops.cat([input, this.conv.call(this.norm.call(input))], 1);
+    return ops.cat([input, this.norm.forwardReluConvolution(input, this.conv)], 1);
   }
 }
 

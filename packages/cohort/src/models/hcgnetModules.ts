@@ -29,7 +29,7 @@ class PreactivatedConvolution extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return this.conv.call(this.norm.call(input));
+    return this.norm.forwardReluConvolution(input, this.conv);
   }
 }
 

@@ -39,9 +39,13 @@ class WideBlock extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
+    if (this.convShortcut === null) {
+      const inner = this.bn1.forwardReluConvolution(input, this.conv1);
+      return this.bn2.forwardReluConvolution(inner, this.conv2).add_(input);
+    }
     const activated = this.bn1.call(input);
-    const residual = this.conv2.call(this.bn2.call(this.conv1.call(activated)));
-    return residual.add_(this.convShortcut?.call(activated) ?? input);
+    const residual = this.bn2.forwardReluConvolution(this.conv1.call(activated), this.conv2);
+    return residual.add_(this.convShortcut.call(activated));
   }
 }
 

@@ -2,8 +2,9 @@
  * The meta step that trains the matching network (Yang et al., arXiv 2207.11518, section 3.4 and algorithm 1): look-ahead
  * SGD steps on the layer-wise MCL loss, one on the cross-entropy, then the hypergradient of the cross-entropy after them.
  */
-import { optim, scope, type Tensor } from '@cohort-ml/torch';
+import { currentDevice, memoryStatistics, optim, scope, type Tensor } from '@cohort-ml/torch';
 import * as z from 'zod';
+import { availableBytes } from '../../support/availableBytes.ts';
 import { notNegative, positive } from '../../support/numberSchemas.ts';
 import { hypergradient, type LookAhead } from './hypergradient.ts';
 import type { MatchingNetwork } from './matching.ts';
@@ -28,6 +29,12 @@ export const metaSettings = z.strictObject({
 /** Resolved settings of the meta step. */
 export type MetaSettings = z.output<typeof metaSettings>;
 
+/** The memory that is free, and what the engine has reserved but does not use. */
+function bytesForTensors(): number {
+  const { reservedBytes, usedBytes } = memoryStatistics();
+  return availableBytes() + reservedBytes - usedBytes;
+}
+
 /** What a meta step looks ahead with; the losses are recomputed from the parameters at that point. */
 export interface MetaObjectives extends Pick<LookAhead, 'parameters' | 'buffers'> {
   /** Layer-wise MCL loss, weighted by the matching network with its graph. */
@@ -49,8 +56,12 @@ export class MetaOptimisation {
   readonly optimizer: optim.SGD;
   readonly #matching: MatchingNetwork;
   readonly #settings: MetaSettings;
+  readonly #freeBytes: () => number;
+  #graphBytes = 0;
 
-  constructor(matching: MatchingNetwork, settings: MetaSettings) {
+  /** @param freeBytes memory that more may be taken of; graphs of look-ahead steps are kept in a third of it */
+  constructor(matching: MatchingNetwork, settings: MetaSettings, freeBytes: () => number = bytesForTensors) {
+    this.#freeBytes = freeBytes;
     this.#matching = matching;
     this.#settings = settings;
     const { momentum, weightDecay } = settings;
@@ -78,14 +89,16 @@ export class MetaOptimisation {
     const rate = this.#settings.learningRate ?? learningRate;
     const metaParameters = this.#matching.parameters();
     return scope(() => {
-      const { gradients, outerLoss } = hypergradient({
+      const { gradients, outerLoss, graphBytes } = hypergradient({
         parameters: objectives.parameters,
         buffers: objectives.buffers,
         metaParameters,
         steps: [...Array<() => Tensor>(innerSteps).fill(objectives.inner), objectives.outer],
         outer: objectives.outer,
         sgd: { learningRate: rate, momentum, nesterov: false, weightDecay },
+        graphsKept: this.#graphsThatFit(),
       });
+      this.#graphBytes = graphBytes;
       const squares = gradients.reduce((sum, gradient) => sum + gradient.square().sum().item(), 0);
       if (Number.isFinite(squares) && Number.isFinite(outerLoss)) {
         for (const [index, parameter] of metaParameters.entries())
@@ -96,5 +109,11 @@ export class MetaOptimisation {
       }
       return { metaLoss: outerLoss, hypergradientNorm: Math.sqrt(squares) };
     });
+  }
+
+  /** One until a meta step has shown how large a graph is; a graphics card's memory is left alone. */
+  #graphsThatFit(): number {
+    if (this.#graphBytes <= 0 || currentDevice() !== 'cpu') return 1;
+    return 1 + Math.max(0, Math.floor(this.#freeBytes() / 3 / this.#graphBytes));
   }
 }
