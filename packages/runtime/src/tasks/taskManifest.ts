@@ -21,7 +21,7 @@ export interface TaskNetwork {
   readonly kind: 'network' | 'ensemble';
   readonly architecture: string;
   /** Names of its outputs, `logits`, or `scores` and `boxes`, perhaps with an ending. */
-  readonly outputs: readonly string[];
+  readonly outputs: readonly { readonly name: string }[];
 }
 
 /** How boxes are chosen from what a detector gives. */
@@ -47,6 +47,8 @@ export interface TaskManifest {
     readonly width: number;
     /** Red, green and blue around an image that does not fill the input, 0 to 255. */
     readonly fill: readonly number[];
+    /** `graph`: pixels go in as they are. */
+    readonly normalisation: 'graph';
   };
   readonly networks: readonly TaskNetwork[];
   /** Null for segmenters. */
@@ -85,6 +87,7 @@ export function readTaskManifest(value: unknown): TaskManifest {
       height: count(input.height, 'input.height'),
       width: count(input.width, 'input.width'),
       fill,
+      normalisation: 'graph',
     },
     networks: list(value.networks, 'networks').map(readNetwork),
     choice: name === 'segmentation' ? null : readChoice(value.choice),
@@ -103,9 +106,9 @@ function readNetwork(value: unknown): TaskNetwork {
     name: text(network.name, 'networks.name'),
     kind: oneOf(network.kind, ['network', 'ensemble'] as const, 'networks.kind'),
     architecture: text(network.architecture, 'networks.architecture'),
-    outputs: list(network.outputs, 'networks.outputs').map((output) =>
-      text(fields(output, 'networks.outputs').name, 'networks.outputs.name'),
-    ),
+    outputs: list(network.outputs, 'networks.outputs').map((output) => ({
+      name: text(fields(output, 'networks.outputs').name, 'networks.outputs.name'),
+    })),
   };
 }
 

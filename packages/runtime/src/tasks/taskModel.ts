@@ -31,7 +31,7 @@ export class TaskModel {
     this.#mostPixels = options.mostPixels ?? defaultMostPixels;
     checkOutputs(
       opened.model,
-      opened.manifest.networks.flatMap(({ outputs }) => outputs),
+      opened.manifest.networks.flatMap(({ outputs }) => outputs.map((output) => output.name)),
     );
   }
 
@@ -60,9 +60,9 @@ export class TaskModel {
 
 /** The output of a network whose name begins so. @throws {ModelFileError} where it has none */
 export function outputName({ name, outputs }: TaskNetwork, kind: string): string {
-  const found = outputs.find((output) => output === kind || output.startsWith(`${kind}_`));
+  const found = outputs.find((output) => output.name === kind || output.name.startsWith(`${kind}_`));
   if (found === undefined) {
     throw new ModelFileError(`The network ${name} has no output \`${kind}\`. Export the folder again.`);
   }
-  return found;
+  return found.name;
 }
