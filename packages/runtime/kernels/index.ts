@@ -5,3 +5,4 @@ export { depthwiseFloat, depthwiseInteger } from './depthwise';
 export {
   addInteger, affine, binary, clearBorder, copyBlocks, copyChannel, dequantise, pool, quantise, scaleSums,
 } from './elementwise';
+export { channelSums, hardSwish, interpolate } from './maps';

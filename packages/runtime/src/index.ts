@@ -4,10 +4,10 @@ export {
   createClassifier,
   type ClassifierOptions,
   type ClassifyOptions,
-  type ExportedFiles,
   type NetworkPredictions,
   type Prediction,
 } from './classifier/classifier.ts';
+export { type ExportedFiles, type ExportOptions } from './classifier/open.ts';
 export { decodeImage, type ImageSource, type Pixels } from './classifier/decode.ts';
 export { decodeBySharp } from './classifier/sharpDecode.ts';
 export {
@@ -49,3 +49,23 @@ export {
   preprocess,
   resize,
 } from './preprocess/index.ts';
+export {
+  createDetector,
+  Detector,
+  type DetectedObject,
+  type DetectionResult,
+  type DetectOptions,
+} from './tasks/detector.ts';
+export {
+  createSegmenter,
+  Segmenter,
+  type ClassShare,
+  type SegmentationResult,
+  type SegmentOptions,
+} from './tasks/segmenter.ts';
+export {
+  readTaskManifest,
+  type BoxChoice,
+  type TaskManifest,
+  type TaskNetwork,
+} from './tasks/taskManifest.ts';

@@ -24,11 +24,6 @@ export async function openRunners(file: Uint8Array, graph: Graph): Promise<Model
   return found.length > 0 ? found : [openInterpreter(graph)];
 }
 
-/** ONNX Runtime, or the engine's operators where it is not installed: for graphs with operators that our own runtime lacks. */
-export async function openIndependentRunner(file: Uint8Array, graph: Graph): Promise<ModelRunner> {
-  return (await openOnnxRuntime(file)) ?? openInterpreter(graph);
-}
-
 /** ONNX Runtime for Node; null where it is not installed. */
 async function openOnnxRuntime(file: Uint8Array): Promise<ModelRunner | null> {
   const found = await importOptional('onnxruntime-node', () => import('onnxruntime-node'));

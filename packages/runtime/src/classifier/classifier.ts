@@ -1,19 +1,22 @@
 /** An exported network, or several, as one object that takes images and gives class names. */
-import { DisposedError, InputError, ModelFileError } from '../errors.ts';
-import { loadModel, type InferenceModel, type LoadOptions, type ModelOutput } from '../model.ts';
-import { loadWithOnnxRuntime, type OnnxRuntime } from '../onnxRuntime.ts';
+import { InputError } from '../errors.ts';
+import type { InferenceModel, ModelOutput } from '../model.ts';
 import { preprocess, type Background } from '../preprocess/index.ts';
-import { prepareKernels } from '../wasm/kernels.ts';
 import { decodeImage, defaultMostPixels, type ImageSource } from './decode.ts';
-import { checkDigest, folderReader, type Bytes, type ReadFile } from './files.ts';
+import { readManifest, type Manifest, type ManifestNetwork, type Precision } from './manifest.ts';
 import {
-  manifestName,
-  readManifest,
-  type Manifest,
-  type ManifestModel,
-  type ManifestNetwork,
-  type Precision,
-} from './manifest.ts';
+  alive,
+  checkOutputs,
+  findNetwork,
+  loadInference,
+  openExport,
+  outputOf,
+  prepare,
+  type ExportedFiles,
+  type ExportOptions,
+} from './open.ts';
+
+export type { ExportedFiles } from './open.ts';
 
 /** A class with its probability, 0 to 1. */
 export interface Prediction {
@@ -31,26 +34,7 @@ export interface NetworkPredictions {
   readonly predictions: readonly Prediction[];
 }
 
-/** An exported folder in memory: its manifest and the files that it names, by their path. */
-export interface ExportedFiles {
-  readonly manifest: unknown;
-  readonly files: Readonly<Record<string, Uint8Array>>;
-}
-
-export interface ClassifierOptions extends LoadOptions {
-  /**
-   * What computes: our own kernels unless given; `'onnxruntime-web'`, which you install yourself; or a module with its
-   * interface, such as `await import('onnxruntime-web/wasm')` where a bundler must find it.
-   */
-  readonly backend?: 'wasm' | 'onnxruntime-web' | OnnxRuntime;
-  /** Which model file to load; the first of the manifest unless given. */
-  readonly precision?: Precision;
-  /** Network to use where the export holds several; the first unless given. */
-  readonly network?: string;
-  /** Images of more pixels are refused; 100 million unless given. */
-  readonly mostPixels?: number;
-  /** Folder of the model files where `createClassifier` gets a manifest. */
-  readonly folder?: string | URL;
+export interface ClassifierOptions extends ExportOptions {
   /** Class names, where `createClassifier` gets the bytes of a model file. */
   readonly labels?: readonly string[];
 }
@@ -61,9 +45,6 @@ export interface ClassifyOptions {
   /** Another network of the export. */
   readonly network?: string;
 }
-
-const isInMemory = (source: Manifest | ExportedFiles): source is ExportedFiles =>
-  'files' in source && 'manifest' in source;
 
 /** Networks of one model file. Several calls may run at once: images are decoded side by side and computed in turn. */
 export class Classifier {
@@ -78,16 +59,13 @@ export class Classifier {
     this.precision = precision;
     this.#model = model;
     this.#mostPixels = options.mostPixels ?? defaultMostPixels;
-    this.#network = this.#find(options.network);
-    for (const { output, embedding } of manifest.networks) {
-      for (const name of embedding ? [output, embedding.output] : [output]) {
-        if (!model.outputNames.includes(name)) {
-          throw new ModelFileError(
-            `The model file has no output \`${name}\`, which the manifest names. Export the folder again.`,
-          );
-        }
-      }
-    }
+    this.#network = findNetwork(manifest.networks, options.network);
+    checkOutputs(
+      model,
+      manifest.networks.flatMap(({ output, embedding }) =>
+        embedding ? [output, embedding.output] : [output],
+      ),
+    );
   }
 
   /** Class names in the order of the scores. */
@@ -108,7 +86,8 @@ export class Classifier {
    * @throws {DisposedError} after `dispose`
    */
   async classify(image: ImageSource, options: ClassifyOptions = {}): Promise<Prediction[]> {
-    const network = options.network === undefined ? this.#network : this.#find(options.network);
+    const network =
+      options.network === undefined ? this.#network : findNetwork(this.networks, options.network);
     const top = checkTop(options.top);
     return this.#best(await this.#run(image), network, top);
   }
@@ -133,21 +112,22 @@ export class Classifier {
    * @throws {InputError} for the ensemble, which has none
    */
   async embed(image: ImageSource, options: Pick<ClassifyOptions, 'network'> = {}): Promise<Float32Array> {
-    const network = options.network === undefined ? this.#network : this.#find(options.network);
+    const network =
+      options.network === undefined ? this.#network : findNetwork(this.networks, options.network);
     if (network.embedding === null) {
       const others = this.networks.filter(({ embedding }) => embedding !== null).map(({ name }) => name);
       throw new InputError(
         `${network.name} has no embedding. ${others.length > 0 ? `Pass \`network\`: ${others.join(', ')}.` : 'Export a single network.'}`,
       );
     }
-    return valuesOf(await this.#run(image), network.embedding.output);
+    return outputOf(await this.#run(image), network.embedding.output).data;
   }
 
   /** Computes one empty image, so that the first real one is as fast as the others. Our own kernels are done when it returns. */
   warmUp(): Promise<void> {
     const { channels, height, width } = this.manifest.input;
     const image = new Float32Array(channels * height * width);
-    const outputs = this.#alive().run(image, [1, channels, height, width]);
+    const outputs = alive(this.#model, 'classifier').run(image, [1, channels, height, width]);
     return Promise.resolve(outputs).then(() => undefined);
   }
 
@@ -161,24 +141,8 @@ export class Classifier {
     this.dispose();
   }
 
-  #alive(): InferenceModel {
-    if (this.#model === null) throw new DisposedError('classifier');
-    return this.#model;
-  }
-
-  #find(name: string | undefined): ManifestNetwork {
-    const { networks } = this.manifest;
-    const found = name === undefined ? networks[0] : networks.find((network) => network.name === name);
-    if (found === undefined) {
-      throw new InputError(
-        `There is no network ${name ?? ''}. The export holds ${networks.map((network) => network.name).join(', ')}.`,
-      );
-    }
-    return found;
-  }
-
   async #run(image: ImageSource): Promise<Record<string, ModelOutput>> {
-    this.#alive();
+    alive(this.#model, 'classifier');
     const pixels = await decodeImage(image, this.#mostPixels);
     const { channels, height, width } = this.manifest.input;
     const { background, resize } = this.manifest.preprocessing;
@@ -189,11 +153,11 @@ export class Classifier {
       fit: resize.fit,
       background: colour(background),
     });
-    return this.#alive().run(new Float32Array(input), [1, channels, height, width]);
+    return alive(this.#model, 'classifier').run(new Float32Array(input), [1, channels, height, width]);
   }
 
   #best(outputs: Record<string, ModelOutput>, { output }: ManifestNetwork, top: number): Prediction[] {
-    const scores = valuesOf(outputs, output);
+    const scores = outputOf(outputs, output).data;
     const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
     const weights = Float64Array.from(scores, (score) => Math.exp(score - largest));
     const sum = weights.reduce((a, b) => a + b, 0);
@@ -215,13 +179,6 @@ function checkTop(top = 5): number {
   return top;
 }
 
-function valuesOf(outputs: Record<string, ModelOutput>, name: string): Float32Array {
-  const output = outputs[name];
-  if (output === undefined)
-    throw new ModelFileError(`The model file has no output \`${name}\`. Export the folder again.`);
-  return output.data;
-}
-
 /** `#rrggbb` as three numbers. */
 function colour(text: string): Background {
   const value = parseInt(text.slice(1), 16);
@@ -241,73 +198,17 @@ export async function createClassifier(
   source: string | URL | Manifest | ExportedFiles | Uint8Array | ArrayBuffer,
   options: ClassifierOptions = {},
 ): Promise<Classifier> {
-  if (options.kernels === undefined && (options.backend ?? 'wasm') === 'wasm') prepareKernels();
-  if (source instanceof Uint8Array || source instanceof ArrayBuffer) return fromBytes(source, options);
-  if (typeof source === 'string' || source instanceof URL) {
-    const read = folderReader(source);
-    return fromFolder(readManifest(parseJson(await read(manifestName))), read, options);
+  if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
+    prepare(options);
+    return fromBytes(source, options);
   }
-  if (isInMemory(source)) {
-    return fromFolder(readManifest(source.manifest), memoryReader(source.files), options);
-  }
-  return fromFolder(readManifest(source), folderReader(options.folder ?? '.'), options);
-}
-
-function memoryReader(files: Readonly<Record<string, Uint8Array>>): ReadFile {
-  return (path) => {
-    const bytes = files[path];
-    if (bytes === undefined) {
-      return Promise.reject(
-        new ModelFileError(`The export in memory lacks the file ${path}. Pass it among \`files\`.`),
-      );
-    }
-    return Promise.resolve(new Uint8Array(bytes));
-  };
-}
-
-function parseJson(bytes: Bytes): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
-  } catch (error) {
-    throw new ModelFileError(
-      `${manifestName} is no JSON: it is damaged or not what its name says. Copy the whole folder again.`,
-      { cause: error },
-    );
-  }
-}
-
-async function fromFolder(
-  manifest: Manifest,
-  read: ReadFile,
-  options: ClassifierOptions,
-): Promise<Classifier> {
-  const file = chooseModel(manifest.models, options.precision);
-  const bytes = await read(file.path);
-  await checkDigest(file.path, bytes, file);
-  const model = await load(bytes, options);
-  return new Classifier(manifest, file.precision, model, options);
-}
-
-function load(file: Uint8Array | ArrayBuffer, options: ClassifierOptions): Promise<InferenceModel> {
-  const { backend = 'wasm' } = options;
-  return backend === 'wasm'
-    ? loadModel(file, options)
-    : loadWithOnnxRuntime(file instanceof ArrayBuffer ? new Uint8Array(file) : file, backend);
-}
-
-function chooseModel(models: readonly ManifestModel[], precision: Precision | undefined): ManifestModel {
-  const found = precision === undefined ? models[0] : models.find((model) => model.precision === precision);
-  if (found === undefined) {
-    throw new InputError(
-      `The export has no ${precision ?? ''} model. It has ${models.map((model) => model.precision).join(', ')}.`,
-    );
-  }
-  return found;
+  const { manifest, precision, model } = await openExport<Manifest>(source, options, readManifest);
+  return new Classifier(manifest, precision, model, options);
 }
 
 /** A model file alone: sizes come from its input, names from the options, and images are stretched on white. */
 async function fromBytes(source: Uint8Array | ArrayBuffer, options: ClassifierOptions): Promise<Classifier> {
-  const model = await load(source, options);
+  const model = await loadInference(source, options);
   const [, channels, height, width] = model.inputShape;
   const [output] = model.outputNames;
   if (

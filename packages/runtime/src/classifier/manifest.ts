@@ -1,11 +1,18 @@
 /** Reads `cohort.json`, the manifest of an exported folder: the part that inference needs, checked. */
 import { ModelFileError } from '../errors.ts';
+import {
+  count,
+  damaged,
+  fields,
+  isFields,
+  list,
+  oneOf,
+  readModelEntry,
+  text,
+  type ManifestModel,
+} from './fields.ts';
 
-/** How weights and activations of a model file are stored. */
-export type Precision = 'float32' | 'float16' | 'int8';
-
-/** Name of the manifest in the exported folder. */
-export const manifestName = 'cohort.json';
+export { manifestName, type ManifestModel, type Precision } from './fields.ts';
 
 /** A network of the export, or the ensemble of all. */
 export interface ManifestNetwork {
@@ -16,15 +23,6 @@ export interface ManifestNetwork {
   readonly output: string;
   /** Output of the pooled features; null where there is none. */
   readonly embedding: { readonly output: string; readonly size: number } | null;
-}
-
-/** A model file of the export. */
-export interface ManifestModel {
-  readonly precision: Precision;
-  readonly path: string;
-  readonly bytes: number;
-  /** SHA-256 in hexadecimal. */
-  readonly sha256: string;
 }
 
 /** What the runtime needs of `cohort.json`. */
@@ -47,44 +45,13 @@ export interface Manifest {
   readonly models: readonly ManifestModel[];
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function damaged(where: string): ModelFileError {
-  return new ModelFileError(`${manifestName} has no valid \`${where}\`. Export the folder again.`);
-}
-
-function fields(value: unknown, where: string): Fields {
-  if (!isFields(value)) throw damaged(where);
-  return value;
-}
-
-function list(value: unknown, where: string): readonly unknown[] {
-  if (!Array.isArray(value) || value.length === 0) throw damaged(where);
-  return value;
-}
-
-function text(value: unknown, where: string): string {
-  if (typeof value !== 'string' || value === '') throw damaged(where);
-  return value;
-}
-
-function count(value: unknown, where: string): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > 2 ** 31)
-    throw damaged(where);
-  return value;
-}
-
-function oneOf<T extends string | number>(value: unknown, allowed: readonly T[], where: string): T {
-  const found = allowed.find((candidate) => candidate === value);
-  if (found === undefined) throw damaged(where);
-  return found;
-}
-
 /** @throws {ModelFileError} for other programs' files, newer versions, and missing or senseless entries */
 export function readManifest(value: unknown): Manifest {
+  if (isFields(value) && value.format === 'cohort-task-export') {
+    throw new ModelFileError(
+      'This is an exported segmenter or detector. Load it with `createSegmenter` or `createDetector`.',
+    );
+  }
   if (!isFields(value) || value.format !== 'cohort-export') {
     throw new ModelFileError(
       'This is no manifest of an exported network. Give the folder that `cohort export` wrote.',
@@ -134,21 +101,5 @@ function readNetwork(value: unknown): ManifestNetwork {
       output: text(embedding.output, 'networks.embedding.output'),
       size: count(embedding.size, 'networks.embedding.size'),
     },
-  };
-}
-
-function readModelEntry(value: unknown): ManifestModel {
-  const model = fields(value, 'models');
-  const path = text(model.path, 'models.path');
-  if (path.startsWith('/') || path.includes('\\') || path.includes(':') || path.split('/').includes('..')) {
-    throw damaged('models.path');
-  }
-  const sha256 = text(model.sha256, 'models.sha256');
-  if (!/^[0-9a-f]{64}$/i.test(sha256)) throw damaged('models.sha256');
-  return {
-    precision: oneOf(model.precision, ['float32', 'float16', 'int8'] as const, 'models.precision'),
-    path,
-    bytes: count(model.bytes, 'models.bytes'),
-    sha256: sha256.toLowerCase(),
   };
 }

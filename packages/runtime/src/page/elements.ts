@@ -21,6 +21,13 @@ export interface PageElements {
   readonly announcement: HTMLElement;
   readonly results: HTMLElement;
   readonly empty: HTMLElement;
+  readonly overlay: HTMLCanvasElement;
+  readonly controls: HTMLElement;
+  readonly networkChoice: HTMLElement;
+  readonly network: HTMLSelectElement;
+  readonly amount: HTMLInputElement;
+  readonly amountName: HTMLElement;
+  readonly amountValue: HTMLElement;
   readonly precisions: HTMLElement;
   readonly precision: HTMLSelectElement;
   readonly timing: HTMLElement;
@@ -41,6 +48,13 @@ export function findElements(): PageElements {
     announcement: find('announcement', HTMLElement),
     results: find('results', HTMLElement),
     empty: find('empty', HTMLElement),
+    overlay: find('overlay', HTMLCanvasElement),
+    controls: find('controls', HTMLElement),
+    networkChoice: find('network-choice', HTMLElement),
+    network: find('network', HTMLSelectElement),
+    amount: find('amount', HTMLInputElement),
+    amountName: find('amount-name', HTMLElement),
+    amountValue: find('amount-value', HTMLElement),
     precisions: find('precisions', HTMLElement),
     precision: find('precision', HTMLSelectElement),
     timing: find('timing', HTMLElement),

@@ -1,15 +1,13 @@
-/** The script of the exported page: pictures and the camera go in, the most probable classes come out. */
-import type { Classifier, NetworkPredictions } from '../classifier/classifier.ts';
+/** The script of the exported page: pictures and the camera go in; classes, boxes or masks come out. */
 import type { ImageSource } from '../classifier/decode.ts';
-import type { Precision } from '../classifier/manifest.ts';
+import type { Precision } from '../classifier/fields.ts';
 import { prepareKernels } from '../wasm/kernels.ts';
 import { Camera } from './camera.ts';
+import { createView, type LoadedNetwork } from './createView.ts';
 import { findElements, type PageElements } from './elements.ts';
-import { describe, showResults } from './results.ts';
 import { findSource, type PageSource } from './source.ts';
+import type { Answer, View } from './view.ts';
 
-/** Classes to show per network. */
-const top = 5;
 /** Images from the camera per second at most; fewer where less motion is wanted. */
 const mostPerSecond = 8;
 const mostPerSecondCalm = 1;
@@ -22,18 +20,18 @@ class Page {
   readonly #elements: PageElements;
   readonly #source: PageSource;
   readonly #camera: Camera;
-  #classifier: Classifier;
+  #view: View;
   #picture: Blob | null = null;
   #preview = '';
   #turn = 0;
   #announcedAt = 0;
   #announced = '';
 
-  constructor(elements: PageElements, source: PageSource, classifier: Classifier) {
+  constructor(elements: PageElements, source: PageSource, network: LoadedNetwork) {
     this.#elements = elements;
     this.#source = source;
-    this.#classifier = classifier;
     this.#camera = new Camera(elements.video);
+    this.#view = this.#viewOf(network);
   }
 
   start(): void {
@@ -74,7 +72,7 @@ class Page {
       for (const { precision: name, bytes } of models) {
         precision.append(new Option(`${name} (${Math.round(bytes / 1000)} kB)`, name));
       }
-      precision.value = this.#classifier.precision;
+      precision.value = this.#view.precision;
       precision.addEventListener('change', () => void this.#load(precision.value as Precision));
     }
   }
@@ -82,16 +80,28 @@ class Page {
   async #load(precision: Precision): Promise<void> {
     await this.#guard(async () => {
       const next = await this.#source.load(precision);
-      this.#classifier.dispose();
-      this.#classifier = next;
-      if (this.#picture && !this.#camera.isRunning) await this.#classify(this.#picture);
+      this.#view.dispose();
+      this.#view = this.#viewOf(next);
+      if (this.#picture && !this.#camera.isRunning) await this.#answer(this.#picture);
     });
   }
 
-  /** Shows a picture and classifies it. */
+  #viewOf(network: LoadedNetwork): View {
+    return createView(network, this.#elements, () => {
+      const picture = this.#picture;
+      if (picture && !this.#camera.isRunning) void this.#guard(() => this.#answer(picture));
+    });
+  }
+
+  warmUp(): Promise<void> {
+    return this.#view.warmUp();
+  }
+
+  /** Shows a picture and what the network says of it. */
   async #show(picture: Blob): Promise<void> {
     const { preview, video, drop, hint } = this.#elements;
     this.#stopCamera();
+    this.#view.clear();
     URL.revokeObjectURL(this.#preview);
     this.#preview = URL.createObjectURL(picture);
     this.#picture = picture;
@@ -105,39 +115,39 @@ class Page {
     video.hidden = true;
     hint.hidden = true;
     drop.classList.add('filled');
-    const shown = await this.#guard(() => this.#classify(picture));
+    const shown = await this.#guard(() => this.#answer(picture));
     if (!shown && this.#picture === picture) this.#clear();
   }
 
   #clear(): void {
     const { preview, drop, hint } = this.#elements;
     this.#picture = null;
+    this.#view.clear();
     preview.hidden = true;
     preview.removeAttribute('src');
     hint.hidden = false;
     drop.classList.remove('filled');
   }
 
-  async #classify(image: ImageSource): Promise<void> {
+  async #answer(image: ImageSource): Promise<void> {
     const turn = ++this.#turn;
     const start = performance.now();
-    const results = await this.#classifier.classifyAll(image, { top });
+    const answer = await this.#view.answer(image);
     if (turn !== this.#turn) return;
-    this.#report(results, performance.now() - start);
+    this.#report(answer, performance.now() - start);
   }
 
-  #report(results: readonly NetworkPredictions[], milliseconds: number): void {
-    const { results: container, empty, timing, announcement } = this.#elements;
+  #report(answer: Answer, milliseconds: number): void {
+    const { empty, timing, announcement } = this.#elements;
     empty.hidden = true;
-    showResults(container, results);
+    answer.show();
     timing.textContent = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
-    const first = results.map(({ predictions: [best] }) => best?.label ?? '').join(';');
     const now = performance.now();
-    const due = now - this.#announcedAt >= announcementMs && first !== this.#announced;
+    const due = now - this.#announcedAt >= announcementMs && answer.key !== this.#announced;
     if (this.#camera.isRunning && !due) return;
     this.#announcedAt = now;
-    this.#announced = first;
-    announcement.textContent = describe(results);
+    this.#announced = answer.key;
+    announcement.textContent = answer.sentence;
   }
 
   async #toggleCamera(): Promise<void> {
@@ -155,6 +165,7 @@ class Page {
       camera.textContent = 'Stop the camera';
       turn.hidden = !(await this.#camera.hasSeveral());
       this.#picture = null;
+      this.#view.clear();
       void this.#watch();
     });
   }
@@ -169,14 +180,14 @@ class Page {
     this.#clear();
   }
 
-  /** Classifies what the camera shows for as long as it runs. */
+  /** Answers for what the camera shows for as long as it runs. */
   async #watch(): Promise<void> {
     const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
     const interval = 1000 / (calm ? mostPerSecondCalm : mostPerSecond);
     while (this.#camera.isRunning) {
       const start = performance.now();
       const { video } = this.#elements;
-      if (video.videoWidth > 0) await this.#guard(() => this.#classify(video));
+      if (video.videoWidth > 0) await this.#guard(() => this.#answer(video));
       const rest = Math.max(interval - (performance.now() - start), 0);
       await new Promise((resolve) => setTimeout(resolve, rest));
     }
@@ -214,20 +225,26 @@ async function start(): Promise<void> {
     const { labels, networks } = source.manifest;
     const [smallest] = source.models;
     const [first] = networks;
-    if (source.dataset !== '') title.textContent = `${source.dataset}: image classifier`;
+    if (source.task !== null) document.documentElement.dataset.task = source.task;
+    title.textContent = source.dataset === '' ? source.kind : `${source.dataset}: ${lowerFirst(source.kind)}`;
     document.title = title.textContent;
-    const classifier = await source.load(smallest?.precision ?? 'float32');
-    const who =
-      networks.length > 1 ? `${networks.length} networks side by side` : (first?.name ?? 'One network');
+    const network = await source.load(smallest?.precision ?? 'float32');
+    const several = source.task === null ? 'networks side by side' : 'networks';
+    const who = networks.length > 1 ? `${networks.length} ${several}` : (first?.name ?? 'One network');
     summary.textContent = `${who}, ${labels.length} classes.`;
-    new Page(elements, source, classifier).start();
-    await classifier.warmUp();
+    const page = new Page(elements, source, network);
+    page.start();
+    await page.warmUp();
     document.documentElement.dataset.ready = 'true';
   } catch (problem) {
     summary.textContent = 'The network could not be loaded.';
     error.textContent = problem instanceof Error ? problem.message : String(problem);
     error.hidden = false;
   }
+}
+
+function lowerFirst(text: string): string {
+  return text.slice(0, 1).toLowerCase() + text.slice(1);
 }
 
 void start();

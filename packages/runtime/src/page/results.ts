@@ -9,7 +9,8 @@ export function percent(probability: number): string {
   return `${Math.round(value)} %`;
 }
 
-function createElement<K extends keyof HTMLElementTagNameMap>(
+/** An element with a class and text. */
+export function createElement<K extends keyof HTMLElementTagNameMap>(
   name: K,
   className: string,
   content = '',

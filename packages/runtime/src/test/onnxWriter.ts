@@ -107,8 +107,17 @@ export class OnnxWriter {
   }
 
   /** Adds a node and returns the name of its first output. */
-  node(operator: string, inputs: readonly string[], attributes: Attributes = {}, outputs = 1): string {
-    const names = Array.from({ length: outputs }, (_, index) => `n${this.#nodes.length}_${index}`);
+  node(
+    operator: string,
+    inputs: readonly string[],
+    attributes: Attributes = {},
+    outputs = 1,
+    given: readonly string[] = [],
+  ): string {
+    const names = Array.from(
+      { length: outputs },
+      (_, index) => given[index] ?? `n${this.#nodes.length}_${index}`,
+    );
     this.#nodes.push({ operator, inputs, outputs: names, attributes });
     return names[0] ?? '';
   }

@@ -63,6 +63,7 @@ const divisions: Partial<Record<KernelName, Division>> = {
   depthwiseFloat: depthwise,
   depthwiseInteger: depthwise,
   affine: conversion,
+  hardSwish: conversion,
   dequantise: conversion,
   scaleSums: conversion,
   quantise: {

@@ -18,10 +18,13 @@ export type KernelName =
   | 'addInteger'
   | 'affine'
   | 'binary'
+  | 'channelSums'
   | 'clearBorder'
   | 'copyBlocks'
   | 'copyChannel'
   | 'dequantise'
+  | 'hardSwish'
+  | 'interpolate'
   | 'pool'
   | 'quantise'
   | 'scaleSums';

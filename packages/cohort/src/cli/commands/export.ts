@@ -146,16 +146,18 @@ function describeExport({ folder, bytes, manifest }: ExportResult | TaskExportRe
 function describeTaskModels({ models }: TaskExportManifest): string {
   return formatTable(
     ['file', 'size', 'output', 'run by', 'images', 'same class', 'error'],
-    models.flatMap(({ path, bytes, parity: { program, images, outputs } }) =>
-      outputs.map(({ name, relativeError, agreement }) => [
-        path,
-        kibibytes(bytes),
-        name,
-        program,
-        `${images}`,
-        agreement === null ? '-' : formatPercent(agreement, 2),
-        relativeError.toExponential(1),
-      ]),
+    models.flatMap(({ path, bytes, parity }) =>
+      parity.flatMap(({ program, images, outputs }) =>
+        outputs.map(({ name, relativeError, agreement }) => [
+          path,
+          kibibytes(bytes),
+          name,
+          program,
+          `${images}`,
+          agreement === null ? '-' : formatPercent(agreement, 2),
+          relativeError.toExponential(1),
+        ]),
+      ),
     ),
   );
 }

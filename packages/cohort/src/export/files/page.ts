@@ -3,6 +3,7 @@ import { ExportError } from '../errors.ts';
 import { textFile, type ExportedFile } from '../folder.ts';
 import { importOptional } from '../importOptional.ts';
 import type { ExportManifest } from '../manifest.ts';
+import type { TaskExportManifest } from '../tasks/taskManifest.ts';
 
 const pageModule = '@cohort-ml/runtime/page';
 
@@ -34,7 +35,7 @@ export async function pageFiles(page: Page): Promise<ExportedFile[]> {
 /** The page with the network inside. */
 export async function singleFilePage(
   page: Page,
-  manifest: ExportManifest,
+  manifest: ExportManifest | TaskExportManifest,
   models: readonly ExportedFile[],
 ): Promise<ExportedFile> {
   const files = Object.fromEntries(models.map(({ path, content }) => [path, content]));

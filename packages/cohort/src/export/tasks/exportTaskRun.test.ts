@@ -1,12 +1,17 @@
 /** Export of whole runs of segmenters and detectors: the folder, its parity, and what is refused. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createDetector, createSegmenter } from '@cohort-ml/runtime';
 import { setThreads, Tensor } from '@cohort-ml/torch';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { RememberingReporter } from '../../test/tinyRecipe.ts';
 import { relativeError, runOnnx } from '../../test/exports.ts';
 import { predictTaskRun } from '../../transfer/training/predictTaskRun.ts';
 import { readLabelMap } from '../../transfer/annotations/labelMap.ts';
+import { BatchNormaliser } from '../../data/index.ts';
+import { fittedSize } from '../../transfer/training/fittedImages.ts';
+import { identityTransform, transformImage } from '../../transfer/training/transforms.ts';
 import { decodeQueued } from '../../data/loading/decodeImage.ts';
 import { loadTaskRun } from '../../transfer/training/loadTaskRun.ts';
 import { taskWorld, trainTask, type TaskWorld } from '../../transfer/training/testing.ts';
@@ -67,11 +72,16 @@ describe('a segmenter', () => {
     ]);
     expect(manifest.networks[0]?.outputs[0]?.shape).toEqual([3, 32, 32]);
     const [first] = manifest.models;
-    expect(first?.parity).toMatchObject({
-      images: 4,
-      program: expect.stringContaining('onnxruntime') as string,
-    });
-    for (const { agreement } of first?.parity.outputs ?? []) expect(agreement).toBeGreaterThan(0.99);
+    expect(first?.parity).toMatchObject([
+      { images: 4, program: expect.stringContaining('onnxruntime') as string },
+      { images: 4, program: expect.stringContaining('@cohort-ml/runtime') as string },
+    ]);
+    for (const { outputs } of first?.parity ?? []) {
+      for (const { agreement, relativeError: error } of outputs) {
+        expect(agreement).toBeGreaterThan(0.99);
+        expect(error).toBeLessThan(1e-5);
+      }
+    }
     const stored = JSON.parse(readFileSync(join(folder, 'cohort.json'), 'utf8')) as TaskExportManifest;
     expect(stored.models[1]?.path).toBe('onnx/model_fp16.onnx');
     expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('`[batch, 3, 32, 32]`');
@@ -92,13 +102,34 @@ describe('a segmenter', () => {
     expect(same / labels.length).toBeGreaterThan(0.99);
   });
 
+  it('is run by the runtime in the size of the picture, as by cohort predict', async () => {
+    const { world, run, exportTo } = await trained({ name: 'segmentation', width: 8 });
+    const { folder } = await exportTo('whole', { network: 'all' });
+    // Neither the size of the task nor its proportions.
+    const image = join(world.path, 'wide.png');
+    await sharp(join(world.data, 'test/image12.png')).resize(75, 41, { fit: 'fill' }).toFile(image);
+    const out = join(world.path, 'pictures');
+    let shares: Readonly<Record<string, number>> = {};
+    for await (const each of predictTaskRun(run, [image], { reporter, signal, out })) {
+      if ('shares' in each) ({ shares } = each);
+    }
+    const expected = await readLabelMap(join(out, 'wide-mask.png'));
+    using segmenter = await createSegmenter(folder);
+    const found = await segmenter.segment(image);
+    expect([found.width, found.height]).toEqual([75, 41]);
+    const same = found.labels.filter((label, place) => label === expected.labels[place]).length;
+    expect(same / expected.labels.length).toBeGreaterThan(0.995);
+    for (const { label, share } of found.shares) expect(share).toBeCloseTo(shares[label] ?? 0, 2);
+    const alone = await segmenter.segment(image, { network: 'resnet8-2' });
+    expect(alone.labels).not.toEqual(found.labels);
+  });
+
   it('is refused what there is for classifiers only, and nothing is written', async () => {
     const { world, exportTo } = await trained({ name: 'segmentation', width: 8 });
     await expect(exportTo('a', { precisions: ['int8'] })).rejects.toThrow('int8 is for classifiers');
     await expect(exportTo('a', { formats: ['torchvision'] })).rejects.toThrow(
       'The format torchvision is for classifiers',
     );
-    await expect(exportTo('a', { page: true })).rejects.toThrow('The page classifies whole images');
     await expect(exportTo('a', { network: 'resnet8-3' })).rejects.toThrow("Did you mean 'resnet8-");
     expect(existsSync(join(world.path, 'a'))).toBe(false);
   });
@@ -141,6 +172,51 @@ describe('a detector', () => {
     }
     loaded.dispose();
   });
+
+  it.each(['fcos', 'retinanet'] as const)(
+    'with head %s is run by the runtime, which finds the boxes of cohort predict',
+    async (head) => {
+      const { world, run, exportTo } = await trained({
+        name: 'detection',
+        head,
+        width: 16,
+        headLayers: 1,
+        scoreThreshold: 0.002,
+      });
+      const { folder, manifest } = await exportTo('whole', { network: 'resnet8-1' });
+      for (const { program, outputs } of manifest.models[0]?.parity ?? []) {
+        for (const { relativeError: error } of outputs) expect(error, program).toBeLessThan(1e-5);
+      }
+      const image = join(world.path, 'wide.png');
+      await sharp(join(world.data, 'JPEGImages/image12.png')).resize(75, 41, { fit: 'fill' }).toFile(image);
+      const loaded = loadTaskRun(run, { reporter });
+      const { normalisation } = loaded.checkpoint;
+      const normaliser = new BatchNormaliser(normalisation);
+      const original = { height: 41, width: 75 };
+      const fitted = fittedSize(original, loaded.checkpoint);
+      const pixels = await decodeQueued(image, { channels: 3, ...fitted, fit: 'fill' });
+      const raw = Tensor.fromTypedArray(pixels, [1, 3, fitted.height, fitted.width]);
+      const placed = transformImage(normaliser.apply(raw), identityTransform(fitted, loaded.checkpoint));
+      const models = loaded.models.slice(0, 1);
+      const outputs = models.map((model) => model.call(placed));
+      const expected = loaded.task.predict(models, outputs, { original, fitted });
+      if (!('objects' in expected)) throw new Error('expected objects');
+      using detector = await createDetector(folder);
+      const found = await detector.detect(image, { least: 0 });
+      expect(found).toMatchObject(original);
+      expect(found.objects.length).toBe(expected.objects.length);
+      expect(found.objects.length).toBeGreaterThan(0);
+      for (const [place, { index, label, score, box }] of found.objects.entries()) {
+        const twin = expected.objects[place];
+        expect(index).toBe(twin?.category);
+        expect(label).toBe(manifest.labels[index]);
+        expect(score).toBeCloseTo(twin?.score ?? 0, 5);
+        for (const [side, value] of box.entries()) expect(value).toBeCloseTo(twin?.box[side] ?? 0, 3);
+      }
+      normaliser.dispose();
+      loaded.dispose();
+    },
+  );
 
   it('of two stages is refused by name', async () => {
     const { exportTo, world } = await trained({ name: 'detection', head: 'faster-rcnn', width: 16 });

@@ -14,11 +14,12 @@ import { withFloat16Weights } from '../onnx/float16.ts';
 import { encodeModel, operatorsOf, opset, traceGraph, type Graph } from '../onnx/index.ts';
 import type { ExportOptions } from '../options.ts';
 import { resolveOptions, type ResolvedOptions } from '../resolveOptions.ts';
-import { openIndependentRunner } from '../runners.ts';
-import { measureTaskParity } from './taskParity.ts';
+import { openRunners } from '../runners.ts';
+import { openPage, pageFiles, singleFilePage, type Page } from '../files/page.ts';
+import { measureTaskParity, type TaskParityInput } from './taskParity.ts';
 import { taskCard } from './taskCard.ts';
 import { TaskFunction } from './taskFunction.ts';
-import type { TaskExportManifest, TaskExportModel } from './taskManifest.ts';
+import type { TaskExportManifest, TaskExportModel, TaskParity } from './taskManifest.ts';
 
 /** What an export came to. */
 export interface TaskExportResult {
@@ -42,6 +43,7 @@ export async function exportTaskRun(runPath: string, options: ExportOptions): Pr
   const settings = resolveOptions(runPath, options);
   assertFits(settings);
   checkTarget(settings.out, settings.force);
+  const page = settings.page ? await openPage() : null;
   const { reporter, signal, checkpoint, network, dataPath } = options;
   const run = loadTaskRun(runPath, { reporter, ...(checkpoint === undefined ? {} : { checkpoint }) });
   let taskFunction: TaskFunction | null = null;
@@ -65,12 +67,13 @@ export async function exportTaskRun(runPath: string, options: ExportOptions): Pr
     );
     const pixels = await testPixels(data.test, settings.testImages ?? usualTestImages, run);
     const models = await makeModels(run, taskFunction, pixels, settings, options);
-    const { manifest, files } = assemble(run, taskFunction, pixels, models, status === 'finished');
+    const manifest = describeRun(run, taskFunction, pixels, models, status === 'finished');
+    const files = await assemble(manifest, models, page, settings.singleFile);
     await setImmediate();
     signal.throwIfAborted();
-    writeFolder(settings.out, files, settings.force);
-    const bytes = files.reduce((sum, { content }) => sum + content.length, 0);
-    return { folder: settings.out, bytes, manifest };
+    writeFolder(settings.out, files.all, settings.force);
+    const bytes = files.all.reduce((sum, { content }) => sum + content.length, 0);
+    return { folder: settings.out, bytes, manifest: files.manifest };
   } finally {
     taskFunction?.dispose();
     run.dispose();
@@ -78,15 +81,12 @@ export async function exportTaskRun(runPath: string, options: ExportOptions): Pr
 }
 
 /** @throws {ExportError} for what is there for classifiers only */
-function assertFits({ formats, precisions, page }: ResolvedOptions): void {
+function assertFits({ formats, precisions }: ResolvedOptions): void {
   const odd = formats.find((format) => format !== 'onnx');
   if (odd !== undefined) {
     throw new ExportError(
       `The format ${odd} is for classifiers. Segmenters and detectors are exported as onnx.`,
     );
-  }
-  if (page) {
-    throw new ExportError('The page classifies whole images. Leave --page and --single-file out.');
   }
   if (precisions.includes('int8')) {
     throw new ExportError(
@@ -146,44 +146,57 @@ async function makeModels(
     reporter.message(`writing ${precision} and running it on ${pixels.length} test images`);
     const stored = inPrecision(graph, precision);
     const content = encodeModel(stored, description);
-    const runner = await openIndependentRunner(content, stored);
-    if (!runner.readsFile) {
-      reporter.warning(
-        'onnxruntime-node is not installed, so LibTorch checks the graph node by node and nobody reads the file. For an independent check: npm install onnxruntime-node --ignore-scripts',
-      );
-    }
-    try {
-      const parity = await measureTaskParity(runner, taskFunction, { pixels, shape, precision });
-      const path = modelPaths[precision];
-      made.push({
-        file: { path, content },
-        manifest: {
-          precision,
-          path,
-          ...describeFile(content),
-          opset,
-          operators: operatorsOf(stored),
-          parity,
-        },
-      });
-    } finally {
-      await runner.dispose();
-    }
+    const parity = await measure(content, stored, taskFunction, { pixels, shape, precision }, reporter);
+    const path = modelPaths[precision];
+    made.push({
+      file: { path, content },
+      manifest: {
+        precision,
+        path,
+        ...describeFile(content),
+        opset,
+        operators: operatorsOf(stored),
+        parity,
+      },
+    });
   }
   return made;
+}
+
+/** By every program that is installed. */
+async function measure(
+  content: Uint8Array,
+  graph: Graph,
+  taskFunction: TaskFunction,
+  input: TaskParityInput,
+  reporter: ExportOptions['reporter'],
+): Promise<TaskParity[]> {
+  const runners = await openRunners(content, graph);
+  if (!runners.some(({ readsFile }) => readsFile)) {
+    reporter.warning(
+      'onnxruntime-node is not installed, so LibTorch checks the graph node by node and nobody reads the file. For an independent check: npm install onnxruntime-node --ignore-scripts',
+    );
+  }
+  const measured: TaskParity[] = [];
+  try {
+    for (const runner of runners) measured.push(await measureTaskParity(runner, taskFunction, input));
+  } finally {
+    for (const runner of runners) await runner.dispose();
+  }
+  return measured;
 }
 
 function inPrecision(graph: Graph, precision: Precision): Graph {
   return precision === 'float16' ? withFloat16Weights(graph) : graph;
 }
 
-function assemble(
+function describeRun(
   run: LoadedTaskRun,
   taskFunction: TaskFunction,
   [first = new Float32Array()]: readonly Float32Array[],
   models: readonly MadeModel[],
   finished: boolean,
-): { manifest: TaskExportManifest; files: ExportedFile[] } {
+): TaskExportManifest {
   const { recipe, checkpoint, path } = run;
   const { height, width, classes, normalisation, epoch } = checkpoint;
   const { networks, levelCounts } = scope(() => {
@@ -194,7 +207,7 @@ function assemble(
     };
   });
   const { task } = recipe;
-  const manifest: TaskExportManifest = {
+  return {
     format: 'cohort-task-export',
     version: 1,
     cohort: cohortVersion(),
@@ -230,13 +243,34 @@ function assemble(
     models: models.map((model) => model.manifest),
     files: {},
   };
-  const others = [jsonFile('labels.json', classes), taskCard(manifest)];
-  const complete = {
-    ...manifest,
-    files: Object.fromEntries(others.map((file) => [file.path, describeFile(file.content)])),
-  };
+}
+
+/** Every file of the folder, with the manifest that describes them. */
+async function assemble(
+  manifest: TaskExportManifest,
+  models: readonly MadeModel[],
+  page: Page | null,
+  isSingleFile: boolean,
+): Promise<{ readonly manifest: TaskExportManifest; readonly all: readonly ExportedFile[] }> {
+  const others = [
+    jsonFile('labels.json', manifest.labels),
+    taskCard(manifest, page !== null),
+    ...(page !== null && !isSingleFile ? await pageFiles(page) : []),
+  ];
+  const modelFiles = models.map(({ file }) => file);
+  const complete = { ...manifest, files: describeAll(others) };
+  if (page === null || !isSingleFile) {
+    return { manifest: complete, all: [...modelFiles, ...others, jsonFile(manifestPath, complete)] };
+  }
+  // The page holds the manifest, so the manifest next to it can say what the page is, and the one inside cannot.
+  const single = await singleFilePage(page, complete, modelFiles);
+  const withSingle = { ...manifest, files: describeAll([...others, single]) };
   return {
-    manifest: complete,
-    files: [...models.map(({ file }) => file), ...others, jsonFile(manifestPath, complete)],
+    manifest: withSingle,
+    all: [...modelFiles, ...others, single, jsonFile(manifestPath, withSingle)],
   };
+}
+
+function describeAll(files: readonly ExportedFile[]): TaskExportManifest['files'] {
+  return Object.fromEntries(files.map(({ path, content }) => [path, describeFile(content)]));
 }

@@ -3,13 +3,14 @@ import { textFile, type ExportedFile } from '../folder.ts';
 import type { TaskExportManifest } from './taskManifest.ts';
 
 /** The card. */
-export function taskCard(manifest: TaskExportManifest): ExportedFile {
+export function taskCard(manifest: TaskExportManifest, hasPage: boolean): ExportedFile {
   const sections = [
     introduction(manifest),
     input(manifest),
     outputs(manifest),
     parity(manifest),
     usage(manifest),
+    ...(hasPage ? [page(manifest)] : []),
   ];
   return textFile('README.md', `${sections.join('\n\n')}\n`);
 }
@@ -43,10 +44,12 @@ function outputs({ networks, choice }: TaskExportManifest): string {
 }
 
 function parity({ models }: TaskExportManifest): string {
-  const rows = models.flatMap(({ path, precision, parity: { program, images, outputs: measured } }) =>
-    measured.map(
-      ({ name, relativeError, agreement }) =>
-        `| \`${path}\` | ${precision} | ${program} | ${images} | \`${name}\` | ${relativeError.toExponential(1)} | ${agreement === null ? '-' : `${(100 * agreement).toFixed(2)} %`} |`,
+  const rows = models.flatMap((model) =>
+    model.parity.flatMap(({ program, images, outputs: measured }) =>
+      measured.map(
+        ({ name, relativeError, agreement }) =>
+          `| \`${model.path}\` | ${model.precision} | ${program} | ${images} | \`${name}\` | ${relativeError.toExponential(1)} | ${agreement === null ? '-' : `${(100 * agreement).toFixed(2)} %`} |`,
+      ),
     ),
   );
   return [
@@ -62,11 +65,29 @@ function parity({ models }: TaskExportManifest): string {
 
 function usage({ task, input: { name, height, width }, networks, models }: TaskExportManifest): string {
   const output = networks[0]?.outputs[0]?.name ?? '';
+  const own =
+    task.name === 'segmentation'
+      ? `import { createSegmenter } from '@cohort-ml/runtime';
+
+const segmenter = await createSegmenter('.');
+const { width, height, labels, shares } = await segmenter.segment('street.jpg'); // the class of every pixel`
+      : `import { createDetector } from '@cohort-ml/runtime';
+
+const detector = await createDetector('.');
+const { objects } = await detector.detect('photo.jpg', { least: 0.3 }); // [{ label, score, box: [x0, y0, x1, y1] }, ...]`;
   const after =
     task.name === 'segmentation'
       ? `const { data, dims } = results.${output}; // [1, classes, ${height}, ${width}]: the class of a pixel is the one with the highest score`
       : `const { scores, boxes } = results; // see above for how objects are chosen`;
-  return `## Use it in Node
+  return `## Use it
+
+In Node and browsers, with the pictures as they are:
+
+\`\`\`js
+${own}
+\`\`\`
+
+With another program that reads ONNX files:
 
 \`\`\`js
 import * as ort from 'onnxruntime-node';
@@ -76,4 +97,14 @@ const pixels = new Float32Array(3 * ${height} * ${width}); // fill as described 
 const results = await session.run({ ${name}: new ort.Tensor('float32', pixels, [1, 3, ${height}, ${width}]) });
 ${after}
 \`\`\``;
+}
+
+function page({ task }: TaskExportManifest): string {
+  const what =
+    task.name === 'segmentation'
+      ? 'lays the colours of the classes over pictures, with a legend'
+      : 'draws boxes with labels over pictures';
+  return `## The page
+
+\`index.html\` ${what} from files, the clipboard or the camera. Pictures stay in the browser.`;
 }

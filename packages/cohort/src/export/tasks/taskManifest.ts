@@ -71,19 +71,22 @@ export interface TaskExportModel extends ManifestFile {
   readonly path: string;
   readonly opset: number;
   readonly operators: readonly string[];
-  /** What was measured on test images before the folder was written, against LibTorch in float32. */
-  readonly parity: {
-    /** The program with its version. */
-    readonly program: string;
-    readonly images: number;
-    readonly outputs: readonly {
-      readonly name: string;
-      /** Largest difference, divided by the largest value of LibTorch's. */
-      readonly relativeError: number;
-      /** The export was refused had this been exceeded. */
-      readonly relativeErrorBound: number;
-      /** Share of the places with the same most probable class; null for boxes. */
-      readonly agreement: number | null;
-    }[];
-  };
+  /** What every installed program measured on test images before the folder was written, against LibTorch in float32. */
+  readonly parity: readonly TaskParity[];
+}
+
+/** What one program measured. */
+export interface TaskParity {
+  /** The program with its version. */
+  readonly program: string;
+  readonly images: number;
+  readonly outputs: readonly {
+    readonly name: string;
+    /** Largest difference, divided by the largest value of LibTorch's. */
+    readonly relativeError: number;
+    /** The export was refused had this been exceeded. */
+    readonly relativeErrorBound: number;
+    /** Share of the places with the same most probable class; null for boxes. */
+    readonly agreement: number | null;
+  }[];
 }

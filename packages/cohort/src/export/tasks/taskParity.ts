@@ -4,7 +4,7 @@ import { ExportError } from '../errors.ts';
 import type { Precision } from '../manifest.ts';
 import type { ModelRunner } from '../runners.ts';
 import type { TaskFunction } from './taskFunction.ts';
-import type { TaskExportModel } from './taskManifest.ts';
+import type { TaskParity } from './taskManifest.ts';
 
 /** Largest difference of an output, relative to its largest value. */
 const relativeErrorBounds: Readonly<Record<Precision, number>> = {
@@ -34,7 +34,7 @@ export async function measureTaskParity(
   runner: ModelRunner,
   taskFunction: TaskFunction,
   { pixels, shape, precision }: TaskParityInput,
-): Promise<TaskExportModel['parity']> {
+): Promise<TaskParity> {
   const sums = new Map<string, Sums>();
   for (const image of pixels) {
     const expected = scope(() =>

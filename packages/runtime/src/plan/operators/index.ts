@@ -1,11 +1,14 @@
 /** Every operator that is supported, and how it is lowered. */
 import type { Lower } from '../lowering.ts';
 import { lowerActivation, lowerBatchNormalization, lowerBinary } from './elementwise.ts';
+import { lowerInstanceNormalization, lowerReshapeOrGroupNorm } from './groupNorm.ts';
+import { lowerHardSigmoid, lowerHardSwish } from './hard.ts';
 import { lowerAnyConvolution } from './integer.ts';
 import { lowerLinear } from './linear.ts';
 import { lowerConcat, lowerReshape, lowerSlice, lowerSplit, lowerTranspose } from './moves.ts';
 import { lowerPlain } from './plain.ts';
 import { lowerGlobalAverage, lowerPool, lowerReduceMean } from './pooling.ts';
+import { lowerResize, lowerShape } from './resize.ts';
 import { lowerCast, lowerConstant, lowerDequantize, lowerQuantize } from './quantisation.ts';
 
 export const operators: Readonly<Record<string, Lower>> = {
@@ -25,8 +28,10 @@ export const operators: Readonly<Record<string, Lower>> = {
   Flatten: lowerReshape,
   Gemm: lowerLinear,
   GlobalAveragePool: lowerGlobalAverage,
-  HardSwish: lowerPlain,
+  HardSigmoid: lowerHardSigmoid,
+  HardSwish: lowerHardSwish,
   Identity: lowerReshape,
+  InstanceNormalization: lowerInstanceNormalization,
   Log: lowerPlain,
   LogSoftmax: lowerPlain,
   MatMul: lowerLinear,
@@ -41,7 +46,9 @@ export const operators: Readonly<Record<string, Lower>> = {
   ReduceMean: lowerReduceMean,
   ReduceSum: lowerPlain,
   Relu: lowerActivation,
-  Reshape: lowerReshape,
+  Reshape: lowerReshapeOrGroupNorm,
+  Resize: lowerResize,
+  Shape: lowerShape,
   Sigmoid: lowerPlain,
   Slice: lowerSlice,
   Softmax: lowerPlain,

@@ -48,7 +48,8 @@ export function lowerReshape(node: GraphNode, lowering: Lowering): void {
   lowering.defineTensor(node.outputs[0], tensor, shape);
 }
 
-function newShape(node: GraphNode, shape: readonly number[], lowering: Lowering): readonly number[] {
+/** The shape that Reshape and its kin bring a value to. */
+export function newShape(node: GraphNode, shape: readonly number[], lowering: Lowering): readonly number[] {
   const axes = (): number[] => lowering.numbers(node, 1) ?? [...integers(node, 'axes', [])];
   switch (node.operator) {
     case 'Reshape': {

@@ -1,6 +1,6 @@
 /** Operators in row-major order: constants are computed while planning, the rest at every run by the same functions. */
 import { ModelFileError, UnsupportedOperatorError } from '../../errors.ts';
-import { asFloat32, type NdArray } from '../../onnx/array.ts';
+import { asFloat32, sizeOf, type NdArray } from '../../onnx/array.ts';
 import type { GraphNode } from '../../onnx/model.ts';
 import {
   combine,
@@ -13,6 +13,7 @@ import {
   transpose,
 } from '../arrays.ts';
 import { axisOf, integer, integers } from '../attributes.ts';
+import { activationBounds } from '../follow.ts';
 import type { Lowering } from '../lowering.ts';
 import { Tensor } from '../tensor.ts';
 import { constantOf, type Value } from '../value.ts';
@@ -65,11 +66,12 @@ function evaluator(node: GraphNode): Evaluate {
     case 'Dropout':
     case 'Cast':
       return (inputs) => need(inputs, 0);
-    case 'Clip':
-      return (inputs) => {
-        const [low = -Infinity, high = Infinity] = [inputs[1]?.data[0], inputs[2]?.data[0]];
-        return mapArray(need(inputs, 0), (x) => Math.min(Math.max(x, low), high));
-      };
+    case 'HardSigmoid': {
+      const { alpha, beta } = hardSigmoidOf(node);
+      return (inputs) => mapArray(need(inputs, 0), (x) => Math.min(Math.max(alpha * x + beta, 0), 1));
+    }
+    case 'InstanceNormalization':
+      return (inputs) => normaliseInstances(inputs, node);
     case 'BatchNormalization':
       return (inputs) => normalise(inputs, node);
     case 'Softmax':
@@ -134,6 +136,37 @@ function normalise(inputs: readonly NdArray[], node: GraphNode): NdArray {
   return { shape: array.shape, data };
 }
 
+/** Factor and shift before the value is cut off at 0 and 1. */
+export function hardSigmoidOf({ attributes }: GraphNode): { readonly alpha: number; readonly beta: number } {
+  const number = (name: string, fallback: number): number => {
+    const value = attributes.get(name);
+    return typeof value === 'number' ? value : fallback;
+  };
+  return { alpha: number('alpha', 0.2), beta: number('beta', 0.5) };
+}
+
+/** Every channel of every image by its own mean and deviation. */
+function normaliseInstances(inputs: readonly NdArray[], node: GraphNode): NdArray {
+  const array = need(inputs, 0);
+  const given = node.attributes.get('epsilon');
+  const epsilon = typeof given === 'number' ? given : 1e-5;
+  const channels = array.shape[1] ?? 1;
+  const inner = sizeOf(array.shape.slice(2));
+  const [factors, shifts] = [need(inputs, 1).data, need(inputs, 2).data];
+  const data = new Float64Array(array.data.length);
+  for (let start = 0; start < data.length; start += inner) {
+    const values = Float64Array.from(array.data.subarray(start, start + inner));
+    const mean = values.reduce((sum, value) => sum + value, 0) / inner;
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / inner;
+    const channel = (start / inner) % channels;
+    const factor = (factors[channel] ?? 1) / Math.sqrt(variance + epsilon);
+    for (let index = 0; index < inner; index++) {
+      data[start + index] = ((values[index] ?? 0) - mean) * factor + (shifts[channel] ?? 0);
+    }
+  }
+  return { shape: array.shape, data };
+}
+
 function gemm(inputs: readonly NdArray[], node: GraphNode): NdArray {
   const factor = (name: string): number => {
     const value = node.attributes.get(name);
@@ -165,9 +198,21 @@ function slice(inputs: readonly NdArray[]): NdArray {
 }
 
 export function lowerPlain(node: GraphNode, lowering: Lowering): void {
+  if (node.operator === 'Clip') {
+    lowerPlainClip(node, lowering);
+    return;
+  }
   const evaluate = evaluator(node);
   const inputs = node.inputs.map((name) => lowering.optional(name)).filter((value) => value !== null);
   evaluatePlain(node.operator, inputs, node.outputs[0], lowering, evaluate);
+}
+
+/** Either bound may be left out. */
+function lowerPlainClip(node: GraphNode, lowering: Lowering): void {
+  const { low, high } = activationBounds(node, lowering) ?? { low: -Infinity, high: Infinity };
+  evaluatePlain('Clip', [lowering.value(node.inputs[0])], node.outputs[0], lowering, (inputs) =>
+    mapArray(need(inputs, 0), (x) => Math.min(Math.max(x, low), high)),
+  );
 }
 
 /** Computes a constant at once; else emits a step that computes the value at every run. */

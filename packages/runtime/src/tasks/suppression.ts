@@ -1,0 +1,48 @@
+/** Non-maximum suppression as Cohort does it: greedy, class by class, every operation rounded to float32. */
+
+/** Boxes x0, y0, x1, y1 in a row. */
+export type BoxArray = Float32Array;
+
+/** Places in descending order of score; equal scores keep their order. */
+export function byScore(scores: ArrayLike<number>): number[] {
+  return Array.from({ length: scores.length }, (_, index) => index).sort(
+    (left, right) => (scores[right] ?? 0) - (scores[left] ?? 0) || left - right,
+  );
+}
+
+/**
+ * Of boxes of a class that overlap by more than the threshold, the one with the highest score stays.
+ *
+ * @returns places of the boxes that stay, in descending order of score
+ */
+export function suppressByClass(
+  boxes: BoxArray,
+  scores: readonly number[],
+  classes: readonly number[],
+  threshold: number,
+): number[] {
+  const kept: number[] = [];
+  const keptByClass = new Map<number, number[]>();
+  for (const place of byScore(scores)) {
+    const name = classes[place] ?? 0;
+    const rivals = keptByClass.get(name) ?? [];
+    if (rivals.some((rival) => overlap(boxes, rival, place) > threshold)) continue;
+    rivals.push(place);
+    keptByClass.set(name, rivals);
+    kept.push(place);
+  }
+  return kept;
+}
+
+function overlap(boxes: BoxArray, left: number, right: number): number {
+  const [a0 = NaN, b0 = NaN, a1 = NaN, b1 = NaN] = boxes.subarray(4 * left, 4 * left + 4);
+  const [c0 = NaN, d0 = NaN, c1 = NaN, d1 = NaN] = boxes.subarray(4 * right, 4 * right + 4);
+  const shared = area(Math.min(a1, c1) - Math.max(a0, c0), Math.min(b1, d1) - Math.max(b0, d0));
+  if (shared === 0) return 0;
+  const total = Math.fround(area(a1 - a0, b1 - b0) + area(c1 - c0, d1 - d0));
+  return Math.fround(shared / Math.fround(total - shared));
+}
+
+function area(width: number, height: number): number {
+  return width > 0 && height > 0 ? Math.fround(Math.fround(width) * Math.fround(height)) : 0;
+}

@@ -1,0 +1,68 @@
+/** What segmenters and detectors have in common: pictures are decoded, fitted into the input and computed. */
+import { decodeImage, defaultMostPixels, type ImageSource } from '../classifier/decode.ts';
+import type { Precision } from '../classifier/fields.ts';
+import { alive, checkOutputs, type ExportOptions, type OpenedExport } from '../classifier/open.ts';
+import { ModelFileError } from '../errors.ts';
+import type { InferenceModel, ModelOutput } from '../model.ts';
+import { fitPicture, fittedSize, type Size } from './fit.ts';
+import type { TaskManifest, TaskNetwork } from './taskManifest.ts';
+
+/** Outputs for one picture, with its size as it is and inside of the input. */
+export interface PictureOutputs {
+  readonly outputs: Record<string, ModelOutput>;
+  readonly original: Size;
+  readonly fitted: Size;
+}
+
+/** An opened export that takes pictures. */
+export class TaskModel {
+  readonly manifest: TaskManifest;
+  readonly precision: Precision;
+  #model: InferenceModel | null;
+  readonly #what: string;
+  readonly #mostPixels: number;
+
+  /** @param what its name in messages */
+  constructor(opened: OpenedExport<TaskManifest>, options: ExportOptions, what: string) {
+    this.manifest = opened.manifest;
+    this.precision = opened.precision;
+    this.#model = opened.model;
+    this.#what = what;
+    this.#mostPixels = options.mostPixels ?? defaultMostPixels;
+    checkOutputs(
+      opened.model,
+      opened.manifest.networks.flatMap(({ outputs }) => outputs.map((output) => output.name)),
+    );
+  }
+
+  async run(image: ImageSource): Promise<PictureOutputs> {
+    alive(this.#model, this.#what);
+    const picture = await decodeImage(image, this.#mostPixels);
+    const { input } = this.manifest;
+    const original = { height: picture.height, width: picture.width };
+    const fitted = fittedSize(original, input);
+    const values = fitPicture(picture, fitted, input);
+    const model = alive(this.#model, this.#what);
+    const outputs = await model.run(values, [1, 3, input.height, input.width]);
+    return { outputs, original, fitted };
+  }
+
+  async warmUp(): Promise<void> {
+    const { height, width } = this.manifest.input;
+    await alive(this.#model, this.#what).run(new Float32Array(3 * height * width), [1, 3, height, width]);
+  }
+
+  dispose(): void {
+    this.#model?.dispose();
+    this.#model = null;
+  }
+}
+
+/** The output of a network whose name begins so. @throws {ModelFileError} where it has none */
+export function outputName({ name, outputs }: TaskNetwork, kind: string): string {
+  const found = outputs.find((output) => output.name === kind || output.name.startsWith(`${kind}_`));
+  if (found === undefined) {
+    throw new ModelFileError(`The network ${name} has no output \`${kind}\`. Export the folder again.`);
+  }
+  return found.name;
+}
