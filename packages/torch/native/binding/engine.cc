@@ -8,7 +8,7 @@
 
 #include "kernels/batchNorm/batchNormKernels.h"
 #include "binding/environment.h"
-#include "kernels/convolution/winogradKernels.h"
+#include "kernels/convolution/winograd/winogradKernels.h"
 
 namespace cohort {
 namespace {

@@ -4,8 +4,8 @@
 
 #include "kernels/batchNorm/batchNormKernels.h"
 #include "kernels/convolution/convolutionKernels.h"
-#include "kernels/convolution/depthwiseKernels.h"
-#include "kernels/convolution/winogradKernels.h"
+#include "kernels/convolution/depthwise/depthwiseKernels.h"
+#include "kernels/convolution/winograd/winogradKernels.h"
 
 namespace cohort {
 

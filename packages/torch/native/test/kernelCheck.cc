@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "kernels/batchNorm/batchNormKernels.h"
-#include "kernels/convolution/depthwiseKernels.h"
+#include "kernels/convolution/depthwise/depthwiseKernels.h"
 #include "kernels/convolution/reference.h"
-#include "kernels/convolution/winogradKernels.h"
+#include "kernels/convolution/winograd/winogradKernels.h"
 
 namespace cohort {
 namespace {

@@ -15,10 +15,10 @@
 
 #include "kernels/convolution/convolution.h"
 #include "kernels/convolution/convolutionKernels.h"
-#include "kernels/convolution/depthwise.h"
+#include "kernels/convolution/depthwise/depthwise.h"
 #include "kernels/convolution/routes.h"
 #include "kernels/optionalTensor.h"
-#include "kernels/convolution/winograd.h"
+#include "kernels/convolution/winograd/winograd.h"
 
 namespace cohort {
 namespace {

@@ -7,11 +7,11 @@
 
 #include "kernels/batchNorm/batchNorm.h"
 #include "kernels/convolution/convolution.h"
-#include "kernels/convolution/depthwise.h"
+#include "kernels/convolution/depthwise/depthwise.h"
 #include "kernels/convolution/onednnConvolution.h"
 #include "kernels/convolution/preparedConvolution.h"
 #include "kernels/convolution/routes.h"
-#include "kernels/convolution/winograd.h"
+#include "kernels/convolution/winograd/winograd.h"
 
 namespace cohort {
 

@@ -1,12 +1,12 @@
 // Decides where Winograd's convolution applies, and hands tensors to its loops (winogradKernels.cc).
-#include "kernels/convolution/winograd.h"
+#include "kernels/convolution/winograd/winograd.h"
 
 #include <ATen/Parallel.h>
 
 #include "kernels/optionalTensor.h"
 #include "kernels/convolution/floatMaps.h"
 #include "kernels/convolution/preparedConvolution.h"
-#include "kernels/convolution/winogradKernels.h"
+#include "kernels/convolution/winograd/winogradKernels.h"
 
 namespace cohort {
 namespace {

@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "kernels/floatVectors.h"
-#include "kernels/convolution/winogradKernels.h"
+#include "kernels/convolution/winograd/winogradKernels.h"
 
 namespace cohort {
 namespace {

@@ -2,7 +2,7 @@
 // registers. In bfloat16 two neighbouring channels are multiplied at a time (AVX-512 BF16) and summed in float32.
 #pragma once
 
-#include "kernels/convolution/winogradTransforms.h"
+#include "kernels/convolution/winograd/winogradTransforms.h"
 
 namespace cohort {
 namespace {

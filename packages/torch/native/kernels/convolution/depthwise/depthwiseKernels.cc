@@ -1,7 +1,7 @@
 // Depthwise 3x3 convolutions: a vector of channels at a time, along a row of pixels, with the nine weights and the window of
 // nine pixels in registers, so that every pixel of three rows is loaded once. The Makefile compiles this file for AVX2,
 // AVX-512, AVX-512 BF16 and NEON, with fused multiply-add; channels do not meet, so the width of vectors does not show.
-#include "kernels/convolution/depthwiseKernels.h"
+#include "kernels/convolution/depthwise/depthwiseKernels.h"
 
 #include "kernels/floatVectors.h"
 

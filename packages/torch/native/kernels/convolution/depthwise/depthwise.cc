@@ -1,9 +1,9 @@
 // Decides where our own depthwise convolution applies, and hands tensors to its loops (depthwiseKernels.cc).
-#include "kernels/convolution/depthwise.h"
+#include "kernels/convolution/depthwise/depthwise.h"
 
 #include <ATen/Parallel.h>
 
-#include "kernels/convolution/depthwiseKernels.h"
+#include "kernels/convolution/depthwise/depthwiseKernels.h"
 #include "kernels/convolution/floatMaps.h"
 #include "kernels/convolution/preparedConvolution.h"
 

@@ -2,14 +2,14 @@
 // with 16 products for every pair of channels, where the definition takes 36. All constants are 1 and 1/2, so that rounding
 // errors in float32 are those of the definition. Input, products and results of a few tiles stay in the second-level cache.
 // The Makefile compiles this file for AVX2, AVX-512, AVX-512 BF16 and NEON, with fused multiply-add.
-#include "kernels/convolution/winogradKernels.h"
+#include "kernels/convolution/winograd/winogradKernels.h"
 
 #ifdef COHORT_OPENMP
 #include <omp.h>
 #endif
 
-#include "kernels/convolution/winogradProducts.h"
-#include "kernels/convolution/winogradTransforms.h"
+#include "kernels/convolution/winograd/winogradProducts.h"
+#include "kernels/convolution/winograd/winogradTransforms.h"
 
 namespace cohort {
 namespace {
