@@ -1,5 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { autocast, backward, grad, Generator, nn, ops, scope, type DType, type Tensor } from './index.ts';
+import {
+  autocast,
+  backward,
+  grad,
+  Generator,
+  nn,
+  ops,
+  scope,
+  setThreads,
+  threads,
+  type DType,
+  type Tensor,
+} from './index.ts';
 import { expectGradientsToMatch } from './testing/gradientCheck.ts';
 
 interface Case {
@@ -140,7 +152,36 @@ describe('the weight gradient in bfloat16', () => {
     { batch: 3, inChannels: 64, outChannels: 80, size: 3, kernelSize: 3, stride: 1, padding: 1 },
     { batch: 3, inChannels: 16, outChannels: 32, size: 7, kernelSize: 1, stride: 2, padding: 0 },
     { batch: 2, inChannels: 16, outChannels: 16, size: 1, kernelSize: 3, stride: 1, padding: 1 },
+    // So many weights that the work is cut by output channels too.
+    { batch: 5, inChannels: 176, outChannels: 176, size: 2, kernelSize: 3, stride: 1, padding: 1 },
   ];
+
+  test.each(shapes.slice(-2))('has the same bits in both layouts and with two threads: %o', (given) => {
+    const before = threads();
+    try {
+      scope(() => {
+        const { input, weight } = tensorsOf(given, 'bfloat16');
+        const x = input.contiguous({ memoryFormat: 'channelsLast' });
+        const results = (['contiguous', 'channelsLast'] as const).flatMap((memoryFormat) =>
+          [1, 2].map((count) => {
+            setThreads(count);
+            const w = weight.to('float32').contiguous({ memoryFormat });
+            w.requiresGrad = true;
+            const output = own(given, x, w, null);
+            const upstream = ops
+              .randn([...output.shape], { generator: new Generator(5) })
+              .to('bfloat16')
+              .contiguous({ memoryFormat: 'channelsLast' });
+            const [gradient = w] = grad(output, [w], { gradients: [upstream] });
+            return gradient.toNumbers();
+          }),
+        );
+        for (const result of results) expect(result).toEqual(results[0]);
+      });
+    } finally {
+      setThreads(before);
+    }
+  });
 
   test.each(shapes)('is that of exact products of the same numbers: %o', (given) => {
     scope(() => {

@@ -18,6 +18,7 @@
 #include "kernels/convolution/depthwise/depthwise.h"
 #include "kernels/convolution/routes.h"
 #include "kernels/optionalTensor.h"
+#include "kernels/convolution/weightLayout.h"
 #include "kernels/convolution/winograd/winograd.h"
 
 namespace cohort {
@@ -56,7 +57,7 @@ at::Tensor ownWeightGradient(const at::Tensor& gradient, const at::Tensor& input
   const at::Tensor result = at::empty({weight.size(2), weight.size(3), weight.size(1), weight.size(0)},
                                       at::TensorOptions().dtype(at::kFloat));
   kernels->weightGradient(shape, gradient.data_ptr(), input.data_ptr(), scratch.data_ptr(), result.data_ptr<float>());
-  return result.permute({3, 2, 0, 1}).contiguous(weight.suggest_memory_format());
+  return inLayoutOf(weight, result);
 }
 
 /// The shape of the result on LibTorch's `meta` device, which has no convolution outside of Python.

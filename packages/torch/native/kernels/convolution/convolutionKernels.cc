@@ -19,6 +19,11 @@ constexpr int64_t kIn = 8;
 /// Packed images that should stay in the second-level cache while every tile passes over them.
 constexpr int64_t kGroupBytes = 256 << 10;
 
+/// Weights beyond this are cut by output channels too: every chunk has a sum of its own, which takes memory and is added up.
+constexpr int64_t kLargeResults = 1 << 18;
+/// Their tiles pass from memory to registers and back for every group, so that larger groups pay.
+constexpr int64_t kLargeGroupBytes = 768 << 10;
+
 /// How the work is cut, by the shape alone.
 struct Plan {
   explicit Plan(const ConvolutionShape& shape)
@@ -29,10 +34,13 @@ struct Plan {
         inputNumbers(shape.inHeight * inputPairs * shape.inChannels),
         gradientNumbers(shape.outHeight * pairs * shape.outChannels),
         results(shape.kernelSize * shape.kernelSize * shape.inChannels * shape.outChannels),
-        chunks(least(shape.batch, results <= 16384 ? 16 : 8)),
-        group(most(1, least((shape.batch + chunks - 1) / chunks, kGroupBytes / (4 * imageNumbers())))) {}
+        chunks(least(shape.batch, results <= 16384 ? 16 : results <= kLargeResults ? 8 : 2)),
+        slices(results <= kLargeResults ? 1 : least(shape.outChannels / kOut, 4)),
+        group(most(1, least((shape.batch + chunks - 1) / chunks, (slices == 1 ? kGroupBytes : kLargeGroupBytes) / (4 * imageNumbers())))) {}
   int64_t imageNumbers() const { return packedRows * inputNumbers + gradientNumbers; }
   int64_t firstOf(int64_t chunk, int64_t batch) const { return chunk * batch / chunks; }
+  /// In blocks of 16 output channels.
+  int64_t firstBlockOf(int64_t slice, int64_t outChannels) const { return slice * (outChannels / kOut) / slices; }
 
   /// Pairs of neighbouring output pixels in a row.
   int64_t pairs;
@@ -45,6 +53,8 @@ struct Plan {
   int64_t results;
   /// Parts of the batch that are summed apart.
   int64_t chunks;
+  /// Parts of the output channels.
+  int64_t slices;
   /// Images packed at a time.
   int64_t group;
 };
@@ -64,10 +74,17 @@ inline __m512i edgePair(const uint16_t* first, const uint16_t* second) {
   return _mm512_or_si512(orZero(first), _mm512_slli_epi32(orZero(second), 16));
 }
 
-/// Packs the gradient of one image as [outChannels / 16][group][outHeight][pairs][16].
-void packGradient(const ConvolutionShape& shape, const Plan& plan, const uint16_t* image, int64_t place, uint32_t* packed) {
+/// Some blocks of 16 output channels.
+struct Blocks {
+  int64_t first;
+  int64_t last;
+};
+
+/// Packs such blocks of the gradient of one image as [outChannels / 16][group][outHeight][pairs][16].
+void packGradient(const ConvolutionShape& shape, const Plan& plan, const uint16_t* image, int64_t place, const Blocks& blocks,
+                  uint32_t* packed) {
   const int64_t channels = shape.outChannels;
-  for (int64_t block = 0; block < channels / kOut; ++block) {
+  for (int64_t block = blocks.first; block < blocks.last; ++block) {
     uint32_t* to = packed + (block * plan.group + place) * shape.outHeight * plan.pairs * kOut;
     for (int64_t y = 0; y < shape.outHeight; ++y) {
       const uint16_t* const row = image + y * shape.outWidth * channels + block * kOut;
@@ -142,10 +159,10 @@ void addTile(const ConvolutionShape& shape, const Plan& plan, int64_t tapRow, in
   }
 }
 
-/// Sums over some images into `result`, [y][x][i][o]. `packed` holds a group of images.
+/// Sums over some images into such blocks of `result`, [y][x][i][o]. `packed` holds a group of images.
 template <int kTaps>
 void addImages(const ConvolutionShape& shape, const Plan& plan, const uint16_t* gradient, const uint16_t* input,
-               int64_t first, int64_t last, uint32_t* packed, float* result) {
+               int64_t first, int64_t last, const Blocks& blocks, uint32_t* packed, float* result) {
   const int64_t gradientSize = shape.outHeight * shape.outWidth * shape.outChannels;
   const int64_t inputSize = shape.inHeight * shape.inWidth * shape.inChannels;
   const int64_t packedInput = plan.group * plan.inputNumbers;
@@ -155,12 +172,12 @@ void addImages(const ConvolutionShape& shape, const Plan& plan, const uint16_t* 
   for (int64_t start = first; start < last; start += plan.group) {
     const int64_t images = least(plan.group, last - start);
     for (int64_t image = 0; image < images; ++image) {
-      packGradient(shape, plan, gradient + (start + image) * gradientSize, image, packedGradient);
+      packGradient(shape, plan, gradient + (start + image) * gradientSize, image, blocks, packedGradient);
       for (int64_t tap = 0; tap < plan.packedRows; ++tap) {
         packInput(shape, plan, input + (start + image) * inputSize, tap, image, packed + tap * packedInput);
       }
     }
-    for (int64_t out = 0; out < shape.outChannels / kOut; ++out) {
+    for (int64_t out = blocks.first; out < blocks.last; ++out) {
       for (int64_t tapRow = 0; tapRow < shape.kernelSize; ++tapRow) {
         for (int64_t in = 0; in < shape.inChannels / kIn; ++in) {
           const uint32_t* seen[kTaps];
@@ -183,7 +200,7 @@ bool supports(const ConvolutionShape& shape) {
          shape.outChannels % kOut == 0 && shape.batch > 0 && shape.outHeight > 0 && shape.outWidth > 0;
 }
 
-int64_t threadsFor(const ConvolutionShape& shape, const Plan& plan) { return most(1, least(shape.threads, plan.chunks)); }
+int64_t threadsFor(const ConvolutionShape& shape, const Plan& plan) { return most(1, least(shape.threads, plan.chunks * plan.slices)); }
 
 int64_t scratchBytes(const ConvolutionShape& shape) {
   const Plan plan(shape);
@@ -206,12 +223,18 @@ void weightGradient(const ConvolutionShape& shape, const void* gradientData, con
     const int64_t thread = 0;
 #endif
 #pragma omp for schedule(static)
-    for (int64_t chunk = 0; chunk < plan.chunks; ++chunk) {
+    for (int64_t task = 0; task < plan.chunks * plan.slices; ++task) {
+      const int64_t chunk = task / plan.slices, slice = task % plan.slices;
+      const Blocks blocks{plan.firstBlockOf(slice, shape.outChannels), plan.firstBlockOf(slice + 1, shape.outChannels)};
       float* const part = parts + chunk * plan.results;
-      for (int64_t i = 0; i < plan.results; i += 16) _mm512_store_ps(part + i, _mm512_setzero_ps());
+      for (int64_t row = 0; row < plan.results; row += shape.outChannels) {
+        for (int64_t block = blocks.first; block < blocks.last; ++block) {
+          _mm512_store_ps(part + row + block * kOut, _mm512_setzero_ps());
+        }
+      }
       const auto add = shape.kernelSize == 3 ? addImages<3> : addImages<1>;
       add(shape, plan, gradient, input, plan.firstOf(chunk, shape.batch), plan.firstOf(chunk + 1, shape.batch),
-          packed + thread * plan.group * plan.imageNumbers(), part);
+          blocks, packed + thread * plan.group * plan.imageNumbers(), part);
     }
 #pragma omp for schedule(static)
     for (int64_t i = 0; i < plan.results; i += 16) {

@@ -6,6 +6,7 @@
 #include "kernels/optionalTensor.h"
 #include "kernels/convolution/floatMaps.h"
 #include "kernels/convolution/preparedConvolution.h"
+#include "kernels/convolution/weightLayout.h"
 #include "kernels/convolution/winograd/winogradKernels.h"
 
 namespace cohort {
@@ -125,7 +126,7 @@ at::Tensor winogradWeightGradient(const at::Tensor& gradient, const at::Tensor& 
   const at::Tensor scratch = scratchFor(shape), given = gradient.contiguous(kMapFormat);
   winogradKernels()->weightGradient(shape, given.data_ptr(), input.data_ptr(), scratch.data_ptr(),
                                     result.data_ptr<float>());
-  return result.permute({3, 2, 0, 1}).contiguous(weight.suggest_memory_format());
+  return inLayoutOf(weight, result);
 }
 
 }  // namespace cohort
