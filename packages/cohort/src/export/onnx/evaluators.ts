@@ -56,6 +56,9 @@ export const evaluators: Readonly<Record<OperatorType, Evaluator>> = {
   MatMul: (inputs) => inputs.at(0).matmul(inputs.at(1)),
   Relu: (inputs) => inputs.at(0).relu(),
   Sigmoid: (inputs) => inputs.at(0).sigmoid(),
+  HardSwish: (inputs) => inputs.at(0).hardswish(),
+  // With the factor and the shift of the exported graphs: a sixth and a half.
+  HardSigmoid: (inputs) => inputs.at(0).hardsigmoid(),
   Tanh: (inputs) => inputs.at(0).tanh(),
   Exp: (inputs) => inputs.at(0).exp(),
   Sqrt: (inputs) => inputs.at(0).sqrt(),

@@ -19,6 +19,8 @@ export type OperatorType =
   | 'Flatten'
   | 'Gemm'
   | 'GlobalAveragePool'
+  | 'HardSigmoid'
+  | 'HardSwish'
   | 'Identity'
   | 'InstanceNormalization'
   | 'Log'

@@ -141,6 +141,11 @@ const translations: ReadonlyMap<string, Translation> = new Map<string, Translati
   ['bmm', binary('MatMul')],
   ['exp', unary('Exp')],
   ['sqrt', unary('Sqrt')],
+  ['hardswish', unary('HardSwish')],
+  [
+    'hardsigmoid',
+    (call) => call.add('HardSigmoid', [call.value(0)], { alpha: { float: 1 / 6 }, beta: { float: 0.5 } }),
+  ],
   ['relu', unary('Relu')],
   ['sigmoid', unary('Sigmoid')],
   ['tanh', unary('Tanh')],
