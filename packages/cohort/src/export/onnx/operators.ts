@@ -161,6 +161,18 @@ const translations: ReadonlyMap<string, Translation> = new Map<string, Translati
   ['clampMin', (call) => call.add('Clip', [call.value(0), call.value(1)])],
   ['convolution2d', (call) => convolve(call, 3)],
   [
+    'convTranspose2d',
+    (call) => {
+      const padding = call.numbers(4, 2, 0);
+      const inputs = [call.value(0), call.value(1), ...(call.isNull(2) ? [] : [call.value(2)])];
+      return call.add('ConvTranspose', inputs, {
+        kernel_shape: call.shape(1).slice(2),
+        strides: call.numbers(3, 2, 1),
+        pads: [...padding, ...padding],
+      });
+    },
+  ],
+  [
     'foldedConvolution',
     (call) => {
       const convolved = convolve(call, 5);
