@@ -157,6 +157,15 @@ const cases: readonly { readonly name: string; readonly input: number[]; readonl
     },
   },
   {
+    name: 'pooling by windows that are wider than high, with a rest',
+    input: [5, 6, 11],
+    build: (w) => {
+      const tiles = { kernel_shape: [2, 5], strides: [2, 5] };
+      const both = [w.node('AveragePool', ['x'], tiles), w.node('MaxPool', ['x'], tiles)];
+      return convolution(w, w.node('Concat', both, { axis: 1 }), [4, 10, 3]);
+    },
+  },
+  {
     name: 'scores by anchor',
     input: [8, 5, 6],
     build: (w) => {

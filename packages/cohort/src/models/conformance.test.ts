@@ -13,6 +13,7 @@ const foldable: Readonly<Record<string, number>> = {
   'densenet-40-12': 0, // every convolution's output is passed on by concatenation
   'imagenet-resnet18': 20, 'imagenet-resnet34': 36, 'imagenet-resnet50': 53,
   'imagenet-shufflenetv2-0.5x': 56, 'imagenet-shufflenetv2-1x': 56, 'imagenet-mobilenetv2': 52,
+  'imagenet-mobilenetv3-large': 46, 'imagenet-mobilenetv3-small': 34,
 }; // prettier-ignore
 
 for (const name of modelNames()) describeNetwork(name, foldable[name]);

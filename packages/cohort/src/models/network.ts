@@ -58,6 +58,20 @@ export abstract class Network extends nn.Module<Tensor, NetworkOutput> {
   /** Pixels between neighbours of the last stage's map: an image side must have as many. */
   abstract readonly totalStride: number;
 
+  /** Layers after the last stage that a backbone of another task leaves out. */
+  get headModules(): readonly nn.AnyModule[] {
+    return [this.classifier];
+  }
+
+  /** What the names of the stages' tensors begin with here and, as published, not in backbones. */
+  readonly backbonePrefix: string = '';
+
+  /** Whether, as published, a convolution that gives up its stride for dilation is dilated itself. */
+  readonly dilatesStridedConvolutions: boolean = false;
+
+  /** Whether, as published, LR-ASPP takes its finer map after the first block of a stage, not after the last. */
+  readonly hasEarlyMaps: boolean = false;
+
   /** The stages in order, each a module from feature map to feature map. */
   abstract get stageModules(): readonly nn.Module[];
 

@@ -6,6 +6,7 @@ import { densenet } from './densenet.ts';
 import { ModelError } from './errors.ts';
 import { hcgnets } from './hcgnet.ts';
 import { imagenetMobilenetV2 } from './imagenet/mobilenetV2.ts';
+import { imagenetMobilenetsV3 } from './imagenet/mobilenetV3.ts';
 import { imagenetResnets } from './imagenet/resnet.ts';
 import { imagenetShufflenets } from './imagenet/shufflenetV2.ts';
 import { mobilenetV2 } from './mobilenetV2.ts';
@@ -27,6 +28,7 @@ const builtIn = [
   ...imagenetResnets,
   ...imagenetShufflenets,
   imagenetMobilenetV2,
+  ...imagenetMobilenetsV3,
 ] as const;
 
 /** Name of a built-in architecture. */

@@ -21,6 +21,8 @@ const counterparts: ReadonlyMap<string, Counterpart> = new Map([
   ['imagenet-resnet34', { builder: 'resnet34', stem: 'conv1' }],
   ['imagenet-resnet50', { builder: 'resnet50', stem: 'conv1' }],
   ['imagenet-mobilenetv2', { builder: 'mobilenet_v2', stem: 'features[0][0]' }],
+  ['imagenet-mobilenetv3-large', { builder: 'mobilenet_v3_large', stem: 'features[0][0]' }],
+  ['imagenet-mobilenetv3-small', { builder: 'mobilenet_v3_small', stem: 'features[0][0]' }],
   ['imagenet-shufflenetv2-0.5x', { builder: 'shufflenet_v2_x0_5', stem: 'conv1[0]' }],
   ['imagenet-shufflenetv2-1x', { builder: 'shufflenet_v2_x1_0', stem: 'conv1[0]' }],
   [

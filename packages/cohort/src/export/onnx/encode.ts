@@ -79,10 +79,12 @@ function encodeGraph({ input, outputs, nodes, constants }: Graph): ProtobufMessa
   return message;
 }
 
-function encodeNode({ operator, inputs, output, attributes }: GraphNode): ProtobufMessage {
+function encodeNode({ operator, inputs, output, second, attributes }: GraphNode): ProtobufMessage {
   const message = new ProtobufMessage();
   for (const name of inputs) message.text(NODE.input, name);
-  message.text(NODE.output, output).text(NODE.name, output).text(NODE.operator, operator);
+  message.text(NODE.output, output);
+  if (second !== undefined) message.text(NODE.output, second);
+  message.text(NODE.name, output).text(NODE.operator, operator);
   for (const [name, value] of Object.entries(attributes)) {
     message.message(NODE.attribute, encodeAttribute(name, value));
   }
@@ -114,10 +116,10 @@ function encodeConstant(name: string, { type, shape, data }: GraphConstant): Pro
     .raw(TENSOR.raw, new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
 }
 
-function encodeValue({ name, shape }: GraphValue): ProtobufMessage {
+function encodeValue({ name, shape, first = 'batch' }: GraphValue): ProtobufMessage {
   const dimensions = new ProtobufMessage().message(
     SHAPE.dimension,
-    new ProtobufMessage().text(DIMENSION.parameter, 'batch'),
+    new ProtobufMessage().text(DIMENSION.parameter, first),
   );
   for (const size of shape) {
     dimensions.message(SHAPE.dimension, new ProtobufMessage().whole(DIMENSION.value, size));

@@ -47,6 +47,13 @@ function alongAxis(parameter: Tensor, axis: number, rank: number): Tensor {
   return parameter.reshape(Array.from({ length: rank }, (_, index) => (index === axis ? -1 : 1)));
 }
 
+/** Operators of two-stage detectors, whose results have as many rows as objects are found: ONNX Runtime checks those. */
+const notEvaluated: Evaluator = () => {
+  throw new ExportError(
+    'Graphs of two-stage detectors are run by ONNX Runtime only. Install it: npm install onnxruntime-node --ignore-scripts.',
+  );
+};
+
 /** Every operator of exported graphs. */
 export const evaluators: Readonly<Record<OperatorType, Evaluator>> = {
   Add: (inputs) => inputs.at(0).add(inputs.at(1)),
@@ -56,6 +63,9 @@ export const evaluators: Readonly<Record<OperatorType, Evaluator>> = {
   MatMul: (inputs) => inputs.at(0).matmul(inputs.at(1)),
   Relu: (inputs) => inputs.at(0).relu(),
   Sigmoid: (inputs) => inputs.at(0).sigmoid(),
+  HardSwish: (inputs) => inputs.at(0).hardswish(),
+  // With the factor and the shift of the exported graphs: a sixth and a half.
+  HardSigmoid: (inputs) => inputs.at(0).hardsigmoid(),
   Tanh: (inputs) => inputs.at(0).tanh(),
   Exp: (inputs) => inputs.at(0).exp(),
   Sqrt: (inputs) => inputs.at(0).sqrt(),
@@ -149,6 +159,24 @@ export const evaluators: Readonly<Record<OperatorType, Evaluator>> = {
       .at(1)
       .toNumbers()
       .reduce((value, axis) => value.unsqueeze(axis), inputs.at(0)),
+  ConvTranspose: (inputs, attributes) =>
+    ops.convTranspose2d(
+      inputs.at(0),
+      inputs.at(1),
+      inputs.optional(2),
+      wholes(attributes, 'strides', [1, 1]),
+    ),
+  Equal: notEvaluated,
+  Floor: notEvaluated,
+  Gather: notEvaluated,
+  GreaterOrEqual: notEvaluated,
+  Max: notEvaluated,
+  Min: notEvaluated,
+  NonMaxSuppression: notEvaluated,
+  ReduceMin: notEvaluated,
+  RoiAlign: notEvaluated,
+  TopK: notEvaluated,
+  Where: notEvaluated,
   // Whole numbers stay in float32, which holds those of 8 bits exactly.
   QuantizeLinear: (inputs) => {
     const zero = inputs.at(2).to('float32');

@@ -13,24 +13,36 @@ export type OperatorType =
   | 'Clip'
   | 'Concat'
   | 'Conv'
+  | 'ConvTranspose'
   | 'DequantizeLinear'
   | 'Div'
+  | 'Equal'
   | 'Exp'
   | 'Flatten'
+  | 'Floor'
+  | 'Gather'
   | 'Gemm'
   | 'GlobalAveragePool'
+  | 'GreaterOrEqual'
+  | 'HardSigmoid'
+  | 'HardSwish'
   | 'Identity'
   | 'InstanceNormalization'
   | 'Log'
   | 'MatMul'
+  | 'Max'
   | 'MaxPool'
+  | 'Min'
   | 'Mul'
+  | 'NonMaxSuppression'
   | 'QuantizeLinear'
   | 'ReduceMean'
+  | 'ReduceMin'
   | 'ReduceSum'
   | 'Relu'
   | 'Reshape'
   | 'Resize'
+  | 'RoiAlign'
   | 'Shape'
   | 'Sigmoid'
   | 'Slice'
@@ -39,8 +51,10 @@ export type OperatorType =
   | 'Squeeze'
   | 'Sub'
   | 'Tanh'
+  | 'TopK'
   | 'Transpose'
-  | 'Unsqueeze';
+  | 'Unsqueeze'
+  | 'Where';
 
 /** Values of an attribute: whole numbers unless marked as `float` or `text`. */
 export type Attribute = number | readonly number[] | { readonly float: number } | { readonly text: string };
@@ -51,6 +65,8 @@ export interface GraphNode {
   /** Names of values; an empty one stands for an optional input that is left out. */
   readonly inputs: readonly string[];
   readonly output: string;
+  /** Second result, of TopK. */
+  readonly second?: string;
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
@@ -69,6 +85,8 @@ export interface GraphValue {
   readonly name: string;
   /** Without the batch. */
   readonly shape: readonly number[];
+  /** What the first dimension is called; `batch` unless given. */
+  readonly first?: string;
 }
 
 /** A whole graph. */

@@ -141,6 +141,11 @@ const translations: ReadonlyMap<string, Translation> = new Map<string, Translati
   ['bmm', binary('MatMul')],
   ['exp', unary('Exp')],
   ['sqrt', unary('Sqrt')],
+  ['hardswish', unary('HardSwish')],
+  [
+    'hardsigmoid',
+    (call) => call.add('HardSigmoid', [call.value(0)], { alpha: { float: 1 / 6 }, beta: { float: 0.5 } }),
+  ],
   ['relu', unary('Relu')],
   ['sigmoid', unary('Sigmoid')],
   ['tanh', unary('Tanh')],
@@ -155,6 +160,18 @@ const translations: ReadonlyMap<string, Translation> = new Map<string, Translati
   ],
   ['clampMin', (call) => call.add('Clip', [call.value(0), call.value(1)])],
   ['convolution2d', (call) => convolve(call, 3)],
+  [
+    'convTranspose2d',
+    (call) => {
+      const padding = call.numbers(4, 2, 0);
+      const inputs = [call.value(0), call.value(1), ...(call.isNull(2) ? [] : [call.value(2)])];
+      return call.add('ConvTranspose', inputs, {
+        kernel_shape: call.shape(1).slice(2),
+        strides: call.numbers(3, 2, 1),
+        pads: [...padding, ...padding],
+      });
+    },
+  ],
   [
     'foldedConvolution',
     (call) => {

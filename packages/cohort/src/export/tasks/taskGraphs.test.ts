@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { loadModel } from '@cohort-ml/runtime';
 import { Generator, scope, Tensor, type nn } from '@cohort-ml/torch';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNetwork } from '../../models/index.ts';
@@ -27,10 +28,14 @@ afterAll(() => {
 const shape = [3, 52, 71] as const;
 const generator = new Generator(3);
 
-function segmenter(head: 'fcn' | 'deeplabv3' | 'pspnet' | 'lraspp'): Segmenter {
-  const network = createNetwork('resnet8', { classes: 2, channels: 3, generator });
+function segmenter(
+  head: 'fcn' | 'deeplabv3' | 'pspnet' | 'lraspp',
+  backbone = 'resnet8',
+  outputStride: number | null = null,
+): Segmenter {
+  const network = createNetwork(backbone, { classes: 2, channels: 3, generator });
   const options = { head, width: 8, classes: 5, frozenNorm: false, hasAuxiliary: true, generator };
-  const model = new Segmenter(network, { ...options, outputStride: null });
+  const model = new Segmenter(network, { ...options, outputStride });
   model.usesAuxiliary = false;
   return model;
 }
@@ -44,12 +49,21 @@ const models: readonly (readonly [
   name: string,
   make: () => { model: nn.AnyModule; run: (images: Tensor) => TracedOutput[] },
 ])[] = [
-  ...(['fcn', 'deeplabv3', 'pspnet', 'lraspp'] as const).map(
-    (head) =>
+  ...(
+    [
+      ['fcn'],
+      ['deeplabv3'],
+      ['pspnet'],
+      ['lraspp'],
+      ['lraspp', 'imagenet-mobilenetv3-small', 16],
+      ['deeplabv3', 'imagenet-mobilenetv3-large', 16],
+    ] as const
+  ).map(
+    ([head, backbone, outputStride]) =>
       [
-        head,
+        [head, ...(backbone === undefined ? [] : [backbone])].join(' on '),
         () => {
-          const model = segmenter(head);
+          const model = segmenter(head, backbone, outputStride);
           return { model, run: (images: Tensor) => [{ name: 'logits', tensor: model.call(images).logits }] };
         },
       ] as const,
@@ -77,7 +91,7 @@ const models: readonly (readonly [
 ];
 
 describe.each(models)('%s', (name, make) => {
-  test('computes in ONNX Runtime what it computes in LibTorch, for batches of any size', async () => {
+  test('computes in ONNX Runtime and our runtime what it computes in LibTorch, for batches of any size', async () => {
     const { model, run } = make();
     fillModule(model, 5);
     model.eval();
@@ -86,9 +100,11 @@ describe.each(models)('%s', (name, make) => {
     const file = encodeModel(graph, description);
     writeFileSync(join(folder, `${name}.onnx`), file);
     const program = new GraphProgram(graph);
+    const own = await loadModel(file);
     for (const batch of [1, 3]) {
       const values = pixels([batch, ...shape]);
       const found = await runOnnx(file, values, [batch, ...shape]);
+      const ours = own.run(values, [batch, ...shape]);
       const interpreted = scope(
         () =>
           new Map(
@@ -110,9 +126,11 @@ describe.each(models)('%s', (name, make) => {
         expect(new Set(expected).size, 'different values').toBeGreaterThan(10);
         expect(relativeError(found.get(output), expected), `${output} by ONNX Runtime`).toBeLessThan(1e-4);
         expect(relativeError(interpreted.get(output), expected), `${output} by LibTorch`).toBeLessThan(1e-4);
+        expect(relativeError(ours[output]?.data, expected), `${output} by our runtime`).toBeLessThan(1e-5);
       }
     }
     program.dispose();
+    own.dispose();
   });
 
   test.skipIf(python === null)("is accepted by ONNX's checker, with the shapes it declares", () => {

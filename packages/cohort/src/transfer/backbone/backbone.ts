@@ -42,21 +42,35 @@ export class Backbone extends nn.Module<Tensor, readonly Tensor[]> {
     return this.#network;
   }
 
+  /** A stage whose map is the one after its first block, as some heads were published; null for none. */
+  earlyStage: number | null = null;
+
   override forward(images: Tensor): readonly Tensor[] {
-    return scope(() => this.#network.trunk(images, this.#network.stageModules.length, true).stages);
+    const { stageModules } = this.#network;
+    return scope(() => {
+      const early = this.earlyStage;
+      const stage = early === null ? undefined : stageModules[early];
+      if (early === null || !(stage instanceof nn.Sequential)) {
+        return this.#network.trunk(images, stageModules.length, true).stages;
+      }
+      const before = this.#network.trunk(images, early, true);
+      const [first, ...rest] = stage.layers;
+      const map = first?.call(before.features) ?? before.features;
+      const features = rest.reduce((input, layer) => layer.call(input), map);
+      const trunk = { features, stages: [...before.stages, map], stageCount: early + 1 };
+      return this.#network.extend(trunk, stageModules.length, true).stages;
+    });
   }
 
   override *namedChildren(): Generator<[string, nn.AnyModule]> {
+    const { headModules } = this.#network;
     for (const [name, child] of this.#network.namedChildren()) {
-      if (child !== this.#network.classifier) yield [name, child];
+      if (!headModules.includes(child)) yield [backboneName(this.#network, name), child];
     }
   }
 
   override *namedTensors(prefix = ''): Generator<[string, Tensor]> {
-    const left = new Set<Tensor>(this.#network.classifier.stateDict().values());
-    for (const [name, tensor] of this.#network.namedTensors(prefix)) {
-      if (!left.has(tensor)) yield [name, tensor];
-    }
+    for (const [name, tensor] of backboneTensors(this.#network)) yield [`${prefix}${name}`, tensor];
   }
 
   override train(training = true): this {
@@ -68,6 +82,18 @@ export class Backbone extends nn.Module<Tensor, readonly Tensor[]> {
 
   override dispose(): void {
     this.#network.dispose();
+  }
+}
+
+function backboneName({ backbonePrefix }: Network, name: string): string {
+  return name.startsWith(backbonePrefix) ? name.slice(backbonePrefix.length) : name;
+}
+
+/** Parameters and buffers of a classifier as a backbone has them: under published names, without the classifier itself. */
+export function* backboneTensors(network: Network): Generator<[string, Tensor]> {
+  const left = new Set<Tensor>(network.headModules.flatMap((module) => [...module.stateDict().values()]));
+  for (const [name, tensor] of network.namedTensors()) {
+    if (!left.has(tensor)) yield [backboneName(network, name), tensor];
   }
 }
 

@@ -29,7 +29,7 @@ function strideOf(stage: nn.AnyModule, network: Network): number {
 
 /**
  * Changes a network so that its last map has at most this stride. As in torchvision, the convolution that loses its stride keeps
- * the dilation from before, and those after it are dilated by what the stride was.
+ * the dilation from before (MobileNet V3's does not), and those after it are dilated by what the stride was.
  *
  * @returns pixels between neighbours of the map after each stage
  * @throws {TaskError} where the network's own stride is no multiple of it, or it pools
@@ -39,6 +39,7 @@ export function dilate(network: Network, outputStride: number | null): number[] 
     outputStride === null ? plainStride(stage) : strideOf(stage, network),
   );
   const stem = network.totalStride / own.reduce((product, stride) => product * stride, 1);
+  const inStrided = network.dilatesStridedConvolutions;
   let stride = stem;
   let dilation = 1;
   return network.stageModules.map((stage, index) => {
@@ -48,7 +49,7 @@ export function dilate(network: Network, outputStride: number | null): number[] 
       if (dilation > 1) dilateStage(stage, dilation, dilation);
       return stride;
     }
-    if (wanted > 1) dilateStage(stage, dilation, dilation * wanted);
+    if (wanted > 1) dilateStage(stage, dilation, dilation * wanted, inStrided);
     else dilateStage(stage, dilation, dilation);
     dilation *= wanted;
     return stride;
@@ -66,13 +67,14 @@ function plainStride(stage: nn.AnyModule): number {
   return stride;
 }
 
-function dilateStage(stage: nn.AnyModule, before: number, after: number): void {
+/** @param inStrided whether the convolution that loses its stride is dilated as those after it are */
+function dilateStage(stage: nn.AnyModule, before: number, after: number, inStrided = false): void {
   let dilation = before;
   for (const module of modulesIn(stage)) {
     if (!(module instanceof nn.Conv2d)) continue;
     const isStrided = module.stride > 1;
     const [, , kernel = 1] = module.weight.shape;
-    const own = isStrided ? before : dilation;
+    const own = isStrided ? (inStrided ? after : before) : dilation;
     if (isStrided && before !== after) {
       module.stride = 1;
       dilation = after;

@@ -219,8 +219,8 @@ class LrAsppHead extends nn.Module<readonly Tensor[]> {
   }
 }
 
-/** The map of stride 8, or else the coarsest that is finer than the last; the first of all where none is. */
-function finerMap(strides: readonly number[]): number {
+/** LR-ASPP's finer map: the one of stride 8, or else the coarsest that is finer than the last; the first of all where none is. */
+export function finerMap(strides: readonly number[]): number {
   const last = lastOf(strides, 'the strides');
   const exact = strides.lastIndexOf(8);
   if (exact >= 0 && last > 8) return exact;

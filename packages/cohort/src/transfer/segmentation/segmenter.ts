@@ -3,7 +3,14 @@ import { nn, scope, type Generator, type Tensor } from '@cohort-ml/torch';
 import type { Network } from '../../models/index.ts';
 import { at, lastOf } from '../../support/at.ts';
 import { Backbone } from '../backbone/backbone.ts';
-import { createHead, FcnHead, resizeTo, type SegmentationHead, type SegmentationHeadName } from './heads.ts';
+import {
+  createHead,
+  FcnHead,
+  finerMap,
+  resizeTo,
+  type SegmentationHead,
+  type SegmentationHeadName,
+} from './heads.ts';
 
 /** How a segmenter is built. */
 export interface SegmenterOptions {
@@ -43,6 +50,7 @@ export class Segmenter extends nn.Module<Tensor, SegmenterOutput> {
     const { classes, width, generator, outputStride, frozenNorm } = options;
     this.backbone = new Backbone(network, { outputStride, frozenNorm });
     const { channels, strides } = this.backbone;
+    if (options.head === 'lraspp' && network.hasEarlyMaps) this.backbone.earlyStage = finerMap(strides);
     this.classifier = createHead(options.head, { channels, strides, classes, width, generator });
     const before = channels.at(-2);
     this.auxClassifier =

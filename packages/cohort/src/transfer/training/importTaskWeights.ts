@@ -6,6 +6,7 @@ import { createNetwork, modelNames, type Network } from '../../models/index.ts';
 import { taskSchema } from '../../recipes/task.ts';
 import { listNames, WeightsError, type TensorDictionary, type WeightsFile } from '../../weights/index.ts';
 import { assertUnusedOutput } from '../../weights/unusedOutput.ts';
+import { backboneTensors } from '../backbone/backbone.ts';
 import { recogniseCheckpoint, type CheckpointTask, type RecognisedCheckpoint } from './taskCheckpoint.ts';
 import { createTask } from './tasks.ts';
 import { copyTaskWeights, matchTensors } from './taskWeights.ts';
@@ -132,10 +133,7 @@ function backboneOf(
     wanted === undefined ? modelNames().filter((name) => name.startsWith('imagenet-')) : [wanted];
   for (const model of candidates) {
     const network = createNetwork(model, { classes: 2, channels: 3, generator: new Generator(0) });
-    const classifier = new Set(network.classifier.stateDict().values());
-    const own = [...network.stateDict()].filter(
-      ([name, tensor]) => !name.endsWith('num_batches_tracked') && !classifier.has(tensor),
-    );
+    const own = [...backboneTensors(network)].filter(([name]) => !name.endsWith('num_batches_tracked'));
     const fits = own.every(
       ([name, { shape }]) => tensors.get(`${backbonePrefix}${name}`)?.shape.join() === shape.join(),
     );

@@ -7,7 +7,7 @@ export type CheckpointTask =
       readonly name: 'segmentation';
       readonly head: 'fcn' | 'deeplabv3' | 'lraspp';
       readonly width: number;
-      readonly outputStride: 8 | null;
+      readonly outputStride: 8 | 16 | null;
       readonly auxiliaryWeight: number;
     }
   | {
@@ -78,6 +78,8 @@ export function recogniseCheckpoint({ tensors }: TensorDictionary): RecognisedCh
 function recogniseSegmenter(
   shape: (name: string) => readonly number[] | undefined,
 ): RecognisedCheckpoint | null {
+  // torchvision dilates the last stage of MobileNet V3, and the last two of ResNets.
+  const isMobileNet = shape('backbone.1.block.0.0.weight') !== undefined;
   const auxiliaryWeight = shape('aux_classifier.0.weight') === undefined ? 0 : 0.5;
   const found = (
     head: 'fcn' | 'deeplabv3' | 'lraspp',
@@ -88,7 +90,7 @@ function recogniseSegmenter(
       name: 'segmentation',
       head,
       width: inner[0] ?? 0,
-      outputStride: head === 'lraspp' ? null : 8,
+      outputStride: isMobileNet ? 16 : head === 'lraspp' ? null : 8,
       auxiliaryWeight,
     },
     classes,

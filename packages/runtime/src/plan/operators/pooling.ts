@@ -5,7 +5,7 @@ import { axisOf, integer, integers, windowOf } from '../attributes.ts';
 import type { Lowering } from '../lowering.ts';
 import { Tensor } from '../tensor.ts';
 import { constantOf, type Value } from '../value.ts';
-import { lowerPlain } from './plain.ts';
+import { evaluatePlain, lowerPlain } from './plain.ts';
 
 /** Kinds of the kernel `pool`. */
 const kinds = { max: 0, averageInside: 1, averageWhole: 2 } as const;
@@ -22,6 +22,10 @@ export function lowerPool(node: GraphNode, lowering: Lowering): void {
   const value = lowering.value(node.inputs[0]);
   const [, channels = 1, height = 1, width = 1] = value.shape;
   const [kernelHeight = 0, kernelWidth = 0] = integers(node, 'kernel_shape', []);
+  if (isUnevenTiling(node)) {
+    poolTiles(node, value, lowering, [kernelHeight, kernelWidth]);
+    return;
+  }
   const { stride, dilation, pads } = windowOf(node, [kernelHeight, kernelWidth]);
   if (value.shape.length !== 4 || dilation !== 1 || kernelHeight < 1 || kernelWidth < 1) {
     throw new UnsupportedOperatorError(
@@ -45,6 +49,44 @@ export function lowerPool(node: GraphNode, lowering: Lowering): void {
     stride,
     pads,
     shape: [1, channels, outputHeight, outputWidth],
+  });
+}
+
+/** Whether windows lie side by side and are not square: of pyramid pooling, whose maps are small. */
+function isUnevenTiling(node: GraphNode): boolean {
+  const kernel = integers(node, 'kernel_shape', []);
+  const strides = integers(node, 'strides', [1, 1]);
+  const isPlain = [...integers(node, 'pads', []), integer(node, 'ceil_mode', 0)].every(
+    (value) => value === 0,
+  );
+  const dilates = integers(node, 'dilations', []).some((step) => step !== 1);
+  return strides[0] !== strides[1] && strides.join() === kernel.join() && isPlain && !dilates;
+}
+
+function poolTiles(
+  node: GraphNode,
+  value: Value,
+  lowering: Lowering,
+  [kernelHeight, kernelWidth]: readonly [number, number],
+): void {
+  const isLargest = node.operator === 'MaxPool';
+  evaluatePlain(node.operator, [value], node.outputs[0], lowering, ([array]) => {
+    if (array?.shape.length !== 4) {
+      throw new UnsupportedOperatorError(node.operator, 'in other than two dimensions is not supported');
+    }
+    const [batch = 1, channels = 1, height = 1, width = 1] = array.shape;
+    const [rows, columns] = [Math.floor(height / kernelHeight), Math.floor(width / kernelWidth)];
+    const data = new Float64Array(batch * channels * rows * columns).fill(isLargest ? -Infinity : 0);
+    for (let plane = 0; plane < batch * channels; plane++) {
+      for (let y = 0; y < rows * kernelHeight; y++) {
+        for (let x = 0; x < columns * kernelWidth; x++) {
+          const to = (plane * rows + Math.floor(y / kernelHeight)) * columns + Math.floor(x / kernelWidth);
+          const [before = 0, next = 0] = [data[to], array.data[(plane * height + y) * width + x]];
+          data[to] = isLargest ? Math.max(before, next) : before + next / (kernelHeight * kernelWidth);
+        }
+      }
+    }
+    return { shape: [batch, channels, rows, columns], data };
   });
 }
 

@@ -60,7 +60,8 @@ interface Size {
   readonly width: number;
 }
 
-const codeWeights: CodeWeights = [10, 10, 5, 5];
+/** Factors of the second stage's shifts. */
+export const codeWeights: CodeWeights = [10, 10, 5, 5];
 const boxMatching = { foreground: 0.5, background: 0.5 } as const;
 const beta = 1 / 9;
 const sumReduction = 2;
@@ -112,6 +113,11 @@ export class Rcnn extends nn.Module<Tensor, RcnnOutput> implements FindsObjects<
         imageSize: [height, width],
       };
     });
+  }
+
+  /** How many proposals of a level and an image there are. */
+  get proposalChoice(): ProposalChoice {
+    return this.#proposals;
   }
 
   /** Proposals of every image. */
