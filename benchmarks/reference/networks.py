@@ -62,10 +62,10 @@ class ResNet(Network):
 
     width = 64
     stage_count = 3
+    blocks = None
 
-    def __init__(self, depth, classes):
+    def __init__(self, classes):
         super().__init__()
-        self.blocks = (depth - 2) // 6
         self.conv1 = conv3x3(3, 16)
         self.bn1 = nn.BatchNorm2d(16)
         self.layer1 = self.stage(0)
@@ -73,10 +73,12 @@ class ResNet(Network):
         self.layer3 = self.stage(2)
         self.classifier = nn.Linear(64, classes)
 
-    def stage(self, index):
+    @classmethod
+    def stage(cls, index):
+        """Refinement branches make stages of their own."""
         inputs, outputs = [(16, 16), (16, 32), (32, 64)][index]
         first = BasicBlock(inputs, outputs, 1 if index == 0 else 2)
-        return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(self.blocks - 1)))
+        return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1) for _ in range(cls.blocks - 1)))
 
     def stages(self):
         return [self.layer1, self.layer2, self.layer3]
@@ -318,13 +320,11 @@ class ImagenetResNet18(Network):
 
 
 class ResNet20(ResNet):
-    def __init__(self, classes):
-        super().__init__(20, classes)
+    blocks = 3
 
 
 class ResNet32(ResNet):
-    def __init__(self, classes):
-        super().__init__(32, classes)
+    blocks = 5
 
 
 ARCHITECTURES = {
