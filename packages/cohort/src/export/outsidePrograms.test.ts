@@ -85,6 +85,7 @@ except ImportError:
 test.skipIf(python === null).each([
   ['imagenet-resnet18', 3, 64],
   ['imagenet-mobilenetv2', 3, 64],
+  ['imagenet-mobilenetv3-small', 3, 64],
   ['imagenet-shufflenetv2-1x', 3, 64],
   ['mobilenetv2', 3, 32],
   ['imagenet-resnet18', 1, 64],

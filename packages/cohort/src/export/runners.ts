@@ -25,7 +25,7 @@ export async function openRunners(file: Uint8Array, graph: Graph): Promise<Model
 }
 
 /** ONNX Runtime for Node; null where it is not installed. */
-async function openOnnxRuntime(file: Uint8Array): Promise<ModelRunner | null> {
+export async function openOnnxRuntime(file: Uint8Array): Promise<ModelRunner | null> {
   const found = await importOptional('onnxruntime-node', () => import('onnxruntime-node'));
   if (found === null) return null;
   const { module: runtime, version } = found;

@@ -218,9 +218,31 @@ describe('a detector', () => {
     },
   );
 
-  it('of two stages is refused by name', async () => {
-    const { exportTo, world } = await trained({ name: 'detection', head: 'faster-rcnn', width: 16 });
-    await expect(exportTo('a')).rejects.toThrow(/has the head faster-rcnn, which has two stages/);
+  it.each([
+    ['detection', 'faster-rcnn'],
+    ['instance-segmentation', 'mask-rcnn'],
+  ] as const)('of two stages (%s) gives the objects that the run finds', async (name, head) => {
+    const { exportTo, world } = await trained({ name, head, width: 16 } as NonNullable<RecipeInput['task']>);
+    await expect(exportTo('a', { page: true })).rejects.toThrow('The page does not run the head');
+    await expect(exportTo('a', { precisions: ['float16'] })).rejects.toThrow('in float32 only');
+    await expect(exportTo('a', { network: 'all' })).rejects.toThrow('Name one of resnet8-1, resnet8-2');
     expect(existsSync(join(world.path, 'a'))).toBe(false);
+    const { folder, manifest } = await exportTo('whole', { network: 'resnet8-2' });
+    const names = ['boxes', 'scores', 'labels', ...(head === 'mask-rcnn' ? ['masks'] : [])];
+    expect(manifest.networks).toMatchObject([
+      { name: 'resnet8-2', outputs: names.map((output) => ({ name: output })) },
+    ]);
+    expect(manifest.choice?.levelCounts).toEqual([]);
+    expect(manifest.models[0]?.operators).toContain('RoiAlign');
+    for (const { agreement } of manifest.models[0]?.parity[0]?.outputs ?? []) {
+      expect(agreement).toBeGreaterThanOrEqual(0.98);
+    }
+    const file = readFileSync(join(folder, 'onnx/model.onnx'));
+    const values = Float32Array.from({ length: 3 * 32 * 32 }, (_, place) => (place % 1024) % 200);
+    const outputs = await runOnnx(file, values, [1, 3, 32, 32]);
+    expect([...outputs.keys()].sort()).toEqual([...names].sort());
+    expect(outputs.get('boxes')?.length).toBe(4 * (outputs.get('scores')?.length ?? NaN));
+    await expect(createDetector(folder)).rejects.toThrow('has two stages');
+    expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('`[objects, 4]`');
   });
 });

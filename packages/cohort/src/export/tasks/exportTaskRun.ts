@@ -11,13 +11,21 @@ import { ExportError } from '../errors.ts';
 import { checkTarget, describeFile, jsonFile, writeFolder, type ExportedFile } from '../folder.ts';
 import { inputName, manifestPath, modelPaths, type Precision } from '../manifest.ts';
 import { withFloat16Weights } from '../onnx/float16.ts';
-import { encodeModel, operatorsOf, opset, traceGraph, type Graph } from '../onnx/index.ts';
+import {
+  encodeModel,
+  operatorsOf,
+  opset,
+  traceGraph,
+  type Graph,
+  type ModelDescription,
+} from '../onnx/index.ts';
 import type { ExportOptions } from '../options.ts';
 import { resolveOptions, type ResolvedOptions } from '../resolveOptions.ts';
 import { openRunners } from '../runners.ts';
 import { openPage, pageFiles, singleFilePage, type Page } from '../files/page.ts';
 import { measureTaskParity, type TaskParityInput } from './taskParity.ts';
 import { taskCard } from './taskCard.ts';
+import { describeTwoStage, makeTwoStageModel, twoStageEntry, type TwoStageEntry } from './twoStageExport.ts';
 import { TaskFunction } from './taskFunction.ts';
 import type { TaskExportManifest, TaskExportModel, TaskParity } from './taskManifest.ts';
 
@@ -36,7 +44,7 @@ const usualTestImages = 16;
 /**
  * Exports it.
  *
- * @throws {ExportError} for options that do not fit, for two-stage detectors, for a folder that must not be written, and files
+ * @throws {ExportError} for options that do not fit, for a folder that must not be written, and files
  *   that do not give what the networks give; errors of runs, checkpoints and annotations
  */
 export async function exportTaskRun(runPath: string, options: ExportOptions): Promise<TaskExportResult> {
@@ -48,7 +56,7 @@ export async function exportTaskRun(runPath: string, options: ExportOptions): Pr
   const run = loadTaskRun(runPath, { reporter, ...(checkpoint === undefined ? {} : { checkpoint }) });
   let taskFunction: TaskFunction | null = null;
   try {
-    taskFunction = new TaskFunction(run, network);
+    const twoStage = twoStageEntry(run, network, settings);
     const { status } = openRun(runPath).info;
     if (status !== 'finished') {
       reporter.warning(
@@ -66,8 +74,17 @@ export async function exportTaskRun(runPath: string, options: ExportOptions): Pr
       { reporter, signal, normalisation },
     );
     const pixels = await testPixels(data.test, settings.testImages ?? usualTestImages, run);
-    const models = await makeModels(run, taskFunction, pixels, settings, options);
-    const manifest = describeRun(run, taskFunction, pixels, models, status === 'finished');
+    let models: MadeModel[];
+    let described: DescribedOutputs;
+    if (twoStage !== null) {
+      models = [await makeTwoStage(run, twoStage, pixels, options)];
+      described = { networks: [describeTwoStage(run, twoStage)], levelCounts: [] };
+    } else {
+      taskFunction = new TaskFunction(run, network);
+      models = await makeModels(run, taskFunction, pixels, settings, options);
+      described = describeOutputs(run, taskFunction, pixels);
+    }
+    const manifest = describeRun(run, described, models, status === 'finished');
     const files = await assemble(manifest, models, page, settings.singleFile);
     await setImmediate();
     signal.throwIfAborted();
@@ -133,14 +150,10 @@ async function makeModels(
   { precisions }: ResolvedOptions,
   { reporter }: ExportOptions,
 ): Promise<MadeModel[]> {
-  const { height, width, classes } = run.checkpoint;
+  const { height, width } = run.checkpoint;
   const shape = [3, height, width] as const;
   const graph = traceGraph({ name: inputName, shape }, (images) => taskFunction.call(images));
-  const description = {
-    producerVersion: cohortVersion(),
-    documentation: `${run.recipe.task.name} (${run.recipe.task.head}) for ${classes.length} classes. Takes pixels from 0 to 255 and normalises them itself.`,
-    metadata: { labels: JSON.stringify(classes), task: run.recipe.task.name },
-  };
+  const description = descriptionOf(run);
   const made: MadeModel[] = [];
   for (const precision of precisions) {
     reporter.message(`writing ${precision} and running it on ${pixels.length} test images`);
@@ -161,6 +174,24 @@ async function makeModels(
     });
   }
   return made;
+}
+
+function descriptionOf({ recipe: { task }, checkpoint: { classes } }: LoadedTaskRun): ModelDescription {
+  return {
+    producerVersion: cohortVersion(),
+    documentation: `${task.name} (${task.head}) for ${classes.length} classes. Takes pixels from 0 to 255 and normalises them itself.`,
+    metadata: { labels: JSON.stringify(classes), task: task.name },
+  };
+}
+
+function makeTwoStage(
+  run: LoadedTaskRun,
+  entry: TwoStageEntry,
+  pixels: readonly Float32Array[],
+  { reporter }: ExportOptions,
+): Promise<MadeModel> {
+  reporter.message(`writing float32 and running it on ${pixels.length} test images`);
+  return makeTwoStageModel(run, entry, pixels, descriptionOf(run));
 }
 
 /** By every program that is installed. */
@@ -190,22 +221,31 @@ function inPrecision(graph: Graph, precision: Precision): Graph {
   return precision === 'float16' ? withFloat16Weights(graph) : graph;
 }
 
-function describeRun(
-  run: LoadedTaskRun,
+/** What the networks give, and how many boxes each level has. */
+type DescribedOutputs = Pick<TaskExportManifest, 'networks'> & { readonly levelCounts: readonly number[] };
+
+function describeOutputs(
+  { checkpoint: { height, width } }: LoadedTaskRun,
   taskFunction: TaskFunction,
   [first = new Float32Array()]: readonly Float32Array[],
-  models: readonly MadeModel[],
-  finished: boolean,
-): TaskExportManifest {
-  const { recipe, checkpoint, path } = run;
-  const { height, width, classes, normalisation, epoch } = checkpoint;
-  const { networks, levelCounts } = scope(() => {
+): DescribedOutputs {
+  return scope(() => {
     const images = Tensor.fromTypedArray(first, [1, 3, height, width]);
     return {
       networks: taskFunction.describe(taskFunction.call(images)),
       levelCounts: taskFunction.levelCounts(images),
     };
   });
+}
+
+function describeRun(
+  run: LoadedTaskRun,
+  { networks, levelCounts }: DescribedOutputs,
+  models: readonly MadeModel[],
+  finished: boolean,
+): TaskExportManifest {
+  const { recipe, checkpoint, path } = run;
+  const { height, width, classes, normalisation, epoch } = checkpoint;
   const { task } = recipe;
   return {
     format: 'cohort-task-export',

@@ -23,16 +23,25 @@ function introduction({ run, task, labels, networks }: TaskExportManifest): stri
   return `# ${run.id}\n\nTask ${task.name}, head ${task.head}: ${what}, trained by \`${run.method}\` with [Cohort](https://www.npmjs.com/package/cohort-ml), checkpoint \`${run.checkpoint}\` (epoch ${run.epoch}).${note}\n\nClasses, from 0 on: ${labels.join(', ')}.`;
 }
 
-function input({ input: { name, height, width, fill } }: TaskExportManifest): string {
-  const colour = fill.map((value) => value.toFixed(1)).join(', ');
-  return `## Input\n\n\`${name}\`: float32 \`[batch, 3, ${height}, ${width}]\`, red, green and blue from 0 to 255. Scale an image to fit into ${width} by ${height} pixels with its proportions kept, put it at the top left and fill the rest with ${colour} (the mean of the training images). The graph normalises by itself.`;
+/** Whether the graph chooses objects by itself, which two-stage detectors do. */
+function choosesItself({ choice }: TaskExportManifest): boolean {
+  return choice?.levelCounts.length === 0;
 }
 
-function outputs({ networks, choice }: TaskExportManifest): string {
+function input(manifest: TaskExportManifest): string {
+  const { name, height, width, fill } = manifest.input;
+  const batch = choosesItself(manifest) ? '1' : 'batch';
+  const colour = fill.map((value) => value.toFixed(1)).join(', ');
+  return `## Input\n\n\`${name}\`: float32 \`[${batch}, 3, ${height}, ${width}]\`, red, green and blue from 0 to 255. Scale an image to fit into ${width} by ${height} pixels with its proportions kept, put it at the top left and fill the rest with ${colour} (the mean of the training images). The graph normalises by itself.`;
+}
+
+function outputs(manifest: TaskExportManifest): string {
+  const { networks, choice } = manifest;
+  const first = choosesItself(manifest) ? 'objects' : 'batch';
   const rows = networks.flatMap((network) =>
     network.outputs.map(
       ({ name, shape, meaning }) =>
-        `| \`${name}\` | ${network.name} | \`[batch, ${shape.join(', ')}]\` | ${meaning} |`,
+        `| \`${name}\` | ${network.name} | \`[${[first, ...shape].join(', ')}]\` | ${meaning} |`,
     ),
   );
   const table = ['| output | network | shape | what it is |', '| --- | --- | --- | --- |', ...rows].join(
@@ -40,6 +49,9 @@ function outputs({ networks, choice }: TaskExportManifest): string {
   );
   if (choice === null) return `## Outputs\n\n${table}`;
   const { scoreThreshold, overlapThreshold, mostDetections, levelCounts } = choice;
+  if (choosesItself(manifest)) {
+    return `## Outputs\n\n${table}\n\nThe graph takes one image and chooses its objects itself: those with a score above ${scoreThreshold}, of two boxes of one class that overlap by more than ${overlapThreshold} the one with the higher score, at most ${mostDetections}. Boxes are cut off at the border of the input. Divide by the factor that the image was scaled by.`;
+  }
   return `## Outputs\n\n${table}\n\nTo choose objects as Cohort does: of the boxes of each pyramid level (${levelCounts.join(', ')}, one level after another) take the 1000 best pairs of box and class with a score above ${scoreThreshold}, cut the boxes off at the border of the image, suppress of two boxes of one class that overlap by more than ${overlapThreshold} the one with the lower score, and keep the ${mostDetections} best. Divide by the factor that the image was scaled by.`;
 }
 
@@ -63,7 +75,13 @@ function parity({ models }: TaskExportManifest): string {
   ].join('\n');
 }
 
-function usage({ task, input: { name, height, width }, networks, models }: TaskExportManifest): string {
+function usage(manifest: TaskExportManifest): string {
+  const {
+    task,
+    input: { name, height, width },
+    networks,
+    models,
+  } = manifest;
   const output = networks[0]?.outputs[0]?.name ?? '';
   const own =
     task.name === 'segmentation'
@@ -79,15 +97,18 @@ const { objects } = await detector.detect('photo.jpg', { least: 0.3 }); // [{ la
     task.name === 'segmentation'
       ? `const { data, dims } = results.${output}; // [1, classes, ${height}, ${width}]: the class of a pixel is the one with the highest score`
       : `const { scores, boxes } = results; // see above for how objects are chosen`;
-  return `## Use it
-
-In Node and browsers, with the pictures as they are:
+  const ours = choosesItself(manifest)
+    ? ''
+    : `In Node and browsers, with the pictures as they are:
 
 \`\`\`js
 ${own}
 \`\`\`
 
-With another program that reads ONNX files:
+`;
+  return `## Use it
+
+${ours}With another program that reads ONNX files:
 
 \`\`\`js
 import * as ort from 'onnxruntime-node';

@@ -140,9 +140,7 @@ function chooseEntries(run: LoadedTaskRun, network: string | undefined): Entry[]
   const { names, models, recipe, path } = run;
   const exportable = models.map((model) => {
     if (model instanceof Segmenter || model instanceof Detector) return model;
-    throw new ExportError(
-      `${path} has the head ${recipe.task.head}, which has two stages: what the second one computes depends on the boxes that the first one chooses, which a fixed graph cannot say. Export a detector with head fcos or retinanet, or use the run in Node by cohort predict.`,
-    );
+    throw new ExportError(`${path} has the head ${recipe.task.head}, which this function does not run.`);
   });
   const isSegmentation = exportable.every((model) => model instanceof Segmenter);
   const wanted = network ?? bestNetwork(run);
@@ -167,7 +165,7 @@ function chooseEntries(run: LoadedTaskRun, network: string | undefined): Entry[]
 }
 
 /** On validation images, where they were measured with these weights; test images must not choose. */
-function bestNetwork({ names, checkpoint }: LoadedTaskRun): string {
+export function bestNetwork({ names, checkpoint }: LoadedTaskRun): string {
   const validation = checkpoint.version === 1 ? null : checkpoint.training.scores.validation;
   const scores = validation?.networks.map(({ accuracy }) => accuracy) ?? [];
   return names[Math.max(0, scores.indexOf(Math.max(...scores)))] ?? '';

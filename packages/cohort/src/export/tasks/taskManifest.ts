@@ -43,7 +43,7 @@ export interface TaskChoice {
   /** Of two boxes of a class that overlap by more than this, the one with the lower score goes. */
   readonly overlapThreshold: number;
   readonly mostDetections: number;
-  /** Boxes of each pyramid level, one level after another; of each, the 1000 best candidates count. */
+  /** Boxes of each pyramid level, one level after another; of each, the 1000 best candidates count. Empty where the graph chooses. */
   readonly levelCounts: readonly number[];
 }
 
@@ -60,7 +60,7 @@ export interface TaskExportNetwork {
 /** One output of the graph. */
 export interface TaskOutput {
   readonly name: string;
-  /** Without the batch. */
+  /** Without the first dimension: the batch, or the objects of two-stage detectors. */
   readonly shape: readonly number[];
   readonly meaning: string;
 }
