@@ -63,7 +63,10 @@ export function sumGradients(group: RowGroup, parameters: Iterable<nn.Parameter>
 export function networksOf({
   networks,
   topology,
-}: Pick<Cohort, 'networks' | 'topology'>): Map<nn.Parameter, readonly number[]> {
+  modules,
+}: Pick<Cohort, 'networks' | 'topology' | 'modules'>): Map<nn.Parameter, readonly number[]> {
+  // Segmenters and detectors share nothing, and have no use for some layers of their networks.
+  if (modules !== undefined) return new Map();
   const trained = new Set(topology.parameters());
   const users = new Map<nn.Parameter, readonly number[]>();
   /** By place among a network's parameters: that of the last network which has it for itself and those after it. */
