@@ -17,11 +17,12 @@ import type { Cohort } from '../../cohort/cohort.ts';
 import type { NamedOptimizers } from '../../checkpoints/checkpoint.ts';
 import type { Exchange } from '../../topology/index.ts';
 import { at } from '../../support/at.ts';
-import type { StepInput } from '../../methods/index.ts';
+import type { Method, StepInput } from '../../methods/index.ts';
 import type { LoopRanks } from '../loop/loopSetup.ts';
 import type { TermValues } from '../loop/step.ts';
-import { averageStatistics, meanOfNumbers, messagesOf, sumGradients } from './sharedGradients.ts';
+import { averageStatistics, meanOfNumbers, messagesOf, networksOf, sumGradients } from './sharedGradients.ts';
 import { rowsOfInput } from './rowsOfInput.ts';
+import type { Trainers } from './weightDigests.ts';
 
 /** What of a training lies on one rank alone, and is brought to the first before it is saved. */
 export interface DistributedParts {
@@ -63,6 +64,8 @@ export class Ranks implements LoopRanks {
   readonly group: ProcessGroup;
   readonly exchange: Exchange;
   readonly #mesh: MeshParts | null;
+  /** What is summed between ranks that share a batch. */
+  readonly #messages = new WeakMap<Method, readonly (readonly nn.Parameter[])[]>();
   /** Traffic when the last step began. */
   #before: StepTraffic = { sentBytesPerPeer: 0, sentBytesPerShard: 0 };
   #step: StepTraffic = { sentBytesPerPeer: 0, sentBytesPerShard: 0 };
@@ -181,15 +184,23 @@ export class Ranks implements LoopRanks {
     return Object.fromEntries(names.map((name, index) => [name, at(means, index, 'the means')]));
   }
 
+  #messagesOf(
+    cohort: Pick<Cohort, 'networks' | 'method' | 'topology'>,
+  ): readonly (readonly nn.Parameter[])[] {
+    // From parts of the loss, everything has part of its gradient; from the whole loss, what ran on parts of the batch.
+    const isLocal = this.exchange.rows?.settings.negatives === 'local';
+    const messages = this.#messages.get(cohort.method) ?? messagesOf(cohort, isLocal);
+    this.#messages.set(cohort.method, messages);
+    return messages;
+  }
+
   /** Completes the gradients that each rank has of its own rows only. */
-  completeGradients(cohort: Pick<Cohort, 'networks' | 'method'>): void {
+  completeGradients(cohort: Pick<Cohort, 'networks' | 'method' | 'topology'>): void {
     const { rows } = this.exchange;
     if (rows === null) return;
     const { batchNorm, negatives } = rows.settings;
-    const isLocal = negatives === 'local';
-    // From parts of the loss, everything has part of its gradient; from the whole loss, what ran on parts of the batch.
-    for (const parameters of messagesOf(cohort, isLocal)) {
-      sumGradients(rows.group, parameters, isLocal ? 1 / rows.group.size : 1);
+    for (const parameters of this.#messagesOf(cohort)) {
+      sumGradients(rows.group, parameters, negatives === 'local' ? 1 / rows.group.size : 1);
     }
     if (batchNorm === 'local') averageStatistics(rows.group, cohort, this.exchange.own);
   }
@@ -271,11 +282,24 @@ export class Ranks implements LoopRanks {
     });
   }
 
-  /** Tensors that other ranks alone train. */
-  trainedElsewhere(cohort: Cohort): Set<Tensor> {
-    const here = new Set(this.#tensorsOf(cohort, this.exchange.rank));
-    const others = [...this.exchange.placement.keys()].flatMap((place) => this.#tensorsOf(cohort, place));
-    return new Set(others.filter((tensor) => !here.has(tensor)));
+  /** Which places of the placement train a tensor. */
+  trainersOf(cohort: Cohort): Trainers {
+    const places = new Map<Tensor, number[]>();
+    for (const place of this.exchange.placement.keys()) {
+      for (const tensor of this.#tensorsOf(cohort, place)) {
+        places.set(tensor, [...(places.get(tensor) ?? []), place]);
+      }
+    }
+    // Layers that networks share run on the ranks of all of them.
+    for (const [parameter, networks] of networksOf(cohort)) {
+      if (networks.length < 2) continue;
+      const owners = new Set(networks.map((network) => this.exchange.owner(network)));
+      places.set(
+        parameter,
+        [...owners].sort((one, other) => one - other),
+      );
+    }
+    return (tensor) => places.get(tensor) ?? [];
   }
 
   /** The first of the ranks that have the networks of a place in the placement. */

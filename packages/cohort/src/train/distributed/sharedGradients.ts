@@ -57,29 +57,61 @@ export function sumGradients(group: RowGroup, parameters: Iterable<nn.Parameter>
 }
 
 /**
+ * The networks that run each parameter of a network: itself, and those whose own layers it stands for. Networks that share
+ * layers keep theirs, which are not trained, in the same order of parameters.
+ */
+export function networksOf({
+  networks,
+  topology,
+  modules,
+}: Pick<Cohort, 'networks' | 'topology' | 'modules'>): Map<nn.Parameter, readonly number[]> {
+  // Segmenters and detectors share nothing, and have no use for some layers of their networks.
+  if (modules !== undefined) return new Map();
+  const trained = new Set(topology.parameters());
+  const users = new Map<nn.Parameter, readonly number[]>();
+  /** By place among a network's parameters: that of the last network which has it for itself and those after it. */
+  const lent = new Map<number, nn.Parameter>();
+  for (const [network, module] of networks.entries()) {
+    for (const [index, parameter] of module.parameters().entries()) {
+      if (trained.has(parameter)) lent.set(index, parameter);
+      const used = trained.has(parameter) ? parameter : (lent.get(index) ?? parameter);
+      users.set(used, [...(users.get(used) ?? []), network]);
+    }
+  }
+  return users;
+}
+
+/**
  * The parameters whose gradients ranks have parts of, in lists that are summed one after the other. Each has the parameters of
- * one network or module: in which order ranks' numbers are added depends on the place in a message, which must not depend on
- * who holds which networks.
+ * one network or module, or those that the same networks share: in which order ranks' numbers are added depends on the place in a
+ * message and its length, which must not depend on who holds which networks.
  *
  * @param isWhole whether ranks have parts of all gradients, and not only of what runs on parts of the batch
  */
 export function messagesOf(
-  { networks, method }: Pick<Cohort, 'networks' | 'method'>,
+  cohort: Pick<Cohort, 'networks' | 'method' | 'topology'>,
   isWhole: boolean,
 ): nn.Parameter[][] {
+  const { networks, method } = cohort;
   const modules = [
     ...networks.flatMap((network, place) => [network, ...(method.ofNetworks?.[place] ?? [])]),
     ...Object.values(method.modules),
   ];
   const divided = new Set([...networks, ...(method.refining ?? [])].flatMap((module) => module.parameters()));
+  const users = networksOf(cohort);
+  const messages = new Map<string, nn.Parameter[]>();
   const taken = new Set<nn.Parameter>();
-  return modules.map((module) =>
-    module.parameters().filter((parameter) => {
-      if (taken.has(parameter) || !(isWhole || divided.has(parameter))) return false;
+  for (const [place, module] of modules.entries()) {
+    for (const parameter of module.parameters()) {
+      if (taken.has(parameter) || !(isWhole || divided.has(parameter))) continue;
       taken.add(parameter);
-      return true;
-    }),
-  );
+      const key = `${place} ${(users.get(parameter) ?? []).join(',')}`;
+      const message = messages.get(key) ?? [];
+      message.push(parameter);
+      messages.set(key, message);
+    }
+  }
+  return [...messages.values()];
 }
 
 /**

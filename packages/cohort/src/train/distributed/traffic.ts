@@ -75,7 +75,7 @@ export function recordRanks(
     receivedBytes: traffic.receivedBytes + (shardTraffic?.receivedBytes ?? 0),
     waitedSeconds: (traffic.waitedMs + (shardTraffic?.waitedMs ?? 0)) / 1000,
     runningSeconds: (performance.now() - startedAt) / 1000,
-    weights: digestWeights(modules, ranks.trainedElsewhere(cohort), networks.join(', ')),
+    weights: digestWeights(modules, ranks.trainersOf(cohort), exchange.rank),
   };
   const all = group.allGatherText(JSON.stringify(own)).map((text) => JSON.parse(text) as RankRecord);
   const { epoch, step } = done;

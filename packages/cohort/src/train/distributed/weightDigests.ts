@@ -6,28 +6,40 @@ import type { RankRecord } from '@cohort-ml/runs';
 /** First 16 hexadecimal digits of a SHA-256, by the name of a module's file in a checkpoint. */
 export type WeightDigests = Readonly<Record<string, string>>;
 
+/** Which sets of networks, by their place in the placement, train a tensor; empty for all. */
+export type Trainers = (tensor: Tensor) => readonly number[];
+
 /**
- * @param modules with the names of their files
- * @param elsewhere tensors that other ranks alone train, and which are out of date here
- * @param owner ends the name of a module of which only a part is trained here
+ * Digests of what is trained here.
+ *
+ * @param modules with the names of their files; parts of a module that other ranks train too have names of their own
+ * @param place of this rank's networks
  */
 export function digestWeights(
   modules: readonly (readonly [string, nn.AnyModule])[],
-  elsewhere: ReadonlySet<Tensor>,
-  owner: string,
+  trainers: Trainers,
+  place: number,
 ): WeightDigests {
   const digests: Record<string, string> = {};
   for (const [name, module] of modules) {
-    const all = [...module.stateDict().values()];
-    const own = all.filter((tensor) => !elsewhere.has(tensor));
-    if (own.length === 0) continue;
-    const bytes = noGrad(() => scope(() => packTensors(own).toTypedArray()));
-    const digest = createHash('sha256')
-      .update(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
-      .digest('hex');
-    digests[own.length === all.length ? name : `${name} of ${owner}`] = digest.slice(0, 16);
+    const parts = new Map<string, Tensor[]>();
+    for (const tensor of module.stateDict().values()) {
+      const places = trainers(tensor);
+      if (places.length > 0 && !places.includes(place)) continue;
+      const label = places.length < 2 ? name : `${name} (shared by sets ${places.join(', ')})`;
+      parts.set(label, [...(parts.get(label) ?? []), tensor]);
+    }
+    for (const [label, tensors] of parts) digests[label] = digestOf(tensors);
   }
   return digests;
+}
+
+function digestOf(tensors: readonly Tensor[]): string {
+  const bytes = noGrad(() => scope(() => packTensors(tensors).toTypedArray()));
+  return createHash('sha256')
+    .update(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 /** A sentence for every module that not all of its ranks hold alike. */

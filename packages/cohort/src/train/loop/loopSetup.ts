@@ -66,7 +66,7 @@ export interface LoopRanks {
   /** Values of the whole batch, from those that this rank has. */
   agreeOnValues(values: TermValues): TermValues;
   /** Completes the gradients that this rank has only a part of; called before they are looked at. */
-  completeGradients(cohort: Pick<Cohort, 'networks' | 'method'>): void;
+  completeGradients(cohort: Pick<Cohort, 'networks' | 'method' | 'topology'>): void;
   /** Runs what a method does after the step with this number. */
   afterStep<Result>(cohort: Cohort, step: number, body: () => Result): Result;
 }
