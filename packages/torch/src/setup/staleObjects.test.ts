@@ -24,7 +24,9 @@ beforeEach(() => {
   writeFileSync(join(sources, 'with space', 'there.cc'), '');
 });
 
-afterEach(() => { rmSync(root, { recursive: true }); });
+afterEach(() => {
+  rmSync(root, { recursive: true });
+});
 
 test('objects of sources that moved are removed, others and foreign files stay', () => {
   compiled('here', '../build/here.o: here.cc gone.h\ngone.h:\n');
