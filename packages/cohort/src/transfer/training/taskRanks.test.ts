@@ -124,9 +124,12 @@ describe('a task on ranks', () => {
       const launched = cohort(['launch', '--nproc', '2', 'train', recipe, `runs=${runs}`]);
       const ends: unknown[] = [];
       void launched.ended.then((end) => ends.push(end));
+      const checkpointsOf = (run: string): string[] => {
+        const checkpoints = join(run, 'checkpoints');
+        return existsSync(checkpoints) ? readdirSync(checkpoints) : [];
+      };
       const hasCheckpoint = (): boolean =>
-        existsSync(runs) &&
-        runsIn(runs).some((run) => readdirSync(join(run, 'checkpoints')).some((name) => name !== 'last'));
+        existsSync(runs) && runsIn(runs).some((run) => checkpointsOf(run).some((name) => name !== 'last'));
       while (ends.length === 0 && !hasCheckpoint()) await setTimeout(50);
       launched.kill('SIGTERM');
       const stopped = await launched.ended;
