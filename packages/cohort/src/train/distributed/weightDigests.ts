@@ -23,13 +23,16 @@ export function digestWeights(
   const digests: Record<string, string> = {};
   for (const [name, module] of modules) {
     const parts = new Map<string, Tensor[]>();
-    for (const tensor of module.stateDict().values()) {
-      const places = trainers(tensor);
+    const tensors = [...module.stateDict().values()].map((tensor) => ({ tensor, places: trainers(tensor) }));
+    const alone = new Set(tensors.flatMap(({ places }) => (places.length < 2 ? [places.join()] : [])));
+    for (const { tensor, places } of tensors) {
       if (places.length > 0 && !places.includes(place)) continue;
-      const label = places.length < 2 ? name : `${name} (shared by sets ${places.join(', ')})`;
+      // Of parts that different ranks train, each has a name of its own.
+      const isWhole = places.length === 0 || (places.length === 1 && alone.size === 1);
+      const label = isWhole ? name : `${name} (of sets ${places.join(', ')})`;
       parts.set(label, [...(parts.get(label) ?? []), tensor]);
     }
-    for (const [label, tensors] of parts) digests[label] = digestOf(tensors);
+    for (const [label, held] of parts) digests[label] = digestOf(held);
   }
   return digests;
 }
