@@ -53,6 +53,34 @@ export function oneOf<T extends string | number>(value: unknown, allowed: readon
   return found;
 }
 
+/**
+ * The entries of a manifest in this format.
+ *
+ * @param what is read, in messages
+ * @param others what is said of the other formats of `cohort export`
+ * @throws {ModelFileError} for other formats and programs, and newer versions
+ */
+export function manifestFields(
+  value: unknown,
+  { format, what, others }: { format: string; what: string; others: Readonly<Record<string, string>> },
+): Fields {
+  if (!isFields(value) || value.format !== format) {
+    const known = isFields(value) && typeof value.format === 'string' ? others[value.format] : undefined;
+    throw new ModelFileError(
+      known ?? `This is no manifest of ${what}. Give the folder that \`cohort export\` wrote.`,
+    );
+  }
+  if (value.version !== 1) {
+    throw new ModelFileError(
+      `The folder was exported in version ${String(value.version)} of the format; this runtime reads version 1. Update @cohort-ml/runtime.`,
+    );
+  }
+  return value;
+}
+
+/** Kinds of entries in the list of networks. */
+export const networkKinds = ['network', 'ensemble'] as const;
+
 /** @throws {ModelFileError} for a path that leads out of the folder, and for senseless entries */
 export function readModelEntry(value: unknown): ManifestModel {
   const model = fields(value, 'models');

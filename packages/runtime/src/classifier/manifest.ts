@@ -1,11 +1,11 @@
 /** Reads `cohort.json`, the manifest of an exported folder: the part that inference needs, checked. */
-import { ModelFileError } from '../errors.ts';
 import {
   count,
   damaged,
   fields,
-  isFields,
   list,
+  manifestFields,
+  networkKinds,
   oneOf,
   readModelEntry,
   text,
@@ -46,22 +46,15 @@ export interface Manifest {
 }
 
 /** @throws {ModelFileError} for other programs' files, newer versions, and missing or senseless entries */
-export function readManifest(value: unknown): Manifest {
-  if (isFields(value) && value.format === 'cohort-task-export') {
-    throw new ModelFileError(
-      'This is an exported segmenter or detector. Load it with `createSegmenter` or `createDetector`.',
-    );
-  }
-  if (!isFields(value) || value.format !== 'cohort-export') {
-    throw new ModelFileError(
-      'This is no manifest of an exported network. Give the folder that `cohort export` wrote.',
-    );
-  }
-  if (value.version !== 1) {
-    throw new ModelFileError(
-      `The folder was exported in version ${String(value.version)} of the format; this runtime reads version 1. Update @cohort-ml/runtime.`,
-    );
-  }
+export function readManifest(given: unknown): Manifest {
+  const value = manifestFields(given, {
+    format: 'cohort-export',
+    what: 'an exported network',
+    others: {
+      'cohort-task-export':
+        'This is an exported segmenter or detector. Load it with `createSegmenter` or `createDetector`.',
+    },
+  });
   const input = fields(value.input, 'input');
   const preprocessing = fields(value.preprocessing, 'preprocessing');
   const resize = fields(preprocessing.resize, 'preprocessing.resize');
@@ -94,7 +87,7 @@ function readNetwork(value: unknown): ManifestNetwork {
   const embedding = network.embedding == null ? null : fields(network.embedding, 'networks.embedding');
   return {
     name: text(network.name, 'networks.name'),
-    kind: oneOf(network.kind, ['network', 'ensemble'] as const, 'networks.kind'),
+    kind: oneOf(network.kind, networkKinds, 'networks.kind'),
     architecture: text(network.architecture, 'networks.architecture'),
     output: text(network.output, 'networks.output'),
     embedding: embedding && {

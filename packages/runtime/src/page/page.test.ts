@@ -1,21 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasChromium, serve, startChromium, type Served } from '../test/chromium.ts';
+import { expectAccessible, openPage } from '../test/exportedPage.ts';
 import { exportedFiles, modelPath, plainImage, writeExportedFolder } from '../test/exportedFolder.ts';
 import { buildSingleFile, pageFiles } from './files.ts';
-
-interface AxeResult {
-  readonly violations: readonly {
-    readonly id: string;
-    readonly nodes: readonly { readonly html: string }[];
-  }[];
-}
 
 async function picture(
   colour: readonly number[],
@@ -45,30 +38,11 @@ describe.skipIf(!hasChromium)('exported page in Chromium (skipped where Chromium
     await rm(folder, { recursive: true });
   });
 
-  /** Opens a page that is ready; errors and requests elsewhere end the test. */
-  async function open(
+  const open = (
     address: string,
     options: BrowserContextOptions,
     use: (page: Page) => Promise<void>,
-  ): Promise<void> {
-    const context = await browser.newContext({ permissions: ['camera'], ...options });
-    const page = await context.newPage();
-    const problems: string[] = [];
-    page.on('pageerror', (error) => problems.push(error.message));
-    page.on('console', (message) => {
-      if (message.type() === 'error') problems.push(message.text());
-    });
-    page.on('request', (request) => {
-      const url = request.url();
-      if (!url.startsWith(served.address) && !/^(blob|data|file):/.test(url))
-        problems.push(`request of ${url}`);
-    });
-    await page.goto(address);
-    await page.waitForSelector('html[data-ready]');
-    await use(page);
-    expect(problems).toEqual([]);
-    await context.close();
-  }
+  ): Promise<void> => openPage(browser, address, options, use);
 
   const firstLabels = (page: Page): Promise<string[]> =>
     page.locator('.network li:first-child .label').allTextContents();
@@ -143,14 +117,10 @@ describe.skipIf(!hasChromium)('exported page in Chromium (skipped where Chromium
   it.each(['light', 'dark'] as const)(
     'is accessible in %s colours, and fits 360 pixels',
     async (colorScheme) => {
-      const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
       await open(served.address, { colorScheme, viewport: { width: 360, height: 700 } }, async (page) => {
         await page.setInputFiles('#file', await picture([255, 0, 0]));
         await page.waitForSelector('.network');
-        expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
-        await page.evaluate(axe);
-        const { violations } = await page.evaluate<AxeResult>('axe.run()');
-        expect(violations.map(({ id, nodes }) => [id, nodes[0]?.html])).toEqual([]);
+        await expectAccessible(page);
       });
     },
   );

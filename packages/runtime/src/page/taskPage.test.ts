@@ -1,22 +1,16 @@
 /** The exported page of detectors and segmenters in Chromium: boxes and masks over pictures, by mouse, keyboard and camera. */
 import { execFileSync } from 'node:child_process';
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hasChromium, serve, startChromium, type Served } from '../test/chromium.ts';
-import { exportedDetector, exportedSegmenter, redAndBlue, writeTaskFolder } from '../test/exportedTask.ts';
+import { expectAccessible, openPage } from '../test/exportedPage.ts';
+import { writeExport } from '../test/exportedFolder.ts';
+import { exportedDetector, exportedSegmenter, redAndBlue } from '../test/exportedTask.ts';
 import { buildSingleFile, pageFiles } from './files.ts';
-
-interface AxeResult {
-  readonly violations: readonly {
-    readonly id: string;
-    readonly nodes: readonly { readonly html: string }[];
-  }[];
-}
 
 async function picture(): Promise<{ name: string; mimeType: string; buffer: Buffer }> {
   const { width, height, data } = redAndBlue(80, 60);
@@ -35,7 +29,7 @@ describe.skipIf(!hasChromium)('pages of tasks in Chromium (skipped where Chromiu
   beforeAll(async () => {
     execFileSync(process.execPath, [fileURLToPath(new URL('../../scripts/buildPage.mjs', import.meta.url))]);
     for (const task of [exportedDetector(), exportedSegmenter()]) {
-      folders.push(await writeTaskFolder(task, await pageFiles()));
+      folders.push(await writeExport(task, await pageFiles()));
     }
     const [first = '', second = ''] = folders;
     detector = await serve(first);
@@ -50,29 +44,11 @@ describe.skipIf(!hasChromium)('pages of tasks in Chromium (skipped where Chromiu
     for (const folder of folders) await rm(folder, { recursive: true });
   });
 
-  /** Opens a page that is ready; errors and requests elsewhere end the test. */
-  async function open(
+  const open = (
     address: string,
     options: BrowserContextOptions,
     use: (page: Page) => Promise<void>,
-  ): Promise<void> {
-    const context = await browser.newContext({ permissions: ['camera'], ...options });
-    const page = await context.newPage();
-    const problems: string[] = [];
-    page.on('pageerror', (error) => problems.push(error.message));
-    page.on('console', (message) => {
-      if (message.type() === 'error') problems.push(message.text());
-    });
-    page.on('request', (request) => {
-      const url = request.url();
-      if (!url.startsWith(address) && !/^(blob|data|file):/.test(url)) problems.push(`request of ${url}`);
-    });
-    await page.goto(address);
-    await page.waitForSelector('html[data-ready]');
-    await use(page);
-    expect(problems).toEqual([]);
-    await context.close();
-  }
+  ): Promise<void> => openPage(browser, address, options, use);
 
   const entries = (page: Page): Promise<string[]> => page.locator('.legend .label').allTextContents();
 
@@ -172,15 +148,11 @@ describe.skipIf(!hasChromium)('pages of tasks in Chromium (skipped where Chromiu
   it.each(['light', 'dark'] as const)(
     'is accessible in %s colours, and fits 360 pixels',
     async (colorScheme) => {
-      const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
       for (const { address } of [detector, segmenter]) {
         await open(address, { colorScheme, viewport: { width: 360, height: 700 } }, async (page) => {
           await page.setInputFiles('#file', await picture());
           await page.waitForSelector('.legend li');
-          expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
-          await page.evaluate(axe);
-          const { violations } = await page.evaluate<AxeResult>('axe.run()');
-          expect(violations.map(({ id, nodes }) => [id, nodes[0]?.html])).toEqual([]);
+          await expectAccessible(page);
         });
       }
     },

@@ -1,8 +1,6 @@
 /** An exported detector as an object that takes pictures and gives boxes with names, the same as `cohort predict`. */
 import type { ImageSource } from '../classifier/decode.ts';
-import type { Precision } from '../classifier/fields.ts';
 import {
-  findNetwork,
   openExport,
   outputOf,
   type ExportedFiles,
@@ -12,7 +10,7 @@ import {
 import { InputError, ModelFileError } from '../errors.ts';
 import type { Size } from './fit.ts';
 import { byScore, suppressByClass } from './suppression.ts';
-import { readTaskManifest, type BoxChoice, type TaskManifest, type TaskNetwork } from './taskManifest.ts';
+import { readTaskManifest, type BoxChoice, type TaskManifest } from './taskManifest.ts';
 import { outputName, TaskModel } from './taskModel.ts';
 
 /** Candidates of each pyramid level before suppression, as published. */
@@ -49,14 +47,11 @@ export interface DetectOptions {
 }
 
 /** Networks of one model file. Several calls may run at once: pictures are decoded side by side and computed in turn. */
-export class Detector {
-  readonly #model: TaskModel;
-  readonly #network: TaskNetwork;
+export class Detector extends TaskModel {
   readonly #choice: BoxChoice;
 
   constructor(opened: OpenedExport<TaskManifest>, options: ExportOptions) {
-    const { manifest } = opened;
-    const { choice, task } = manifest;
+    const { choice, task } = opened.manifest;
     if (choice === null) {
       throw new ModelFileError('This is an exported segmenter. Load it with `createSegmenter`.');
     }
@@ -65,27 +60,8 @@ export class Detector {
         `The head ${task.head} has two stages, which this runtime does not run. Run the file with ONNX Runtime, as its README.md shows.`,
       );
     }
+    super(opened, options, 'detector');
     this.#choice = choice;
-    this.#network = findNetwork(manifest.networks, options.network);
-    this.#model = new TaskModel(opened, options, 'detector');
-  }
-
-  get manifest(): TaskManifest {
-    return this.#model.manifest;
-  }
-
-  get precision(): Precision {
-    return this.#model.precision;
-  }
-
-  /** Class names. */
-  get labels(): readonly string[] {
-    return this.manifest.labels;
-  }
-
-  /** Networks of the export, the default first. */
-  get networks(): readonly TaskNetwork[] {
-    return this.manifest.networks;
   }
 
   /**
@@ -100,9 +76,8 @@ export class Detector {
     if (!(least >= 0 && least <= 1)) {
       throw new InputError(`\`least\` is a score from 0 to 1, not ${least}. Leave it out for ${usualLeast}.`);
     }
-    const network =
-      options.network === undefined ? this.#network : findNetwork(this.networks, options.network);
-    const { outputs, original, fitted } = await this.#model.run(image);
+    const network = this.networkNamed(options.network);
+    const { outputs, original, fitted } = await this.compute(image);
     const { data: scores } = outputOf(outputs, outputName(network, 'scores'));
     const { data: boxes } = outputOf(outputs, outputName(network, 'boxes'));
     const found = chooseObjects(scores, boxes, this.labels.length, fitted, this.#choice);
@@ -115,20 +90,6 @@ export class Detector {
         box: [x0 * fx, y0 * fy, x1 * fx, y1 * fy] as const,
       }));
     return { ...original, objects };
-  }
-
-  /** Computes one empty picture, so that the first real one is as fast as the others. */
-  warmUp(): Promise<void> {
-    return this.#model.warmUp();
-  }
-
-  /** Gives the memory back. Calling it again does nothing. */
-  dispose(): void {
-    this.#model.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
   }
 }
 

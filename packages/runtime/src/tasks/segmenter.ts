@@ -1,8 +1,6 @@
 /** An exported segmenter as an object that takes pictures and gives the class of every pixel, the same as `cohort predict`. */
 import type { ImageSource } from '../classifier/decode.ts';
-import type { Precision } from '../classifier/fields.ts';
 import {
-  findNetwork,
   openExport,
   outputOf,
   type ExportedFiles,
@@ -11,7 +9,7 @@ import {
 } from '../classifier/open.ts';
 import { ModelFileError } from '../errors.ts';
 import { labelsOf } from './labelMap.ts';
-import { readTaskManifest, type TaskManifest, type TaskNetwork } from './taskManifest.ts';
+import { readTaskManifest, type TaskManifest } from './taskManifest.ts';
 import { outputName, TaskModel } from './taskModel.ts';
 
 /** A class with the part of the picture that it covers. */
@@ -40,35 +38,12 @@ export interface SegmentOptions {
 }
 
 /** Networks of one model file. Several calls may run at once: pictures are decoded side by side and computed in turn. */
-export class Segmenter {
-  readonly #model: TaskModel;
-  readonly #network: TaskNetwork;
-
+export class Segmenter extends TaskModel {
   constructor(opened: OpenedExport<TaskManifest>, options: ExportOptions) {
-    const { manifest } = opened;
-    if (manifest.task.name !== 'segmentation') {
+    if (opened.manifest.task.name !== 'segmentation') {
       throw new ModelFileError('This is an exported detector. Load it with `createDetector`.');
     }
-    this.#network = findNetwork(manifest.networks, options.network);
-    this.#model = new TaskModel(opened, options, 'segmenter');
-  }
-
-  get manifest(): TaskManifest {
-    return this.#model.manifest;
-  }
-
-  get precision(): Precision {
-    return this.#model.precision;
-  }
-
-  /** Class names, by their number in the label map. */
-  get labels(): readonly string[] {
-    return this.manifest.labels;
-  }
-
-  /** Networks of the export, the default first. */
-  get networks(): readonly TaskNetwork[] {
-    return this.manifest.networks;
+    super(opened, options, 'segmenter');
   }
 
   /**
@@ -79,9 +54,8 @@ export class Segmenter {
    * @throws {DisposedError} after `dispose`
    */
   async segment(image: ImageSource, options: SegmentOptions = {}): Promise<SegmentationResult> {
-    const network =
-      options.network === undefined ? this.#network : findNetwork(this.networks, options.network);
-    const { outputs, original, fitted } = await this.#model.run(image);
+    const network = this.networkNamed(options.network);
+    const { outputs, original, fitted } = await this.compute(image);
     const { data } = outputOf(outputs, outputName(network, 'logits'));
     const { input } = this.manifest;
     const classes = this.labels.length;
@@ -99,20 +73,6 @@ export class Segmenter {
       share: (counts[index] ?? 0) / labels.length,
     }));
     return { ...original, labels, shares };
-  }
-
-  /** Computes one empty picture, so that the first real one is as fast as the others. */
-  warmUp(): Promise<void> {
-    return this.#model.warmUp();
-  }
-
-  /** Gives the memory back. Calling it again does nothing. */
-  dispose(): void {
-    this.#model.dispose();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
   }
 }
 

@@ -3,14 +3,14 @@ import {
   count,
   damaged,
   fields,
-  isFields,
   list,
+  manifestFields,
+  networkKinds,
   oneOf,
   readModelEntry,
   text,
   type ManifestModel,
 } from '../classifier/fields.ts';
-import { ModelFileError } from '../errors.ts';
 
 /** What a network of the export finds. */
 export type TaskName = 'segmentation' | 'detection' | 'instance-segmentation';
@@ -57,20 +57,12 @@ export interface TaskManifest {
 }
 
 /** @throws {ModelFileError} for classifiers and other programs' files, newer versions, and missing or senseless entries */
-export function readTaskManifest(value: unknown): TaskManifest {
-  if (isFields(value) && value.format === 'cohort-export') {
-    throw new ModelFileError('This is an exported classifier. Load it with `createClassifier`.');
-  }
-  if (!isFields(value) || value.format !== 'cohort-task-export') {
-    throw new ModelFileError(
-      'This is no manifest of an exported segmenter or detector. Give the folder that `cohort export` wrote.',
-    );
-  }
-  if (value.version !== 1) {
-    throw new ModelFileError(
-      `The folder was exported in version ${String(value.version)} of the format; this runtime reads version 1. Update @cohort-ml/runtime.`,
-    );
-  }
+export function readTaskManifest(given: unknown): TaskManifest {
+  const value = manifestFields(given, {
+    format: 'cohort-task-export',
+    what: 'an exported segmenter or detector',
+    others: { 'cohort-export': 'This is an exported classifier. Load it with `createClassifier`.' },
+  });
   const task = fields(value.task, 'task');
   const input = fields(value.input, 'input');
   const name = oneOf(task.name, ['segmentation', 'detection', 'instance-segmentation'] as const, 'task.name');
@@ -104,7 +96,7 @@ function readNetwork(value: unknown): TaskNetwork {
   const network = fields(value, 'networks');
   return {
     name: text(network.name, 'networks.name'),
-    kind: oneOf(network.kind, ['network', 'ensemble'] as const, 'networks.kind'),
+    kind: oneOf(network.kind, networkKinds, 'networks.kind'),
     architecture: text(network.architecture, 'networks.architecture'),
     outputs: list(network.outputs, 'networks.outputs').map((output) => ({
       name: text(fields(output, 'networks.outputs').name, 'networks.outputs.name'),

@@ -1,7 +1,13 @@
 /** What segmenters and detectors have in common: pictures are decoded, fitted into the input and computed. */
 import { decodeImage, defaultMostPixels, type ImageSource } from '../classifier/decode.ts';
 import type { Precision } from '../classifier/fields.ts';
-import { alive, checkOutputs, type ExportOptions, type OpenedExport } from '../classifier/open.ts';
+import {
+  alive,
+  checkOutputs,
+  findNetwork,
+  type ExportOptions,
+  type OpenedExport,
+} from '../classifier/open.ts';
 import { ModelFileError } from '../errors.ts';
 import type { InferenceModel, ModelOutput } from '../model.ts';
 import { fitPicture, fittedSize, type Size } from './fit.ts';
@@ -15,27 +21,61 @@ export interface PictureOutputs {
 }
 
 /** An opened export that takes pictures. */
-export class TaskModel {
+export abstract class TaskModel {
   readonly manifest: TaskManifest;
   readonly precision: Precision;
-  #model: InferenceModel | null;
+  readonly #network: TaskNetwork;
   readonly #what: string;
   readonly #mostPixels: number;
+  #model: InferenceModel | null;
 
   /** @param what its name in messages */
-  constructor(opened: OpenedExport<TaskManifest>, options: ExportOptions, what: string) {
+  protected constructor(opened: OpenedExport<TaskManifest>, options: ExportOptions, what: string) {
     this.manifest = opened.manifest;
     this.precision = opened.precision;
     this.#model = opened.model;
     this.#what = what;
     this.#mostPixels = options.mostPixels ?? defaultMostPixels;
+    this.#network = findNetwork(this.networks, options.network);
     checkOutputs(
       opened.model,
-      opened.manifest.networks.flatMap(({ outputs }) => outputs.map((output) => output.name)),
+      this.networks.flatMap(({ outputs }) => outputs.map((output) => output.name)),
     );
   }
 
-  async run(image: ImageSource): Promise<PictureOutputs> {
+  /** Class names, by their number. */
+  get labels(): readonly string[] {
+    return this.manifest.labels;
+  }
+
+  /** Networks of the export, the default first. */
+  get networks(): readonly TaskNetwork[] {
+    return this.manifest.networks;
+  }
+
+  /** Computes one empty picture, so that the first real one is as fast as the others. */
+  async warmUp(): Promise<void> {
+    const { height, width } = this.manifest.input;
+    await alive(this.#model, this.#what).run(new Float32Array(3 * height * width), [1, 3, height, width]);
+  }
+
+  /** Gives the memory back. Calling it again does nothing. */
+  dispose(): void {
+    this.#model?.dispose();
+    this.#model = null;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** The network of that name, or the one chosen when the export was opened. @throws {InputError} where there is none */
+  protected networkNamed(name: string | undefined): TaskNetwork {
+    return name === undefined ? this.#network : findNetwork(this.networks, name);
+  }
+
+  /** What all networks give for a picture. */
+  protected async compute(image: ImageSource): Promise<PictureOutputs> {
     alive(this.#model, this.#what);
     const picture = await decodeImage(image, this.#mostPixels);
     const { input } = this.manifest;
@@ -45,16 +85,6 @@ export class TaskModel {
     const model = alive(this.#model, this.#what);
     const outputs = await model.run(values, [1, 3, input.height, input.width]);
     return { outputs, original, fitted };
-  }
-
-  async warmUp(): Promise<void> {
-    const { height, width } = this.manifest.input;
-    await alive(this.#model, this.#what).run(new Float32Array(3 * height * width), [1, 3, height, width]);
-  }
-
-  dispose(): void {
-    this.#model?.dispose();
-    this.#model = null;
   }
 }
 

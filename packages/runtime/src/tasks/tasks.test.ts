@@ -6,16 +6,16 @@ import sharp from 'sharp';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createClassifier } from '../classifier/classifier.ts';
 import { DisposedError, ImageDecodeError, InputError, MissingFileError, ModelFileError } from '../errors.ts';
-import { exportedFiles } from '../test/exportedFolder.ts';
-import { exportedDetector, exportedSegmenter, redAndBlue, writeTaskFolder } from '../test/exportedTask.ts';
+import { exportedFiles, writeExport } from '../test/exportedFolder.ts';
+import { exportedDetector, exportedSegmenter, redAndBlue } from '../test/exportedTask.ts';
 import { chooseObjects, createDetector } from './detector.ts';
 import { createSegmenter } from './segmenter.ts';
 import { readTaskManifest } from './taskManifest.ts';
 
 const folders: string[] = [];
 
-async function folder(task: Parameters<typeof writeTaskFolder>[0]): Promise<string> {
-  const path = await writeTaskFolder(task);
+async function folder(task: Parameters<typeof writeExport>[0]): Promise<string> {
+  const path = await writeExport(task);
   folders.push(path);
   return path;
 }

@@ -25,6 +25,12 @@ function modelFile(): Uint8Array {
   return writer.file([writer.node('Add', logits), ...logits, embedding]);
 }
 
+/** What a manifest says of its only model file. */
+export function modelEntry(file: Uint8Array): Record<string, unknown> {
+  const sha256 = createHash('sha256').update(file).digest('hex');
+  return { precision: 'float32', path: modelPath, bytes: file.length, sha256 };
+}
+
 /** Manifest and files in memory. */
 export function exportedFiles(): ExportedFiles & { readonly manifest: Record<string, unknown> } {
   const file = modelFile();
@@ -52,31 +58,29 @@ export function exportedFiles(): ExportedFiles & { readonly manifest: Record<str
       input: { name: 'x', channels: 3, height: 8, width: 8 },
       preprocessing: { background: '#ffffff', resize: { name: 'lanczos3', fit: 'fill' } },
       networks: [ensemble, network('linear-1', 'n3_0'), network('linear-2', 'n4_0')],
-      models: [
-        {
-          precision: 'float32',
-          path: modelPath,
-          bytes: file.length,
-          sha256: createHash('sha256').update(file).digest('hex'),
-        },
-      ],
+      models: [modelEntry(file)],
     },
     files: { [modelPath]: file },
   };
 }
 
-/** Writes the folder to disk, with other files next to it. Returns its path. */
-export async function writeExportedFolder(
+/** Writes an export to disk, with other files next to it. Returns the folder's path. */
+export async function writeExport(
+  { manifest, files }: ExportedFiles,
   others: Readonly<Record<string, Uint8Array>> = {},
 ): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'cohort-export-'));
-  const { manifest, files } = exportedFiles();
   const all = { ...others, ...files, 'cohort.json': new TextEncoder().encode(JSON.stringify(manifest)) };
   for (const [path, bytes] of Object.entries(all)) {
     await mkdir(dirname(join(folder, path)), { recursive: true });
     await writeFile(join(folder, path), bytes);
   }
   return folder;
+}
+
+/** The miniature on disk, with other files next to it. Returns the folder's path. */
+export function writeExportedFolder(others: Readonly<Record<string, Uint8Array>> = {}): Promise<string> {
+  return writeExport(exportedFiles(), others);
 }
 
 /** An image of one colour with `channels` samples a pixel. */

@@ -1,12 +1,8 @@
 /** Exported segmenters and detectors in miniature for tests: red and blue things, two networks each. */
-import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import type { ExportedFiles } from '../classifier/open.ts';
+import { modelEntry, modelPath } from './exportedFolder.ts';
 import { OnnxWriter } from './onnxWriter.ts';
 
-const modelPath = 'onnx/model.onnx';
 /** Side of the input. */
 const side = 8;
 
@@ -38,14 +34,7 @@ function exported(
         architecture: 'linear',
         outputs: names.map((name) => ({ name, shape: [], meaning: '' })),
       })),
-      models: [
-        {
-          precision: 'float32',
-          path: modelPath,
-          bytes: file.length,
-          sha256: createHash('sha256').update(file).digest('hex'),
-        },
-      ],
+      models: [modelEntry(file)],
     },
     files: { [modelPath]: file },
   };
@@ -113,20 +102,6 @@ export function exportedSegmenter(): Task {
     },
     [['logits'], ['logits_linear-2']],
   );
-}
-
-/** Writes a folder to disk, with other files next to it. Returns its path. */
-export async function writeTaskFolder(
-  { manifest, files }: Task,
-  others: Readonly<Record<string, Uint8Array>> = {},
-): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'cohort-task-'));
-  const all = { ...others, ...files, 'cohort.json': new TextEncoder().encode(JSON.stringify(manifest)) };
-  for (const [path, bytes] of Object.entries(all)) {
-    await mkdir(dirname(join(folder, path)), { recursive: true });
-    await writeFile(join(folder, path), bytes);
-  }
-  return folder;
 }
 
 /** A picture whose left half is red and whose right half is blue, as pixels. */

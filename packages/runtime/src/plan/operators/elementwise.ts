@@ -6,6 +6,7 @@ import { isVector, Tensor } from '../tensor.ts';
 import { constantOf, floatsOf, type Value } from '../value.ts';
 import { padded, perChannel } from '../weights.ts';
 import { quantisedBounds } from './integer.ts';
+import { emitOverImage } from './overImage.ts';
 import { lowerPlain } from './plain.ts';
 
 const operations: Readonly<Record<string, number>> = { Add: 0, Sub: 1, Mul: 2, Div: 3 };
@@ -194,24 +195,8 @@ export function lowerActivation(node: GraphNode, lowering: Lowering): void {
     lowerPlain(node, lowering);
     return;
   }
-  const image = lowering.layouts.image(value);
-  const output = new Tensor(value.shape, null);
-  lowering.defineTensor(node.outputs[0], output);
   const channels = value.shape[1] ?? 1;
   const scale = lowering.weights.place(`ones ${channels}`, () => padded([1], channels));
   const shift = lowering.weights.place(`zeros ${channels}`, () => padded([0], channels));
-  lowering.emit({
-    name: node.operator,
-    reads: [image],
-    writes: [output],
-    bind: () => {
-      const values = [
-        ...[image.origin, image.row, image.plane, output.origin, output.row, output.plane],
-        ...[output.blocks, output.height, output.width, scale, shift, bounds.low, bounds.high],
-      ];
-      return () => {
-        lowering.kernels.affine(...values);
-      };
-    },
-  });
+  emitOverImage(node, value, lowering, 'affine', [scale, shift, bounds.low, bounds.high]);
 }
