@@ -6,7 +6,8 @@ export type { DType, Layout, MemoryFormat, TypedArray, TypedArrayOf } from './dt
 export type { Operators, TensorOperators } from './generated/operators.ts';
 export { Generator, seedDefaultGenerator } from './generator.ts';
 export { keep, liveTensorCount, scope } from './scope.ts';
-export { ops, readBacks, tensor, Tensor, type NestedNumbers } from './tensor.ts';
+export { tensor, type NestedNumbers } from './nestedNumbers.ts';
+export { ops, readBacks, Tensor } from './tensor.ts';
 
 // Differentiation.
 export {
