@@ -1,4 +1,4 @@
-/** The list beside the picture: names with their colours, each of which can be pointed at or reached by keyboard. */
+/** The list beside the picture: a name with its colour on each line, and a call when a line is pointed at or focused. */
 import { createElement } from './results.ts';
 
 /** One line. */

@@ -37,7 +37,7 @@ function recipeOf(name: string, method: object, train: object = {}): object {
   };
 }
 
-/** In the order in which they are trained, since runs are told apart by their time. */
+/** Named in alphabetical order, in which their runs are found. */
 const recipes = [
   recipeOf(
     'a-mcl',

@@ -39,7 +39,7 @@ function recipeOf(name: string, method: object, changes: Record<string, unknown>
 
 const bfloat16 = { train: { precision: 'bfloat16' } };
 
-/** In the order in which they are trained, since runs are told apart by their time. */
+/** Named in alphabetical order, in which their runs are found. */
 const recipes = {
   'a-independent': recipeOf('a-independent', { name: 'independent' }),
   'b-mcl': recipeOf('b-mcl', { name: 'mcl' }),

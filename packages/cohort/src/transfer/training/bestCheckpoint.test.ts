@@ -11,7 +11,7 @@ vi.setConfig({ testTimeout: 1_200_000 });
 
 const world = useTaskWorld({ name: 'segmentation', width: 8 });
 
-it('is kept beside the last, and is what evaluate --checkpoint best measures', async () => {
+it('keeps the best checkpoint next to the last one, and evaluates it when asked to', async () => {
   // The learning rate is so high at first that epochs differ widely.
   const { result, reporter } = await trainTask(
     world.recipe({

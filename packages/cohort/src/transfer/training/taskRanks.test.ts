@@ -46,7 +46,7 @@ function recipeOf(
 const network = { model: 'resnet8' } as const;
 const train = { epochs: 1, batchSize: 4 } as const;
 
-/** In the order in which they are trained, since runs are told apart by their time. */
+/** Named in alphabetical order, in which their runs are found. */
 const recipes = [
   // Dropout, gradients clipped over all ranks, and a best epoch that all ranks go back to.
   recipeOf(
