@@ -55,7 +55,7 @@ export function addExportCommand(
       (text) => parseNames('format', text, exportFormats),
       ['onnx' as const],
     )
-    .option('--page', 'add a web page that classifies images with the network')
+    .option('--page', 'add a web page that runs the network on pictures')
     .option('--single-file', 'make of the page one file that opens from disk')
     .option('--force', 'replace an exported folder that is there')
     .option(
