@@ -245,4 +245,18 @@ describe('a detector', () => {
     await expect(createDetector(folder)).rejects.toThrow('has two stages');
     expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('`[objects, 4]`');
   });
+
+  it('of two stages that finds nothing is exported with a warning that nothing was compared', async () => {
+    const { run, world } = await trained({
+      name: 'detection',
+      head: 'faster-rcnn',
+      width: 16,
+      scoreThreshold: 0.9999,
+    });
+    const told = new RememberingReporter();
+    await exportTaskRun(run, { reporter: told, signal, out: join(world.path, 'nothing') });
+    expect(told.warnings).toContainEqual(
+      expect.stringContaining('finds no object in 4 test images, so there was nothing to compare'),
+    );
+  });
 });

@@ -191,7 +191,7 @@ function makeTwoStage(
   { reporter }: ExportOptions,
 ): Promise<MadeModel> {
   reporter.message(`writing float32 and running it on ${pixels.length} test images`);
-  return makeTwoStageModel(run, entry, pixels, descriptionOf(run));
+  return makeTwoStageModel(run, entry, pixels, descriptionOf(run), reporter);
 }
 
 /** By every program that is installed. */

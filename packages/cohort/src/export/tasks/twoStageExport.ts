@@ -1,6 +1,7 @@
 /** The model file of a two-stage detector, run on test images by ONNX Runtime again before it is written. */
 import { scope, Tensor } from '@cohort-ml/torch';
 import { BatchNormaliser } from '../../data/index.ts';
+import type { Reporter } from '../../progress/reporter.ts';
 import { at } from '../../support/at.ts';
 import { overlaps } from '../../transfer/boxes/boxes.ts';
 import type { DetectionChoice, Detections } from '../../transfer/detection/detections.ts';
@@ -86,6 +87,7 @@ export async function makeTwoStageModel(
   { model }: TwoStageEntry,
   pixels: readonly Float32Array[],
   description: ModelDescription,
+  reporter: Pick<Reporter, 'warning'>,
 ): Promise<{ file: ExportedFile; manifest: TaskExportModel }> {
   const { height, width, classes, normalisation } = run.checkpoint;
   const { task } = run.recipe;
@@ -102,12 +104,17 @@ export async function makeTwoStageModel(
         'Two-stage detectors are checked by onnxruntime-node, which is not installed. Install it: npm install onnxruntime-node --ignore-scripts.',
       );
     }
-    const parity = await measure(runner, pixels, [3, height, width], task, (values) =>
+    const { parity, objects } = await measure(runner, pixels, [3, height, width], task, (values) =>
       scope(() => {
         const images = Tensor.fromTypedArray(values, [1, 3, height, width]);
         return model.detect(model.call(normalise(images)), 0, { height, width }, task);
       }),
     ).finally(() => runner.dispose());
+    if (objects === 0) {
+      reporter.warning(
+        `The network finds no object in ${pixels.length} test images, so there was nothing to compare: the file was run, and no more is known of it. Train longer, or lower task.scoreThreshold.`,
+      );
+    }
     const path = modelPaths.float32;
     return {
       file: { path, content },
@@ -131,7 +138,7 @@ async function measure(
   shape: readonly number[],
   { scoreThreshold }: DetectionChoice,
   detect: (values: Float32Array) => Detections,
-): Promise<TaskParity> {
+): Promise<{ parity: TaskParity; objects: number }> {
   let [objects, same, worst] = [0, 0, 0];
   for (const values of pixels) {
     const expected = detect(values);
@@ -160,9 +167,6 @@ async function measure(
       `${runner.program} finds ${same} of ${objects} objects that the run finds in ${pixels.length} test images. Nothing was written. This is a bug in Cohort or in that program; please report it.`,
     );
   }
-  return {
-    program: runner.program,
-    images: pixels.length,
-    outputs: [{ name: 'scores', relativeError: worst, relativeErrorBound: scoreBound, agreement }],
-  };
+  const outputs = [{ name: 'scores', relativeError: worst, relativeErrorBound: scoreBound, agreement }];
+  return { parity: { program: runner.program, images: pixels.length, outputs }, objects };
 }
