@@ -3,7 +3,7 @@
 #   docker run --rm --volume ./photos:/photos:ro --volume ./runs:/runs cohort train /photos runs=/runs
 FROM debian:trixie-slim AS build
 RUN apt-get update \
-  && apt-get install --yes --no-install-recommends ca-certificates nodejs npm g++ make python3 \
+  && apt-get install --yes --no-install-recommends ca-certificates nodejs npm g++ make \
     libtorch-dev libopenblas0-openmp libdnnl-dev \
   && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
@@ -15,7 +15,6 @@ WORKDIR /opt/cohort
 ENV COHORT_ENGINE_CACHE=/opt/cohort/engine
 RUN npm init --yes \
   && npm install --ignore-scripts --no-audit --no-fund /packages/*.tgz \
-  && npm rebuild better-sqlite3 \
   && npx cohort setup
 
 FROM debian:trixie-slim

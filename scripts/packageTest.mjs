@@ -144,7 +144,7 @@ try {
   }
   step('packed');
   writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }');
-  // Scripts are not run, as in projects that forbid them: SQLite's binding is then missing.
+  // Scripts are not run, as in projects that forbid them.
   const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'];
   run('npm', 'install', ...quiet, ...tarballs.map(({ path }) => path));
   step('installed');

@@ -12,13 +12,7 @@ esac
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 log="$(mktemp "${TMPDIR:-/tmp}/cohort-setup.XXXXXX")"
-sqlite_log="$log"
-# A compilation that nobody waits for any more would go on in a folder that is half made.
-leave() {
-  [ -z "${sqlite:-}" ] || kill "$sqlite" 2>/dev/null || true
-  rm -f -- "$log" "$sqlite_log"
-}
-trap leave EXIT
+trap 'rm -f -- "$log"' EXIT
 
 fail() {
   printf 'set-up: %s\n' "$@" >&2
@@ -114,42 +108,11 @@ ensure_system_packages() {
   exec 8<&-
 }
 
-# SQLite's binding is compiled where its ready-made binary cannot be downloaded. The headers that came with this Node are
-# taken where they lie beside it: node-gyp would download them too.
-use_own_node_headers() {
-  local prefix
-  prefix="$(node -p 'require("node:path").resolve(process.execPath, "../..")')"
-  [ -f "$prefix/include/node/node.h" ] || return 0
-  [ "$(npm config get nodedir)" = undefined ] || return 0
-  export npm_config_nodedir="$prefix"
-}
-
-# Takes a minute on one core, so it begins here and is waited for by finish_npm_packages: the engine is compiled meanwhile.
-begin_sqlite() {
-  sqlite_log="$(mktemp "${TMPDIR:-/tmp}/cohort-sqlite.XXXXXX")"
-  sqlite_begin="$SECONDS"
-  npm rebuild --loglevel=error better-sqlite3 >"$sqlite_log" 2>&1 </dev/null &
-  sqlite=$!
-}
-
 ensure_npm_packages() {
-  sqlite=''
   node scripts/dependencies.mjs check && return 0
-  use_own_node_headers
-  # Dev dependencies are named because NODE_ENV=production would leave out the compiler.
+  # Dev dependencies are named because NODE_ENV=production would leave out the compiler. No package needs its install script.
   perform 'installing the npm packages' npm ci --include=dev --ignore-scripts --no-audit --no-fund --loglevel=error ||
     fail 'npm ci failed: its words are above. This needs the network (the npm registry) and free disk space.'
-  begin_sqlite
-}
-
-finish_npm_packages() {
-  [ -n "$sqlite" ] || return 0
-  if ! wait "$sqlite"; then
-    cat -- "$sqlite_log" >&2
-    fail "SQLite's binding could not be built: npm's words are above. It needs Python 3, make and a C++ compiler."
-  fi
-  printf "set-up: built SQLite's binding, %s s after it began\n" "$((SECONDS - sqlite_begin))"
-  sqlite=''
   node scripts/dependencies.mjs stamp
 }
 
@@ -195,4 +158,3 @@ ensure_system_packages
 ensure_npm_packages
 ensure_native_engine
 ensure_typescript
-finish_npm_packages

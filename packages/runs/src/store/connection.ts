@@ -33,7 +33,7 @@ const WORDS: Readonly<Record<SqliteFailure, (reason: string) => string>> = {
   full: () => 'cannot grow: its disk is full',
   io: (reason) => `cannot be used: its disk reports a fault (${reason})`,
   unavailable: (reason) =>
-    `cannot be opened: SQLite does not load (${reason.split('\n')[0] ?? ''}); npm rebuild better-sqlite3 (in the repository npm run setup) compiles it`,
+    `cannot be opened: SQLite does not load (${reason.split('\n')[0] ?? ''}); npm rebuild @photostructure/sqlite compiles it for this system`,
 };
 
 /** A database that can be replaced while it is in use. */

@@ -1,16 +1,14 @@
 /** Nothing that befalls the database costs a run anything: it is locked, damaged, newer, another program's or not writable. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type Database from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { makeReadOnly, runErrorOf, smallDisk, stepRecord, temporaryFolder, testRun } from '../testing.ts';
 import type { RunWriter } from '../writer.ts';
 import { openStore, StoreFeed } from './index.ts';
 import { migrate, MIGRATIONS } from './schema.ts';
+import { openSqlite, type Sqlite } from './sqlite.ts';
 
-const openDatabase = (path: string): Database.Database =>
-  new (createRequire(import.meta.url)('better-sqlite3') as typeof Database)(path);
+const openDatabase = (path: string): Sqlite => openSqlite(path, 0);
 
 /** A run that feeds the store, with a clock that a test holds in its hands. */
 function fedRun(root: string): { writer: RunWriter; told: string[]; clock: { ms: number } } {

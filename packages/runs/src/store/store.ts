@@ -65,7 +65,9 @@ export function openStore(root: string, options: StoreOptions = {}): RunStore {
         folder,
         null,
         (operation) => operation(database),
-        () => database.close(),
+        () => {
+          database.close();
+        },
       );
     }
     return openWithFallback(folder, { timeoutMs, onProblem }, inMemory);
