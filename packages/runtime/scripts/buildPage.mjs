@@ -2,6 +2,7 @@
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { importSource } from './buildKernels.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const target = `${root}dist/page`;
@@ -10,6 +11,7 @@ await mkdir(target, { recursive: true });
 const shared = {
   bundle: true,
   minify: true,
+  charset: 'utf8',
   platform: 'browser',
   target: 'es2022',
   legalComments: 'none',
@@ -30,15 +32,7 @@ await build({
 await build({ ...shared, entryPoints: [`${root}page/page.css`], outfile: `${target}/page.css` });
 await copyFile(`${root}page/index.html`, `${target}/index.html`);
 
-const { outputFiles } = await build({
-  ...shared,
-  entryPoints: [`${root}src/wasm/kernels.ts`],
-  format: 'esm',
-  write: false,
-});
-const { kernelBinaries } = await import(
-  `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`
-);
-const { plain, relaxed } = await kernelBinaries();
+const { kernelBinaries } = await importSource('wasm/kernels.ts');
+const { plain, relaxed } = kernelBinaries();
 await writeFile(`${root}dist/kernels.wasm`, plain);
 await writeFile(`${root}dist/kernels-relaxed.wasm`, relaxed);

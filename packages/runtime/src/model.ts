@@ -267,6 +267,6 @@ async function chooseKernels({ kernels, threads = 1 }: LoadOptions): Promise<Ker
     );
   }
   const several = threads > 1 && kernels === undefined && canShareMemory();
-  const threaded = several ? await startThreadedKernels(await bestKernels(), threads) : null;
+  const threaded = several ? await startThreadedKernels(bestKernels(), threads) : null;
   return threaded ?? startKernels(kernels);
 }
