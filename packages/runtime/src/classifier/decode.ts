@@ -3,7 +3,7 @@ import { hasFileSystem } from '../environment.ts';
 import { ImageDecodeError } from '../errors.ts';
 import type { PixelImage } from '../preprocess/index.ts';
 import { readLocation } from './files.ts';
-import { decodeBySharp, type Sharp } from './sharpDecode.ts';
+import type { Sharp } from './sharpDecode.ts';
 
 /** Interleaved 8-bit pixels, e.g. `ImageData`. The number of channels follows from the length where it is not given. */
 export interface Pixels {
@@ -106,7 +106,7 @@ async function decodeWithSharp(bytes: Uint8Array, name: string, mostPixels: numb
       `${name} is a ${refused[0]} file, which is not read here. Save it as PNG or JPEG.`,
     );
   }
-  const sharp = await loadSharp();
+  const [sharp, { decodeBySharp }] = await Promise.all([loadSharp(), import('./sharpDecode.ts')]);
   try {
     return fromPixels(await decodeBySharp(sharp, bytes, mostPixels), mostPixels);
   } catch (error) {

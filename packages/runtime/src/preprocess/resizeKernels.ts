@@ -35,6 +35,11 @@ function kernels(): Kernels | null {
   return shared;
 }
 
+/** Compiles the kernels ahead of their first use. */
+export function prepareResize(): void {
+  kernels();
+}
+
 /** Gives out addresses, one after the other. */
 class Layout {
   bytes = pageBytes;

@@ -26,6 +26,7 @@ export type KernelName =
   | 'dequantise'
   | 'hardSwish'
   | 'interpolate'
+  | 'packFilters'
   | 'pool'
   | 'quantise'
   | 'scaleSums';
