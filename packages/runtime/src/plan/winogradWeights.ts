@@ -1,5 +1,6 @@
 /** Filters of 3x3 in the form that Winograd's algorithm multiplies (arXiv 1509.09308, equation 8: `G g G^T`). */
 
+import type { NdArray } from '../onnx/array.ts';
 import type { Kernels } from '../wasm/kernels.ts';
 import type { WeightStore } from './weights.ts';
 
@@ -119,7 +120,7 @@ export function placeWinogradIntegers(
   store: WeightStore,
   kernels: Kernels,
   key: string,
-  weights: ArrayLike<number>,
+  weights: NdArray['data'],
   [outputs, inputs]: readonly [number, number],
   transform: FilterTransform,
 ): number {
@@ -134,7 +135,7 @@ export function placeWinogradIntegers(
       const count = Math.min(8, outputs - 8 * group);
       const from = 8 * group * outputSize;
       const values = new Int16Array(store.buffer, scratch, count * outputSize);
-      for (let index = 0; index < values.length; index++) values[index] = weights[from + index] ?? 0;
+      values.set(weights.subarray(from, from + values.length));
       kernels.packFilters(
         ...[scratch, count, inputs, rows, side, address + group * groupBytes, groups * groupBytes],
       );
