@@ -98,6 +98,21 @@ const refusedKinds: readonly (readonly [string, RegExp])[] = [
   ['Netpbm', /^P[1-7][\s#]/],
 ];
 
+/**
+ * The first frame of a file as 8-bit pixels, upright, as training reads it. Only Node needs this, so it is loaded when it is called.
+ *
+ * @param sharp the module
+ * @throws {Error} with sharp's reason for a file that cannot be decoded or has more than `mostPixels`
+ */
+export async function decodeBySharp(
+  sharp: Sharp,
+  bytes: Uint8Array,
+  mostPixels: number,
+): Promise<PixelImage> {
+  const { decodeImageFile } = await import('./sharpDecode.ts');
+  return decodeImageFile(sharp, bytes, mostPixels);
+}
+
 async function decodeWithSharp(bytes: Uint8Array, name: string, mostPixels: number): Promise<PixelImage> {
   const start = String.fromCharCode(...bytes.subarray(0, 4));
   const refused = refusedKinds.find(([, pattern]) => pattern.test(start));
@@ -106,7 +121,7 @@ async function decodeWithSharp(bytes: Uint8Array, name: string, mostPixels: numb
       `${name} is a ${refused[0]} file, which is not read here. Save it as PNG or JPEG.`,
     );
   }
-  const [sharp, { decodeBySharp }] = await Promise.all([loadSharp(), import('./sharpDecode.ts')]);
+  const sharp = await loadSharp();
   try {
     return fromPixels(await decodeBySharp(sharp, bytes, mostPixels), mostPixels);
   } catch (error) {
