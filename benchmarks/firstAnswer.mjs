@@ -2,9 +2,9 @@
  * Times how soon an exported page answers: in a new browser each time, from the start of navigation until the page takes
  * pictures, and until the first answer to one that is chosen at once.
  *
- *   node benchmarks/firstAnswer.mjs EXPORT-FOLDER [--rounds 15]
+ *   node benchmarks/firstAnswer.mjs EXPORT-FOLDER... [--rounds 15]
  *
- * The folder is what `cohort export RUN --page --out FOLDER` wrote. Needs Chromium (Debian: `chromium`; CHROMIUM names another).
+ * Several folders take turns. Each is what `cohort export RUN --page --out FOLDER` wrote. Needs Chromium (Debian: `chromium`; CHROMIUM names another).
  */
 /* global document, DataTransfer, Event, File, MutationObserver -- of the page */
 import { createServer } from 'node:http';
@@ -18,8 +18,8 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: { rounds: { type: 'string', default: '15' } },
 });
-const [folder] = positionals;
-if (folder === undefined) throw new Error('Name the folder that cohort export --page wrote.');
+const folders = positionals;
+if (folders.length === 0) throw new Error('Name the folder that cohort export --page wrote.');
 
 const types = {
   '.html': 'text/html',
@@ -28,9 +28,11 @@ const types = {
   '.json': 'application/json',
 };
 const server = createServer(async (request, response) => {
-  const name = new URL(request.url, 'http://localhost').pathname.replace(/\/$/, '/index.html');
+  const { pathname } = new URL(request.url, 'http://localhost');
+  const [, index, ...path] = pathname.replace(/\/$/, '/index.html').split('/');
+  const name = path.join('/');
   try {
-    const content = await readFile(join(folder, name));
+    const content = await readFile(join(folders[Number(index)], name));
     response.writeHead(200, { 'content-type': types[extname(name)] ?? 'application/octet-stream' });
     response.end(content);
   } catch {
@@ -44,8 +46,13 @@ const picture = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 }
   .png()
   .toBuffer();
 
-const times = { 'takes a picture': [], 'first answer': [] };
-for (let round = 0; round < Number(values.rounds); round += 1) {
+const allTimes = folders.map(() => ({ 'takes a picture': [], 'first answer': [] }));
+const turns = Array.from(
+  { length: Number(values.rounds) * folders.length },
+  (_, turn) => turn % folders.length,
+);
+for (const index of turns) {
+  const times = allTimes[index];
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--no-sandbox'],
@@ -72,16 +79,18 @@ for (let round = 0; round < Number(values.rounds); round += 1) {
     const watcher = new MutationObserver(choose);
     watcher.observe(document, { subtree: true, childList: true, attributes: true });
   }, Array.from(picture));
-  await page.goto(address);
+  await page.goto(`${address}${index}/`);
   await page.waitForFunction(() => globalThis.answered !== undefined);
   times['takes a picture'].push(await page.evaluate(() => globalThis.taken));
   times['first answer'].push(await page.evaluate(() => globalThis.answered));
   await browser.close();
 }
 server.close();
-for (const [name, each] of Object.entries(times)) {
-  each.sort((a, b) => a - b);
-  console.log(
-    `${name}: ${each[0].toFixed(0)} ms at best, ${each[each.length >> 1].toFixed(0)} ms in the median of ${each.length}`,
-  );
+for (const [index, times] of allTimes.entries()) {
+  for (const [name, each] of Object.entries(times)) {
+    each.sort((a, b) => a - b);
+    console.log(
+      `${folders[index]}, ${name}: ${each[0].toFixed(0)} ms at best, ${each[each.length >> 1].toFixed(0)} ms in the median of ${each.length}`,
+    );
+  }
 }

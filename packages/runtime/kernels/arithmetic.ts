@@ -1,11 +1,13 @@
 /** Operations on one vector that every kernel shares. */
 
-/** `x * y + sum` in float32, fused into one instruction where relaxed SIMD is compiled in. */
+/**
+ * `x * y + sum` in float32. The two instructions stand for others, which `src/wasm/variants.ts` puts in their place: a product
+ * and a sum, or one fused instruction where the engine has relaxed SIMD. Nothing else may use them.
+ */
 // @ts-ignore: decorator
 @inline
 export function multiplyAdd(x: v128, y: v128, sum: v128): v128 {
-  if (ASC_FEATURE_RELAXED_SIMD) return f32x4.relaxed_madd(x, y, sum);
-  return f32x4.add(sum, f32x4.mul(x, y));
+  return f64x2.sub(f64x2.div(x, y), sum);
 }
 
 /** Adds the products of neighbouring int16 pairs to four int32 sums. */

@@ -1,21 +1,18 @@
 /**
- * Compiles `kernels/` to WebAssembly: those of networks once for every engine and once with relaxed SIMD, into
- * `src/wasm/binaries.ts`, and the resize into `src/preprocess/resizeBinary.ts`. `node scripts/buildKernels.mjs`
+ * Compiles `kernels/` to WebAssembly: those of networks into `src/wasm/binaries.ts`, of which `src/wasm/variants.ts` makes those for
+ * every engine and those with relaxed SIMD, and the resize into `src/preprocess/resizeBinary.ts`. `node scripts/buildKernels.mjs`
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { deflateSync } from 'node:zlib';
 import asc from 'assemblyscript/asc';
+import { build } from 'esbuild';
 import { tileSource } from '../kernels/tiles.mjs';
 
 const kernels = fileURLToPath(new URL('../kernels/', import.meta.url));
 const source = fileURLToPath(new URL('../src/', import.meta.url));
 
-/** Bytes of each of the two that are compressed together. */
-const pieceBytes = 16_384;
-
-async function compile(entry, ...options) {
+async function compile(entry) {
   let binary;
   const { error, stderr } = await asc.main(
     [
@@ -25,13 +22,12 @@ async function compile(entry, ...options) {
       '--optimizeLevel',
       '3',
       '--shrinkLevel',
-      '0',
+      '1',
       '--noAssert',
       '--runtime',
       'stub',
       '--enable',
       'simd',
-      ...options,
     ],
     {
       readFile: async (name) =>
@@ -48,50 +44,37 @@ async function compile(entry, ...options) {
   return Buffer.from(binary);
 }
 
-/** The kernels for every engine with SIMD, and those with relaxed SIMD. */
-export async function kernelBinaries() {
-  return {
-    plain: await compile('index.ts'),
-    relaxed: await compile('index.ts', '--enable', 'relaxed-simd'),
-  };
+/** A module of `src` as it would be imported from a build. */
+export async function importSource(path) {
+  const { outputFiles } = await build({
+    entryPoints: [join(source, path)],
+    bundle: true,
+    format: 'esm',
+    write: false,
+  });
+  const text = Buffer.from(outputFiles[0].contents).toString('base64');
+  return import(`data:text/javascript;base64,${text}`);
 }
 
-/**
- * The text of `src/wasm/binaries.ts`. The two differ little, but zlib finds repetitions within 32 KiB only: they alternate
- * in pieces.
- */
-async function binariesSource() {
-  const { plain, relaxed } = await kernelBinaries();
-  const pieces = [plain.subarray(0, pieceBytes), relaxed.subarray(0, pieceBytes)];
-  const rest = [plain.subarray(pieceBytes), relaxed.subarray(pieceBytes)];
-  const compressed = deflateSync(Buffer.concat([...pieces, ...rest]), { level: 9, memLevel: 9 });
-  return `/** The kernels, compiled from \`kernels/\` by \`npm run build:kernels\`; a test compares them with their source. */
+const literal = (text) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 
-/** Bytes of the kernels for every engine with SIMD, and bytes that come first of them and then of those with relaxed SIMD. */
-export const plainBytes = ${plain.length};
-export const pieceBytes = ${pieceBytes};
-
-/** Both, compressed (zlib, RFC 1950) and in base64. */
-export const compressedKernels =
-  '${compressed.toString('base64')}';
+/** The texts of `src/wasm/binaries.ts` and `src/preprocess/resizeBinary.ts`. */
+export async function kernelSources() {
+  const { encodePrintable } = await importSource('wasm/printable.ts');
+  const binaries = `/** The kernels, compiled from \`kernels/\` by \`npm run build:kernels\`; a test compares them with their source. See \`printable.ts\`. */
+export const kernelTemplate =
+  ${literal(encodePrintable(await compile('index.ts')))};
 `;
-}
-
-/** The text of `src/preprocess/resizeBinary.ts`. */
-export async function resizeSource() {
-  const binary = await compile('resize.ts');
-  return `/** The kernels of the resize, compiled from \`kernels/resize.ts\` by \`npm run build:kernels\`, in base64; a test compares them with their source. */
+  const resize = `/** The kernels of the resize, compiled from \`kernels/resize.ts\` by \`npm run build:kernels\`; a test compares them with their source. */
 export const resizeKernels =
-  '${binary.toString('base64')}';
+  ${literal(encodePrintable(await compile('resize.ts')))};
 `;
+  return { 'wasm/binaries.ts': binaries, 'preprocess/resizeBinary.ts': resize };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  for (const [path, text] of [
-    ['wasm/binaries.ts', await binariesSource()],
-    ['preprocess/resizeBinary.ts', await resizeSource()],
-  ]) {
+  for (const [path, text] of Object.entries(await kernelSources())) {
     await writeFile(join(source, path), text);
-    console.log(`${path}: ${text.length} bytes`);
+    console.log(`${path}: ${Buffer.byteLength(text)} bytes`);
   }
 }

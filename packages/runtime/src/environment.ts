@@ -6,6 +6,12 @@ export function hasFileSystem(): boolean {
   return typeof running?.versions?.node === 'string' && typeof document === 'undefined';
 }
 
+/** Whether threads can share memory here: not in pages that are not isolated from other sites. */
+export function canShareMemory(): boolean {
+  const { crossOriginIsolated: isolated } = globalThis as { crossOriginIsolated?: boolean };
+  return typeof SharedArrayBuffer === 'function' && (hasFileSystem() || isolated === true);
+}
+
 /** Loads a module of Node without bundlers looking for it. */
 export async function nodeModule<T>(name: string): Promise<T> {
   return (await import(/* @vite-ignore */ /* webpackIgnore: true */ name)) as T;

@@ -77,7 +77,7 @@ describe('examples/edge', () => {
   it('classifies pixels with kernels that were compiled elsewhere, and refuses what does not fit', async () => {
     const path = '../../../examples/edge/handler.mjs';
     const { createHandler } = (await import(path)) as EdgeExample;
-    const kernels = await WebAssembly.compile(await bestKernels());
+    const kernels = await WebAssembly.compile(bestKernels());
     const handle = createHandler(exportedFiles(), { kernels });
     const red = new Uint8Array(16).map((_, index) => (index % 4 === 0 || index % 4 === 3 ? 255 : 0));
     const answer = await handle(pixels(2, 2, red));

@@ -8,8 +8,7 @@ export {
   type Prediction,
 } from './classifier/classifier.ts';
 export { type ExportedFiles, type ExportOptions } from './classifier/open.ts';
-export { decodeImage, type ImageSource, type Pixels } from './classifier/decode.ts';
-export { decodeBySharp } from './classifier/sharpDecode.ts';
+export { decodeBySharp, decodeImage, type ImageSource, type Pixels } from './classifier/decode.ts';
 export {
   readManifest,
   type Manifest,

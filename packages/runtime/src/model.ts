@@ -1,10 +1,11 @@
 /** A model file ready to compute: shapes are planned when they are first seen. */
+import { canShareMemory } from './environment.ts';
 import { DisposedError, InferenceError, InputError, ModelFileError } from './errors.ts';
 import { sizeOf } from './onnx/array.ts';
 import { readModel, type Graph } from './onnx/model.ts';
+import { operatorsFor, type Operators } from './plan/operators/index.ts';
 import { planGraph, shapeText, type Plan } from './plan/plan.ts';
 import { WeightStore, type Memory } from './plan/weights.ts';
-import { canShareMemory, startThreadedKernels } from './threads/pool.ts';
 import { bestKernels, startKernels, type Kernels } from './wasm/kernels.ts';
 
 /** Values of one output, row-major, with the batch first. */
@@ -99,11 +100,13 @@ export class Model implements InferenceModel {
   #kernels: Kernels | null;
   readonly #memory: KernelMemory;
   readonly #weights: WeightStore;
+  readonly #operators: Operators;
   readonly #plans = new Map<string, Plan>();
 
-  constructor(graph: Graph, kernels: Kernels) {
+  constructor(graph: Graph, kernels: Kernels, operators: Operators) {
     this.#graph = graph;
     this.#kernels = kernels;
+    this.#operators = operators;
     this.#memory = new KernelMemory(kernels.memory);
     this.#weights = new WeightStore(this.#memory);
     this.inputName = graph.input.name;
@@ -217,7 +220,7 @@ export class Model implements InferenceModel {
         `The model was already used with ${mostPlans} sizes of image. Load it again for more, or resize the images.`,
       );
     }
-    const plan = planSafely(this.#graph, shape, this.#kernels, this.#weights, this.#memory);
+    const plan = planSafely(this.#graph, shape, this.#kernels, this.#weights, this.#memory, this.#operators);
     this.#plans.set(key, plan);
     return plan;
   }
@@ -230,9 +233,10 @@ function planSafely(
   kernels: Kernels,
   weights: WeightStore,
   memory: Memory,
+  operators: Operators,
 ): Plan {
   try {
-    return planGraph(graph, shape, kernels, weights, memory);
+    return planGraph(graph, shape, kernels, weights, memory, operators);
   } catch (error) {
     if (error instanceof InferenceError) throw error;
     throw new ModelFileError(
@@ -257,7 +261,8 @@ export async function loadModel(file: Uint8Array | ArrayBuffer, options: LoadOpt
       ? new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
       : new Uint8Array(file);
   const graph = readModel(bytes);
-  return new Model(graph, await chooseKernels(options));
+  const [kernels, operators] = await Promise.all([chooseKernels(options), operatorsFor(graph)]);
+  return new Model(graph, kernels, operators);
 }
 
 async function chooseKernels({ kernels, threads = 1 }: LoadOptions): Promise<Kernels> {
@@ -266,7 +271,10 @@ async function chooseKernels({ kernels, threads = 1 }: LoadOptions): Promise<Ker
       `\`threads\` is a whole number from 1 to ${mostThreads}, not ${threads}. Leave it out for one thread.`,
     );
   }
-  const several = threads > 1 && kernels === undefined && canShareMemory();
-  const threaded = several ? await startThreadedKernels(await bestKernels(), threads) : null;
-  return threaded ?? startKernels(kernels);
+  if (threads > 1 && kernels === undefined && canShareMemory()) {
+    const { startThreadedKernels } = await import('./threads/pool.ts');
+    const threaded = await startThreadedKernels(bestKernels(), threads);
+    if (threaded !== null) return threaded;
+  }
+  return startKernels(kernels);
 }

@@ -207,7 +207,7 @@ async function assemble(
     card,
     ...(formats.includes('transformers.js') ? transformersJsFiles(manifest) : []),
     ...(formats.includes('torchvision') && first !== undefined ? torchvisionFiles(first, manifest) : []),
-    ...(page !== null && !settings.singleFile ? await pageFiles(page) : []),
+    ...(page !== null && !settings.singleFile ? await pageFiles(page, manifest) : []),
   ];
   const modelFiles = models.map(({ file }) => file);
   const complete = { ...manifest, files: describeAll(others) };

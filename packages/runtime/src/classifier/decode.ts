@@ -3,7 +3,7 @@ import { hasFileSystem } from '../environment.ts';
 import { ImageDecodeError } from '../errors.ts';
 import type { PixelImage } from '../preprocess/index.ts';
 import { readLocation } from './files.ts';
-import { decodeBySharp, type Sharp } from './sharpDecode.ts';
+import type { Sharp } from './sharpDecode.ts';
 
 /** Interleaved 8-bit pixels, e.g. `ImageData`. The number of channels follows from the length where it is not given. */
 export interface Pixels {
@@ -97,6 +97,21 @@ const refusedKinds: readonly (readonly [string, RegExp])[] = [
   ['BMP', /^BM/],
   ['Netpbm', /^P[1-7][\s#]/],
 ];
+
+/**
+ * The first frame of a file as 8-bit pixels, upright, as training reads it. Only Node needs this, so it is loaded when it is called.
+ *
+ * @param sharp the module
+ * @throws {Error} with sharp's reason for a file that cannot be decoded or has more than `mostPixels`
+ */
+export async function decodeBySharp(
+  sharp: Sharp,
+  bytes: Uint8Array,
+  mostPixels: number,
+): Promise<PixelImage> {
+  const { decodeImageFile } = await import('./sharpDecode.ts');
+  return decodeImageFile(sharp, bytes, mostPixels);
+}
 
 async function decodeWithSharp(bytes: Uint8Array, name: string, mostPixels: number): Promise<PixelImage> {
   const start = String.fromCharCode(...bytes.subarray(0, 4));

@@ -1,7 +1,7 @@
 /** Opens what `cohort export` wrote, whatever its task: the manifest, the model file that it names, and what computes it. */
 import { DisposedError, InputError, ModelFileError } from '../errors.ts';
 import { loadModel, type InferenceModel, type LoadOptions, type ModelOutput } from '../model.ts';
-import { loadWithOnnxRuntime, type OnnxRuntime } from '../onnxRuntime.ts';
+import type { OnnxRuntime } from '../onnxRuntime.ts';
 import { prepareKernels } from '../wasm/kernels.ts';
 import { manifestName, type ManifestModel, type Precision } from './fields.ts';
 import { checkDigest, folderReader, type Bytes, type ReadFile } from './files.ts';
@@ -63,14 +63,14 @@ export function prepare({ kernels, backend = 'wasm' }: ExportOptions): void {
 }
 
 /** A model file on what was chosen to compute it. */
-export function loadInference(
+export async function loadInference(
   file: Uint8Array | ArrayBuffer,
   options: ExportOptions,
 ): Promise<InferenceModel> {
   const { backend = 'wasm' } = options;
-  return backend === 'wasm'
-    ? loadModel(file, options)
-    : loadWithOnnxRuntime(file instanceof ArrayBuffer ? new Uint8Array(file) : file, backend);
+  if (backend === 'wasm') return loadModel(file, options);
+  const { loadWithOnnxRuntime } = await import('../onnxRuntime.ts');
+  return loadWithOnnxRuntime(file instanceof ArrayBuffer ? new Uint8Array(file) : file, backend);
 }
 
 /** @throws {ModelFileError} where it is no JSON */

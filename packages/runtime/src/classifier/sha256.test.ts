@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { sha256, sha256Here } from './sha256.ts';
+import { sha256 } from './sha256.ts';
+import { sha256Here } from './sha256Here.ts';
 
 describe('sha256', () => {
   it.each([0, 1, 55, 56, 63, 64, 65, 119, 1000])(

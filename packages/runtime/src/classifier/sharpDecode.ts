@@ -26,7 +26,7 @@ const usualBits = [8, 10, 12, 14, 16];
  * are ignored, and 16 bits are scaled by the narrowest usual depth that holds all values.
  * @throws {Error} with sharp's reason for a file that cannot be decoded or has more than `mostPixels`
  */
-export async function decodeBySharp(
+export async function decodeImageFile(
   sharp: Sharp,
   bytes: Uint8Array,
   mostPixels: number,

@@ -1,39 +1,78 @@
 /** The files of the exported page, and the page as one HTML file that opens from disk. For Node only. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { MissingFileError } from '../errors.ts';
-
-/** Files of the page, by their name in the exported folder. `classifier.js` is the runtime as one module for other pages. */
-export const pageFileNames = ['index.html', 'page.css', 'page.js', 'classifier.js'] as const;
-
-/** Name of a file of the page. */
-export type PageFileName = (typeof pageFileNames)[number];
+import { isFields } from '../classifier/fields.ts';
+import { readManifest, type Manifest } from '../classifier/manifest.ts';
+import { readTaskManifest, type TaskManifest } from '../tasks/taskManifest.ts';
 
 /** Both from `src` and from `dist`, the built page lies here. */
 const built = new URL('../../dist/page/', import.meta.url);
 
+/** Scripts of a task: its page, `${name}-page.js`, and its module for other pages, `${name}.js` with the folder of that name. */
+type ScriptName = 'classifier' | 'detector' | 'segmenter';
+
+function scriptOf(manifest: Manifest | TaskManifest | null): ScriptName {
+  if (manifest === null || manifest.format === 'cohort-export') return 'classifier';
+  return manifest.task.name === 'segmentation' ? 'segmenter' : 'detector';
+}
+
+/** @throws {ModelFileError} where it is none that `cohort export` writes */
+function readAny(manifest: unknown): Manifest | TaskManifest {
+  return isFields(manifest) && manifest.format === 'cohort-task-export'
+    ? readTaskManifest(manifest)
+    : readManifest(manifest);
+}
+
 /**
- * Content of the page's files, to be written next to `cohort.json`.
+ * The page's files by their path in the exported folder, to be written next to `cohort.json`: `index.html`, `page.css`, `page.js`, and
+ * the runtime for other pages (`classifier.js`, `detector.js` or `segmenter.js`) with what it loads only where it is needed.
  *
+ * @param manifest the content of `cohort.json`; without it, the page is a classifier's and fetches the model a little later
+ * @throws {ModelFileError} for a manifest that `cohort export` does not write
  * @throws {MissingFileError} where the package was not built
  */
-export async function pageFiles(): Promise<Record<PageFileName, Uint8Array>> {
-  const [html, css, script, module] = await Promise.all(pageFileNames.map(readBuilt));
-  const none = new Uint8Array();
-  return {
-    'index.html': html ?? none,
-    'page.css': css ?? none,
-    'page.js': script ?? none,
-    'classifier.js': module ?? none,
+export async function pageFiles(manifest?: unknown): Promise<Record<string, Uint8Array>> {
+  const known = manifest === undefined ? null : readAny(manifest);
+  const name = scriptOf(known);
+  const html = new TextDecoder().decode(await readBuilt('index.html'));
+  const page = {
+    'index.html': new TextEncoder().encode(known === null ? html : withPreload(html, known)),
+    'page.css': await readBuilt('page.css'),
+    'page.js': await readBuilt(`${name}-page.js`),
   };
+  const modules = [`${name}.js`, ...(await listBuilt(name)).map((file) => `${name}/${file}`)];
+  const contents = modules.map(async (path): Promise<[string, Uint8Array]> => [path, await readBuilt(path)]);
+  return { ...page, ...Object.fromEntries(await Promise.all(contents)) };
+}
+
+/** The model that the page begins with is fetched while its script is still on its way. */
+function withPreload(html: string, { models }: Manifest | TaskManifest): string {
+  const [smallest] = [...models].sort((a, b) => a.bytes - b.bytes);
+  if (smallest === undefined) return html;
+  const address = encodeURI(smallest.path).replaceAll('&', '&amp;').replaceAll('"', '&quot;');
+  const link = `<link rel="preload" href="${address}" as="fetch" crossorigin />`;
+  return replaceOnce(html, [[/(?=<link rel="stylesheet")/, `${link}\n    `]]);
+}
+
+async function listBuilt(folder: string): Promise<string[]> {
+  try {
+    return (await readdir(new URL(`${folder}/`, built))).sort();
+  } catch {
+    throw notBuilt(folder);
+  }
 }
 
 async function readBuilt(name: string): Promise<Uint8Array> {
   try {
     return await readFile(new URL(name, built));
   } catch {
-    throw new MissingFileError(name, 'the page of @cohort-ml/runtime is not built, run `npm run build`');
+    throw notBuilt(name);
   }
+}
+
+function notBuilt(name: string): MissingFileError {
+  return new MissingFileError(name, 'the page of @cohort-ml/runtime is not built, run `npm run build`');
 }
 
 /** What a single file holds. */
@@ -49,10 +88,10 @@ export interface SingleFileContent {
  * Content-Security-Policy allows exactly the script and style inside.
  */
 export async function buildSingleFile({ manifest, files }: SingleFileContent): Promise<string> {
-  const page = await pageFiles();
   const decoder = new TextDecoder();
-  const css = decoder.decode(page['page.css']);
-  const script = decoder.decode(page['page.js']).replaceAll('</script', '<\\/script');
+  const css = decoder.decode(await readBuilt('page.css'));
+  const page = await readBuilt(`${scriptOf(readAny(manifest))}-page.js`);
+  const script = decoder.decode(page).replaceAll('</script', '<\\/script');
   const encoded = Object.fromEntries(
     Object.entries(files).map(([path, bytes]) => [path, Buffer.from(bytes).toString('base64')]),
   );
@@ -67,7 +106,7 @@ export async function buildSingleFile({ manifest, files }: SingleFileContent): P
     `base-uri 'none'`,
     `form-action 'none'`,
   ].join('; ');
-  return replaceOnce(decoder.decode(page['index.html']), [
+  return replaceOnce(decoder.decode(await readBuilt('index.html')), [
     [/content="default-src[^"]*"/, `content="${policy}"`],
     [/\s*<link rel="preload"[^>]*>/, ''],
     [/<link rel="stylesheet"[^>]*>/, `<style>${css}</style>`],

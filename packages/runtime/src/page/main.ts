@@ -1,11 +1,14 @@
 /** The script of the exported page: pictures and the camera go in; classes, boxes or masks come out. */
 import type { ImageSource } from '../classifier/decode.ts';
 import type { Precision } from '../classifier/fields.ts';
+import type { Manifest } from '../classifier/manifest.ts';
+import type { TaskManifest } from '../tasks/taskManifest.ts';
+import { prepareResize } from '../preprocess/resizeKernels.ts';
 import { prepareKernels } from '../wasm/kernels.ts';
 import { Camera } from './camera.ts';
-import { createView, type LoadedNetwork } from './createView.ts';
 import { findElements, type PageElements } from './elements.ts';
 import { findSource, type PageSource } from './source.ts';
+import type { MakeView, PageTask } from './task.ts';
 import type { Answer, View } from './view.ts';
 
 /** Images from the camera per second at most; fewer where less motion is wanted. */
@@ -27,11 +30,11 @@ class Page {
   #announcedAt = 0;
   #announced = '';
 
-  constructor(elements: PageElements, source: PageSource, network: LoadedNetwork) {
+  constructor(elements: PageElements, source: PageSource, makeView: MakeView) {
     this.#elements = elements;
     this.#source = source;
     this.#camera = new Camera(elements.video);
-    this.#view = this.#viewOf(network);
+    this.#view = this.#viewOf(makeView);
   }
 
   start(): void {
@@ -86,8 +89,8 @@ class Page {
     });
   }
 
-  #viewOf(network: LoadedNetwork): View {
-    return createView(network, this.#elements, () => {
+  #viewOf(makeView: MakeView): View {
+    return makeView(this.#elements, () => {
       const picture = this.#picture;
       if (picture && !this.#camera.isRunning) void this.#guard(() => this.#answer(picture));
     });
@@ -216,24 +219,28 @@ function firstImage(data: DataTransfer | null): File | null {
   return Array.from(data?.files ?? []).find(({ type }) => type === '' || type.startsWith('image/')) ?? null;
 }
 
-async function start(): Promise<void> {
+/** Loads the network that lies beside the page, or in it, and starts the page. */
+export async function startPage<Any extends Manifest | TaskManifest>(task: PageTask<Any>): Promise<void> {
   const elements = findElements();
   const { title, summary, error } = elements;
   prepareKernels();
   try {
-    const source = await findSource();
+    const finding = findSource(task);
+    prepareResize();
+    const source = await finding;
     const { labels, networks } = source.manifest;
     const [smallest] = source.models;
     const [first] = networks;
-    if (source.task !== null) document.documentElement.dataset.task = source.task;
-    title.textContent = source.dataset === '' ? source.kind : `${source.dataset}: ${lowerFirst(source.kind)}`;
+    if ('task' in source.manifest) document.documentElement.dataset.task = source.manifest.task.name;
+    title.textContent = source.dataset === '' ? task.kind : `${source.dataset}: ${lowerFirst(task.kind)}`;
     document.title = title.textContent;
-    const network = await source.load(smallest?.precision ?? 'float32');
-    const several = source.task === null ? 'networks side by side' : 'networks';
-    const who = networks.length > 1 ? `${networks.length} ${several}` : (first?.name ?? 'One network');
+    const makeView = await source.load(smallest?.precision ?? 'float32');
+    const who = networks.length > 1 ? `${networks.length} ${task.several}` : (first?.name ?? 'One network');
     summary.textContent = `${who}, ${labels.length} classes.`;
-    const page = new Page(elements, source, network);
+    const page = new Page(elements, source, makeView);
     page.start();
+    // Later, so that a picture which is chosen at once is decoded meanwhile.
+    await new Promise((resolve) => setTimeout(resolve));
     await page.warmUp();
     document.documentElement.dataset.ready = 'true';
   } catch (problem) {
@@ -246,5 +253,3 @@ async function start(): Promise<void> {
 function lowerFirst(text: string): string {
   return text.slice(0, 1).toLowerCase() + text.slice(1);
 }
-
-void start();

@@ -27,7 +27,7 @@ describe.skipIf(!hasChromium)('exported page in Chromium (skipped where Chromium
 
   beforeAll(async () => {
     execFileSync(process.execPath, [fileURLToPath(new URL('../../scripts/buildPage.mjs', import.meta.url))]);
-    folder = await writeExportedFolder({ ...(await pageFiles()) });
+    folder = await writeExportedFolder({ ...(await pageFiles(exportedFiles().manifest)) });
     served = await serve(folder);
     browser = await startChromium();
   });

@@ -1,15 +1,12 @@
 /** Where the page finds the exported network: inside itself (`--single-file`) or in its own folder. */
-import { createClassifier } from '../classifier/classifier.ts';
-import { isFields, manifestName, type ManifestModel, type Precision } from '../classifier/fields.ts';
+import { manifestName, type ManifestModel, type Precision } from '../classifier/fields.ts';
 import { readLocation } from '../classifier/files.ts';
-import { readManifest, type Manifest } from '../classifier/manifest.ts';
-import { parseManifest, type ExportedFiles, type ExportOptions } from '../classifier/open.ts';
+import type { Manifest } from '../classifier/manifest.ts';
+import { parseManifest } from '../classifier/open.ts';
 import { MissingFileError } from '../errors.ts';
-import { createDetector } from '../tasks/detector.ts';
-import { createSegmenter } from '../tasks/segmenter.ts';
-import { readTaskManifest, type TaskManifest } from '../tasks/taskManifest.ts';
+import type { TaskManifest } from '../tasks/taskManifest.ts';
 import { decodeBase64 } from '../wasm/base64.ts';
-import type { LoadedNetwork } from './createView.ts';
+import type { MakeView, PageTask } from './task.ts';
 
 /** Identifier of the element that holds the export in a single file. */
 export const embeddedId = 'export';
@@ -17,15 +14,11 @@ export const embeddedId = 'export';
 /** An export that the page can load in one of its precisions. */
 export interface PageSource {
   readonly manifest: Manifest | TaskManifest;
-  /** Null for classifiers. */
-  readonly task: TaskManifest['task']['name'] | null;
-  /** What the network is, for the title. */
-  readonly kind: string;
   /** What the run was trained on, for the title; empty where the manifest does not say. */
   readonly dataset: string;
   /** Model files, the smallest first. */
   readonly models: readonly ManifestModel[];
-  load(precision: Precision): Promise<LoadedNetwork>;
+  load(precision: Precision): Promise<MakeView>;
 }
 
 interface Embedded {
@@ -34,15 +27,18 @@ interface Embedded {
   readonly files: Readonly<Record<string, string>>;
 }
 
-export async function findSource(): Promise<PageSource> {
+export async function findSource<Any extends Manifest | TaskManifest>(
+  task: PageTask<Any>,
+): Promise<PageSource> {
   const element = document.getElementById(embeddedId);
   if (element !== null) {
     const { manifest, files } = JSON.parse(element.textContent) as Embedded;
-    const models = readAny(manifest).models.filter(({ path }) => path in files);
-    return sourceOf(manifest, models, (precision) => {
+    const checked = task.read(manifest);
+    const models = checked.models.filter(({ path }) => path in files);
+    return sourceOf(manifest, checked, models, (precision) => {
       const entry = models.find((model) => model.precision === precision);
       const path = entry?.path ?? '';
-      return load({ manifest, files: { [path]: decodeBase64(files[path] ?? '') } }, { precision });
+      return task.load({ manifest, files: { [path]: decodeBase64(files[path] ?? '') } }, { precision });
     });
   }
   if (location.protocol === 'file:') {
@@ -51,44 +47,38 @@ export async function findSource(): Promise<PageSource> {
       'browsers do not load files for a page that was opened from disk. Open it through a web server, or export again with --single-file',
     );
   }
+  const early = readEarly();
   const manifest = parseManifest(await readLocation(manifestName));
-  return sourceOf(manifest, readAny(manifest).models, (precision) =>
-    load(readAny(manifest), { folder: '.', precision }),
-  );
+  const checked = task.read(manifest);
+  return sourceOf(manifest, checked, checked.models, async (precision) => {
+    const path = checked.models.find((model) => model.precision === precision)?.path ?? '';
+    const bytes = await early.get(path);
+    early.delete(path);
+    return bytes === undefined
+      ? task.load(checked, { folder: '.', precision })
+      : task.load({ manifest, files: { [path]: bytes } }, { precision });
+  });
 }
 
-const isTask = (value: unknown): boolean => isFields(value) && value.format === 'cohort-task-export';
-
-function readAny(value: unknown): Manifest | TaskManifest {
-  return isTask(value) ? readTaskManifest(value) : readManifest(value);
+/**
+ * The models that the page begins to load in its head, without waiting for the manifest; undefined where one could not be read, which
+ * is tried again when it is needed.
+ */
+function readEarly(): Map<string, Promise<Uint8Array | undefined>> {
+  const links = document.querySelectorAll<HTMLLinkElement>('link[rel=preload][href$=".onnx"]');
+  const paths = Array.from(links, (link) => decodeURI(link.getAttribute('href') ?? ''));
+  return new Map(paths.map((path) => [path, readLocation(path).catch(() => undefined)]));
 }
 
-/** Loads a network of any task. */
-function load(
-  source: Manifest | TaskManifest | ExportedFiles,
-  options: ExportOptions,
-): Promise<LoadedNetwork> {
-  const manifest = 'files' in source ? readAny(source.manifest) : source;
-  const given = 'files' in source ? source : null;
-  if (manifest.format === 'cohort-export') return createClassifier(given ?? manifest, options);
-  return manifest.choice === null
-    ? createSegmenter(given ?? manifest, options)
-    : createDetector(given ?? manifest, options);
-}
-
-function sourceOf(value: unknown, models: readonly ManifestModel[], load: PageSource['load']): PageSource {
+function sourceOf(
+  value: unknown,
+  manifest: Manifest | TaskManifest,
+  models: readonly ManifestModel[],
+  load: PageSource['load'],
+): PageSource {
   const { run } = value as { run?: { dataset?: unknown; id?: unknown } };
-  const manifest = readAny(value);
-  const task = manifest.format === 'cohort-export' ? null : manifest.task.name;
-  const kinds = {
-    segmentation: 'Image segmenter',
-    detection: 'Object detector',
-    'instance-segmentation': 'Object detector',
-  };
   return {
     manifest,
-    task,
-    kind: task === null ? 'Image classifier' : kinds[task],
     dataset: nameOf(run?.dataset, run?.id),
     models: [...models].sort((a, b) => a.bytes - b.bytes),
     load,

@@ -29,7 +29,7 @@ describe.skipIf(!hasChromium)('pages of tasks in Chromium (skipped where Chromiu
   beforeAll(async () => {
     execFileSync(process.execPath, [fileURLToPath(new URL('../../scripts/buildPage.mjs', import.meta.url))]);
     for (const task of [exportedDetector(), exportedSegmenter()]) {
-      folders.push(await writeExport(task, await pageFiles()));
+      folders.push(await writeExport(task, await pageFiles(task.manifest)));
     }
     const [first = '', second = ''] = folders;
     detector = await serve(first);

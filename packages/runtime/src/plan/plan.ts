@@ -4,7 +4,7 @@ import type { Graph } from '../onnx/model.ts';
 import type { Kernels } from '../wasm/kernels.ts';
 import { Lowering } from './lowering.ts';
 import type { Step } from './step.ts';
-import { operators } from './operators/index.ts';
+import type { Operators } from './operators/index.ts';
 import { Tensor } from './tensor.ts';
 import type { Memory, WeightStore } from './weights.ts';
 
@@ -24,20 +24,24 @@ export interface Plan {
   readonly steps: readonly { readonly name: string; readonly run: () => void }[];
 }
 
-/** @param shape of the input, with a batch of one */
+/**
+ * @param shape of the input, with a batch of one
+ * @param operators those of the graph, and perhaps others
+ */
 export function planGraph(
   graph: Graph,
   shape: readonly number[],
   kernels: Kernels,
   weights: WeightStore,
   memory: Memory,
+  operators: Operators,
 ): Plan {
   const lowering = new Lowering(graph, kernels, weights);
   const input = new Tensor(shape, null, 'plain');
   lowering.defineTensor(graph.input.name, input);
   for (const node of graph.nodes) {
     if (lowering.isDone(node)) continue;
-    const lower = operators[node.operator];
+    const lower = operators.get(node.operator);
     if (lower === undefined) throw new UnsupportedOperatorError(node.operator);
     lower(node, lowering);
   }

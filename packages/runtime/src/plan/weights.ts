@@ -14,6 +14,7 @@ export class WeightStore {
   readonly #memory: Memory;
   readonly #known = new Map<string, number>();
   readonly #constants = new WeakMap<NdArray, Tensor>();
+  #scratch = { address: 0, bytes: 0 };
 
   constructor(memory: Memory) {
     this.#memory = memory;
@@ -24,11 +25,30 @@ export class WeightStore {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const values = pack();
-    const address = this.#memory.reserve(values.byteLength + 16);
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    new Uint8Array(this.#memory.buffer, address, bytes.length).set(bytes);
+    return this.placeBy(key, values.byteLength, (address) => {
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      new Uint8Array(this.#memory.buffer, address, bytes.length).set(bytes);
+    });
+  }
+
+  /** Address of `bytes` that a kernel packs, zero before; `pack` runs only the first time that `key` is asked for. */
+  placeBy(key: string, bytes: number, pack: (address: number) => void): number {
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const address = this.#memory.reserve(bytes + 16);
+    pack(address);
     this.#known.set(key, address);
     return address;
+  }
+
+  /** Address of bytes that packing may use until the next call. */
+  scratch(bytes: number): number {
+    if (bytes > this.#scratch.bytes) this.#scratch = { address: this.#memory.reserve(bytes), bytes };
+    return this.#scratch.address;
+  }
+
+  get buffer(): ArrayBuffer {
+    return this.#memory.buffer;
   }
 
   /** A constant as a tensor in row-major order. */

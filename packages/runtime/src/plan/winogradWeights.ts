@@ -1,5 +1,9 @@
 /** Filters of 3x3 in the form that Winograd's algorithm multiplies (arXiv 1509.09308, equation 8: `G g G^T`). */
 
+import type { NdArray } from '../onnx/array.ts';
+import type { Kernels } from '../wasm/kernels.ts';
+import type { WeightStore } from './weights.ts';
+
 /** The rows of `G`, three numbers each: one row per element of a transformed tile along one axis. */
 export type FilterTransform = readonly (readonly [number, number, number])[];
 
@@ -57,7 +61,7 @@ function transformFilters(
   outputs: number,
   inputs: number,
   transform: FilterTransform,
-  packed: Float32Array | Int16Array,
+  packed: Float32Array,
   place: (output: number, input: number) => number,
 ): void {
   const side = transform.length;
@@ -107,18 +111,34 @@ export function packWinograd(
   return packed;
 }
 
-/** Filters for int16, exact, `[E * E][outputs / 8][inputs / 8][4 pairs][8][2]`. */
-export function packWinogradIntegers(
-  weights: ArrayLike<number>,
-  outputs: number,
-  inputs: number,
+/**
+ * Places filters for int16 in the kernels' memory, exact, `[E * E][outputs / 8][inputs / 8][4 pairs][8][2]`.
+ *
+ * @param weights `[outputs, inputs, 3, 3]`
+ */
+export function placeWinogradIntegers(
+  store: WeightStore,
+  kernels: Kernels,
+  key: string,
+  weights: NdArray['data'],
+  [outputs, inputs]: readonly [number, number],
   transform: FilterTransform,
-): Int16Array {
-  const blocks = Math.ceil(inputs / 8);
-  const packed = new Int16Array(transform.length ** 2 * Math.ceil(outputs / 8) * blocks * 64);
-  transformFilters(weights, outputs, inputs, transform, packed, (output, input) => {
-    const block = (output >> 3) * blocks + (input >> 3);
-    return block * 64 + ((input & 7) >> 1) * 16 + (output & 7) * 2 + (input & 1);
+): number {
+  const side = transform.length;
+  const rows = store.place(`rows of G ${side}`, () => Int16Array.from(transform.flat()));
+  const groups = Math.ceil(outputs / 8);
+  const groupBytes = Math.ceil(inputs / 8) * 128;
+  const outputSize = inputs * 9;
+  return store.placeBy(key, side ** 2 * groups * groupBytes, (address) => {
+    const scratch = store.scratch(2 * 8 * outputSize);
+    for (let group = 0; group < groups; group++) {
+      const count = Math.min(8, outputs - 8 * group);
+      const from = 8 * group * outputSize;
+      const values = new Int16Array(store.buffer, scratch, count * outputSize);
+      values.set(weights.subarray(from, from + values.length));
+      kernels.packFilters(
+        ...[scratch, count, inputs, rows, side, address + group * groupBytes, groups * groupBytes],
+      );
+    }
   });
-  return packed;
 }

@@ -1,5 +1,5 @@
 /** The resize in WebAssembly, to the same bytes as `resizeScalar.ts` and several times faster. */
-import { decodeBase64 } from '../wasm/base64.ts';
+import { decodePrintable } from '../wasm/printable.ts';
 import type { PixelImage } from './image.ts';
 import type { AxisWeights } from './kernel.ts';
 import { resizeKernels } from './resizeBinary.ts';
@@ -27,12 +27,17 @@ let shared: Kernels | null | undefined;
 function kernels(): Kernels | null {
   if (shared !== undefined) return shared;
   try {
-    const module = new WebAssembly.Module(decodeBase64(resizeKernels));
+    const module = new WebAssembly.Module(decodePrintable(resizeKernels));
     shared = new WebAssembly.Instance(module).exports as unknown as Kernels;
   } catch {
     shared = null;
   }
   return shared;
+}
+
+/** Compiles the kernels ahead of their first use. */
+export function prepareResize(): void {
+  kernels();
 }
 
 /** Gives out addresses, one after the other. */

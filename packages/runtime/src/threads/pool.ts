@@ -1,5 +1,5 @@
 /** Kernels that divide large calls among workers, which share the memory. Results are the same to the bit. */
-import { hasFileSystem, nodeModule } from '../environment.ts';
+import { canShareMemory, hasFileSystem, nodeModule } from '../environment.ts';
 import { InferenceError } from '../errors.ts';
 import { type KernelName, type Kernels } from '../wasm/kernels.ts';
 import { divisibleKernels, splitCall } from './split.ts';
@@ -59,12 +59,6 @@ async function startThread(): Promise<Thread> {
       worker.terminate();
     },
   };
-}
-
-/** Whether threads can share memory here: not in pages that are not isolated from other sites. */
-export function canShareMemory(): boolean {
-  const { crossOriginIsolated: isolated } = globalThis as { crossOriginIsolated?: boolean };
-  return typeof SharedArrayBuffer === 'function' && (hasFileSystem() || isolated === true);
 }
 
 /** The main thread of a page may not sleep. */

@@ -83,7 +83,7 @@ describe('threads', () => {
   });
 
   it('are done without where the kernels are given', async () => {
-    const kernels = await WebAssembly.compile(await bestKernels());
+    const kernels = await WebAssembly.compile(bestKernels());
     using model = await loadModel(floatFile(), { threads: 4, kernels });
     expect(model.threads).toBe(1);
   });
@@ -101,7 +101,7 @@ describe('threads', () => {
   });
 
   it('are done without where they do not start', async () => {
-    const damaged = (await bestKernels()).slice(0, 1000);
+    const damaged = bestKernels().slice(0, 1000);
     expect(await startThreadedKernels(damaged, 2)).toBeNull();
   });
 
@@ -160,7 +160,7 @@ describe('a worker', () => {
 
 describe('withSharedMemory', () => {
   it('makes valid modules of both binaries that import nothing but a shared memory', async () => {
-    for (const kernels of Object.values(await kernelBinaries())) {
+    for (const kernels of Object.values(kernelBinaries())) {
       if (!WebAssembly.validate(kernels)) continue;
       const { binary, memory } = withSharedMemory(kernels);
       const module = await WebAssembly.compile(binary);

@@ -1,4 +1,4 @@
-/** Reads base64, in which the compiled kernels are kept, in every environment. */
+/** Reads base64, in which a single file holds its networks. */
 
 /** Bytes of a base64 text. */
 export function decodeBase64(text: string): Uint8Array<ArrayBuffer> {

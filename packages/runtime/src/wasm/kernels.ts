@@ -1,7 +1,8 @@
 /** Starts the compiled kernels: one instance, with a memory of its own, for each model. */
 import { EnvironmentError } from '../errors.ts';
-import { decodeBase64 } from './base64.ts';
-import { compressedKernels, pieceBytes, plainBytes } from './binaries.ts';
+import { kernelTemplate } from './binaries.ts';
+import { decodePrintable } from './printable.ts';
+import { kernelVariant } from './variants.ts';
 
 type Kernel = (...values: number[]) => void;
 
@@ -25,6 +26,7 @@ export type KernelName =
   | 'dequantise'
   | 'hardSwish'
   | 'interpolate'
+  | 'packFilters'
   | 'pool'
   | 'quantise'
   | 'scaleSums';
@@ -45,41 +47,14 @@ const relaxedProbe = Uint8Array.of(
 );
 
 /** The kernels for every engine with SIMD, and those with relaxed SIMD: fused multiply-add. */
-export async function kernelBinaries(): Promise<Record<'plain' | 'relaxed', Uint8Array<ArrayBuffer>>> {
-  const bytes = await inflate(decodeBase64(compressedKernels));
-  const second = pieceBytes + plainBytes;
-  const join = (first: number, from: number, to?: number): Uint8Array<ArrayBuffer> => {
-    const rest = bytes.subarray(from, to);
-    const joined = new Uint8Array(pieceBytes + rest.length);
-    joined.set(bytes.subarray(first, first + pieceBytes));
-    joined.set(rest, pieceBytes);
-    return joined;
-  };
-  return { plain: join(0, 2 * pieceBytes, second), relaxed: join(pieceBytes, second) };
-}
-
-/** Without `Response`, which would load all of `fetch` in Node. */
-async function inflate(compressed: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  const { readable, writable } = new DecompressionStream('deflate');
-  const writer = writable.getWriter();
-  const written = writer.write(compressed).then(() => writer.close());
-  const reader = readable.getReader();
-  const chunks: Uint8Array[] = [];
-  for (let next = await reader.read(); !next.done; next = await reader.read()) chunks.push(next.value);
-  await written;
-  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
-  let filled = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, filled);
-    filled += chunk.length;
-  }
-  return bytes;
+export function kernelBinaries(): Record<'plain' | 'relaxed', Uint8Array<ArrayBuffer>> {
+  const template = decodePrintable(kernelTemplate);
+  return { plain: kernelVariant(template, false), relaxed: kernelVariant(template, true) };
 }
 
 /** Those of the two that are fastest here. */
-export async function bestKernels(): Promise<Uint8Array<ArrayBuffer>> {
-  const { plain, relaxed } = await kernelBinaries();
-  return WebAssembly.validate(relaxedProbe) ? relaxed : plain;
+export function bestKernels(): Uint8Array<ArrayBuffer> {
+  return kernelVariant(decodePrintable(kernelTemplate), WebAssembly.validate(relaxedProbe));
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;
@@ -97,7 +72,7 @@ async function compile(): Promise<WebAssembly.Module> {
     );
   }
   try {
-    return await WebAssembly.compile(await bestKernels());
+    return await WebAssembly.compile(bestKernels());
   } catch (error) {
     throw new EnvironmentError(
       `The kernels could not be compiled: ${error instanceof Error ? error.message : String(error)}. WebAssembly SIMD is needed, and a Content-Security-Policy must allow 'wasm-unsafe-eval'; where code may not be compiled, pass the module as \`kernels\`.`,

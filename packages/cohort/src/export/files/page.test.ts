@@ -4,16 +4,21 @@ import type { ExportManifest } from '../manifest.ts';
 import { pageFiles, singleFilePage, type Page } from './page.ts';
 
 const page: Page = {
-  pageFiles: () => Promise.resolve({ 'index.html': Uint8Array.of(60), 'page.js': Uint8Array.of(1, 2) }),
+  pageFiles: (manifest) =>
+    Promise.resolve({
+      'index.html': new TextEncoder().encode(JSON.stringify(manifest)),
+      'page.js': Uint8Array.of(1, 2),
+    }),
   buildSingleFile: ({ manifest, files }) =>
     Promise.resolve(
       JSON.stringify({ manifest, sizes: Object.entries(files).map(([path, { length }]) => [path, length]) }),
     ),
 };
 
-test('every file of the page is written under its name', async () => {
-  expect(await pageFiles(page)).toEqual([
-    { path: 'index.html', content: Uint8Array.of(60) },
+test('every file of the page for a network is written under its name', async () => {
+  const manifest = { labels: ['猫'] } as unknown as ExportManifest;
+  expect(await pageFiles(page, manifest)).toEqual([
+    { path: 'index.html', content: new TextEncoder().encode('{"labels":["猫"]}') },
     { path: 'page.js', content: Uint8Array.of(1, 2) },
   ]);
 });

@@ -9,8 +9,8 @@ const pageModule = '@cohort-ml/runtime/page';
 
 /** What is used of the runtime's page. */
 export interface Page {
-  /** Content of its files by their name. */
-  readonly pageFiles: () => Promise<Readonly<Record<string, Uint8Array>>>;
+  /** Content of its files by their path, for a network of this manifest. */
+  readonly pageFiles: (manifest: unknown) => Promise<Readonly<Record<string, Uint8Array>>>;
   /** The page as one file of HTML, with the network inside. */
   readonly buildSingleFile: (content: {
     readonly manifest: unknown;
@@ -28,8 +28,11 @@ export async function openPage(): Promise<Page> {
 }
 
 /** The page's files, which look for the network in their own folder. */
-export async function pageFiles(page: Page): Promise<ExportedFile[]> {
-  return Object.entries(await page.pageFiles()).map(([path, content]) => ({ path, content }));
+export async function pageFiles(
+  page: Page,
+  manifest: ExportManifest | TaskExportManifest,
+): Promise<ExportedFile[]> {
+  return Object.entries(await page.pageFiles(manifest)).map(([path, content]) => ({ path, content }));
 }
 
 /** The page with the network inside. */

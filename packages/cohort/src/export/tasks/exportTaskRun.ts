@@ -295,7 +295,7 @@ async function assemble(
   const others = [
     jsonFile('labels.json', manifest.labels),
     taskCard(manifest, page !== null),
-    ...(page !== null && !isSingleFile ? await pageFiles(page) : []),
+    ...(page !== null && !isSingleFile ? await pageFiles(page, manifest) : []),
   ];
   const modelFiles = models.map(({ file }) => file);
   const complete = { ...manifest, files: describeAll(others) };

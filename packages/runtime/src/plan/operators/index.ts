@@ -1,17 +1,18 @@
-/** Every operator that is supported, and how it is lowered. */
+/** The operators of classifiers, and how they are lowered; `dense.ts` has the others, which are loaded where a graph has them. */
+import type { Graph } from '../../onnx/model.ts';
 import type { Lower } from '../lowering.ts';
 import { lowerActivation, lowerBatchNormalization, lowerBinary } from './elementwise.ts';
-import { lowerInstanceNormalization, lowerReshapeOrGroupNorm } from './groupNorm.ts';
-import { lowerHardSigmoid, lowerHardSwish } from './hard.ts';
 import { lowerAnyConvolution } from './integer.ts';
 import { lowerLinear } from './linear.ts';
 import { lowerConcat, lowerReshape, lowerSlice, lowerSplit, lowerTranspose } from './moves.ts';
 import { lowerPlain } from './plain.ts';
 import { lowerGlobalAverage, lowerPool, lowerReduceMean } from './pooling.ts';
-import { lowerResize, lowerShape } from './resize.ts';
 import { lowerCast, lowerConstant, lowerDequantize, lowerQuantize } from './quantisation.ts';
 
-export const operators: Readonly<Record<string, Lower>> = {
+/** How operators are lowered, by their name. */
+export type Operators = ReadonlyMap<string, Lower>;
+
+const operators: Readonly<Record<string, Lower>> = {
   Abs: lowerPlain,
   Add: lowerBinary,
   AveragePool: lowerPool,
@@ -28,10 +29,7 @@ export const operators: Readonly<Record<string, Lower>> = {
   Flatten: lowerReshape,
   Gemm: lowerLinear,
   GlobalAveragePool: lowerGlobalAverage,
-  HardSigmoid: lowerHardSigmoid,
-  HardSwish: lowerHardSwish,
   Identity: lowerReshape,
-  InstanceNormalization: lowerInstanceNormalization,
   Log: lowerPlain,
   LogSoftmax: lowerPlain,
   MatMul: lowerLinear,
@@ -46,9 +44,7 @@ export const operators: Readonly<Record<string, Lower>> = {
   ReduceMean: lowerReduceMean,
   ReduceSum: lowerPlain,
   Relu: lowerActivation,
-  Reshape: lowerReshapeOrGroupNorm,
-  Resize: lowerResize,
-  Shape: lowerShape,
+  Reshape: lowerReshape,
   Sigmoid: lowerPlain,
   Slice: lowerSlice,
   Softmax: lowerPlain,
@@ -60,3 +56,14 @@ export const operators: Readonly<Record<string, Lower>> = {
   Transpose: lowerTranspose,
   Unsqueeze: lowerReshape,
 };
+
+/** Operators of `dense.ts`. */
+const others = new Set(['HardSigmoid', 'HardSwish', 'InstanceNormalization', 'Resize', 'Shape']);
+
+/** All operators that a graph may need. */
+export async function operatorsFor({ nodes }: Graph): Promise<Operators> {
+  const known = new Map(Object.entries(operators));
+  if (!nodes.some(({ operator }) => others.has(operator))) return known;
+  const { denseOperators } = await import('./dense.ts');
+  return new Map([...known, ...Object.entries(denseOperators)]);
+}

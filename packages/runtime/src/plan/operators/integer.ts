@@ -9,7 +9,7 @@ import { Tensor, type Quantisation } from '../tensor.ts';
 import type { QuantisedConstant, Value } from '../value.ts';
 import { constantOf } from '../value.ts';
 import { packDenseIntegers, packDepthwiseIntegers } from '../weights.ts';
-import { integerFilters2, integerFilters4, packWinogradIntegers } from '../winogradWeights.ts';
+import { integerFilters2, integerFilters4, placeWinogradIntegers } from '../winogradWeights.ts';
 import { followResidual, lowerConvolution } from './convolution.ts';
 import { convolutionBorder, convolutionShape, type ConvolutionShape } from './convolutionShape.ts';
 import { winogradScratch, winogradTile } from './winograd.ts';
@@ -292,11 +292,16 @@ export function convolveIntegers(
   const { residual } = finish;
   const finishAddress = store.place(`finish ${unique}`, () => finish.values);
   const name = depthwise ? 'depthwise' : tile > 1 ? 'winograd' : 'integer';
-  const address = store.place(`${name} ${tile} ${key}`, () => {
-    if (depthwise) return packDepthwiseIntegers(integers, outputs, height * width);
-    if (tile === 1) return packDenseIntegers(integers, shape);
-    return packWinogradIntegers(integers, outputs, inputs, tile === 4 ? integerFilters4 : integerFilters2);
-  });
+  const weightKey = `${name} ${tile} ${key}`;
+  const transform = tile === 4 ? integerFilters4 : integerFilters2;
+  const address =
+    tile > 1
+      ? placeWinogradIntegers(store, kernels, weightKey, integers, [outputs, inputs], transform)
+      : store.place(weightKey, () =>
+          depthwise
+            ? packDepthwiseIntegers(integers, outputs, height * width)
+            : packDenseIntegers(integers, shape),
+        );
   const scratch =
     tile > 1 ? winogradScratch(shape, tile, input.blocks, 2 * output.blocks, kernels.threads) : null;
   const reads = residual ? [input, residual] : [input];

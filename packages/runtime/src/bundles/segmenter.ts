@@ -1,0 +1,15 @@
+/** `segmenter.js` of exported folders: what other pages need of the runtime to use the segmenter. */
+export { decodeImage } from '../classifier/decode.ts';
+export {
+  DisposedError,
+  EnvironmentError,
+  ImageDecodeError,
+  InferenceError,
+  InputError,
+  MissingFileError,
+  ModelFileError,
+  UnsupportedOperatorError,
+} from '../errors.ts';
+export { loadModel, Model } from '../model.ts';
+export { createSegmenter, Segmenter } from '../tasks/segmenter.ts';
+export { readTaskManifest } from '../tasks/taskManifest.ts';
