@@ -5,6 +5,7 @@
 #include "kernels/batchNorm/batchNormKernels.h"
 #include "kernels/convolution/convolutionKernels.h"
 #include "kernels/convolution/depthwise/depthwiseKernels.h"
+#include "kernels/convolution/pointwise/pointwiseKernels.h"
 #include "kernels/convolution/winograd/winogradKernels.h"
 
 namespace cohort {
@@ -18,6 +19,8 @@ extern const ConvolutionKernels convolutionKernels_avx512bf16;
 extern const DepthwiseKernels depthwiseKernels_avx2;
 extern const DepthwiseKernels depthwiseKernels_avx512;
 extern const DepthwiseKernels depthwiseKernels_avx512bf16;
+extern const PointwiseKernels pointwiseKernels_avx512;
+extern const PointwiseKernels pointwiseKernels_avx512bf16;
 extern const WinogradKernels winogradKernels_avx2;
 extern const WinogradKernels winogradKernels_avx512;
 extern const WinogradKernels winogradKernels_avx512bf16;
@@ -29,7 +32,7 @@ extern const WinogradKernels winogradKernels_neon;
 
 namespace {
 
-/// COHORT_CONVOLUTION=direct leaves out Winograd's convolution and our own depthwise one.
+/// COHORT_CONVOLUTION=direct leaves out Winograd's convolution and our own depthwise and 1x1 ones.
 [[maybe_unused]] bool wantsDirect() {
   const char* const wanted = std::getenv("COHORT_CONVOLUTION");
   return wanted != nullptr && std::strcmp(wanted, "direct") == 0;
@@ -94,6 +97,20 @@ const DepthwiseKernels* depthwiseKernels() {
 #elif defined(COHORT_NEON_KERNELS)
   static const DepthwiseKernels* const chosen =
       wantsDirect() || batchNormKernels() == nullptr ? nullptr : &depthwiseKernels_neon;
+  return chosen;
+#else
+  return nullptr;
+#endif
+}
+
+const PointwiseKernels* pointwiseKernels() {
+#ifdef COHORT_X86_KERNELS
+  static const PointwiseKernels* const chosen = [] {
+    const BatchNormKernels* const others = batchNormKernels();
+    if (wantsDirect()) return static_cast<const PointwiseKernels*>(nullptr);
+    if (others == &batchNormKernels_avx512bf16) return &pointwiseKernels_avx512bf16;
+    return others == &batchNormKernels_avx512 ? &pointwiseKernels_avx512 : nullptr;
+  }();
   return chosen;
 #else
   return nullptr;

@@ -11,6 +11,7 @@
 #include "kernels/batchNorm/batchNormKernels.h"
 #include "kernels/convolution/depthwise/depthwiseKernels.h"
 #include "kernels/convolution/reference.h"
+#include "kernels/convolution/pointwise/pointwiseKernels.h"
 #include "kernels/convolution/winograd/winogradKernels.h"
 
 namespace cohort {
@@ -137,6 +138,37 @@ void checkDepthwise(int64_t channels, int64_t height, int64_t width, int64_t str
   compare("  its gradient by the weight", difference, 1e-4);
 }
 
+void checkPointwise(int64_t in, int64_t out, int64_t pixels) {
+  const PointwiseKernels* const kernels = pointwiseKernels();
+  const PointwiseShape shape{pixels, in, out, false, 1};
+  const PlainConvolution plain{1, in, out, 1, {pixels, 1}, {pixels, 1}, {1, 1}, {1, 1}, {0, 0}, {1, 1}};
+  const auto input = filled(in * pixels, 10), weight = filled(out * in, 11), slopes = filled(out * pixels, 12);
+  const auto rows = inRows(input, 1, in, pixels), slopeRows = inRows(slopes, 1, out, pixels);
+  const auto matrix = narrow(weight);
+  std::vector<float> output(slopeRows.size()), inputGradient(rows.size()), weightGradient(matrix.size());
+  const int64_t bytes = std::max(kernels->scratchBytes(shape), kernels->weightGradientScratchBytes(shape));
+  std::vector<double> scratch(bytes / sizeof(double) + 1);
+  kernels->convolution(shape, rows.data(), matrix.data(), scratch.data(), output.data());
+  kernels->inputGradient(shape, slopeRows.data(), matrix.data(), scratch.data(), inputGradient.data());
+  kernels->weightGradient(shape, slopeRows.data(), rows.data(), scratch.data(), weightGradient.data());
+  const auto farthest = [&](const std::vector<float>& found, int64_t channels, auto right) {
+    double difference = 0;
+    for (int64_t i = 0; i < static_cast<int64_t>(found.size()); ++i) {
+      difference = std::max(difference, fabs(found[i % pixels * channels + i / pixels] - right(i)));
+    }
+    return difference;
+  };
+  printf("1x1, %d to %d channels, %d pixels\n", int(in), int(out), int(pixels));
+  compare("  output", farthest(output, out, [&](int64_t i) { return plain.output(input.data(), weight.data(), i); }), 1e-4);
+  compare("  its gradient by the input",
+          farthest(inputGradient, in, [&](int64_t i) { return plain.inputGradient(slopes.data(), weight.data(), i); }), 1e-4);
+  double difference = 0;
+  for (int64_t i = 0; i < in * out; ++i) {
+    difference = std::max(difference, fabs(weightGradient[i] - plain.weightGradient(slopes.data(), input.data(), i)));
+  }
+  compare("  its gradient by the weight", difference, 1e-3);
+}
+
 void checkBatchNorm(bool rows, int64_t channels) {
   const BatchNormKernels* const kernels = batchNormKernels();
   const BatchNormMaps maps{ElementType::kFloat32, rows, 3, channels, 37, 1};
@@ -164,7 +196,7 @@ void checkBatchNorm(bool rows, int64_t channels) {
   const std::vector<float> center(rightMean.begin(), rightMean.end()), scale(width, 1.5f), bias(width, -0.25f);
   std::vector<float> output(input.size());
   kernels->forward(maps, input.data(), nullptr, center.data(), scale.data(), bias.data(), true, output.data());
-  kernels->sums(maps, gradient.data(), output.data(), input.data(), center.data(), nullptr, scratch.data(), sums.data(),
+  kernels->sums(maps, gradient.data(), output.data(), input.data(), center.data(), nullptr, nullptr, nullptr, scratch.data(), sums.data(),
                 products.data());
   for (int64_t c = 0; c < channels; ++c) {
     double sum = 0;
@@ -202,6 +234,10 @@ int main() {
   if (cohort::depthwiseKernels() != nullptr) {
     cohort::checkDepthwise(16, 7, 5, 1);
     cohort::checkDepthwise(27, 8, 9, 2);
+  }
+  if (cohort::pointwiseKernels() != nullptr) {
+    cohort::checkPointwise(58, 58, 301);
+    cohort::checkPointwise(48, 67, 5);
   }
   return cohort::failures == 0 ? 0 : 1;
 }

@@ -162,12 +162,11 @@ NormalisedBatch normaliseBatch(const at::Tensor& input, const at::Tensor& weight
   std::vector<double> slope = numbersOf(weight);
   for (size_t c = 0; c < slope.size(); ++c) slope[c] *= statistics.scale[c];
   NormalisedBatch batch{at::empty_like(dense), vectorOf(statistics.mean, wide), vectorOf(statistics.scale, wide),
-                        vectorOf(slope, wide), shared};
-  const at::Tensor wideBias = bias.to(wide).contiguous();
+                        vectorOf(slope, wide), bias.to(wide, /*non_blocking=*/false, /*copy=*/true).contiguous(), shared};
   at::Tensor denseResidual;
   if (residual.has_value()) denseResidual = residual->contiguous(formatOf(input));
   kernels.forward(maps, dense.data_ptr(), denseResidual.defined() ? denseResidual.data_ptr() : nullptr,
-                  batch.mean.data_ptr(), batch.slope.data_ptr(), wideBias.data_ptr(), settings.rectifies,
+                  batch.mean.data_ptr(), batch.slope.data_ptr(), batch.bias.data_ptr(), settings.rectifies,
                   batch.output.data_ptr());
   return batch;
 }
@@ -182,7 +181,7 @@ at::Tensor normaliseAgain(const at::Tensor& input, const at::Tensor& bias, const
 }
 
 variable_list batchNormGradients(const at::Tensor& given, const BatchNormRecord& record, const BatchNormNeeds& needs) {
-  const auto& [input, weight, output, mean, scale, training, shared] = record;
+  const auto& [input, weight, output, mean, scale, training, shared, slope, bias] = record;
   variable_list results(4);
   const BatchNormKernels& kernels = *batchNormKernels();
   const at::Tensor& ordered = output.defined() ? output : input;
@@ -196,12 +195,17 @@ variable_list batchNormGradients(const at::Tensor& given, const BatchNormRecord&
   if (needs.residual) results[3] = output.defined() ? at::empty_like(dense) : gradient;
   void* const masked = needs.residual && output.defined() ? results[3].data_ptr() : nullptr;
 
+  // Reading the output costs more than knowing its sign from the input, which is read anyhow.
+  const bool isKnown = training && outputData != nullptr && masked == nullptr && slope.defined();
+  const void* const maskSlope = isKnown ? slope.data_ptr() : nullptr;
+  const void* const maskBias = isKnown ? bias.data_ptr() : nullptr;
+
   const auto channels = static_cast<size_t>(maps.channels);
   std::vector<double> sum(channels), product(channels);
   if (needs.parameters || (needs.input && training)) {
     const at::Tensor scratch = newScratch(maps);
-    kernels.sums(maps, gradient.data_ptr(), outputData, dense.data_ptr(), mean.data_ptr(), masked,
-                 scratch.data_ptr<double>(), sum.data(), product.data());
+    kernels.sums(maps, gradient.data_ptr(), outputData, dense.data_ptr(), mean.data_ptr(), maskSlope, maskBias,
+                 masked, scratch.data_ptr<double>(), sum.data(), product.data());
   } else if (masked != nullptr) {
     kernels.mask(maps, gradient.data_ptr(), outputData, masked);
   }
@@ -212,17 +216,17 @@ variable_list batchNormGradients(const at::Tensor& given, const BatchNormRecord&
     // Those of the parameters stay this rank's own: whoever adds up the gradients of ranks adds them too.
     std::vector<double> allSum = sum, allProduct = product;
     if (training && shared) count = addSums(*shared, count, allSum, allProduct);
-    std::vector<double> factor = numbersOf(weight), slope(channels), offset(channels);
+    std::vector<double> factor = numbersOf(weight), incline(channels), offset(channels);
     for (size_t c = 0; c < channels; ++c) {
       factor[c] *= scales[c];
-      slope[c] = -factor[c] * scales[c] * scales[c] * allProduct[c] / count;
+      incline[c] = -factor[c] * scales[c] * scales[c] * allProduct[c] / count;
       offset[c] = -factor[c] * allSum[c] / count;
     }
     results[0] = at::empty_like(dense);
     kernels.inputGradient(maps, masked == nullptr ? gradient.data_ptr() : masked,
                           masked == nullptr ? outputData : nullptr, training ? dense.data_ptr() : nullptr,
-                          mean.data_ptr(), vectorOf(factor, wide).data_ptr(), vectorOf(slope, wide).data_ptr(),
-                          vectorOf(offset, wide).data_ptr(), results[0].data_ptr());
+                          mean.data_ptr(), vectorOf(factor, wide).data_ptr(), vectorOf(incline, wide).data_ptr(),
+                          vectorOf(offset, wide).data_ptr(), maskSlope, maskBias, results[0].data_ptr());
   }
   if (needs.parameters) {
     for (size_t c = 0; c < channels; ++c) product[c] *= scales[c];

@@ -46,6 +46,8 @@ struct NormalisedBatch {
   at::Tensor mean;
   at::Tensor scale;
   at::Tensor slope;
+  /// As it was, whatever becomes of the parameter.
+  at::Tensor bias;
   /// The ranks whose values the statistics are of as well; null where this is the whole batch.
   c10::intrusive_ptr<SharedBatch> shared;
 };
@@ -67,6 +69,9 @@ struct BatchNormRecord {
   bool training;
   /// As in the batch that was normalised.
   c10::intrusive_ptr<SharedBatch> shared;
+  /// What tells of a rectified output without a residual whether it is positive; undefined where there was one.
+  at::Tensor slope;
+  at::Tensor bias;
 };
 struct BatchNormNeeds {
   bool input;

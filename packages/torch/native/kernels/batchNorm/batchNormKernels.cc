@@ -52,7 +52,8 @@ void forwardOf(const BatchNormMaps& maps, const void* input, const void* residua
 
 template <typename E>
 void inputGradientOf(const BatchNormMaps& maps, const void* gradientData, const void* outputData, const void* inputData,
-                     const void* mean, const void* scale, const void* slope, const void* offset, void* resultData) {
+                     const void* mean, const void* scale, const void* slope, const void* offset, const void* maskSlope,
+                     const void* maskBias, void* resultData) {
   const auto* const gradient = static_cast<const E*>(gradientData);
   const auto* const output = static_cast<const E*>(outputData);
   const auto* const input = static_cast<const E*>(inputData);
@@ -64,6 +65,16 @@ void inputGradientOf(const BatchNormMaps& maps, const void* gradientData, const 
       constexpr int W = decltype(lanes)::W;
       const auto value = load<W>(gradient + at);
       store<W>(result + at, given[0] * (output == nullptr ? value : whereNotNegative(load<W>(output + at), value)));
+    });
+    return;
+  }
+  if (maskSlope != nullptr) {
+    const Wide<E>* const parameters[6] = {wide(scale), wide(mean), wide(slope), wide(offset), wide(maskSlope), wide(maskBias)};
+    forElements<E>(maps, parameters, [=](auto lanes, int64_t at, const auto& given) {
+      constexpr int W = decltype(lanes)::W;
+      const auto difference = load<W>(input + at) - given[1];
+      const auto fromInput = difference * given[2] + given[3];
+      store<W>(result + at, whereNotNegative(difference * given[4] + given[5], load<W>(gradient + at)) * given[0] + fromInput);
     });
     return;
   }
@@ -131,12 +142,13 @@ void forward(const BatchNormMaps& maps, const void* input, const void* residual,
   COHORT_BY_TYPE(forward, forwardOf, input, residual, mean, scale, bias, rectifies, output)
 }
 void sums(const BatchNormMaps& maps, const void* gradient, const void* output, const void* input, const void* mean,
-          void* masked, double* scratch, double* sum, double* product) {
-  COHORT_BY_TYPE(sums, sumsOf, gradient, output, input, mean, masked, scratch, sum, product)
+          const void* slope, const void* bias, void* masked, double* scratch, double* sum, double* product) {
+  COHORT_BY_TYPE(sums, sumsOf, gradient, output, input, mean, slope, bias, masked, scratch, sum, product)
 }
 void inputGradient(const BatchNormMaps& maps, const void* gradient, const void* output, const void* input, const void* mean,
-                   const void* scale, const void* slope, const void* offset, void* result) {
-  COHORT_BY_TYPE(inputGradient, inputGradientOf, gradient, output, input, mean, scale, slope, offset, result)
+                   const void* scale, const void* slope, const void* offset, const void* maskSlope, const void* maskBias,
+                   void* result) {
+  COHORT_BY_TYPE(inputGradient, inputGradientOf, gradient, output, input, mean, scale, slope, offset, maskSlope, maskBias, result)
 }
 void mask(const BatchNormMaps& maps, const void* gradient, const void* output, void* result) {
   COHORT_BY_TYPE(mask, maskOf, gradient, output, result)

@@ -36,14 +36,17 @@ struct BatchNormKernels {
                   const void* bias, bool rectifies, void* output);
 
   /// masked = gradient where output > 0, or the gradient itself when `output` is null; of every channel, sum of masked and
-  /// sum of masked (input - mean). `masked` is written unless it is null.
+  /// sum of masked (input - mean). `masked` is written unless it is null. Where there are `slope` and
+  /// `bias`, (input - mean) slope + bias stands for the output, which need not be read; nothing is written then.
   void (*sums)(const BatchNormMaps&, const void* gradient, const void* output, const void* input, const void* mean,
-               void* masked, double* scratch, double* sum, double* product);
+               const void* slope, const void* bias, void* masked, double* scratch, double* sum, double* product);
 
   /// result = masked scale + (input - mean) slope + offset, where masked is `gradient` where output > 0, or `gradient`
-  /// itself when `output` is null. A null `input` leaves out its term and the offset (evaluation).
+  /// itself when `output` is null. A null `input` leaves out its term and the offset (evaluation). Where there are
+  /// `maskSlope` and `maskBias`, (input - mean) maskSlope + maskBias stands for the output.
   void (*inputGradient)(const BatchNormMaps&, const void* gradient, const void* output, const void* input,
-                        const void* mean, const void* scale, const void* slope, const void* offset, void* result);
+                        const void* mean, const void* scale, const void* slope, const void* offset,
+                        const void* maskSlope, const void* maskBias, void* result);
 
   /// result = gradient where output > 0.
   void (*mask)(const BatchNormMaps&, const void* gradient, const void* output, void* result);

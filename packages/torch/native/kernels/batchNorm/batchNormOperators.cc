@@ -14,7 +14,7 @@ using torch::autograd::variable_list;
 
 /// setData() gives a tensor other memory without a trace.
 void checkRecord(const BatchNormRecord& record, const at::Tensor& gradient) {
-  const auto& [input, weight, output, mean, scale, training, shared] = record;
+  const auto& [input, weight, output, mean, scale, training, shared, slope, bias] = record;
   TORCH_CHECK(input.sizes() == gradient.sizes() && isPlain(input) && weight.dim() == 1 &&
                   weight.size(0) == gradient.size(1) && isPlain(weight),
               "the input or weight of this batch normalisation was given other data since: ", input.sizes(), " and ",
@@ -27,8 +27,10 @@ class BatchNorm : public torch::autograd::Function<BatchNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight,
                             const at::Tensor& bias, const OptionalTensor& residual, const BatchNormSettings& settings) {
     const NormalisedBatch batch = normaliseBatch(input, weight, bias, residual, settings);
+    const bool masksByInput = settings.rectifies && !residual.has_value();
     context->save_for_backward(
-        {input, weight, settings.rectifies ? batch.output : at::Tensor{}, batch.mean, batch.scale});
+        {input, weight, settings.rectifies ? batch.output : at::Tensor{}, batch.mean, batch.scale,
+         masksByInput ? batch.slope : at::Tensor{}, masksByInput ? batch.bias : at::Tensor{}});
     context->saved_data["training"] = settings.training;
     context->saved_data["shared"] = SharedBatch::toValue(batch.shared);
     context->saved_data["residual"] = residual.has_value();
@@ -40,7 +42,7 @@ class BatchNorm : public torch::autograd::Function<BatchNorm> {
     const variable_list saved = context->get_saved_variables();
     const BatchNormRecord record{saved[0], saved[1], saved[2], saved[3], saved[4],
                                  context->saved_data["training"].toBool(),
-                                 SharedBatch::fromValue(context->saved_data["shared"])};
+                                 SharedBatch::fromValue(context->saved_data["shared"]), saved[5], saved[6]};
     checkRecord(record, gradients[0]);
     TORCH_CHECK(record.input.scalar_type() == context->saved_data["type"].toScalarType(),
                 "the input of this batch normalisation was given data of another dtype since. Run backward() first");

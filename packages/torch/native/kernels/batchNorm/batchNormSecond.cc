@@ -25,7 +25,7 @@ at::Tensor alongChannels(const at::Tensor& vector, const at::Tensor& maps) {
 
 /// The gradients by input, weight, bias and residual, put together from ATen's operators, for derivatives of any order.
 variable_list composedGradients(const at::Tensor& gradient, const BatchNormRecord& record) {
-  const auto& [input, weight, output, mean, scale, training, shared] = record;
+  const auto& [input, weight, output, mean, scale, training, shared, slope, bias] = record;
   const auto wide = wideType(input.scalar_type());
   const at::Tensor masked = output.defined() ? gradient.masked_fill(output.le(0), 0) : gradient;
   const at::Tensor wideMasked = masked.to(wide);
@@ -82,7 +82,7 @@ variable_list composedSecondGradients(const at::Tensor& gradient, const BatchNor
 /// and <> the mean of a channel: C = <G x'>, A = <g>, B = <g x'>, Q = <G g> - <G> A - C B. Without training, mean and scale
 /// are constants, and C, A, B, Q and <G> are left out but for the weight's Q = <G g>.
 variable_list secondGradients(const at::Tensor& givenGradient, const BatchNormRecord& record, const Above& above) {
-  const auto& [input, weight, output, mean, scale, training, shared] = record;
+  const auto& [input, weight, output, mean, scale, training, shared, slope, bias] = record;
   const BatchNormKernels& kernels = *batchNormKernels();
   const at::Tensor& ordered = output.defined() ? output : input;
   const BatchNormMaps maps = mapsOf(ordered);

@@ -16,6 +16,7 @@
 #include "kernels/convolution/convolution.h"
 #include "kernels/convolution/convolutionKernels.h"
 #include "kernels/convolution/depthwise/depthwise.h"
+#include "kernels/convolution/pointwise/pointwise.h"
 #include "kernels/convolution/routes.h"
 #include "kernels/optionalTensor.h"
 #include "kernels/convolution/weightLayout.h"
@@ -81,6 +82,7 @@ at::Tensor usualConvolution(const at::Tensor& input, const at::Tensor& weight, c
   if (input.is_meta()) return withoutNumbers(input, weight, settings);
   at::Tensor fast = winogradConvolution(input, weight, {bias, {}, false}, settings);
   if (!fast.defined()) fast = depthwiseConvolution(input, weight, bias, false, settings);
+  if (!fast.defined()) fast = pointwiseConvolution(input, weight, bias, settings);
   if (fast.defined()) return fast;
   const auto type = input.scalar_type();
   const OptionalTensor shift = isGiven(bias) ? OptionalTensor(bias->to(type)) : OptionalTensor();
@@ -96,7 +98,9 @@ std::tuple<at::Tensor, at::Tensor> usualGradients(const at::Tensor& gradient, co
   if (needsInput) inputGradient = winogradInputGradient(gradient, input, weight, settings);
   if (needsWeight) weightGradient = winogradWeightGradient(gradient, input, weight, settings);
   if (needsInput && !inputGradient.defined()) inputGradient = depthwiseInputGradient(gradient, input, weight, settings);
+  if (needsInput && !inputGradient.defined()) inputGradient = pointwiseInputGradient(gradient, input, weight, settings);
   if (needsWeight && !weightGradient.defined()) weightGradient = depthwiseWeightGradient(gradient, input, weight, settings);
+  if (needsWeight && !weightGradient.defined()) weightGradient = pointwiseWeightGradient(gradient, input, weight, settings);
   if (needsWeight && !weightGradient.defined()) weightGradient = ownWeightGradient(gradient, input, weight, settings);
   const bool lacksInput = needsInput && !inputGradient.defined(), lacksWeight = needsWeight && !weightGradient.defined();
   if (lacksInput || lacksWeight) {

@@ -21,7 +21,7 @@ class NormReluConvolution : public torch::autograd::Function<NormReluConvolution
                             const at::Tensor& bias, const at::Tensor& kernel, const BatchNormSettings& settings,
                             const ConvolutionSettings& convolution) {
     const NormalisedBatch batch = normaliseBatch(input, weight, bias, {}, settings);
-    context->save_for_backward({input, weight, bias, kernel, batch.mean, batch.scale, batch.slope});
+    context->save_for_backward({input, weight, bias, kernel, batch.mean, batch.scale, batch.slope, batch.bias});
     context->saved_data["epsilon"] = settings.epsilon;
     context->saved_data["shared"] = SharedBatch::toValue(batch.shared);
     convolution.save(context->saved_data);
@@ -45,12 +45,12 @@ class NormReluConvolution : public torch::autograd::Function<NormReluConvolution
     const at::Tensor between =
         isRecorded ? recordedBatchNorm(input, weight, bias, {},
                                        {{}, {}, true, 0, context->saved_data["epsilon"].toDouble(), true})
-                   : normaliseAgain(input, bias, saved[4], saved[6]);
+                   : normaliseAgain(input, saved[7], saved[4], saved[6]);
     const variable_list inner = recordedConvolutionGradients(gradients[0], between, kernel, convolution,
                                                              needs.input || needs.parameters, context->needs_input_grad(3));
     variable_list results(6);
     if (needs.input || needs.parameters) {
-      const BatchNormRecord record{input, weight, between, saved[4], saved[5], true, shared};
+      const BatchNormRecord record{input, weight, between, saved[4], saved[5], true, shared, saved[6], saved[7]};
       const variable_list outer = recordedBatchNormGradients(inner[0], record, needs);
       std::copy(outer.begin(), outer.begin() + 3, results.begin());
     }

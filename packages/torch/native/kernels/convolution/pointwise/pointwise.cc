@@ -1,0 +1,81 @@
+// Decides where our own 1x1 convolution applies, and hands tensors to its loops (pointwiseKernels.cc).
+#include "kernels/convolution/pointwise/pointwise.h"
+
+#include <ATen/Parallel.h>
+
+#include "kernels/convolution/floatMaps.h"
+#include "kernels/convolution/pointwise/pointwiseKernels.h"
+
+namespace cohort {
+namespace {
+
+bool describe(const at::Tensor& input, const at::Tensor& weight, const ConvolutionSettings& settings, PointwiseShape& shape) {
+  const std::vector<int64_t> ones{1, 1}, zeros{0, 0};
+  if (pointwiseKernels() == nullptr || !isOfFloats(input) || !isOfFloats(weight) || input.dim() != 4 || weight.dim() != 4 ||
+      !input.is_contiguous(kMapFormat) || settings.groups != 1 || weight.size(1) != input.size(1) || weight.size(2) != 1 ||
+      weight.size(3) != 1 || settings.stride != ones || settings.padding != zeros) {
+    return false;
+  }
+  shape = {input.size(0) * input.size(2) * input.size(3),
+           input.size(1),
+           weight.size(0),
+           input.scalar_type() == at::kBFloat16,
+           at::in_parallel_region() ? 1 : at::get_num_threads()};
+  return true;
+}
+
+/// [O, I, 1, 1] to [O, I] in float32.
+at::Tensor laidOut(const at::Tensor& weight) {
+  return weight.to(at::kFloat).view({weight.size(0), weight.size(1)}).contiguous();
+}
+
+at::Tensor newScratch(int64_t bytes) { return at::empty({bytes}, at::TensorOptions().dtype(at::kByte)); }
+
+/// Whether a gradient is like a result of this convolution, in whatever memory format.
+bool fits(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight) {
+  return isOfFloats(gradient) && gradient.scalar_type() == input.scalar_type() &&
+         gradient.sizes() == at::IntArrayRef({input.size(0), weight.size(0), input.size(2), input.size(3)});
+}
+
+}  // namespace
+
+at::Tensor pointwiseConvolution(const at::Tensor& input, const at::Tensor& weight, const OptionalTensor& bias,
+                                const ConvolutionSettings& settings) {
+  PointwiseShape shape;
+  if (isGiven(bias) || !describe(input, weight, settings, shape) || !pointwiseKernels()->supports(shape)) return {};
+  const at::Tensor matrix = laidOut(weight), scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
+  const at::Tensor output = at::empty({input.size(0), weight.size(0), input.size(2), input.size(3)},
+                                      input.options().requires_grad(false), kMapFormat);
+  pointwiseKernels()->convolution(shape, input.data_ptr(), matrix.data_ptr<float>(), scratch.data_ptr(), output.data_ptr());
+  return output;
+}
+
+at::Tensor pointwiseInputGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
+                                  const ConvolutionSettings& settings) {
+  PointwiseShape shape;
+  if (!describe(input, weight, settings, shape) || !fits(gradient, input, weight) ||
+      !pointwiseKernels()->supportsInputGradient(shape)) {
+    return {};
+  }
+  const at::Tensor given = gradient.contiguous(kMapFormat), matrix = laidOut(weight);
+  const at::Tensor scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
+  const at::Tensor result = at::empty(input.sizes(), input.options().requires_grad(false), kMapFormat);
+  pointwiseKernels()->inputGradient(shape, given.data_ptr(), matrix.data_ptr<float>(), scratch.data_ptr(), result.data_ptr());
+  return result;
+}
+
+at::Tensor pointwiseWeightGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
+                                   const ConvolutionSettings& settings) {
+  PointwiseShape shape;
+  if (!describe(input, weight, settings, shape) || !fits(gradient, input, weight) ||
+      !pointwiseKernels()->supportsWeightGradient(shape)) {
+    return {};
+  }
+  const at::Tensor given = gradient.contiguous(kMapFormat);
+  const at::Tensor scratch = newScratch(pointwiseKernels()->weightGradientScratchBytes(shape));
+  const at::Tensor result = at::empty({weight.size(0), weight.size(1)}, at::TensorOptions().dtype(at::kFloat));
+  pointwiseKernels()->weightGradient(shape, given.data_ptr(), input.data_ptr(), scratch.data_ptr(), result.data_ptr<float>());
+  return result.view(weight.sizes()).contiguous(weight.suggest_memory_format());
+}
+
+}  // namespace cohort

@@ -1,0 +1,355 @@
+// 1x1 convolutions as matrix products: weights packed into panels, a tile of the result in registers, and sums over channels
+// in their order, one fused multiply-add (in bfloat16 one product of pairs) after the other. oneDNN 2.6 reaches 60 to 80% of
+// the processor's peak where channels are few or no multiple of 16. The Makefile compiles this file for AVX-512 and AVX-512
+// BF16.
+#include "kernels/convolution/pointwise/pointwiseKernels.h"
+
+#ifdef COHORT_OPENMP
+#include <omp.h>
+#endif
+
+#include "kernels/convolution/pointwise/pointwiseTiles.h"
+
+namespace cohort {
+namespace {
+
+/// Pixels that stay in the caches while one panel of weights after the other passes over them: a multiple of all tiles' rows.
+constexpr int64_t kBlockPixels = 96;
+/// Pixels whose weight gradients are added up before sums go back to memory.
+constexpr int64_t kSumPixels = 128;
+/// Maps that do not fit into the caches are worth asking for in advance.
+constexpr int64_t kLargeMaps = 16 << 20;
+/// More weights than this take too long to pack where there are few pixels.
+constexpr int64_t kMostWeights = 1 << 19;
+
+/// The gradient by the input is the same product as the convolution, with channels exchanged.
+struct Product {
+  int64_t pixels;
+  int64_t depth;
+  int64_t columns;
+  /// From one weight to the next, by depth and by column.
+  int64_t depthStride;
+  int64_t columnStride;
+  int threads;
+};
+
+Product forwardOf(const PointwiseShape& shape) {
+  return {shape.pixels, shape.inChannels, shape.outChannels, 1, shape.inChannels, shape.threads};
+}
+Product backwardOf(const PointwiseShape& shape) {
+  return {shape.pixels, shape.outChannels, shape.inChannels, shape.inChannels, 1, shape.threads};
+}
+
+bool areFewWeights(const PointwiseShape& shape) {
+  return shape.pixels > 0 && shape.inChannels * shape.outChannels <= kMostWeights;
+}
+
+/// Where oneDNN is slower, by measurement (docs/decisions/017).
+bool pays(const PointwiseShape& shape, const Product& product) {
+  if (!areFewWeights(shape) || product.depth < 16) return false;
+#ifdef __AVX512BF16__
+  if (shape.isNarrow) return product.depth % 2 == 0 && product.columns >= 24;
+#endif
+  return !shape.isNarrow && product.columns >= 48;
+}
+
+bool supports(const PointwiseShape& shape) { return pays(shape, forwardOf(shape)); }
+bool supportsInputGradient(const PointwiseShape& shape) { return pays(shape, backwardOf(shape)); }
+bool supportsWeightGradient(const PointwiseShape& shape) {
+  const int64_t fewest = least(shape.inChannels, shape.outChannels);
+  if (!areFewWeights(shape)) return false;
+#ifdef __AVX512BF16__
+  if (shape.isNarrow) return fewest >= 16;
+#endif
+  return !shape.isNarrow && fewest >= 48;
+}
+
+inline int64_t threadNumber() {
+#ifdef COHORT_OPENMP
+  return omp_get_thread_num();
+#else
+  return 0;
+#endif
+}
+
+/// Asks for memory that is read or written soon.
+template <bool kIsWritten>
+COHORT_INLINE void fetch(const void* memory, int64_t bytes) {
+  const char* const from = static_cast<const char*>(memory);
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, kIsWritten ? 1 : 0, 2);
+}
+
+/// One panel after the other, [depth][vectors][kWidth] each.
+void packWeights(const Product& product, const float* weight, float* packed) {
+  const Panels panels(product.columns);
+  for (int64_t panel = 0; panel < panels.count; ++panel) {
+    const Columns columns = panels.columns(panel);
+    for (int n = 0; n < columns.vectors; ++n) {
+      for (int lane = 0; lane < kWidth; ++lane) {
+        const float* from = weight + (columns.offsets[n] + lane) * product.columnStride;
+        float* to = packed + n * kWidth + lane;
+        for (int64_t k = 0; k < product.depth; ++k, from += product.depthStride, to += columns.vectors * kWidth) *to = *from;
+      }
+    }
+    packed += product.depth * columns.vectors * kWidth;
+  }
+}
+
+#ifdef __AVX512BF16__
+/// The same for pairs of neighbours in depth, rounded to bfloat16.
+void packWeights(const Product& product, const float* weight, Pair* packed) {
+  const Panels panels(product.columns);
+  for (int64_t panel = 0; panel < panels.count; ++panel) {
+    const Columns columns = panels.columns(panel);
+    for (int64_t k = 0; k < product.depth; k += 2) {
+      for (int n = 0; n < columns.vectors; ++n, packed += kWidth) {
+        V pair[2];
+        for (int i = 0; i < 2; ++i) {
+          const float* const from = weight + columns.offsets[n] * product.columnStride + (k + i) * product.depthStride;
+          float numbers[kWidth];
+          for (int lane = 0; lane < kWidth; ++lane) numbers[lane] = from[lane * product.columnStride];
+          pair[i] = load<kWidth>(numbers);
+        }
+        BFloat16 narrow[2][kWidth];
+        for (int i = 0; i < 2; ++i) store<kWidth>(narrow[i], pair[i]);
+        for (int lane = 0; lane < kWidth; ++lane) {
+          packed[lane].bits = narrow[0][lane].bits | static_cast<uint32_t>(narrow[1][lane].bits) << 16;
+        }
+      }
+    }
+  }
+}
+#endif
+
+/// Some pixels of one panel. `fetches` says whether the block that comes next is asked for, from left and result.
+struct Fetches {
+  bool left;
+  bool result;
+};
+template <int kVectors, typename P, typename E>
+void multiplyRows(int64_t rows, int64_t depth, const P* left, const P* panel, const Columns& columns, int64_t stride,
+                  const Fetches& fetches, E* result) {
+  constexpr int kRows = rowsOf(kVectors);
+  int64_t row = 0;
+  for (; row + kRows <= rows; row += kRows) {
+    if (fetches.left) fetch<false>(left + (row + kBlockPixels) * depth, kRows * depth * sizeof(P));
+    if (fetches.result) fetch<true>(result + (row + kBlockPixels) * stride, kRows * stride * sizeof(E));
+    multiplyTile<kVectors, kRows>(depth, left + row * depth, panel, columns, stride, result + row * stride);
+  }
+  if (row == rows) return;
+  if (rows >= kRows) {
+    // The last rows again: those before are computed twice.
+    row = rows - kRows;
+    return multiplyTile<kVectors, kRows>(depth, left + row * depth, panel, columns, stride, result + row * stride);
+  }
+  for (; row < rows; ++row) {
+    multiplyTile<kVectors, 1>(depth, left + row * depth, panel, columns, stride, result + row * stride);
+  }
+}
+
+/// result[p] = left[p] times the weights; of pairs, `depth` counts pairs.
+template <typename P, typename E>
+void multiply(const Product& product, int64_t depth, const P* left, const P* packed, E* result) {
+  const Panels panels(product.columns);
+  const int64_t blocks = (product.pixels + kBlockPixels - 1) / kBlockPixels;
+  const int64_t bytes = product.pixels * (product.depth + product.columns) * static_cast<int64_t>(sizeof(E));
+  const int threads = static_cast<int>(most(1, least(product.threads, blocks)));
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t first = block * kBlockPixels, rows = least(kBlockPixels, product.pixels - first);
+    const bool fetches = bytes > kLargeMaps && first + 2 * kBlockPixels <= product.pixels;
+    const P* panel = packed;
+    for (int64_t p = 0; p < panels.count; ++p) {
+      const Columns columns = panels.columns(p);
+      withVectors(columns.vectors, [&](auto count) {
+        multiplyRows<decltype(count)::value>(rows, depth, left + first * depth, panel, columns, product.columns,
+                                             {fetches && p == 0, fetches && p + 1 == panels.count},
+                                             result + first * product.columns);
+      });
+      panel += depth * columns.vectors * kWidth;
+    }
+  }
+}
+
+/// Packed weights, in bytes.
+int64_t packedBytes(const Product& product) { return product.depth * Panels(product.columns).padded() * 4; }
+
+int64_t scratchBytes(const PointwiseShape& shape) {
+  return most(packedBytes(forwardOf(shape)), packedBytes(backwardOf(shape)));
+}
+
+void run(const Product& product, bool isNarrow, const void* left, const float* weight, void* scratch, void* result) {
+#ifdef __AVX512BF16__
+  if (isNarrow) {
+    auto* const packed = static_cast<Pair*>(scratch);
+    packWeights(product, weight, packed);
+    return multiply(product, product.depth / 2, static_cast<const Pair*>(left), packed, static_cast<BFloat16*>(result));
+  }
+#endif
+  auto* const packed = static_cast<float*>(scratch);
+  packWeights(product, weight, packed);
+  multiply(product, product.depth, static_cast<const float*>(left), packed, static_cast<float*>(result));
+}
+
+void convolution(const PointwiseShape& shape, const void* input, const float* weight, void* scratch, void* output) {
+  run(forwardOf(shape), shape.isNarrow, input, weight, scratch, output);
+}
+
+void inputGradient(const PointwiseShape& shape, const void* gradient, const float* weight, void* scratch, void* result) {
+  run(backwardOf(shape), shape.isNarrow, gradient, weight, scratch, result);
+}
+
+/// How a weight gradient is cut, by the shape alone. The matrix with more channels is the right one, whose channels come in
+/// vectors.
+struct Sums {
+  explicit Sums(const PointwiseShape& shape)
+      : isInputRight(shape.inChannels >= shape.outChannels),
+        left(isInputRight ? shape.outChannels : shape.inChannels),
+        right(isInputRight ? shape.inChannels : shape.outChannels),
+        padded(right.padded()),
+        blocks((shape.pixels + kSumPixels - 1) / kSumPixels),
+        chunks(least(blocks, left * padded <= 16384 ? 16 : left * padded <= 65536 ? 8 : 4)),
+        threads(most(1, least(shape.threads, chunks))) {}
+  int64_t firstBlockOf(int64_t chunk) const { return chunk * blocks / chunks; }
+  /// Of pairs of pixels, that a thread packs at a time.
+  int64_t pairs() const { return (kSumPixels / 2) * (left + right.channels); }
+
+  bool isInputRight;
+  int64_t left;
+  Panels right;
+  int64_t padded;
+  int64_t blocks;
+  /// Parts that are summed apart.
+  int64_t chunks;
+  int64_t threads;
+};
+
+int64_t weightGradientScratchBytes(const PointwiseShape& shape) {
+  const Sums sums(shape);
+  return 4 * (sums.chunks * sums.left * sums.padded + (shape.isNarrow ? sums.threads * sums.pairs() : 0));
+}
+
+/// Memory that is asked for bit by bit, while something else is computed.
+struct Ahead {
+  /// Part number `part` of so many.
+  COHORT_INLINE void fetchPart(int64_t part, int64_t parts) const {
+    for (int m = 0; m < 2; ++m) {
+      const int64_t begin = part * bytes[m] / parts;
+      fetch<false>(memory[m] + begin, (part + 1) * bytes[m] / parts - begin);
+    }
+  }
+  const char* memory[2];
+  int64_t bytes[2];
+};
+
+/// What `depth` rows of both matrices add to the sums, [left][padded].
+template <typename P>
+void addBlock(const Sums& sums, int64_t depth, const P* left, const P* right, const Ahead& ahead, float* numbers) {
+  for (int64_t panel = 0; panel < sums.right.count; ++panel) {
+    const Columns columns = sums.right.columns(panel);
+    withVectors(columns.vectors, [&](auto count) {
+      constexpr int kVectors = decltype(count)::value, kRows = rowsOf(kVectors);
+      const int64_t groups = (sums.left + kRows - 1) / kRows;
+      float* const to = numbers + sums.right.first(panel) * kWidth;
+      for (int64_t group = 0; group < groups; ++group) {
+        if (panel == 0) ahead.fetchPart(group, groups);
+        const int64_t first = group * sums.left / groups, last = (group + 1) * sums.left / groups;
+        addRows<kVectors, kRows, P>(last - first, depth, left + first, sums.left, right, sums.right.channels, columns,
+                                    sums.padded, to + first * sums.padded);
+      }
+    });
+  }
+}
+
+void addPixels(const Sums& sums, int64_t pixels, const float* left, const float* right, const Ahead& ahead, Pair*,
+               float* numbers) {
+  addBlock(sums, pixels, left, right, ahead, numbers);
+}
+
+#ifdef __AVX512BF16__
+/// Pixels two by two, as pairs of the same channel; one that is left over gets zeros beside it.
+void pairPixels(int64_t pixels, int64_t channels, const BFloat16* from, Pair* to) {
+  using Bits = Vector<uint32_t, kWidth>;
+  const auto widened = [](const BFloat16* pixel) __attribute__((always_inline)) {
+    Vector<uint16_t, kWidth> bits;
+    memcpy(&bits, pixel, sizeof(bits));
+    return __builtin_convertvector(bits, Bits);
+  };
+  for (int64_t pixel = 0; pixel < pixels; pixel += 2, from += 2 * channels, to += channels) {
+    for (int64_t c = 0; c < channels; c += kWidth) {
+      const int64_t first = least(c, channels - kWidth);
+      const Bits even = widened(from + first), odd = pixel + 1 < pixels ? widened(from + channels + first) : Bits{};
+      const Bits pair = even | odd << 16;
+      memcpy(to + first, &pair, sizeof(pair));
+    }
+  }
+}
+
+void addPixels(const Sums& sums, int64_t pixels, const BFloat16* left, const BFloat16* right, const Ahead& ahead, Pair* mine,
+               float* numbers) {
+  Pair* const others = mine + kSumPixels / 2 * sums.left;
+  pairPixels(pixels, sums.left, left, mine);
+  pairPixels(pixels, sums.right.channels, right, others);
+  addBlock(sums, (pixels + 1) / 2, mine, others, ahead, numbers);
+}
+#endif
+
+template <typename E>
+void differentiate(const PointwiseShape& shape, const E* gradient, const E* input, float* scratch, float* result) {
+  const Sums sums(shape);
+  const E* const left = sums.isInputRight ? gradient : input;
+  const E* const right = sums.isInputRight ? input : gradient;
+  const int64_t numbers = sums.left * sums.padded, columns = sums.right.channels;
+  auto* const pairs = reinterpret_cast<Pair*>(scratch + sums.chunks * numbers);
+  const int threads = static_cast<int>(sums.threads);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+  {
+    Pair* const mine = pairs + threadNumber() * sums.pairs();
+#pragma omp for schedule(static)
+    for (int64_t chunk = 0; chunk < sums.chunks; ++chunk) {
+      float* const part = scratch + chunk * numbers;
+      for (int64_t i = 0; i < numbers; i += kWidth) store<kWidth>(part + i, V{});
+      for (int64_t block = sums.firstBlockOf(chunk); block < sums.firstBlockOf(chunk + 1); ++block) {
+        const int64_t first = block * kSumPixels, pixels = least(kSumPixels, shape.pixels - first), next = first + kSumPixels;
+        const int64_t after = least(kSumPixels, shape.pixels - first - pixels) * static_cast<int64_t>(sizeof(E));
+        const Ahead ahead{{reinterpret_cast<const char*>(left + next * sums.left), reinterpret_cast<const char*>(right + next * columns)},
+                          {after * sums.left, after * columns}};
+        addPixels(sums, pixels, left + first * sums.left, right + first * columns, ahead, mine, part);
+      }
+    }
+#pragma omp for schedule(static)
+    for (int64_t row = 0; row < sums.left; ++row) {
+      for (int64_t vector = 0; vector < sums.right.vectors; ++vector) {
+        V sum{};
+        for (int64_t chunk = 0; chunk < sums.chunks; ++chunk) {
+          sum += load<kWidth>(scratch + chunk * numbers + row * sums.padded + vector * kWidth);
+        }
+        const int64_t first = sums.right.offset(vector);
+        if (sums.isInputRight) {
+          store<kWidth>(result + row * columns + first, sum);
+          continue;
+        }
+        for (int lane = 0; lane < kWidth; ++lane) result[(first + lane) * sums.left + row] = sum[lane];
+      }
+    }
+  }
+}
+
+void weightGradient(const PointwiseShape& shape, const void* gradient, const void* input, void* scratch, float* result) {
+  auto* const numbers = static_cast<float*>(scratch);
+#ifdef __AVX512BF16__
+  if (shape.isNarrow) {
+    return differentiate(shape, static_cast<const BFloat16*>(gradient), static_cast<const BFloat16*>(input), numbers, result);
+  }
+#endif
+  differentiate(shape, static_cast<const float*>(gradient), static_cast<const float*>(input), numbers, result);
+}
+
+}  // namespace
+
+extern const PointwiseKernels COHORT_JOIN(pointwiseKernels_, COHORT_CAPABILITY);
+const PointwiseKernels COHORT_JOIN(pointwiseKernels_, COHORT_CAPABILITY) = {
+    COHORT_TEXT(COHORT_CAPABILITY), supports,    supportsInputGradient, supportsWeightGradient, scratchBytes,
+    weightGradientScratchBytes,     convolution, inputGradient,         weightGradient};
+
+}  // namespace cohort
