@@ -153,7 +153,7 @@ try {
     assert(cohort('setup').includes('Ready: LibTorch'), 'cohort setup did not say that the engine is ready');
   step(reusesBuild ? "took the repository's engine" : 'set up');
   assert(
-    cohort('train', '--help').includes('(demo)'),
+    /\((\S+, )*demo(, \S+)*\)/.test(cohort('train', '--help')),
     'cohort train --help does not list the packed recipes',
   );
   assert(cohort('models').includes('resnet20'), 'cohort models lists no resnet20');
