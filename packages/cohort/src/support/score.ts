@@ -53,7 +53,10 @@ export function scoreTitle(scoreName: string): string {
 }
 
 /** A number as text files hold it: JSON knows only finite ones, so that the others are text. */
-export const storedNumber = z.union([z.number(), z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number)]);
+export const storedNumber: z.ZodType<number> = z.union([
+  z.number(),
+  z.enum(['NaN', 'Infinity', '-Infinity']).transform(Number),
+]);
 
 /** A score as the files of a comparison hold it. */
 export const scoreSchema = z.object(mapMeasures(() => storedNumber));
