@@ -21,8 +21,8 @@ pack() {
   npm install --prefix "$folder/node" --no-audit --no-fund --loglevel=error node@20
   git ls-files -z | grep -zv '^docs/' | xargs -0 cp --parents -t "$folder"
   cp -a node_modules "$folder/node_modules"
-  rm -rf -- "$folder/node_modules/.cache"
-  npx tsc -b
+  rm -rf -- "$folder/node_modules/.cache" "$folder/node_modules/@typescript"
+  node node_modules/typescript-7/bin/tsc -b
   for package in packages/*/; do
     [ ! -d "$package/dist" ] || cp -a "$package/dist" "$folder/$package"
   done

@@ -1,7 +1,7 @@
 /**
  * Keeps a network of a finished run as one of the weights that come with Cohort, in float16, with the test accuracy of the
  * rounded weights: node scripts/keepWeights.mjs RUN INDEPENDENT_RUN NETWORK NAME COMMAND, where COMMAND is what trained the run.
- * Needs dist (npx tsc -b).
+ * Needs dist (npm run build).
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';

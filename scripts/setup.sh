@@ -133,7 +133,7 @@ ensure_typescript() {
   typescript_is_built && return 0
   local begun=node_modules/.cohort-typescript.begun
   touch "$begun"
-  perform 'compiling TypeScript' node node_modules/typescript/bin/tsc -b || fail 'the TypeScript build failed: see above.'
+  perform 'compiling TypeScript' node node_modules/typescript-7/bin/tsc -b || fail 'the TypeScript build failed: see above.'
   perform 'bundling the page of exports' node packages/runtime/scripts/buildPage.mjs ||
     fail 'the page of exports could not be bundled: see above.'
   perform 'bundling the dashboard' node packages/dashboard/scripts/buildPage.mjs ||
