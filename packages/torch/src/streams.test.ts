@@ -14,7 +14,9 @@ const native = fileURLToPath(new URL('../native', import.meta.url));
 function notes(): string[] {
   const folder = mkdtempSync(join(tmpdir(), 'cohort-streams-'));
   try {
-    const { flags } = JSON.parse(readFileSync(join(dirname(process.env.COHORT_ADDON ?? locateAddon()), 'flags'), 'utf8')) as {
+    const { flags } = JSON.parse(
+      readFileSync(join(dirname(process.env.COHORT_ADDON ?? locateAddon()), 'flags'), 'utf8'),
+    ) as {
       flags: Record<string, string>;
     };
     const target = ['-s', '-C', native, 'stream-check', `BUILD=${relative(native, folder)}`];
