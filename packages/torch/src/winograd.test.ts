@@ -1,6 +1,13 @@
 /** Convolutions of the kind that Winograd's kernels take, against exact ones: shapes at their edges, gradients, precision. */
 import { describe, expect, test } from 'vitest';
-import { engineInfo, Generator, grad, ops, scope, type DType, type Tensor } from './index.ts';
+import { engineInfo, Generator, grad, ops, scope, type Tensor } from './index.ts';
+import {
+  expectExact,
+  expectNear,
+  randomMaps,
+  type ConvolutionMaps,
+  type Convolutions,
+} from './testing/convolutionCheck.ts';
 
 /** `[batch, in channels, out channels, height, width]`; all but one with enough tiles for our own kernels. */
 type Shape = readonly [number, number, number, number, number];
@@ -14,70 +21,33 @@ const shapes: Shape[] = [
   [2, 128, 96, 14, 15],
 ];
 
-interface Maps {
-  readonly input: Tensor;
-  readonly weight: Tensor;
-  readonly upstream: Tensor;
+function mapsOf([batch, inChannels, outChannels, height, width]: Shape): ConvolutionMaps {
+  return randomMaps({
+    input: [batch, inChannels, height, width],
+    weight: [outChannels, inChannels, 3, 3],
+    upstream: [batch, outChannels, height, width],
+  });
 }
 
-/** Numbers that bfloat16 has too, so that its results can be compared with exact ones. */
-function mapsOf([batch, inChannels, outChannels, height, width]: Shape): Maps {
-  const generator = new Generator(3);
-  const random = (shape: number[]): Tensor =>
-    ops.randn(shape, { generator }).to('bfloat16').to('float32').contiguous({ memoryFormat: 'channelsLast' });
-  return {
-    input: random([batch, inChannels, height, width]),
-    weight: random([outChannels, inChannels, 3, 3]),
-    upstream: random([batch, outChannels, height, width]),
-  };
-}
-
-/** Output, gradients of input and weight, and the gradients of these gradients' squares by all three. */
-function results(maps: Maps, dtype: DType, convolve: (x: Tensor, w: Tensor) => Tensor): Tensor[] {
-  const input = maps.input.to(dtype).detach();
-  const weight = maps.weight.to(dtype === 'bfloat16' ? 'float32' : dtype).detach();
-  const upstream = maps.upstream.to(dtype).detach();
-  for (const leaf of [input, weight, upstream]) leaf.requiresGrad = true;
-  const output = convolve(input, weight);
-  const first = grad(output, [input, weight], { gradients: [upstream], createGraph: true });
-  const penalty = first.reduce((sum, each) => sum.add(each.to('float32').square().mean()), ops.zeros([]));
-  return [output, ...first, ...grad(penalty.to('float32'), [input, weight, upstream])];
-}
-
-const own = (x: Tensor, w: Tensor) => ops.convolution2d(x, w, null, 1, 1);
-const exact = (x: Tensor, w: Tensor) => ops.conv2d(x, w, null, 1, 1);
-
-/** The largest difference to the expected tensor, as a share of its largest number. */
-function farthest(actual: Tensor | undefined, expected: Tensor): number {
-  if (actual === undefined) return NaN;
-  return actual.to('float64').sub(expected).abs().max().item() / expected.abs().max().item();
-}
+const convolutions: Convolutions = {
+  own: (input, weight) => ops.convolution2d(input, weight, null, 1, 1),
+  exact: (input, weight) => ops.conv2d(input, weight, null, 1, 1),
+};
+const { own } = convolutions;
 
 describe('a 3x3 convolution of stride 1 in channels-last', () => {
   test.each(shapes)(
     'agrees with the exact one to 1e-5, as do gradients and second derivatives: %i, %i to %i, %ix%i',
     (...shape) => {
       scope(() => {
-        const maps = mapsOf(shape);
-        const found = results(maps, 'float32', own);
-        expect(found).toHaveLength(6);
-        for (const [index, expected] of results(maps, 'float64', exact).entries()) {
-          expect(farthest(found[index], expected)).toBeLessThan(1e-5);
-        }
+        expectExact(mapsOf(shape), convolutions);
       });
     },
   );
 
   test.each(shapes)('is near it in bfloat16: %i, %i to %i, %ix%i', (...shape) => {
     scope(() => {
-      const maps = mapsOf(shape);
-      const found = results(maps, 'bfloat16', own).slice(0, 3);
-      expect(found.map(({ dtype }) => dtype)).toEqual(['bfloat16', 'bfloat16', 'float32']);
-      for (const [index, expected] of results(maps, 'float64', exact).slice(0, 3).entries()) {
-        const error = found[index]?.to('float64').sub(expected).norm().item() ?? NaN;
-        // Rounding the result to bfloat16 alone gives 0.0017 of its norm.
-        expect(error / expected.norm().item()).toBeLessThan(0.005);
-      }
+      expectNear(mapsOf(shape), convolutions);
     });
   });
 
