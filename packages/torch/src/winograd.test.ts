@@ -1,7 +1,8 @@
 /** Convolutions of the kind that Winograd's kernels take, against exact ones: shapes at their edges, gradients, precision. */
 import { describe, expect, test } from 'vitest';
-import { engineInfo, Generator, grad, ops, scope, type Tensor } from './index.ts';
+import { engineInfo, Generator, grad, ops, scope, setThreads, type Tensor } from './index.ts';
 import {
+  derivatives,
   expectExact,
   expectNear,
   randomMaps,
@@ -19,6 +20,17 @@ const shapes: Shape[] = [
   [50, 32, 32, 2, 3],
   [3, 32, 80, 17, 12],
   [2, 128, 96, 14, 15],
+  // Weights that leave the cache: blocks of more tiles, whole ones and the rest of one.
+  [2, 256, 256, 9, 13],
+  [3, 192, 208, 32, 33],
+  [1, 512, 144, 16, 17],
+];
+/** `[batch, in channels, out channels, height, width, dilation]`; the last has sides that no dilation of 2 divides. */
+const dilated: [...Shape, number][] = [
+  [2, 32, 48, 12, 8, 2],
+  [3, 16, 16, 12, 16, 4],
+  [1, 272, 256, 32, 18, 2],
+  [2, 16, 16, 9, 8, 2],
 ];
 
 function mapsOf([batch, inChannels, outChannels, height, width]: Shape): ConvolutionMaps {
@@ -30,10 +42,12 @@ function mapsOf([batch, inChannels, outChannels, height, width]: Shape): Convolu
 }
 
 const convolutions: Convolutions = {
-  own: (input, weight) => ops.convolution2d(input, weight, null, 1, 1),
+  own: (input, weight) => own(input, weight),
   exact: (input, weight) => ops.conv2d(input, weight, null, 1, 1),
 };
-const { own } = convolutions;
+function own(input: Tensor, weight: Tensor, dilation = 1): Tensor {
+  return ops.convolution2d(input, weight, null, 1, dilation, dilation);
+}
 
 describe('a 3x3 convolution of stride 1 in channels-last', () => {
   test.each(shapes)(
@@ -72,18 +86,73 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
     },
   );
 
-  test('gives an image the same bits in every batch', () => {
+  test.each(dilated)(
+    'agrees with the exact one where it is dilated, also in one with a residual: %i, %i to %i, %ix%i by %i',
+    (batch, inChannels, outChannels, height, width, dilation) => {
+      scope(() => {
+        const maps = mapsOf([batch, inChannels, outChannels, height, width]);
+        const both: Convolutions = {
+          own: (input, weight) => ops.convolution2d(input, weight, null, 1, dilation, dilation),
+          exact: (input, weight) => ops.conv2d(input, weight, null, 1, dilation, dilation),
+        };
+        expectExact(maps, both);
+        expectNear(maps, both);
+        const { input, weight, upstream: residual } = maps;
+        const bias = ops.randn([outChannels], { generator: new Generator(4) });
+        const found = ops.foldedConvolution(input, weight, bias, residual, true, 1, dilation, dilation);
+        const expected = both
+          .exact(input.to('float64'), weight.to('float64'))
+          .add(bias.to('float64').view([-1, 1, 1]))
+          .add(residual.to('float64'))
+          .relu();
+        expect(found.to('float64').sub(expected).norm().item() / expected.norm().item()).toBeLessThan(1e-6);
+      });
+    },
+  );
+
+  test.each([
+    [60, 32, 32, 7, 6, 1],
+    [10, 256, 256, 17, 16, 1],
+    [20, 32, 48, 12, 8, 2],
+  ] as const)('gives an image the same bits in every batch: %i, %i to %i, %ix%i by %i', (...shape) => {
     scope(() => {
+      const [batch, inChannels, outChannels, height, width, dilation] = shape;
       for (const dtype of ['float32', 'bfloat16'] as const) {
-        const { input, weight } = mapsOf([60, 32, 32, 7, 6]);
-        const together = own(input.to(dtype), weight);
+        const { input, weight } = mapsOf([batch, inChannels, outChannels, height, width]);
+        const together = own(input.to(dtype), weight, dilation);
         for (const count of [1, 5]) {
-          const few = own(input.narrow(0, 59 - count, count).to(dtype), weight);
-          expect(few.toNumbers()).toEqual(together.narrow(0, 59 - count, count).toNumbers());
+          const few = own(input.narrow(0, batch - 1 - count, count).to(dtype), weight, dilation);
+          expect(few.toNumbers()).toEqual(together.narrow(0, batch - 1 - count, count).toNumbers());
         }
       }
     });
   });
+
+  test.each(['float32', 'bfloat16'] as const)(
+    'gives the same bits for any number of threads: %s',
+    (dtype) => {
+      const { threads } = engineInfo();
+      try {
+        for (const shape of [
+          [20, 48, 32, 9, 8],
+          [6, 256, 256, 20, 18],
+        ] as const) {
+          scope(() => {
+            const maps = mapsOf(shape);
+            const [one, ...others] = [1, 2, 3].map((count) => {
+              setThreads(count);
+              return derivatives(maps, dtype, own)
+                .slice(0, 3)
+                .map((each) => each.toNumbers());
+            });
+            for (const other of others) expect(other).toEqual(one);
+          });
+        }
+      } finally {
+        setThreads(threads);
+      }
+    },
+  );
 
   test('takes gradients in any memory format', () => {
     scope(() => {

@@ -18,6 +18,8 @@ struct WinogradShape {
   bool isNarrow;
   /// How many threads may share the work; results do not depend on it.
   int threads;
+  /// How many of these images a picture was taken apart into: the square of the dilation.
+  int64_t phases;
 };
 
 /// What is done to a result while it is in registers; null pointers where nothing is.

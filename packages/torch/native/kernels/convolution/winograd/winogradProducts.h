@@ -115,12 +115,12 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
 /// for any.
 template <int kDepth, typename E>
 void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, const E* weights, float* products) {
-  const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out);
+  const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out), block = blockTilesOf(shape);
   for (int64_t p = 0; p < kPositions; ++p) {
     for (int64_t o = 0; o < out; o += panel) {
       const E* const right = weights + (p * out + o) * in;
-      const E* const left = transformed + p * strideOf(in);
-      float* const to = products + p * strideOf(out) + o;
+      const E* const left = transformed + p * strideOf<0>(in, block);
+      float* const to = products + p * strideOf<0>(out, block) + o;
       for (int64_t r = 0; r < tiles; r += kRows) {
         if (kWidth == 8 || panel == 32) {
           multiply<kRows, 2, kDepth>(in, left + r * in, right, to + r * out, out);
