@@ -96,7 +96,7 @@ void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
   for (int64_t index = 0; index < plain.weights(); ++index) {
     const double right = plain.weightGradient(slopes.data(), input.data(), index);
     const int64_t o = index / 9 / in, c = index / 9 % in, tap = index % 9;
-    difference = std::max(difference, fabs(weightGradient[(tap * in + c) * out + o] - right));
+    difference = std::max(difference, fabs(weightGradient[(o * 9 + tap) * in + c] - right));
     largest = std::max(largest, fabs(right));
   }
   compare("  its gradient by the weight", difference / largest, 1e-5);

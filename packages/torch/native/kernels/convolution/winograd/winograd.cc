@@ -6,7 +6,6 @@
 #include "kernels/optionalTensor.h"
 #include "kernels/convolution/floatMaps.h"
 #include "kernels/convolution/preparedConvolution.h"
-#include "kernels/convolution/weightLayout.h"
 #include "kernels/convolution/winograd/winogradKernels.h"
 
 namespace cohort {
@@ -166,12 +165,12 @@ at::Tensor winogradWeightGradient(const at::Tensor& gradient, const at::Tensor& 
   if (!applies(input, weight, settings) || !fits(gradient, input, weight)) return {};
   const int64_t dilation = settings.dilation[0];
   const WinogradShape shape = shapeOf(input, weight.size(0), dilation);
-  if (!winogradKernels()->supportsWeightGradient(shape)) return {};
-  const at::Tensor result = at::empty({3, 3, shape.inChannels, shape.outChannels}, at::TensorOptions().dtype(at::kFloat));
+  if (!winogradKernels()->supports(shape)) return {};
+  const at::Tensor result = at::empty(weight.sizes(), at::TensorOptions().dtype(at::kFloat), kMapFormat);
   const at::Tensor scratch = scratchFor(shape), given = takenApart(gradient.contiguous(kMapFormat), dilation);
   const at::Tensor apart = takenApart(input, dilation);
   winogradKernels()->weightGradient(shape, given.data_ptr(), apart.data_ptr(), scratch.data_ptr(), result.data_ptr<float>());
-  return inLayoutOf(weight, result);
+  return result.contiguous(weight.suggest_memory_format());
 }
 
 }  // namespace cohort

@@ -18,15 +18,12 @@ namespace {
 constexpr int64_t kFewestTiles = 9;
 /// Of one picture, for weights beyond kMediumWeights.
 constexpr int64_t kManyTiles = 64;
-constexpr int64_t kMediumWeights = 256 * 256, kMostWeights = 2048 * 512, kMostGradients = 512 * 512;
+constexpr int64_t kMediumWeights = 256 * 256, kMostWeights = 2048 * 512;
 /// Channels come in vectors of this, whatever the processor.
 constexpr int64_t kChannels = 16;
 
-bool supportsWeightGradient(const WinogradShape& shape);
-
 /// Parts of a weight gradient that are summed apart, at most: each takes memory, and time to clear and add.
 int64_t mostChunks(const WinogradShape& shape) {
-  if (!supportsWeightGradient(shape)) return 1;
   if (shape.inChannels * shape.outChannels > kMediumWeights) return 2;
   return isWide(shape) ? 4 : 8;
 }
@@ -87,10 +84,6 @@ bool supports(const WinogradShape& shape) {
   const int64_t weights = shape.inChannels * shape.outChannels;
   return shape.inChannels % kChannels == 0 && shape.outChannels % kChannels == 0 && shape.batch > 0 && tiles >= kFewestTiles &&
          (weights <= kMediumWeights || (weights <= kMostWeights && tiles >= kManyTiles && 28 * tiles <= 8 * pixels));
-}
-
-bool supportsWeightGradient(const WinogradShape& shape) {
-  return supports(shape) && shape.inChannels * shape.outChannels <= kMostGradients;
 }
 
 int64_t scratchBytes(const WinogradShape& shape) {
@@ -186,8 +179,8 @@ void convolution(const WinogradShape& shape, const void* input, const float* wei
            static_cast<float*>(output));
 }
 
-/// The gradient of a vector of weights from the sums of all chunks.
-void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t numbers, float* result) {
+/// The gradient of a vector of weights from the sums of all chunks, for each tap.
+COHORT_INLINE void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t numbers, V (&taps)[9]) {
   V rows[3][4];
   for (int x = 0; x < 4; ++x) {
     V column[4] = {};
@@ -203,7 +196,25 @@ void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t num
   for (int y = 0; y < 3; ++y) {
     V gathered[3];
     gatherKernel(rows[y][0], rows[y][1], rows[y][2], rows[y][3], gathered);
-    for (int x = 0; x < 3; ++x) store<kWidth>(result + (3 * y + x) * numbers + at, gathered[x]);
+    for (int x = 0; x < 3; ++x) taps[3 * y + x] = gathered[x];
+  }
+}
+
+/// The gradients of the weights of `kWidth` input channels, the first of them `i`: sums of output channels side by side become
+/// rows of input channels.
+void gatherRows(const WinogradShape& shape, const Plan& plan, const float* parts, int64_t i, float* result) {
+  const int64_t in = shape.inChannels, out = shape.outChannels;
+  for (int64_t o = 0; o < out; o += kWidth) {
+    V squares[9][kWidth];
+    for (int j = 0; j < kWidth; ++j) {
+      V taps[9];
+      gatherWeights(plan, parts, (i + j) * out + o, in * out, taps);
+      for (int tap = 0; tap < 9; ++tap) squares[tap][j] = taps[tap];
+    }
+    for (int tap = 0; tap < 9; ++tap) {
+      transpose(squares[tap]);
+      for (int j = 0; j < kWidth; ++j) store<kWidth>(result + ((o + j) * 9 + tap) * in + i, squares[tap][j]);
+    }
   }
 }
 
@@ -272,9 +283,8 @@ void differentiate(const WinogradShape& shape, const E* gradient, const E* input
         });
       }
     }
-    const int64_t numbers = shape.inChannels * shape.outChannels;
 #pragma omp for schedule(static)
-    for (int64_t at = 0; at < numbers; at += kWidth) gatherWeights(plan, parts, at, numbers, result);
+    for (int64_t i = 0; i < shape.inChannels; i += kWidth) gatherRows(shape, plan, parts, i, result);
   }
 }
 
@@ -292,7 +302,7 @@ void weightGradient(const WinogradShape& shape, const void* gradient, const void
 
 extern const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_CAPABILITY);
 const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_CAPABILITY) = {
-    COHORT_TEXT(COHORT_CAPABILITY), supports, supportsWeightGradient, scratchBytes, weightBytes, transformAllWeights,
+    COHORT_TEXT(COHORT_CAPABILITY), supports, scratchBytes, weightBytes, transformAllWeights,
     convolution, weightGradient};
 
 }  // namespace cohort

@@ -37,7 +37,6 @@ struct WinogradKernels {
 
   /// Whether the loops know such a shape and are worth their while.
   bool (*supports)(const WinogradShape&);
-  bool (*supportsWeightGradient)(const WinogradShape&);
 
   /// How much memory they work in; it is aligned to 64 bytes.
   int64_t (*scratchBytes)(const WinogradShape&);
@@ -53,7 +52,7 @@ struct WinogradKernels {
   void (*convolution)(const WinogradShape&, const void* input, const float* weight, bool isTurned, const void* transformed,
                       const WinogradFinish&, void* scratch, void* output);
 
-  /// result[y][x][i][o] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
+  /// result[o][y][x][i] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
   void (*weightGradient)(const WinogradShape&, const void* gradient, const void* input, void* scratch, float* result);
 };
 

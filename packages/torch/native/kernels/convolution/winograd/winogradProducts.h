@@ -34,11 +34,16 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
       }
     }
     // Vectors of input channels become rows of output channels.
-    for (int64_t o = 0; !isTurned && o < out; ++o) {
-      transformKernel(weight + o * 9 * in + first, in, false, spread);
+    for (int64_t o = 0; !isTurned && o < out; o += kWidth) {
+      V squares[kPositions][kWidth];
+      for (int j = 0; j < kWidth; ++j) {
+        transformKernel(weight + (o + j) * 9 * in + first, in, false, spread);
+        for (int p = 0; p < kPositions; ++p) squares[p][j] = spread[p];
+      }
       for (int p = 0; p < kPositions; ++p) {
+        transpose(squares[p]);
         float* const start = to + p * in * out + placeOf<E>(in, panel, first, o);
-        for (int j = 0; j < kWidth; ++j) start[j * panel] = spread[p][j];
+        for (int j = 0; j < kWidth; ++j) store<kWidth>(start + j * panel, squares[p][j]);
       }
     }
   } else {
@@ -58,15 +63,28 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
         }
       }
     }
-    for (int64_t o = 0; !isTurned && o < out; ++o) {
-      transformKernel(weight + o * 9 * in + first, in, false, spread);
-      for (int p = 0; p < kPositions; ++p) {
-        uint32_t both[kWidth / 2];
-        store<kWidth>(reinterpret_cast<BFloat16*>(both), spread[p]);
-        uint32_t* const start = pairs + (p * in * out + placeOf<E>(in, panel, first, o)) / 2;
-        for (int j = 0; j < kWidth / 2; ++j) start[j * panel] = both[j];
+#ifdef __AVX512BF16__
+    // Those of two positions side by side fill a vector: rows of output channels are taken to columns as above.
+    for (int64_t o = 0; !isTurned && o < out; o += kWidth) {
+      V squares[kPositions / 2][kWidth];
+      for (int j = 0; j < kWidth; ++j) {
+        transformKernel(weight + (o + j) * 9 * in + first, in, false, spread);
+        for (int p = 0; p < kPositions; p += 2) {
+          squares[p / 2][j] = reinterpret_cast<V>(
+              _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(spread[p + 1]), reinterpret_cast<__m512>(spread[p])));
+        }
+      }
+      for (int p = 0; p < kPositions; p += 2) {
+        V(&square)[kWidth] = squares[p / 2];
+        transpose(square);
+        for (int j = 0; j < kWidth; ++j) {
+          const int64_t position = p + j / (kWidth / 2), pair = j % (kWidth / 2);
+          uint32_t* const start = pairs + (position * in * out + placeOf<E>(in, panel, first, o)) / 2;
+          memcpy(start + pair * panel, &square[j], sizeof(V));
+        }
       }
     }
+#endif
   }
 }
 

@@ -14,9 +14,9 @@ namespace {
 constexpr int kPositions = 16;
 /// Tiles that are worked on together: a multiple of kRows on every processor, so that all sum in the same order.
 constexpr int64_t kBlockTiles = 48;
-/// Weights beyond this leave the second-level cache: they are read once for as many tiles as fit into it instead.
+/// Weights beyond this leave the second-level cache: they are read once for as many tiles as fit into it instead, or for more.
 constexpr int64_t kNarrowWeights = 128 * 128;
-constexpr int64_t kCachedNumbers = 192 * 1024, kMostBlockTiles = 384;
+constexpr int64_t kCachedNumbers = 192 * 1024, kFewestWideTiles = 192, kMostWideTiles = 384;
 /// Keeps positions off each other's cache sets.
 constexpr int64_t kPadding = 32;
 
@@ -32,7 +32,7 @@ inline bool isWide(const WinogradShape& shape) { return shape.inChannels * shape
 inline int64_t blockTilesOf(const WinogradShape& shape) {
   if (!isWide(shape)) return kBlockTiles;
   const int64_t tiles = kCachedNumbers / (shape.inChannels + shape.outChannels) / kBlockTiles * kBlockTiles;
-  return most(kBlockTiles, least(tiles, kMostBlockTiles));
+  return most(kFewestWideTiles, least(tiles, kMostWideTiles));
 }
 
 /// From one position of a block of `tiles` to the next; of the usual number where the compiler knows the channels.
