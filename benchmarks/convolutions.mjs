@@ -1,7 +1,8 @@
 /**
- * `taskset -c 0 node benchmarks/convolutions.mjs [depthwise|pointwise] [float32|bfloat16]`: the depthwise 3x3 convolutions of
- * ShuffleNetV2 1x, and the 1x1 convolutions of ShuffleNetV2 1x and MobileNetV2; batch 128, one thread: milliseconds of processor
- * time and Gflop/s of forward pass and gradients, minimum of 30. With COHORT_CONVOLUTION=direct, oneDNN's.
+ * `taskset -c 0 node benchmarks/convolutions.mjs [depthwise|pointwise|3x3] [float32|bfloat16]`: the depthwise convolutions of
+ * ShuffleNetV2 1x, the 1x1 convolutions of ShuffleNetV2 1x and MobileNetV2 (batch 128), and 3x3 convolutions of detectors and
+ * segmenters, dilated ones among them: milliseconds of processor time of forward pass and gradients on one thread, minimum of
+ * 30, ours in turns with LibTorch's, and the ratio of the two.
  */
 import { engineInfo, Generator, grad, noGrad, ops, scope, setThreads } from '@cohort-ml/torch';
 
@@ -49,6 +50,23 @@ const kinds = {
     output: [batch, outChannels, side, side],
     settings: [1, 0, 1, 1],
   })),
+  /** Batch, channels in and out, height, width, dilation. */
+  '3x3': [
+    [2, 256, 256, 16, 20, 1],
+    [2, 256, 256, 8, 10, 1],
+    [32, 256, 256, 14, 14, 1],
+    [2, 256, 256, 64, 64, 2],
+    [2, 512, 512, 16, 20, 2],
+    [8, 512, 512, 16, 16, 1],
+    [2, 2048, 512, 16, 20, 1],
+    [8, 2048, 512, 16, 16, 1],
+  ].map(([images, inChannels, outChannels, height, width, dilation]) => ({
+    name: `${images}, ${inChannels}>${outChannels} ${height}x${width} dilation ${dilation}`,
+    input: [images, inChannels, height, width],
+    weight: [outChannels, inChannels, 3, 3],
+    output: [images, outChannels, height, width],
+    settings: [1, dilation, dilation, 1],
+  })),
 };
 
 const processorTime = () => {
@@ -56,36 +74,51 @@ const processorTime = () => {
   return (user + system) / 1000;
 };
 
-function fastest(body) {
-  let best = Infinity;
+/** Of several bodies in turns. */
+function fastest(...bodies) {
+  const best = bodies.map(() => Infinity);
   for (let repetition = 0; repetition <= 30; repetition += 1) {
-    const begin = processorTime();
-    scope(body);
-    // The first warms up.
-    if (repetition > 0) best = Math.min(best, processorTime() - begin);
+    for (const [index, body] of bodies.entries()) {
+      const begin = processorTime();
+      scope(body);
+      // The first warms up.
+      if (repetition > 0) best[index] = Math.min(best[index], processorTime() - begin);
+    }
   }
   return best;
 }
 
-/** Milliseconds of the forward pass, and of the gradients by input and by weight. */
+/** Milliseconds of the forward pass, and of the gradients by input and by weight: ours and LibTorch's. */
 function measure({ input, weight, output, settings }, dtype) {
   const generator = new Generator(1);
   const random = (shape) => ops.randn(shape, { generator }).contiguous({ memoryFormat: 'channelsLast' });
-  const leaves = [random(input).to(dtype), random(weight)];
+  const images = random(input).to(dtype);
   const upstream = random(output).to(dtype);
-  const convolve = () => ops.convolution2d(...leaves, null, ...settings);
-  const forward = fastest(() => {
-    noGrad(convolve);
-  });
-  const backward = leaves.map((leaf) => {
-    leaf.requiresGrad = true;
-    const result = convolve();
-    const time = fastest(() => {
-      grad(result, [leaf], { gradients: [upstream], retainGraph: true });
+  const weights = random(weight);
+  const ways = [
+    { leaves: [images, weights], convolve: ops.convolution2d },
+    { leaves: [images.detach(), weights.to(dtype).detach()], convolve: ops.conv2d },
+  ].map(({ leaves, convolve }) => ({ leaves, convolve: () => convolve(...leaves, null, ...settings) }));
+  const forward = fastest(
+    ...ways.map(({ convolve }) => () => {
+      noGrad(convolve);
+    }),
+  );
+  const backward = [0, 1].map((index) => {
+    const results = ways.map(({ leaves, convolve }) => {
+      leaves[index].requiresGrad = true;
+      return convolve();
     });
-    result.dispose();
-    leaf.requiresGrad = false;
-    return time;
+    const times = fastest(
+      ...ways.map(({ leaves }, way) => () => {
+        grad(results[way], [leaves[index]], { gradients: [upstream], retainGraph: true });
+      }),
+    );
+    for (const [way, { leaves }] of ways.entries()) {
+      results[way].dispose();
+      leaves[index].requiresGrad = false;
+    }
+    return times;
   });
   return [forward, ...backward];
 }
@@ -98,19 +131,13 @@ setThreads(1);
 console.log(`kernels ${engineInfo().kernels}, convolution ${engineInfo().convolution}`);
 for (const kind of chosen(Object.keys(kinds))) {
   for (const dtype of chosen(['float32', 'bfloat16'])) {
-    let all = 0;
     for (const shape of kinds[kind]) {
-      const times = measure(shape, dtype);
-      const operations =
-        2 * shape.output.concat(shape.weight.slice(1)).reduce((product, size) => product * size, 1);
-      const [forward, byInput, byWeight] = times.map(
-        (time) => `${time.toFixed(2)} ms (${(operations / time / 1e6).toFixed(0)})`,
+      const [forward, byInput, byWeight] = measure(shape, dtype).map(
+        ([own, library]) => `${own.toFixed(2)} to ${library.toFixed(2)} ms = ${(own / library).toFixed(2)}`,
       );
       console.log(
         `${kind} ${dtype} ${shape.name}: forward ${forward}, by input ${byInput}, by weight ${byWeight}`,
       );
-      all += times.reduce((sum, time) => sum + time, 0);
     }
-    console.log(`${kind} ${dtype}, all: ${all.toFixed(1)} ms`);
   }
 }
