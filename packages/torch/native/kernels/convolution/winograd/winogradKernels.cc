@@ -39,7 +39,7 @@ struct Plan {
         chunks(least(blocks, mostChunks(shape))),
         inStride(strideOf<0>(shape.inChannels, blockTiles)),
         outStride(strideOf<0>(shape.outChannels, blockTiles)),
-        products(kPositions * shape.inChannels * shape.outChannels),
+        products(kPositions * weightStrideOf(shape)),
         threads(most(1, least(shape.threads, blocks))),
         zeros(most(shape.inChannels, shape.outChannels)) {}
 
@@ -151,7 +151,7 @@ void convolve(const WinogradShape& shape, const E* input, const float* weight, b
 }
 
 int64_t weightBytes(const WinogradShape& shape) {
-  return kPositions * shape.inChannels * shape.outChannels * (shape.isNarrow ? 2 : 4);
+  return kPositions * weightStrideOf(shape) * (shape.isNarrow ? 2 : 4);
 }
 
 void transformAllWeights(const WinogradShape& shape, const float* weight, void* transformed) {
@@ -180,13 +180,13 @@ void convolution(const WinogradShape& shape, const void* input, const float* wei
 }
 
 /// The gradient of a vector of weights from the sums of all chunks, for each tap.
-COHORT_INLINE void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t numbers, V (&taps)[9]) {
+COHORT_INLINE void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t stride, V (&taps)[9]) {
   V rows[3][4];
   for (int x = 0; x < 4; ++x) {
     V column[4] = {};
     for (int y = 0; y < 4; ++y) {
       for (int64_t chunk = 0; chunk < plan.chunks; ++chunk) {
-        column[y] += load<kWidth>(parts + chunk * plan.products + (4 * y + x) * numbers + at);
+        column[y] += load<kWidth>(parts + chunk * plan.products + (4 * y + x) * stride + at);
       }
     }
     V gathered[3];
@@ -208,7 +208,7 @@ void gatherRows(const WinogradShape& shape, const Plan& plan, const float* parts
     V squares[9][kWidth];
     for (int j = 0; j < kWidth; ++j) {
       V taps[9];
-      gatherWeights(plan, parts, (i + j) * out + o, in * out, taps);
+      gatherWeights(plan, parts, (i + j) * out + o, weightStrideOf(shape), taps);
       for (int tap = 0; tap < 9; ++tap) squares[tap][j] = taps[tap];
     }
     for (int tap = 0; tap < 9; ++tap) {

@@ -41,6 +41,9 @@ COHORT_INLINE int64_t strideOf(int64_t channels, int64_t tiles) {
   return (kNumber > 0 ? kBlockTiles : tiles) * channels + kPadding;
 }
 
+/// From one position of weights, or of their gradient's sums, to the next.
+inline int64_t weightStrideOf(const WinogradShape& shape) { return shape.inChannels * shape.outChannels + kPadding; }
+
 /// Calls `each` with the number of channels for the compiler to know, where it is a usual one, or with 0.
 template <typename Each>
 void withChannels(const WinogradShape& shape, int64_t channels, const Each& each) {
