@@ -51,11 +51,15 @@ run() {
   step build 300 node packages/torch/scripts/buildNative.mjs
   local cohort=packages/cohort/bin/cohort.js
   step doctor 60 node "$cohort" doctor
-  step engine 120 node node_modules/vitest/vitest.mjs run packages/torch/src/engine/devices.test.ts
+  step engine 120 node node_modules/vitest/vitest.mjs run packages/torch/src/engine/devices.test.ts \
+    packages/cohort/src/topology/onStreams.test.ts
   step steps 300 node "$cohort" bench --only mcl,lmcl --device cuda --rounds 3 --out "$results"
   if [ -n "${COHORT_DATA:-}" ]; then
-    step cifar100 300 node "$cohort" train recipes/published/cifar100-mcl-resnet32-x2.yaml \
-      train.epochs=1 train.device=cuda
+    local networks
+    for networks in 1 2; do
+      step "cifar100-$networks-at-once" 150 node "$cohort" train recipes/published/cifar100-mcl-resnet32-x2.yaml \
+        train.epochs=1 train.device=cuda train.networksAtOnce="$networks"
+    done
   fi
   cat -- "$results/summary.tsv"
 }

@@ -141,10 +141,21 @@ ensure_typescript() {
   mv -f "$begun" node_modules/.cohort-typescript
 }
 
+# The first set-up of a clone compiles the kernels while packages are fetched; it keeps the lock until that is done.
+begin_kernels() {
+  [ -f packages/torch/build/cohort_torch.node ] && return 0
+  node packages/torch/scripts/buildNative.mjs --kernels >/dev/null 2>&1 </dev/null &
+  kernels="$!"
+}
+
 # The build script speaks for itself, LibTorch's version and path included; only the time is added.
 ensure_native_engine() {
   local begin="$SECONDS" addon=packages/torch/build/cohort_torch.node
   : >"$log"
+  if [ -n "$kernels" ]; then
+    node packages/torch/scripts/buildNative.mjs --without-kernels || fail 'the native build failed: see above.'
+    wait "$kernels" || true
+  fi
   node packages/torch/scripts/buildNative.mjs || fail 'the native build failed: see above.'
   [ "$addon" -nt "$log" ] || return 0
   printf 'set-up: built the native engine in %s s\n' "$((SECONDS - begin))"
@@ -154,6 +165,8 @@ check_tools
 # The script itself is the lock: it is there in every clone and needs no file to be made.
 exec 9<scripts/setup.sh
 lock 9 'this folder'
+kernels=
+begin_kernels
 ensure_system_packages
 ensure_npm_packages
 ensure_native_engine

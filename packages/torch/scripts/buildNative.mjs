@@ -167,12 +167,22 @@ function assertCompiler(torch, standard) {
 }
 
 /**
+ * Compiles the kernels, which need neither LibTorch nor npm's packages, so that it can be done while those are fetched. What fails
+ * here fails again, in words, when all is built.
+ */
+function compileKernels() {
+  const folder = `KERNEL_BUILD=${relative(nativeFolder, kernelFolder())}`;
+  spawnSync('make', ['-s', '-C', nativeFolder, folder, `-j${availableParallelism()}`, 'kernels']);
+}
+
+/**
  * Builds what is out of date.
  *
  * @param buildFolder where the addon for this LibTorch goes; the types of operators are made for the usual folder only
+ * @param without `kernels` compiles all but these and links nothing
  * @returns the path of the addon
  */
-export function buildNative(environment = process.env, buildFolder = ownBuildFolder) {
+export function buildNative(environment = process.env, buildFolder = ownBuildFolder, without = '') {
   const torch = findLibTorch(environment);
   const flags = flagsFor(torch);
   // What the Makefile adds to the flags counts too; its rules may change without anything being compiled anew.
@@ -192,14 +202,18 @@ export function buildNative(environment = process.env, buildFolder = ownBuildFol
   for (const folder of [buildFolder, kernels]) removeStaleObjects(folder, nativeFolder);
   const make = (...extra) => ['-s', '-C', nativeFolder, ...folders, ...extra];
   const variables = { ...environment, ...flags, ...onednn, ...distributed };
-  const upToDate = spawnSync('make', make('-q'), { env: variables }).status === 0;
+  const isBuilt = (...target) => spawnSync('make', make('-q', ...target), { env: variables }).status === 0;
+  const target = without === 'kernels' ? ['engine-objects'] : [];
+  const upToDate = isBuilt(...target);
   if (!upToDate) {
-    console.log(
-      `building the native engine against LibTorch ${torch.version} (${torch.source}: ${torch.root})`,
-    );
+    if (!isBuilt('engine-objects')) {
+      console.log(
+        `building the native engine against LibTorch ${torch.version} (${torch.source}: ${torch.root})`,
+      );
+    }
     assertCompiler(torch, flags.LANGUAGE_STANDARD);
     const jobs = `-j${availableParallelism()}`;
-    const result = spawnSync('make', make(jobs), {
+    const result = spawnSync('make', make(jobs, ...target), {
       env: variables,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -210,7 +224,7 @@ export function buildNative(environment = process.env, buildFolder = ownBuildFol
       );
     }
   }
-  if (buildFolder === ownBuildFolder && (!upToDate || !existsSync(typesPath))) {
+  if (without === '' && buildFolder === ownBuildFolder && (!upToDate || !existsSync(typesPath))) {
     // A process of its own: a broken addon must not take the build script down without a word.
     const schemas = execFileSync(
       process.execPath,
@@ -229,7 +243,8 @@ export class NativeBuildError extends Error {
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   try {
-    buildNative();
+    if (process.argv[2] === '--kernels') compileKernels();
+    else buildNative(process.env, ownBuildFolder, process.argv[2] === '--without-kernels' ? 'kernels' : '');
   } catch (error) {
     if (!(error instanceof LibTorchNotFoundError || error instanceof NativeBuildError)) throw error;
     console.error(error.message);

@@ -14,7 +14,8 @@ export interface DifferentiationOptions {
   createGraph?: boolean;
 }
 
-function writeLists(operation: string, ...lists: (readonly Tensor[])[]): void {
+/** Writes lists of tensors into the call buffer, each behind its length. */
+export function writeLists(operation: string, ...lists: (readonly Tensor[])[]): void {
   reserveBuffer(lists.reduce((total, list) => total + list.length + 1, 0));
   let position = 0;
   for (const list of lists) {

@@ -50,6 +50,7 @@ export {
   type CudaDevice,
   type CudaSettings,
 } from './engine/devices.ts';
+export { sideBySide } from './streams.ts';
 
 // Process groups of torch.distributed.
 export {

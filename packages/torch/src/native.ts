@@ -85,6 +85,11 @@ export interface NativeAddon {
   configureCuda(deterministic: boolean, tf32: boolean): boolean | undefined;
   deviceMemory(): { usedBytes: number; reservedBytes: number; peakUsedBytes: number } | undefined;
   synchronize(): boolean | undefined;
+  /** False where the device has no streams. */
+  forkStreams(): boolean | undefined;
+  useSideStream(index: number): boolean | undefined;
+  /** The tensors are in the call buffer. */
+  joinStreams(): boolean | undefined;
   groupBackends(): string;
   joinGroup(
     backend: string,

@@ -1,6 +1,14 @@
 /** 1x1 convolutions, against exact ones: odd shapes, gradients, bfloat16, and the same bits for any batch and any threads. */
 import { describe, expect, test } from 'vitest';
-import { engineInfo, Generator, grad, ops, scope, setThreads, type DType, type Tensor } from './index.ts';
+import { engineInfo, ops, scope, setThreads } from './index.ts';
+import {
+  derivatives,
+  expectExact,
+  expectNear,
+  randomMaps,
+  type ConvolutionMaps,
+  type Convolutions,
+} from './testing/convolutionCheck.ts';
 
 /**
  * `[batch, in channels, out channels, height, width]`: whole vectors and broken ones, panels of one to four vectors, fewer
@@ -21,79 +29,41 @@ const shapes: Shape[] = [
   [37, 64, 80, 3, 3],
 ];
 
-interface Maps {
-  readonly input: Tensor;
-  readonly weight: Tensor;
-  readonly upstream: Tensor;
+function mapsOf([batch, inChannels, outChannels, height, width]: Shape): ConvolutionMaps {
+  return randomMaps({
+    input: [batch, inChannels, height, width],
+    weight: [outChannels, inChannels, 1, 1],
+    upstream: [batch, outChannels, height, width],
+  });
 }
 
-/** Numbers that bfloat16 has too, so that its results can be compared with exact ones. */
-function mapsOf([batch, inChannels, outChannels, height, width]: Shape): Maps {
-  const generator = new Generator(3);
-  const random = (shape: number[]): Tensor =>
-    ops.randn(shape, { generator }).to('bfloat16').to('float32').contiguous({ memoryFormat: 'channelsLast' });
-  return {
-    input: random([batch, inChannels, height, width]),
-    weight: random([outChannels, inChannels, 1, 1]),
-    upstream: random([batch, outChannels, height, width]),
-  };
-}
-
-type Convolve = (input: Tensor, weight: Tensor) => Tensor;
-const own: Convolve = (input, weight) => ops.convolution2d(input, weight, null);
-const exact: Convolve = (input, weight) => ops.conv2d(input, weight, null);
-
-/** Output, gradients of input and weight, and the gradients of these gradients' squares by all three. */
-function results(maps: Maps, dtype: DType, convolve: Convolve): Tensor[] {
-  const input = maps.input.to(dtype).detach();
-  const weight = maps.weight.to(dtype === 'bfloat16' ? 'float32' : dtype).detach();
-  const upstream = maps.upstream.to(dtype).detach();
-  for (const leaf of [input, weight, upstream]) leaf.requiresGrad = true;
-  const output = convolve(input, weight);
-  const first = grad(output, [input, weight], { gradients: [upstream], createGraph: true });
-  const penalty = first.reduce((sum, each) => sum.add(each.to('float32').square().mean()), ops.zeros([]));
-  return [output, ...first, ...grad(penalty, [input, weight, upstream])];
-}
-
-function farthest(actual: Tensor | undefined, expected: Tensor): number {
-  if (actual === undefined) return NaN;
-  return actual.to('float64').sub(expected).abs().max().item() / expected.abs().max().item();
-}
+const convolutions: Convolutions = {
+  own: (input, weight) => ops.convolution2d(input, weight, null),
+  exact: (input, weight) => ops.conv2d(input, weight, null),
+};
+const { own } = convolutions;
 
 describe('a 1x1 convolution in channels-last', () => {
   test.each(shapes)(
     'agrees with the exact one to 1e-5, as do gradients and second derivatives: %i, %i to %i, %ix%i',
     (...shape) => {
       scope(() => {
-        const maps = mapsOf(shape);
-        const found = results(maps, 'float32', own);
-        expect(found).toHaveLength(6);
-        for (const [index, expected] of results(maps, 'float64', exact).entries()) {
-          expect(found[index]?.shape).toEqual(expected.shape);
-          expect(farthest(found[index], expected)).toBeLessThan(1e-5);
-        }
-        expect(found[0]?.hasMemoryFormat('channelsLast')).toBe(true);
+        expectExact(mapsOf(shape), convolutions);
       });
     },
   );
 
   test.each(shapes)('is near it in bfloat16: %i, %i to %i, %ix%i', (...shape) => {
     scope(() => {
-      const maps = mapsOf(shape);
-      const found = results(maps, 'bfloat16', own).slice(0, 3);
-      expect(found.map(({ dtype }) => dtype)).toEqual(['bfloat16', 'bfloat16', 'float32']);
-      for (const [index, expected] of results(maps, 'float64', exact).slice(0, 3).entries()) {
-        const error = found[index]?.to('float64').sub(expected).norm().item() ?? NaN;
-        expect(error / expected.norm().item()).toBeLessThan(0.005);
-      }
+      expectNear(mapsOf(shape), convolutions);
     });
   });
 
   test('takes a gradient in the other memory format', () => {
     scope(() => {
       const maps = mapsOf([4, 58, 64, 6, 6]);
-      const [, ...expected] = results(maps, 'float32', own);
-      const [, ...found] = results({ ...maps, upstream: maps.upstream.contiguous() }, 'float32', own);
+      const [, ...expected] = derivatives(maps, 'float32', own);
+      const [, ...found] = derivatives({ ...maps, upstream: maps.upstream.contiguous() }, 'float32', own);
       expect(found.map((each) => each.toNumbers())).toEqual(expected.map((each) => each.toNumbers()));
     });
   });
@@ -107,7 +77,7 @@ describe('a 1x1 convolution in channels-last', () => {
           const maps = mapsOf([40, 58, 116, 9, 8]);
           const bits = [1, 2, 3].map((count) => {
             setThreads(count);
-            return results(maps, dtype, own)
+            return derivatives(maps, dtype, own)
               .slice(0, 3)
               .map((each) => each.toNumbers());
           });

@@ -1,6 +1,14 @@
 /** Convolutions of the kind that Winograd's kernels take, against exact ones: shapes at their edges, gradients, precision. */
 import { describe, expect, test } from 'vitest';
-import { engineInfo, Generator, grad, ops, scope, type DType, type Tensor } from './index.ts';
+import { engineInfo, Generator, grad, ops, scope, setThreads, type Tensor } from './index.ts';
+import {
+  derivatives,
+  expectExact,
+  expectNear,
+  randomMaps,
+  type ConvolutionMaps,
+  type Convolutions,
+} from './testing/convolutionCheck.ts';
 
 /** `[batch, in channels, out channels, height, width]`; all but one with enough tiles for our own kernels. */
 type Shape = readonly [number, number, number, number, number];
@@ -12,45 +20,33 @@ const shapes: Shape[] = [
   [50, 32, 32, 2, 3],
   [3, 32, 80, 17, 12],
   [2, 128, 96, 14, 15],
+  // Weights that leave the cache: blocks of more tiles, whole ones and the rest of one.
+  [2, 256, 256, 9, 13],
+  [3, 192, 208, 32, 33],
+  [1, 512, 144, 16, 17],
+];
+/** `[batch, in channels, out channels, height, width, dilation]`; the last has sides that no dilation of 2 divides. */
+const dilated: [...Shape, number][] = [
+  [2, 32, 48, 12, 8, 2],
+  [3, 16, 16, 12, 16, 4],
+  [1, 272, 256, 32, 18, 2],
+  [2, 16, 16, 9, 8, 2],
 ];
 
-interface Maps {
-  readonly input: Tensor;
-  readonly weight: Tensor;
-  readonly upstream: Tensor;
+function mapsOf([batch, inChannels, outChannels, height, width]: Shape): ConvolutionMaps {
+  return randomMaps({
+    input: [batch, inChannels, height, width],
+    weight: [outChannels, inChannels, 3, 3],
+    upstream: [batch, outChannels, height, width],
+  });
 }
 
-/** Numbers that bfloat16 has too, so that its results can be compared with exact ones. */
-function mapsOf([batch, inChannels, outChannels, height, width]: Shape): Maps {
-  const generator = new Generator(3);
-  const random = (shape: number[]): Tensor =>
-    ops.randn(shape, { generator }).to('bfloat16').to('float32').contiguous({ memoryFormat: 'channelsLast' });
-  return {
-    input: random([batch, inChannels, height, width]),
-    weight: random([outChannels, inChannels, 3, 3]),
-    upstream: random([batch, outChannels, height, width]),
-  };
-}
-
-/** Output, gradients of input and weight, and the gradients of these gradients' squares by all three. */
-function results(maps: Maps, dtype: DType, convolve: (x: Tensor, w: Tensor) => Tensor): Tensor[] {
-  const input = maps.input.to(dtype).detach();
-  const weight = maps.weight.to(dtype === 'bfloat16' ? 'float32' : dtype).detach();
-  const upstream = maps.upstream.to(dtype).detach();
-  for (const leaf of [input, weight, upstream]) leaf.requiresGrad = true;
-  const output = convolve(input, weight);
-  const first = grad(output, [input, weight], { gradients: [upstream], createGraph: true });
-  const penalty = first.reduce((sum, each) => sum.add(each.to('float32').square().mean()), ops.zeros([]));
-  return [output, ...first, ...grad(penalty.to('float32'), [input, weight, upstream])];
-}
-
-const own = (x: Tensor, w: Tensor) => ops.convolution2d(x, w, null, 1, 1);
-const exact = (x: Tensor, w: Tensor) => ops.conv2d(x, w, null, 1, 1);
-
-/** The largest difference to the expected tensor, as a share of its largest number. */
-function farthest(actual: Tensor | undefined, expected: Tensor): number {
-  if (actual === undefined) return NaN;
-  return actual.to('float64').sub(expected).abs().max().item() / expected.abs().max().item();
+const convolutions: Convolutions = {
+  own: (input, weight) => own(input, weight),
+  exact: (input, weight) => ops.conv2d(input, weight, null, 1, 1),
+};
+function own(input: Tensor, weight: Tensor, dilation = 1): Tensor {
+  return ops.convolution2d(input, weight, null, 1, dilation, dilation);
 }
 
 describe('a 3x3 convolution of stride 1 in channels-last', () => {
@@ -58,26 +54,14 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
     'agrees with the exact one to 1e-5, as do gradients and second derivatives: %i, %i to %i, %ix%i',
     (...shape) => {
       scope(() => {
-        const maps = mapsOf(shape);
-        const found = results(maps, 'float32', own);
-        expect(found).toHaveLength(6);
-        for (const [index, expected] of results(maps, 'float64', exact).entries()) {
-          expect(farthest(found[index], expected)).toBeLessThan(1e-5);
-        }
+        expectExact(mapsOf(shape), convolutions);
       });
     },
   );
 
   test.each(shapes)('is near it in bfloat16: %i, %i to %i, %ix%i', (...shape) => {
     scope(() => {
-      const maps = mapsOf(shape);
-      const found = results(maps, 'bfloat16', own).slice(0, 3);
-      expect(found.map(({ dtype }) => dtype)).toEqual(['bfloat16', 'bfloat16', 'float32']);
-      for (const [index, expected] of results(maps, 'float64', exact).slice(0, 3).entries()) {
-        const error = found[index]?.to('float64').sub(expected).norm().item() ?? NaN;
-        // Rounding the result to bfloat16 alone gives 0.0017 of its norm.
-        expect(error / expected.norm().item()).toBeLessThan(0.005);
-      }
+      expectNear(mapsOf(shape), convolutions);
     });
   });
 
@@ -102,18 +86,73 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
     },
   );
 
-  test('gives an image the same bits in every batch', () => {
+  test.each(dilated)(
+    'agrees with the exact one where it is dilated, also in one with a residual: %i, %i to %i, %ix%i by %i',
+    (batch, inChannels, outChannels, height, width, dilation) => {
+      scope(() => {
+        const maps = mapsOf([batch, inChannels, outChannels, height, width]);
+        const both: Convolutions = {
+          own: (input, weight) => ops.convolution2d(input, weight, null, 1, dilation, dilation),
+          exact: (input, weight) => ops.conv2d(input, weight, null, 1, dilation, dilation),
+        };
+        expectExact(maps, both);
+        expectNear(maps, both);
+        const { input, weight, upstream: residual } = maps;
+        const bias = ops.randn([outChannels], { generator: new Generator(4) });
+        const found = ops.foldedConvolution(input, weight, bias, residual, true, 1, dilation, dilation);
+        const expected = both
+          .exact(input.to('float64'), weight.to('float64'))
+          .add(bias.to('float64').view([-1, 1, 1]))
+          .add(residual.to('float64'))
+          .relu();
+        expect(found.to('float64').sub(expected).norm().item() / expected.norm().item()).toBeLessThan(1e-6);
+      });
+    },
+  );
+
+  test.each([
+    [60, 32, 32, 7, 6, 1],
+    [10, 256, 256, 17, 16, 1],
+    [20, 32, 48, 12, 8, 2],
+  ] as const)('gives an image the same bits in every batch: %i, %i to %i, %ix%i by %i', (...shape) => {
     scope(() => {
+      const [batch, inChannels, outChannels, height, width, dilation] = shape;
       for (const dtype of ['float32', 'bfloat16'] as const) {
-        const { input, weight } = mapsOf([60, 32, 32, 7, 6]);
-        const together = own(input.to(dtype), weight);
+        const { input, weight } = mapsOf([batch, inChannels, outChannels, height, width]);
+        const together = own(input.to(dtype), weight, dilation);
         for (const count of [1, 5]) {
-          const few = own(input.narrow(0, 59 - count, count).to(dtype), weight);
-          expect(few.toNumbers()).toEqual(together.narrow(0, 59 - count, count).toNumbers());
+          const few = own(input.narrow(0, batch - 1 - count, count).to(dtype), weight, dilation);
+          expect(few.toNumbers()).toEqual(together.narrow(0, batch - 1 - count, count).toNumbers());
         }
       }
     });
   });
+
+  test.each(['float32', 'bfloat16'] as const)(
+    'gives the same bits for any number of threads: %s',
+    (dtype) => {
+      const { threads } = engineInfo();
+      try {
+        for (const shape of [
+          [20, 48, 32, 9, 8],
+          [6, 256, 256, 20, 18],
+        ] as const) {
+          scope(() => {
+            const maps = mapsOf(shape);
+            const [one, ...others] = [1, 2, 3].map((count) => {
+              setThreads(count);
+              return derivatives(maps, dtype, own)
+                .slice(0, 3)
+                .map((each) => each.toNumbers());
+            });
+            for (const other of others) expect(other).toEqual(one);
+          });
+        }
+      } finally {
+        setThreads(threads);
+      }
+    },
+  );
 
   test('takes gradients in any memory format', () => {
     scope(() => {

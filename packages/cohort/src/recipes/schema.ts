@@ -127,7 +127,10 @@ export const trainSchema = z.strictObject({
   channelsLast: z.boolean().default(true),
   /** Steps whose losses are read from the device together; each is recorded. null reads every step on the CPU, and every 20 on a graphics card. */
   logEverySteps: z.int().min(1).nullable().default(null),
-  /** Networks differentiated at the same time, each with its share of the threads; auto takes what leaves no core waiting. */
+  /**
+   * Networks differentiated at the same time, each with its share of the threads; auto takes what leaves no core waiting. On a graphics
+   * card, 2 or more gives every network a stream of its own, and auto does not.
+   */
   networksAtOnce: z.union([z.literal('auto'), z.int().min(1)]).default('auto'),
   evaluateEveryEpochs: z.int().min(1).default(1),
   checkpointEveryEpochs: z.int().min(1).default(10),

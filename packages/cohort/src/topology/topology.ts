@@ -1,9 +1,10 @@
 /** How a cohort runs on a batch: the interface, and the cohort whose networks share nothing. */
-import type { nn, Tensor } from '@cohort-ml/torch';
+import { sideBySide, type nn, type Tensor } from '@cohort-ml/torch';
 import { ModelError } from '../models/errors.ts';
 import type { Network, NetworkOutput, StageOutputs } from '../models/network.ts';
 import type { CrossingOutput } from './distributed/distribution.ts';
 import type { SeparatedOutputs } from './separatedOutputs.ts';
+import { at } from '../support/at.ts';
 
 /** What a cohort is run on. */
 export interface CohortBatch {
@@ -16,6 +17,8 @@ export interface CohortBatch {
    * after `backward` of what came of them, each network can be differentiated by itself, at the same time as the others.
    */
   readonly separated?: SeparatedOutputs;
+  /** Whether networks that share nothing are given to streams of their own, where the device has streams. */
+  readonly onStreams?: boolean;
 }
 
 /** The images of a batch and nothing else, for networks that are run alongside those that are trained. */
@@ -98,7 +101,16 @@ export class Peers implements Topology {
 
   runRefined(batch: CohortBatch, refine: Refine): StageOutputs[] {
     const places = this.networks.map((_, index) => index);
-    return refine(this.#runWhole(batch, true), places).map(({ embeddings, logits }, index) => ({
+    const whole = this.#runWhole(batch, true);
+    const refined =
+      batch.onStreams === true
+        ? sideBySide(
+            whole.length,
+            (index) => refine([at(whole, index, 'the outputs')], [index]),
+            tensorsOfStages,
+          ).flat()
+        : refine(whole, places);
+    return refined.map(({ embeddings, logits }, index) => ({
       embeddings: embeddings.map((embedding) => leaf(batch, index, embedding)),
       logits: logits.map((each) => leaf(batch, index, each)),
     }));
@@ -121,11 +133,22 @@ export class Peers implements Topology {
   }
 
   #runWhole(batch: CohortBatch, keepStages: boolean): NetworkOutput[] {
-    return this.networks.map((network, index) => {
+    const run = (index: number): NetworkOutput => {
+      const network = at(this.networks, index, 'the networks');
       const own = viewOf(batch, index);
       return keepStages ? network.callWithStages(own) : network.call(own);
-    });
+    };
+    if (batch.onStreams === true) return sideBySide(this.networks.length, run, tensorsOf);
+    return this.networks.map((_, index) => run(index));
   }
+}
+
+function tensorsOf({ logits, embedding, stages }: NetworkOutput): Tensor[] {
+  return [logits, embedding, ...stages];
+}
+
+function tensorsOfStages(outputs: readonly StageOutputs[]): Tensor[] {
+  return outputs.flatMap(({ embeddings, logits }) => [...embeddings, ...logits]);
 }
 
 /** The output itself, or a leaf in its place where the batch asks for these. */

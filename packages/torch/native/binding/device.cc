@@ -84,6 +84,35 @@ napi_value synchronize(napi_env env, napi_callback_info info) {
   });
 }
 
+/// forkStreams(): false where the environment's device has no streams.
+napi_value forkStreams(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments&) {
+    const bool hasStreams = environment.device.is_cuda();
+    if (hasStreams) environment.sideStreams.fork(environment.device);
+    return toBoolean(env, hasStreams);
+  });
+}
+
+/// useSideStream(index)
+napi_value useSideStream(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    environment.sideStreams.use(static_cast<size_t>(arguments.number(0)));
+    return toBoolean(env, true);
+  });
+}
+
+/// joinStreams(): buffer in [tensors that side streams made].
+napi_value joinStreams(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments&) {
+    std::vector<at::Tensor> results(static_cast<size_t>(environment.buffer[0]));
+    for (size_t index = 0; index < results.size(); ++index) {
+      results[index] = environment.tensor(environment.buffer[index + 1]);
+    }
+    environment.sideStreams.join(results);
+    return toBoolean(env, true);
+  });
+}
+
 }  // namespace
 
 void registerDevice(napi_env env, napi_value exports) {
@@ -93,6 +122,9 @@ void registerDevice(napi_env env, napi_value exports) {
   exportFunction(env, exports, "configureCuda", configureCuda);
   exportFunction(env, exports, "deviceMemory", deviceMemory);
   exportFunction(env, exports, "synchronize", synchronize);
+  exportFunction(env, exports, "forkStreams", forkStreams);
+  exportFunction(env, exports, "useSideStream", useSideStream);
+  exportFunction(env, exports, "joinStreams", joinStreams);
 }
 
 }  // namespace cohort

@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "binding/streams.h"
 #include "kernels/arithmeticFault.h"
 
 namespace cohort {
@@ -149,6 +150,7 @@ class Environment {
 
   /// The device of new tensors for which no device is given.
   c10::Device device{c10::kCPU};
+  SideStreams sideStreams;
 
   /// Whether operators that trust their arguments may be called.
   bool internalOperatorsAllowed = false;

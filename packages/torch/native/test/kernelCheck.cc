@@ -56,7 +56,7 @@ float* aligned(std::vector<float>& memory, int64_t bytes) {
 void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
   const WinogradKernels* const kernels = winogradKernels();
   const PlainConvolution plain{2, in, out, 1, {height, width}, {height, width}, {3, 3}, {1, 1}, {1, 1}, {1, 1}};
-  const WinogradShape shape{2, in, out, height, width, false, 1};
+  const WinogradShape shape{2, in, out, height, width, false, 1, 1};
   const auto input = filled(plain.inputs(), 1), weight = filled(plain.weights(), 2), slopes = filled(plain.outputs(), 3);
   // [out][in][3 3] as [out][3 3][in].
   const auto ordered = inRows(weight, out, in, 9);
@@ -76,7 +76,7 @@ void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
   snprintf(what, sizeof what, "Winograd, %d to %d channels, %dx%d", int(in), int(out), int(height), int(width));
   compare(what, difference / largest, 1e-5);
 
-  const WinogradShape turned{2, out, in, height, width, false, 1};
+  const WinogradShape turned{2, out, in, height, width, false, 1, 1};
   std::vector<float> inputGradient(input.size());
   float* const other = aligned(memory, kernels->scratchBytes(turned));
   kernels->convolution(turned, slopeRows.data(), ordered.data(), true, nullptr, {nullptr, nullptr, false}, other, inputGradient.data());
@@ -96,7 +96,7 @@ void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
   for (int64_t index = 0; index < plain.weights(); ++index) {
     const double right = plain.weightGradient(slopes.data(), input.data(), index);
     const int64_t o = index / 9 / in, c = index / 9 % in, tap = index % 9;
-    difference = std::max(difference, fabs(weightGradient[(tap * in + c) * out + o] - right));
+    difference = std::max(difference, fabs(weightGradient[(o * 9 + tap) * in + c] - right));
     largest = std::max(largest, fabs(right));
   }
   compare("  its gradient by the weight", difference / largest, 1e-5);

@@ -180,12 +180,13 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number, isUnread:
   seedDefaultGenerator(hashKeys(RANDOM_PURPOSE.step, recipe.seed, clock.steps));
   const where = placeOf(epoch, clock.steps + 1);
   const wanted = recipe.train.networksAtOnce;
-  // A graphics card is kept busy by its own queue; threads would only wait for one another.
-  const mostThreads = currentDevice() === 'cpu' ? threads() : 1;
+  const isOnCard = currentDevice().startsWith('cuda');
   const here =
     ranks?.ownNetworks.map((index) => at(cohort.networks, index, 'the networks')) ?? cohort.networks;
   const most = ranks?.canRunTogether === false ? 1 : here.length;
-  const atOnce = Math.min(wanted === 'auto' ? networksAtOnce(here, mostThreads) : wanted, most);
+  // A graphics card is kept busy by its own queues; threads would only wait for one another.
+  const atOnce = isOnCard ? 1 : Math.min(wanted === 'auto' ? networksAtOnce(here, threads()) : wanted, most);
+  const onStreams = isOnCard && wanted !== 'auto' && wanted > 1;
   return scope(() => {
     const batch = training.batch(epoch, number);
     const input: StepInput = { ...batch, epoch: epoch + number / training.batchCount };
@@ -202,7 +203,15 @@ function takeStep(setup: LoopSetup, tools: EpochTools, number: number, isUnread:
           ranks.completeGradients(cohort);
         },
       };
-      const stepTools = { method, topology, optimizer, clipping, precision, networksAtOnce: atOnce };
+      const stepTools = {
+        method,
+        topology,
+        optimizer,
+        clipping,
+        precision,
+        networksAtOnce: atOnce,
+        onStreams,
+      };
       const step = (own: StepInput): TermValues => trainStep({ ...stepTools, ranks: shared }, own, where);
       if (isUnread) values = trainStepUnread(stepTools, input, where);
       else values = ranks === undefined ? step(input) : ranks.trainingStep(input, step);

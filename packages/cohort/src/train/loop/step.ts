@@ -36,8 +36,10 @@ export interface StepTools {
   readonly clipping?: Pick<GradientClipping, 'apply' | 'applyUnread'> | null;
   /** How the method runs the networks; needed to differentiate several at once. */
   readonly topology?: Topology;
-  /** How many networks are differentiated at the same time; 1 unless given. */
+  /** How many networks are differentiated at the same time on the processor; 1 unless given. */
   readonly networksAtOnce?: number;
+  /** Whether each network has a stream of a graphics card of its own, forward and backward. */
+  readonly onStreams?: boolean;
   /** The other ranks, where networks are spread over several. */
   readonly ranks?: StepRanks | undefined;
 }
@@ -107,10 +109,12 @@ function differentiate<Seen>(
   input: StepInput,
   look: (terms: readonly Term[]) => Seen,
 ): Seen {
-  const { topology, networksAtOnce = 1 } = tools;
+  const { topology, networksAtOnce = 1, onStreams = false } = tools;
   const separated = networksAtOnce > 1 && topology?.isSeparable === true ? new SeparatedOutputs() : null;
   try {
-    const { total, seen } = sumOfTerms(tools, separated === null ? input : { ...input, separated }, look);
+    // LibTorch takes the way back of every operation on the stream that it was run on.
+    const own = { ...input, onStreams, ...(separated === null ? {} : { separated }) };
+    const { total, seen } = sumOfTerms(tools, own, look);
     try {
       backward(total);
     } finally {

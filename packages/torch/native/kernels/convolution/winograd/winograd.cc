@@ -6,23 +6,54 @@
 #include "kernels/optionalTensor.h"
 #include "kernels/convolution/floatMaps.h"
 #include "kernels/convolution/preparedConvolution.h"
-#include "kernels/convolution/weightLayout.h"
 #include "kernels/convolution/winograd/winogradKernels.h"
 
 namespace cohort {
 namespace {
 
 /// Of a convolution that takes `input` to so many channels; for the gradient by its input, `input` is the given gradient.
-WinogradShape shapeOf(const at::Tensor& input, int64_t outChannels) {
-  return {input.size(0), input.size(1), outChannels, input.size(2), input.size(3), input.scalar_type() == at::kBFloat16,
-          at::in_parallel_region() ? 1 : at::get_num_threads()};
+/// A picture is taken apart by the dilation: pixels that lie so far apart are an image that is convolved without any.
+WinogradShape shapeOf(const at::Tensor& input, int64_t outChannels, int64_t dilation) {
+  const int64_t phases = dilation * dilation;
+  return {input.size(0) * phases,
+          input.size(1),
+          outChannels,
+          input.size(2) / dilation,
+          input.size(3) / dilation,
+          input.scalar_type() == at::kBFloat16,
+          at::in_parallel_region() ? 1 : at::get_num_threads(),
+          phases};
+}
+
+/// `[N, C, H, W]` as `[N dilation^2, C, H / dilation, W / dilation]`; itself where there is no dilation.
+at::Tensor takenApart(const at::Tensor& maps, int64_t dilation) {
+  if (dilation == 1) return maps;
+  const int64_t height = maps.size(2) / dilation, width = maps.size(3) / dilation, channels = maps.size(1);
+  return maps.permute({0, 2, 3, 1})
+      .reshape({-1, height, dilation, width, dilation, channels})
+      .permute({0, 2, 4, 1, 3, 5})
+      .reshape({-1, height, width, channels})
+      .permute({0, 3, 1, 2});
+}
+
+at::Tensor putTogether(const at::Tensor& maps, int64_t dilation) {
+  if (dilation == 1) return maps;
+  const int64_t channels = maps.size(1), height = maps.size(2), width = maps.size(3);
+  return maps.permute({0, 2, 3, 1})
+      .reshape({-1, dilation, dilation, height, width, channels})
+      .permute({0, 3, 1, 4, 2, 5})
+      .reshape({-1, height * dilation, width * dilation, channels})
+      .permute({0, 3, 1, 2});
 }
 
 bool applies(const at::Tensor& input, const at::Tensor& weight, const ConvolutionSettings& settings) {
   const std::vector<int64_t> ones{1, 1};
+  if (settings.dilation.size() != 2 || settings.dilation[0] != settings.dilation[1]) return false;
+  const int64_t dilation = settings.dilation[0];
   return winogradKernels() != nullptr && isOfFloats(input) && isOfFloats(weight) && input.dim() == 4 && weight.dim() == 4 &&
          input.is_contiguous(kMapFormat) && weight.size(1) == input.size(1) && weight.size(2) == 3 && weight.size(3) == 3 &&
-         settings.groups == 1 && settings.stride == ones && settings.padding == ones && settings.dilation == ones;
+         settings.groups == 1 && settings.stride == ones && settings.padding == settings.dilation &&
+         input.size(2) % dilation == 0 && input.size(3) % dilation == 0;
 }
 
 /// Whether a tensor is like a result of this convolution, in whatever memory format.
@@ -35,10 +66,13 @@ at::Tensor scratchFor(const WinogradShape& shape) {
   return at::empty({winogradKernels()->scratchBytes(shape)}, at::TensorOptions().dtype(at::kByte));
 }
 
+at::Tensor emptyMaps(const WinogradShape& shape, const at::Tensor& input) {
+  return at::empty({shape.batch, shape.outChannels, shape.height, shape.width}, input.options().requires_grad(false), kMapFormat);
+}
+
 at::Tensor convolved(const WinogradShape& shape, const at::Tensor& input, const at::Tensor& weight, bool isTurned,
                      const WinogradFinish& finish) {
-  const at::Tensor output = at::empty({shape.batch, shape.outChannels, shape.height, shape.width},
-                                      input.options().requires_grad(false), kMapFormat);
+  const at::Tensor output = emptyMaps(shape, input);
   const at::Tensor scratch = scratchFor(shape), kernel = weight.to(at::kFloat).contiguous(kMapFormat);
   winogradKernels()->convolution(shape, input.data_ptr(), kernel.data_ptr<float>(), isTurned, /*transformed=*/nullptr, finish,
                                  scratch.data_ptr(), output.data_ptr());
@@ -53,6 +87,10 @@ bool isSuitableResidual(const OptionalTensor& residual, const at::Tensor& input,
   return !isGiven(residual) || (fits(*residual, input, weight) && residual->is_contiguous(kMapFormat));
 }
 
+at::Tensor residualApart(const OptionalTensor& residual, int64_t dilation) {
+  return isGiven(residual) ? takenApart(*residual, dilation) : at::Tensor();
+}
+
 /// Weights that are transformed already. They are the same for any size of map and batch.
 class PreparedWinograd : public PreparedConvolution {
  public:
@@ -65,15 +103,15 @@ class PreparedWinograd : public PreparedConvolution {
 
   at::Tensor run(const at::Tensor& input, const OptionalTensor& residual) override {
     if (!applies(input, folded_.weight, folded_.settings) || !isSuitableResidual(residual, input, folded_.weight)) return {};
-    const WinogradShape shape = shapeOf(input, folded_.weight.size(0));
+    const int64_t dilation = folded_.settings.dilation[0];
+    const WinogradShape shape = shapeOf(input, folded_.weight.size(0), dilation);
     if (!winogradKernels()->supports(shape) || winogradKernels()->weightBytes(shape) != transformed_.numel()) return {};
-    const at::Tensor output =
-        at::empty({shape.batch, shape.outChannels, shape.height, shape.width}, input.options().requires_grad(false), kMapFormat);
-    const at::Tensor scratch = scratchFor(shape);
-    const WinogradFinish finish{bias_.data_ptr<float>(), isGiven(residual) ? residual->data_ptr() : nullptr, folded_.rectifies};
-    winogradKernels()->convolution(shape, input.data_ptr(), nullptr, false, transformed_.data_ptr(), finish, scratch.data_ptr(),
+    const at::Tensor apart = takenApart(input, dilation), added = residualApart(residual, dilation);
+    const at::Tensor output = emptyMaps(shape, input), scratch = scratchFor(shape);
+    const WinogradFinish finish{bias_.data_ptr<float>(), added.defined() ? added.data_ptr() : nullptr, folded_.rectifies};
+    winogradKernels()->convolution(shape, apart.data_ptr(), nullptr, false, transformed_.data_ptr(), finish, scratch.data_ptr(),
                                    output.data_ptr());
-    return output;
+    return putTogether(output, dilation);
   }
 
  private:
@@ -87,7 +125,7 @@ class PreparedWinograd : public PreparedConvolution {
 std::shared_ptr<PreparedConvolution> prepareWinograd(const at::Tensor& input, const OptionalTensor& residual,
                                                      const FoldedArguments& folded) {
   if (!applies(input, folded.weight, folded.settings)) return nullptr;
-  const WinogradShape shape = shapeOf(input, folded.weight.size(0));
+  const WinogradShape shape = shapeOf(input, folded.weight.size(0), folded.settings.dilation[0]);
   if (!winogradKernels()->supports(shape) || !isSuitableBias(folded.bias, shape) ||
       !isSuitableResidual(residual, input, folded.weight)) {
     return nullptr;
@@ -98,35 +136,41 @@ std::shared_ptr<PreparedConvolution> prepareWinograd(const at::Tensor& input, co
 at::Tensor winogradConvolution(const at::Tensor& input, const at::Tensor& weight, const ConvolutionFinish& finish,
                                const ConvolutionSettings& settings) {
   if (!applies(input, weight, settings)) return {};
-  const WinogradShape shape = shapeOf(input, weight.size(0));
+  const int64_t dilation = settings.dilation[0];
+  const WinogradShape shape = shapeOf(input, weight.size(0), dilation);
   const auto& [bias, residual, rectifies] = finish;
   if (!winogradKernels()->supports(shape) || !isSuitableBias(bias, shape) || !isSuitableResidual(residual, input, weight)) {
     return {};
   }
-  const at::Tensor added = isGiven(bias) ? bias->to(at::kFloat).contiguous() : at::Tensor();
-  return convolved(shape, input, weight, false,
-                   {added.defined() ? added.data_ptr<float>() : nullptr,
-                    isGiven(residual) ? residual->data_ptr() : nullptr, rectifies});
+  const at::Tensor shift = isGiven(bias) ? bias->to(at::kFloat).contiguous() : at::Tensor();
+  const at::Tensor added = residualApart(residual, dilation);
+  const at::Tensor output = convolved(shape, takenApart(input, dilation), weight, false,
+                                      {shift.defined() ? shift.data_ptr<float>() : nullptr,
+                                       added.defined() ? added.data_ptr() : nullptr, rectifies});
+  return putTogether(output, dilation);
 }
 
 at::Tensor winogradInputGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
                                  const ConvolutionSettings& settings) {
   if (!applies(input, weight, settings) || !fits(gradient, input, weight)) return {};
-  const WinogradShape shape = shapeOf(gradient, input.size(1));
+  const int64_t dilation = settings.dilation[0];
+  const WinogradShape shape = shapeOf(gradient, input.size(1), dilation);
   if (!winogradKernels()->supports(shape)) return {};
-  return convolved(shape, gradient.contiguous(kMapFormat), weight, true, {nullptr, nullptr, false});
+  const at::Tensor given = takenApart(gradient.contiguous(kMapFormat), dilation);
+  return putTogether(convolved(shape, given, weight, true, {nullptr, nullptr, false}), dilation);
 }
 
 at::Tensor winogradWeightGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
                                   const ConvolutionSettings& settings) {
   if (!applies(input, weight, settings) || !fits(gradient, input, weight)) return {};
-  const WinogradShape shape = shapeOf(input, weight.size(0));
-  if (!winogradKernels()->supportsWeightGradient(shape)) return {};
-  const at::Tensor result = at::empty({3, 3, shape.inChannels, shape.outChannels}, at::TensorOptions().dtype(at::kFloat));
-  const at::Tensor scratch = scratchFor(shape), given = gradient.contiguous(kMapFormat);
-  winogradKernels()->weightGradient(shape, given.data_ptr(), input.data_ptr(), scratch.data_ptr(),
-                                    result.data_ptr<float>());
-  return inLayoutOf(weight, result);
+  const int64_t dilation = settings.dilation[0];
+  const WinogradShape shape = shapeOf(input, weight.size(0), dilation);
+  if (!winogradKernels()->supports(shape)) return {};
+  const at::Tensor result = at::empty(weight.sizes(), at::TensorOptions().dtype(at::kFloat), kMapFormat);
+  const at::Tensor scratch = scratchFor(shape), given = takenApart(gradient.contiguous(kMapFormat), dilation);
+  const at::Tensor apart = takenApart(input, dilation);
+  winogradKernels()->weightGradient(shape, given.data_ptr(), apart.data_ptr(), scratch.data_ptr(), result.data_ptr<float>());
+  return result.contiguous(weight.suggest_memory_format());
 }
 
 }  // namespace cohort

@@ -16,8 +16,17 @@ namespace {
 
 /// Of one image: 6x6 pixels.
 constexpr int64_t kFewestTiles = 9;
+/// Of one picture, for weights beyond kMediumWeights.
+constexpr int64_t kManyTiles = 64;
+constexpr int64_t kMediumWeights = 256 * 256, kMostWeights = 2048 * 512;
 /// Channels come in vectors of this, whatever the processor.
 constexpr int64_t kChannels = 16;
+
+/// Parts of a weight gradient that are summed apart, at most: each takes memory, and time to clear and add.
+int64_t mostChunks(const WinogradShape& shape) {
+  if (shape.inChannels * shape.outChannels > kMediumWeights) return 2;
+  return isWide(shape) ? 4 : 8;
+}
 
 /// How the work is cut, by the shape alone.
 struct Plan {
@@ -25,11 +34,12 @@ struct Plan {
       : tileRows((shape.height + 1) / 2),
         tileColumns((shape.width + 1) / 2),
         tiles(shape.batch * tileRows * tileColumns),
-        blocks((tiles + kBlockTiles - 1) / kBlockTiles),
-        chunks(least(blocks, 8)),
-        inStride(strideOf(shape.inChannels)),
-        outStride(strideOf(shape.outChannels)),
-        products(kPositions * shape.inChannels * shape.outChannels),
+        blockTiles(blockTilesOf(shape)),
+        blocks((tiles + blockTiles - 1) / blockTiles),
+        chunks(least(blocks, mostChunks(shape))),
+        inStride(strideOf<0>(shape.inChannels, blockTiles)),
+        outStride(strideOf<0>(shape.outChannels, blockTiles)),
+        products(kPositions * weightStrideOf(shape)),
         threads(most(1, least(shape.threads, blocks))),
         zeros(most(shape.inChannels, shape.outChannels)) {}
 
@@ -50,6 +60,8 @@ struct Plan {
   int64_t tileRows;
   int64_t tileColumns;
   int64_t tiles;
+  /// Tiles of a block.
+  int64_t blockTiles;
   int64_t blocks;
   /// Parts of a weight gradient that are summed apart.
   int64_t chunks;
@@ -61,19 +73,17 @@ struct Plan {
   int64_t zeros;
 };
 
-/// Fewer tiles in an image do not repay the transformation of the weights, nor do weights that leave the cache. How many
-/// images there are does not matter: what a network says of an image must not depend on its batch.
+/// Fewer tiles in a picture do not repay the transformation of the weights; large weights take more, and still larger ones
+/// never do. How many pictures there are does not matter: what a network says of one must not depend on its batch.
 bool supports(const WinogradShape& shape) {
 #ifndef __AVX512BF16__
   if (shape.isNarrow) return false;
 #endif
-  return shape.inChannels % kChannels == 0 && shape.outChannels % kChannels == 0 && shape.batch > 0 &&
-         ((shape.height + 1) / 2) * ((shape.width + 1) / 2) >= kFewestTiles &&
-         shape.inChannels * shape.outChannels <= 256 * 256;
-}
-
-bool supportsWeightGradient(const WinogradShape& shape) {
-  return supports(shape) && shape.inChannels * shape.outChannels <= 128 * 128;
+  const int64_t tiles = ((shape.height + 1) / 2) * ((shape.width + 1) / 2) * shape.phases;
+  const int64_t pixels = shape.height * shape.width * shape.phases;
+  const int64_t weights = shape.inChannels * shape.outChannels;
+  return shape.inChannels % kChannels == 0 && shape.outChannels % kChannels == 0 && shape.batch > 0 && tiles >= kFewestTiles &&
+         (weights <= kMediumWeights || (weights <= kMostWeights && tiles >= kManyTiles && 28 * tiles <= 8 * pixels));
 }
 
 int64_t scratchBytes(const WinogradShape& shape) {
@@ -97,9 +107,9 @@ inline int64_t threadNumber() {
 template <int kIn, int kOut, typename E>
 void convolveBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const E* input, const E* zeros,
                    const E* weights, const WinogradFinish& finish, E* transformed, float* products, E* output) {
-  const int64_t count = least(kBlockTiles, plan.tiles - first);
+  const int64_t count = least(plan.blockTiles, plan.tiles - first);
   plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-    transformInput<kIn>(shape, tile, length, input, zeros, place, Rows<E, kIn>{transformed, shape.inChannels});
+    transformInput<kIn>(shape, tile, length, input, zeros, place, Rows<E, kIn>{transformed, shape.inChannels, plan.blockTiles});
   });
   multiplyTiles<kIn>(shape, count, transformed, weights, products);
   plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
@@ -130,9 +140,9 @@ void convolve(const WinogradShape& shape, const E* input, const float* weight, b
     }
 #pragma omp for schedule(static)
     for (int64_t block = 0; block < plan.blocks; ++block) {
-      withChannels(shape.inChannels, [&](auto in) {
-        withChannels(shape.outChannels, [&](auto out) {
-          convolveBlock<in(), out()>(shape, plan, block * kBlockTiles, input, zeros, weights, finish,
+      withChannels(shape, shape.inChannels, [&](auto in) {
+        withChannels(shape, shape.outChannels, [&](auto out) {
+          convolveBlock<in(), out()>(shape, plan, block * plan.blockTiles, input, zeros, weights, finish,
                                      reinterpret_cast<E*>(mine), mine + kPositions * plan.inStride, output);
         });
       });
@@ -141,7 +151,7 @@ void convolve(const WinogradShape& shape, const E* input, const float* weight, b
 }
 
 int64_t weightBytes(const WinogradShape& shape) {
-  return kPositions * shape.inChannels * shape.outChannels * (shape.isNarrow ? 2 : 4);
+  return kPositions * weightStrideOf(shape) * (shape.isNarrow ? 2 : 4);
 }
 
 void transformAllWeights(const WinogradShape& shape, const float* weight, void* transformed) {
@@ -169,14 +179,14 @@ void convolution(const WinogradShape& shape, const void* input, const float* wei
            static_cast<float*>(output));
 }
 
-/// The gradient of a vector of weights from the sums of all chunks.
-void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t numbers, float* result) {
+/// The gradient of a vector of weights from the sums of all chunks, for each tap.
+COHORT_INLINE void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t stride, V (&taps)[9]) {
   V rows[3][4];
   for (int x = 0; x < 4; ++x) {
     V column[4] = {};
     for (int y = 0; y < 4; ++y) {
       for (int64_t chunk = 0; chunk < plan.chunks; ++chunk) {
-        column[y] += load<kWidth>(parts + chunk * plan.products + (4 * y + x) * numbers + at);
+        column[y] += load<kWidth>(parts + chunk * plan.products + (4 * y + x) * stride + at);
       }
     }
     V gathered[3];
@@ -186,7 +196,25 @@ void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t num
   for (int y = 0; y < 3; ++y) {
     V gathered[3];
     gatherKernel(rows[y][0], rows[y][1], rows[y][2], rows[y][3], gathered);
-    for (int x = 0; x < 3; ++x) store<kWidth>(result + (3 * y + x) * numbers + at, gathered[x]);
+    for (int x = 0; x < 3; ++x) taps[3 * y + x] = gathered[x];
+  }
+}
+
+/// The gradients of the weights of `kWidth` input channels, the first of them `i`: sums of output channels side by side become
+/// rows of input channels.
+void gatherRows(const WinogradShape& shape, const Plan& plan, const float* parts, int64_t i, float* result) {
+  const int64_t in = shape.inChannels, out = shape.outChannels;
+  for (int64_t o = 0; o < out; o += kWidth) {
+    V squares[9][kWidth];
+    for (int j = 0; j < kWidth; ++j) {
+      V taps[9];
+      gatherWeights(plan, parts, (i + j) * out + o, weightStrideOf(shape), taps);
+      for (int tap = 0; tap < 9; ++tap) squares[tap][j] = taps[tap];
+    }
+    for (int tap = 0; tap < 9; ++tap) {
+      transpose(squares[tap]);
+      for (int j = 0; j < kWidth; ++j) store<kWidth>(result + ((o + j) * 9 + tap) * in + i, squares[tap][j]);
+    }
   }
 }
 
@@ -208,9 +236,9 @@ void transformBlock(const WinogradShape& shape, const Plan& plan, int64_t first,
 template <int kIn, int kOut>
 void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const float* gradient, const float* input,
               const float* zeros, float* mine, float* sums) {
-  const int64_t count = least(kBlockTiles, plan.tiles - first);
-  const Rows<float, kIn> ofInput{mine, shape.inChannels};
-  const Rows<float, kOut> ofGradient{mine + kPositions * plan.inStride, shape.outChannels};
+  const int64_t count = least(plan.blockTiles, plan.tiles - first);
+  const Rows<float, kIn> ofInput{mine, shape.inChannels, plan.blockTiles};
+  const Rows<float, kOut> ofGradient{mine + kPositions * plan.inStride, shape.outChannels, plan.blockTiles};
   transformBlock<kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
   accumulateTiles(shape, count, ofInput.to, plan.inStride, ofGradient.to, plan.outStride, sums);
 }
@@ -219,12 +247,13 @@ void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const
 template <int kIn, int kOut>
 void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const BFloat16* gradient, const BFloat16* input,
               const BFloat16* zeros, float* mine, float* sums) {
-  const int64_t count = least(kBlockTiles, plan.tiles - first);
+  const int64_t count = least(plan.blockTiles, plan.tiles - first);
   // Pairs of tiles take half of a thread's numbers; even tiles wait in the other half.
   float* const others = mine + kPositions * plan.inStride;
-  const Pairs<kIn> ofInput{reinterpret_cast<uint32_t*>(mine), mine + kPositions * plan.inStride / 2, shape.inChannels};
+  const Pairs<kIn> ofInput{reinterpret_cast<uint32_t*>(mine), mine + kPositions * plan.inStride / 2, shape.inChannels,
+                            plan.blockTiles};
   const Pairs<kOut> ofGradient{reinterpret_cast<uint32_t*>(others), others + kPositions * plan.outStride / 2,
-                               shape.outChannels};
+                               shape.outChannels, plan.blockTiles};
   transformBlock<kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
   accumulateTiles(shape, (count + 1) / 2, ofInput.to, plan.inStride / 2, ofGradient.to, plan.outStride / 2, sums);
 }
@@ -247,16 +276,15 @@ void differentiate(const WinogradShape& shape, const E* gradient, const E* input
       clear(sums, plan.products);
       const int64_t lastBlock = (chunk + 1) * plan.blocks / plan.chunks;
       for (int64_t block = chunk * plan.blocks / plan.chunks; block < lastBlock; ++block) {
-        withChannels(shape.inChannels, [&](auto in) {
-          withChannels(shape.outChannels, [&](auto out) {
-            addBlock<in(), out()>(shape, plan, block * kBlockTiles, gradient, input, zeros, mine, sums);
+        withChannels(shape, shape.inChannels, [&](auto in) {
+          withChannels(shape, shape.outChannels, [&](auto out) {
+            addBlock<in(), out()>(shape, plan, block * plan.blockTiles, gradient, input, zeros, mine, sums);
           });
         });
       }
     }
-    const int64_t numbers = shape.inChannels * shape.outChannels;
 #pragma omp for schedule(static)
-    for (int64_t at = 0; at < numbers; at += kWidth) gatherWeights(plan, parts, at, numbers, result);
+    for (int64_t i = 0; i < shape.inChannels; i += kWidth) gatherRows(shape, plan, parts, i, result);
   }
 }
 
@@ -274,7 +302,7 @@ void weightGradient(const WinogradShape& shape, const void* gradient, const void
 
 extern const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_CAPABILITY);
 const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_CAPABILITY) = {
-    COHORT_TEXT(COHORT_CAPABILITY), supports, supportsWeightGradient, scratchBytes, weightBytes, transformAllWeights,
+    COHORT_TEXT(COHORT_CAPABILITY), supports, scratchBytes, weightBytes, transformAllWeights,
     convolution, weightGradient};
 
 }  // namespace cohort

@@ -18,6 +18,8 @@ struct WinogradShape {
   bool isNarrow;
   /// How many threads may share the work; results do not depend on it.
   int threads;
+  /// How many of these images a picture was taken apart into: the square of the dilation.
+  int64_t phases;
 };
 
 /// What is done to a result while it is in registers; null pointers where nothing is.
@@ -35,7 +37,6 @@ struct WinogradKernels {
 
   /// Whether the loops know such a shape and are worth their while.
   bool (*supports)(const WinogradShape&);
-  bool (*supportsWeightGradient)(const WinogradShape&);
 
   /// How much memory they work in; it is aligned to 64 bytes.
   int64_t (*scratchBytes)(const WinogradShape&);
@@ -51,7 +52,7 @@ struct WinogradKernels {
   void (*convolution)(const WinogradShape&, const void* input, const float* weight, bool isTurned, const void* transformed,
                       const WinogradFinish&, void* scratch, void* output);
 
-  /// result[y][x][i][o] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
+  /// result[o][y][x][i] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
   void (*weightGradient)(const WinogradShape&, const void* gradient, const void* input, void* scratch, float* result);
 };
 

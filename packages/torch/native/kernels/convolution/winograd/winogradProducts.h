@@ -24,21 +24,26 @@ COHORT_INLINE int64_t placeOf(int64_t in, int64_t panel, int64_t i, int64_t o) {
 /// Transforms the weights of input channels `first` to `first + kWidth` for all positions.
 template <typename E>
 void transformWeights(const WinogradShape& shape, const float* weight, bool isTurned, int64_t first, E* to) {
-  const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out);
+  const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out), stride = weightStrideOf(shape);
   V spread[kPositions];
   if constexpr (!Element<E>::kIsNarrow) {
     for (int64_t i = first; isTurned && i < first + kWidth; ++i) {
       for (int64_t o = 0; o < out; o += kWidth) {
         transformKernel(weight + i * 9 * out + o, out, true, spread);
-        for (int p = 0; p < kPositions; ++p) store<kWidth>(to + p * in * out + placeOf<E>(in, panel, i, o), spread[p]);
+        for (int p = 0; p < kPositions; ++p) store<kWidth>(to + p * stride + placeOf<E>(in, panel, i, o), spread[p]);
       }
     }
     // Vectors of input channels become rows of output channels.
-    for (int64_t o = 0; !isTurned && o < out; ++o) {
-      transformKernel(weight + o * 9 * in + first, in, false, spread);
+    for (int64_t o = 0; !isTurned && o < out; o += kWidth) {
+      V squares[kPositions][kWidth];
+      for (int j = 0; j < kWidth; ++j) {
+        transformKernel(weight + (o + j) * 9 * in + first, in, false, spread);
+        for (int p = 0; p < kPositions; ++p) squares[p][j] = spread[p];
+      }
       for (int p = 0; p < kPositions; ++p) {
-        float* const start = to + p * in * out + placeOf<E>(in, panel, first, o);
-        for (int j = 0; j < kWidth; ++j) start[j * panel] = spread[p][j];
+        transpose(squares[p]);
+        float* const start = to + p * stride + placeOf<E>(in, panel, first, o);
+        for (int j = 0; j < kWidth; ++j) store<kWidth>(start + j * panel, squares[p][j]);
       }
     }
   } else {
@@ -53,20 +58,33 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
           uint16_t low[kWidth], high[kWidth];
           store<kWidth>(reinterpret_cast<BFloat16*>(low), spread[p]);
           store<kWidth>(reinterpret_cast<BFloat16*>(high), next[p]);
-          uint32_t* const start = pairs + (p * in * out + placeOf<E>(in, panel, i, o)) / 2;
+          uint32_t* const start = pairs + (p * stride + placeOf<E>(in, panel, i, o)) / 2;
           for (int j = 0; j < kWidth; ++j) start[j] = low[j] | static_cast<uint32_t>(high[j]) << 16;
         }
       }
     }
-    for (int64_t o = 0; !isTurned && o < out; ++o) {
-      transformKernel(weight + o * 9 * in + first, in, false, spread);
-      for (int p = 0; p < kPositions; ++p) {
-        uint32_t both[kWidth / 2];
-        store<kWidth>(reinterpret_cast<BFloat16*>(both), spread[p]);
-        uint32_t* const start = pairs + (p * in * out + placeOf<E>(in, panel, first, o)) / 2;
-        for (int j = 0; j < kWidth / 2; ++j) start[j * panel] = both[j];
+#ifdef __AVX512BF16__
+    // Those of two positions side by side fill a vector: rows of output channels are taken to columns as above.
+    for (int64_t o = 0; !isTurned && o < out; o += kWidth) {
+      V squares[kPositions / 2][kWidth];
+      for (int j = 0; j < kWidth; ++j) {
+        transformKernel(weight + (o + j) * 9 * in + first, in, false, spread);
+        for (int p = 0; p < kPositions; p += 2) {
+          squares[p / 2][j] = reinterpret_cast<V>(
+              _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(spread[p + 1]), reinterpret_cast<__m512>(spread[p])));
+        }
+      }
+      for (int p = 0; p < kPositions; p += 2) {
+        V(&square)[kWidth] = squares[p / 2];
+        transpose(square);
+        for (int j = 0; j < kWidth; ++j) {
+          const int64_t position = p + j / (kWidth / 2), pair = j % (kWidth / 2);
+          uint32_t* const start = pairs + (position * stride + placeOf<E>(in, panel, first, o)) / 2;
+          memcpy(start + pair * panel, &square[j], sizeof(V));
+        }
       }
     }
+#endif
   }
 }
 
@@ -115,12 +133,13 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
 /// for any.
 template <int kDepth, typename E>
 void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, const E* weights, float* products) {
-  const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out);
+  const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out), block = blockTilesOf(shape);
+  const int64_t stride = weightStrideOf(shape);
   for (int64_t p = 0; p < kPositions; ++p) {
     for (int64_t o = 0; o < out; o += panel) {
-      const E* const right = weights + (p * out + o) * in;
-      const E* const left = transformed + p * strideOf(in);
-      float* const to = products + p * strideOf(out) + o;
+      const E* const right = weights + p * stride + o * in;
+      const E* const left = transformed + p * strideOf<0>(in, block);
+      float* const to = products + p * strideOf<0>(out, block) + o;
       for (int64_t r = 0; r < tiles; r += kRows) {
         if (kWidth == 8 || panel == 32) {
           multiply<kRows, 2, kDepth>(in, left + r * in, right, to + r * out, out);
@@ -187,7 +206,7 @@ void accumulateTiles(const WinogradShape& shape, int64_t tiles, const E* transfo
   for (int64_t p = 0; p < kPositions; ++p) {
     const E* const left = transformed + p * inStride;
     const E* const right = gradient + p * outStride;
-    float* const to = sums + p * in * out;
+    float* const to = sums + p * weightStrideOf(shape);
     for (int64_t o = 0; o < out; o += panel) {
       if (kWidth == 8 || panel == 32) {
         for (int64_t i = 0; i < in; i += kFew) {

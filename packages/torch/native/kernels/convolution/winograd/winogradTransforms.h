@@ -14,6 +14,9 @@ namespace {
 constexpr int kPositions = 16;
 /// Tiles that are worked on together: a multiple of kRows on every processor, so that all sum in the same order.
 constexpr int64_t kBlockTiles = 48;
+/// Weights beyond this leave the second-level cache: they are read once for as many tiles as fit into it instead, or for more.
+constexpr int64_t kNarrowWeights = 128 * 128;
+constexpr int64_t kCachedNumbers = 192 * 1024, kFewestWideTiles = 192, kMostWideTiles = 384;
 /// Keeps positions off each other's cache sets.
 constexpr int64_t kPadding = 32;
 
@@ -23,12 +26,28 @@ COHORT_INLINE int64_t channelsOf(int64_t given) {
   return kNumber > 0 ? kNumber : given;
 }
 
-/// From one position of a block to the next.
-COHORT_INLINE int64_t strideOf(int64_t channels) { return kBlockTiles * channels + kPadding; }
+inline bool isWide(const WinogradShape& shape) { return shape.inChannels * shape.outChannels > kNarrowWeights; }
+
+/// Tiles of a block of this shape.
+inline int64_t blockTilesOf(const WinogradShape& shape) {
+  if (!isWide(shape)) return kBlockTiles;
+  const int64_t tiles = kCachedNumbers / (shape.inChannels + shape.outChannels) / kBlockTiles * kBlockTiles;
+  return most(kFewestWideTiles, least(tiles, kMostWideTiles));
+}
+
+/// From one position of a block of `tiles` to the next; of the usual number where the compiler knows the channels.
+template <int kNumber>
+COHORT_INLINE int64_t strideOf(int64_t channels, int64_t tiles) {
+  return (kNumber > 0 ? kBlockTiles : tiles) * channels + kPadding;
+}
+
+/// From one position of weights, or of their gradient's sums, to the next.
+inline int64_t weightStrideOf(const WinogradShape& shape) { return shape.inChannels * shape.outChannels + kPadding; }
 
 /// Calls `each` with the number of channels for the compiler to know, where it is a usual one, or with 0.
 template <typename Each>
-void withChannels(int64_t channels, const Each& each) {
+void withChannels(const WinogradShape& shape, int64_t channels, const Each& each) {
+  if (isWide(shape)) return each(std::integral_constant<int, 0>());
   if (channels == 16) return each(std::integral_constant<int, 16>());
   if (channels == 32) return each(std::integral_constant<int, 32>());
   if (channels == 64) return each(std::integral_constant<int, 64>());
@@ -55,7 +74,7 @@ template <typename E, int kNumber>
 struct Rows {
   /// Four positions of a row of a tile.
   COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[4]) const {
-    const int64_t channels = channelsOf<kNumber>(given), stride = strideOf(channels);
+    const int64_t channels = channelsOf<kNumber>(given), stride = strideOf<kNumber>(channels, tiles);
     E* const start = to + place * channels + channel;
     for (int x = 0; x < 4; ++x) store<kWidth>(start + (4 * y + x) * stride, numbers[x]);
   }
@@ -63,6 +82,8 @@ struct Rows {
 
   E* to;
   int64_t given;
+  /// Of a block.
+  int64_t tiles;
 };
 
 #ifdef __AVX512BF16__
@@ -71,7 +92,7 @@ struct Rows {
 template <int kNumber>
 struct Pairs {
   COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[4]) const {
-    const int64_t channels = channelsOf<kNumber>(given), stride = strideOf(channels) / 2;
+    const int64_t channels = channelsOf<kNumber>(given), stride = strideOf<kNumber>(channels, tiles) / 2;
     float* const kept = even + y * 4 * channels + channel;
     uint32_t* const start = to + y * 4 * stride + (place / 2) * channels + channel;
     for (int x = 0; x < 4; ++x) {
@@ -106,6 +127,8 @@ struct Pairs {
   /// What an even place waits in, `[position][channels]`.
   float* even;
   int64_t given;
+  /// Of a block.
+  int64_t tiles;
 };
 #endif
 
@@ -154,7 +177,8 @@ void transformInput(const WinogradShape& shape, const Tile& first, int64_t count
 template <int kNumber, bool kIsPlain, bool kIsWhole, typename E>
 COHORT_INLINE void transformProducts(const WinogradShape& shape, const Tile& tile, const float* products,
                                      const WinogradFinish& finish, E* output) {
-  const int64_t channels = channelsOf<kNumber>(shape.outChannels), stride = strideOf(channels), line = shape.width * channels;
+  const int64_t channels = channelsOf<kNumber>(shape.outChannels), line = shape.width * channels;
+  const int64_t stride = strideOf<kNumber>(channels, blockTilesOf(shape));
   const int64_t rows = kIsWhole ? 2 : least(2, shape.height - 2 * tile.row);
   const int64_t columns = kIsWhole ? 2 : least(2, shape.width - 2 * tile.column);
   const int64_t start = (tile.image * shape.height + 2 * tile.row) * line + 2 * tile.column * channels;
