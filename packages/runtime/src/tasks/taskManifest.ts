@@ -33,6 +33,8 @@ export interface BoxChoice {
   readonly mostDetections: number;
   /** Boxes of each pyramid level; empty where the graph chooses by itself. */
   readonly levelCounts: readonly number[];
+  /** Parts of the graph of a two-stage detector, which are checked when it is loaded. */
+  readonly stages?: unknown;
 }
 
 /** What the runtime needs of `cohort.json`. */
@@ -113,5 +115,6 @@ function readChoice(value: unknown): BoxChoice {
     overlapThreshold: number(choice.overlapThreshold, 0, 1, 'choice.overlapThreshold'),
     mostDetections: count(choice.mostDetections, 'choice.mostDetections'),
     levelCounts: levelCounts.map((boxes) => count(boxes, 'choice.levelCounts')),
+    stages: choice.stages,
   };
 }

@@ -3,12 +3,14 @@ import type { Attribute, Graph, GraphConstant, GraphNode, GraphValue, OperatorTy
 
 export class GraphAssembly {
   readonly #input: GraphValue;
+  readonly #otherInputs: readonly GraphValue[];
   readonly #nodes: GraphNode[] = [];
   readonly #constants = new Map<string, GraphConstant>();
   readonly #outputs: GraphValue[] = [];
 
-  constructor(input: GraphValue) {
+  constructor(input: GraphValue, otherInputs: readonly GraphValue[] = []) {
     this.#input = input;
+    this.#otherInputs = otherInputs;
   }
 
   /** Takes in a traced graph; its outputs are then called `PREFIX/NAME`. @param input value that takes the place of its input */
@@ -84,6 +86,7 @@ export class GraphAssembly {
   finish(): Graph {
     return {
       input: this.#input,
+      otherInputs: this.#otherInputs,
       outputs: this.#outputs,
       nodes: this.#nodes,
       constants: this.#constants,
