@@ -122,7 +122,8 @@ describe.skipIf(!hasChromium)('pages of tasks in Chromium (skipped where Chromiu
     await open(instances.address, {}, async (page) => {
       await page.setInputFiles('#file', await picture());
       await page.waitForSelector('.legend li');
-      expect(await entries(page)).toEqual(['blue', 'red']);
+      // The quarters, the upper ones first.
+      expect((await entries(page)).slice(0, 2)).toEqual(['blue', 'red']);
       const [left, right] = [await overlayAt(page, 0.25, 0.3), await overlayAt(page, 0.75, 0.3)];
       expect(left.slice(0, 3)).not.toEqual(right.slice(0, 3));
       expect([left[3], right[3]]).toEqual([140, 140]);
@@ -131,7 +132,7 @@ describe.skipIf(!hasChromium)('pages of tasks in Chromium (skipped where Chromiu
       expect((await overlayAt(page, 0.75, 0.3))[3]).toBe(140);
       await page.focus('#amount');
       await page.keyboard.press('End');
-      expect((await entries(page)).length).toBeLessThan(3);
+      expect(await entries(page)).toEqual(['blue', 'red']);
     });
   });
 
@@ -207,7 +208,7 @@ describe.skipIf(!hasChromium)('pages of tasks in Chromium (skipped where Chromiu
       await open(pathToFileURL(file).href, {}, async (page) => {
         await page.setInputFiles('#file', await picture());
         await page.waitForSelector('.legend li');
-        expect((await entries(page)).sort()).toEqual(['blue', 'red']);
+        expect([...new Set(await entries(page))].sort()).toEqual(['blue', 'red']);
       });
     }
   });

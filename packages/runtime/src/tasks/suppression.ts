@@ -46,7 +46,9 @@ function overlap(boxes: BoxArray, left: number, right: number): number {
   const d0 = at(j + 1);
   const c1 = at(j + 2);
   const d1 = at(j + 3);
-  const shared = area(Math.min(a1, c1) - Math.max(a0, c0), Math.min(b1, d1) - Math.max(b0, d0));
+  const width = Math.min(a1, c1) - Math.max(a0, c0);
+  if (!(width > 0)) return 0;
+  const shared = area(width, Math.min(b1, d1) - Math.max(b0, d0));
   if (shared === 0) return 0;
   const total = Math.fround(area(a1 - a0, b1 - b0) + area(c1 - c0, d1 - d0));
   return Math.fround(shared / Math.fround(total - shared));

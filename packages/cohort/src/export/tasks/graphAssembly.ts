@@ -48,6 +48,12 @@ export class GraphAssembly {
     return this.add('Min', [this.add('Shape', [values]), this.wholes([most])]);
   }
 
+  /** The value under a name that people and programs find it by. */
+  named(value: string, name: string): string {
+    this.#nodes.push({ operator: 'Identity', inputs: [value], output: name, attributes: {} });
+    return name;
+  }
+
   slice(value: string, axis: number, start: number, end: number): string {
     return this.add('Slice', [value, ...[start, end, axis].map((each) => this.wholes([each]))]);
   }
@@ -79,8 +85,7 @@ export class GraphAssembly {
 
   /** Declares a result whose first dimension is the number of objects. */
   output(name: string, value: string, shape: readonly number[]): void {
-    this.#nodes.push({ operator: 'Identity', inputs: [value], output: name, attributes: {} });
-    this.#outputs.push({ name, shape, first: 'objects' });
+    this.#outputs.push({ name: this.named(value, name), shape, first: 'objects' });
   }
 
   finish(): Graph {

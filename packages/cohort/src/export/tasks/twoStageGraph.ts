@@ -91,7 +91,7 @@ export function twoStageGraph({ model, input, normalise, classes, choice }: TwoS
 function placesOf(graph: GraphAssembly, pooled: string, width: number): string {
   const rows = graph.add('Reshape', [pooled, graph.wholes([-1, width * boxSide ** 2])]);
   const columns = graph.add('Transpose', [rows], { perm: [1, 0] });
-  return graph.add('Unsqueeze', [columns, graph.wholes([0, 2])]);
+  return graph.named(graph.add('Unsqueeze', [columns, graph.wholes([0, 2])]), 'second/pooled');
 }
 
 /** Scores `[1, classes + 1, 1, R]` and shifts `[1, 4 (classes + 1), 1, R]` of places. */
@@ -115,7 +115,7 @@ function addMasks(
   pool: () => string,
 ): TaskStages['third'] {
   if (maskHead === null || maskPredictor === null) return null;
-  const pooled = pool();
+  const pooled = graph.named(pool(), 'third/pooled');
   const shape = [width, maskSide, maskSide] as const;
   const traced = traceGraph({ name: 'pooled', shape }, (maps) => [
     { name: 'masks', tensor: maskPredictor.call(maskHead.call(maps)) },

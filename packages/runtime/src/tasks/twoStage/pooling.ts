@@ -30,6 +30,46 @@ interface Taps {
 
 const perBin = (2 * samples) ** 2;
 
+/** A map with the channels of a place side by side, so that they are added up together: `[h, w, C]`. */
+interface FeatureMap {
+  readonly data: Float32Array;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** @param map `[1, C, h, w]` */
+function byPlace({ data, shape }: ModelOutput): FeatureMap {
+  const [, channels = 0, height = 0, width = 0] = shape;
+  const turned = new Float32Array(data.length);
+  const plane = height * width;
+  for (let channel = 0; channel < channels; channel++) {
+    for (let place = 0; place < plane; place++) {
+      turned[place * channels + channel] = data[channel * plane + place] ?? 0;
+    }
+  }
+  return { data: turned, channels, height, width };
+}
+
+/** The maps of a pyramid, for one picture. */
+export class Pyramid {
+  readonly maps: readonly FeatureMap[];
+  readonly strides: readonly number[];
+
+  /**
+   * @param maps `[1, C, h, w]`, the finest first
+   * @param strides of each, in pixels of the input
+   */
+  constructor(maps: readonly ModelOutput[], strides: readonly number[]) {
+    this.maps = maps.map(byPlace);
+    this.strides = strides;
+  }
+
+  get channels(): number {
+    return this.maps[0]?.channels ?? 0;
+  }
+}
+
 /** Reads features of regions from the maps of a pyramid. */
 export class RegionPooling {
   readonly #side: number;
@@ -47,39 +87,37 @@ export class RegionPooling {
   /**
    * Pools every box from the map of its level.
    *
-   * @param maps `[1, C, h, w]`, the finest first
-   * @param write takes channel, bin and value, of a box
+   * @param target `[C side side, boxes]` where `columns` is the number of its columns, of which those of the boxes are written
    */
-  pool(
-    maps: readonly ModelOutput[],
-    strides: readonly number[],
-    boxes: BoxArray,
-    write: (box: number, channel: number, bin: number, value: number) => void,
-  ): void {
+  pool(pyramid: Pyramid, boxes: BoxArray, target: Float32Array, columns: number): void {
     const { places, weights } = this.#taps;
     const bins = this.#side ** 2;
+    const sums = new Float64Array(pyramid.channels);
     for (let box = 0; box < boxes.length / 4; box++) {
-      const level = levelOf(boxes, box, strides);
-      const map = maps[level];
+      const level = levelOf(boxes, box, pyramid.strides);
+      const map = pyramid.maps[level];
       if (map === undefined) continue;
-      const [, channels = 0, height = 0, width = 0] = map.shape;
-      this.#sample(boxes, box, 1 / (strides[level] ?? 1), height, width);
-      const { data } = map;
-      for (let channel = 0; channel < channels; channel++) {
-        const plane = channel * height * width;
-        for (let bin = 0, tap = 0; bin < bins; bin++) {
-          let sum = 0;
-          for (const end = tap + perBin; tap < end; tap++) {
-            sum += (weights[tap] ?? 0) * (data[plane + (places[tap] ?? 0)] ?? 0);
+      const { data, channels } = map;
+      this.#sample(boxes, box, 1 / (pyramid.strides[level] ?? 1), map);
+      for (let bin = 0; bin < bins; bin++) {
+        sums.fill(0);
+        for (let tap = bin * perBin; tap < (bin + 1) * perBin; tap++) {
+          const weight = weights[tap] ?? 0;
+          if (weight === 0) continue;
+          const from = (places[tap] ?? 0) * channels;
+          for (let channel = 0; channel < channels; channel++) {
+            sums[channel] = (sums[channel] ?? 0) + weight * (data[from + channel] ?? 0);
           }
-          write(box, channel, bin, sum);
+        }
+        for (let channel = 0; channel < channels; channel++) {
+          target[(channel * bins + bin) * columns + box] = sums[channel] ?? 0;
         }
       }
     }
   }
 
   /** Fills the taps for one box. */
-  #sample(boxes: BoxArray, box: number, scale: number, height: number, width: number): void {
+  #sample(boxes: BoxArray, box: number, scale: number, { height, width }: FeatureMap): void {
     const corner = (side: number): number => Math.fround((boxes[4 * box + side] ?? NaN) * Math.fround(scale));
     const [left, top] = [corner(0), corner(1)];
     const across = this.#along(left, Math.fround(Math.max(Math.fround(corner(2) - left), 1)), width);

@@ -15,7 +15,7 @@ import { cutGraph } from '../../onnx/cut.ts';
 import { outputOf } from '../../classifier/open.ts';
 import type { TaskManifest } from '../taskManifest.ts';
 import { chooseObjects, type ChosenObjects } from './objects.ts';
-import { RegionPooling } from './pooling.ts';
+import { Pyramid, RegionPooling } from './pooling.ts';
 import { chooseProposals, takeBoxes } from './proposals.ts';
 import { readStages, type Stages } from './stages.ts';
 
@@ -59,22 +59,25 @@ class StagedModel implements InferenceModel {
     if (shape[0] !== 1) {
       throw new InputError('A two-stage detector takes one picture at a time. Pass a batch of one.');
     }
-    const { first } = this.#stages;
+    const { first, strides } = this.#stages;
     const [, , inputHeight = 0, inputWidth = 0] = shape;
     const [height = inputHeight, width = inputWidth] = inputs[sizeInput]?.data ?? [];
     const picture = { height, width };
     const outputs = this.#part(0).run(data, shape);
     const { data: objectness } = outputOf(outputs, first.objectness);
     const { data: boxes } = outputOf(outputs, first.proposals);
-    const maps = first.levels.map((name) => outputOf(outputs, name));
+    const pyramid = new Pyramid(
+      first.levels.map((name) => outputOf(outputs, name)),
+      strides,
+    );
     const proposals = chooseProposals(objectness, boxes, this.#stages, picture);
-    const objects = this.#objectsOf(maps, proposals, picture);
+    const objects = this.#objectsOf(pyramid, proposals, picture);
     const count = objects.scores.length;
     return {
       boxes: { data: objects.boxes, shape: [count, 4] },
       scores: { data: Float32Array.from(objects.scores), shape: [count] },
       labels: { data: Float32Array.from(objects.categories), shape: [count] },
-      ...this.#masksOf(maps, objects, least),
+      ...this.#masksOf(pyramid, objects, least),
     };
   }
 
@@ -91,18 +94,15 @@ class StagedModel implements InferenceModel {
 
   /** All proposals at once, as the pixels of one row; a fixed number of them, so that one plan does. */
   #objectsOf(
-    maps: readonly ModelOutput[],
+    pyramid: Pyramid,
     proposals: Float32Array,
     picture: { readonly height: number; readonly width: number },
   ): ChosenObjects {
-    const { strides, after, second } = this.#stages;
-    const channels = (maps[0]?.shape[1] ?? 0) * boxSide ** 2;
-    if (this.#columns.length !== channels * after) this.#columns = new Float32Array(channels * after);
-    const columns = this.#columns;
-    this.#boxPooling.pool(maps, strides, proposals, (box, channel, bin, value) => {
-      columns[(channel * boxSide ** 2 + bin) * after + box] = value;
-    });
-    const outputs = this.#part(1).run(columns, [1, channels, 1, after]);
+    const { after, second } = this.#stages;
+    const features = pyramid.channels * boxSide ** 2;
+    if (this.#columns.length !== features * after) this.#columns = new Float32Array(features * after);
+    this.#boxPooling.pool(pyramid, proposals, this.#columns, after);
+    const outputs = this.#part(1).run(this.#columns, [1, features, 1, after]);
     const { data: scores } = outputOf(outputs, second.scores);
     const { data: shifts } = outputOf(outputs, second.shifts);
     const { choice, labels } = this.#manifest;
@@ -120,21 +120,19 @@ class StagedModel implements InferenceModel {
 
   /** How likely the places of each box belong to its object; 0 for those whose score is too low to be shown. */
   #masksOf(
-    maps: readonly ModelOutput[],
+    pyramid: Pyramid,
     { boxes, scores, categories }: ChosenObjects,
     least: number,
   ): Record<string, ModelOutput> {
-    const { third, strides } = this.#stages;
+    const { third } = this.#stages;
     if (third === null) return {};
     const side = 2 * maskSide;
     const masks = new Float32Array(scores.length * side ** 2);
     const shown = [...scores.keys()].filter((index) => (scores[index] ?? 0) >= least);
-    const channels = maps[0]?.shape[1] ?? 0;
+    const { channels } = pyramid;
     const pooled = new Float32Array(channels * maskSide ** 2);
     for (const index of shown) {
-      this.#maskPooling.pool(maps, strides, takeBoxes(boxes, [index]), (_, channel, bin, value) => {
-        pooled[channel * maskSide ** 2 + bin] = value;
-      });
+      this.#maskPooling.pool(pyramid, takeBoxes(boxes, [index]), pooled, 1);
       const outputs = this.#part(2).run(pooled, [1, channels, maskSide, maskSide]);
       const { data } = outputOf(outputs, third.masks);
       const from = ((categories[index] ?? 0) + 1) * side ** 2;

@@ -5,7 +5,7 @@ import { exportedTwoStage, redAndBlue } from '../../test/exportedTask.ts';
 import { relativeError, runJudge } from '../../test/judge.ts';
 import { OnnxWriter, randomValues } from '../../test/onnxWriter.ts';
 import { createDetector } from '../detector.ts';
-import { levelOf, RegionPooling } from './pooling.ts';
+import { levelOf, Pyramid, RegionPooling } from './pooling.ts';
 import { pasteMask } from './paste.ts';
 import { chooseProposals } from './proposals.ts';
 import { loadStages } from './stagedModel.ts';
@@ -131,10 +131,13 @@ describe('RegionPooling', () => {
       const data = randomValues(channels * height * width, 5);
       const shape = [1, channels, height, width];
       const theirs = (await runJudge(writer.file([pooled]), 'x', data, shape))[pooled];
-      const ours = new Float32Array(4 * channels * bins ** 2);
-      new RegionPooling(bins).pool([{ data, shape }], [8], boxes, (box, channel, bin, value) => {
-        ours[(box * channels + channel) * bins ** 2 + bin] = value;
-      });
+      const columns = new Float32Array(5 * channels * bins ** 2);
+      new RegionPooling(bins).pool(new Pyramid([{ data, shape }], [8]), boxes, columns, 5);
+      const features = channels * bins ** 2;
+      const ours = Float32Array.from(
+        { length: 4 * features },
+        (_, place) => columns[(place % features) * 5 + Math.floor(place / features)] ?? NaN,
+      );
       expect(relativeError(ours, theirs?.data ?? new Float32Array())).toBeLessThan(1e-6);
     },
   );
