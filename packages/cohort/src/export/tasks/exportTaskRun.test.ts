@@ -272,7 +272,9 @@ describe('a detector', () => {
     const outputs = await runOnnx(file, values, [1, 3, 32, 32], { picture_size: [32, 32] });
     expect([...outputs.keys()].sort()).toEqual([...names].sort());
     expect(outputs.get('boxes')?.length).toBe(4 * (outputs.get('scores')?.length ?? NaN));
-    expect(readFileSync(join(folder, 'README.md'), 'utf8')).toContain('`[objects, 4]`');
+    const card = readFileSync(join(folder, 'README.md'), 'utf8');
+    for (const part of ['`[objects, 4]`', '`picture_size`', 'createDetector']) expect(card).toContain(part);
+    expect(card.includes('A `mask` is')).toBe(head === 'mask-rcnn');
     await expectSameObjects(world, run, folder, 1);
   });
 
