@@ -77,9 +77,7 @@ export abstract class TaskModel {
   }
 
   /** What a run is given besides the picture. @param fitted size of the picture in the input */
-  protected runOptions(_fitted: Size): RunOptions {
-    return {};
-  }
+  protected abstract runOptions(fitted: Size): RunOptions;
 
   /** What all networks give for a picture. @param options besides those of every run */
   protected async compute(image: ImageSource, options: RunOptions = {}): Promise<PictureOutputs> {

@@ -31,7 +31,7 @@ export interface FoundObjects extends Omit<Detections, 'masks'> {
 export interface ObjectFinder {
   /** With its version. */
   readonly program: string;
-  find(image: TestImage): Promise<FoundObjects>;
+  readonly find: (image: TestImage) => Promise<FoundObjects>;
 }
 
 /** The masks that an R-CNN gives, brought to the pixels of the picture. */
