@@ -12,12 +12,15 @@ import { InputError, ModelFileError } from '../errors.ts';
 import type { InferenceModel, RunOptions } from '../model.ts';
 import type { Size } from './fit.ts';
 import { byScore, suppressByClass } from './suppression.ts';
-import { readTaskManifest, type BoxChoice, type TaskManifest, type TaskNetwork } from './taskManifest.ts';
+import {
+  readTaskManifest,
+  sizeInput,
+  type BoxChoice,
+  type TaskManifest,
+  type TaskNetwork,
+} from './taskManifest.ts';
 import { outputName, TaskModel, type PictureOutputs } from './taskModel.ts';
 import type { ObjectMask } from './twoStage/paste.ts';
-
-/** Input of two-stage detectors: height and width of the picture inside of the input. */
-const sizeInput = 'picture_size';
 
 /** Candidates of each pyramid level before suppression, as published. */
 const mostCandidates = 1000;

@@ -12,6 +12,9 @@ import {
   type ManifestModel,
 } from '../classifier/fields.ts';
 
+/** Input of two-stage detectors besides the pixels: height and width of the picture inside of them. */
+export const sizeInput = 'picture_size';
+
 /** What a network of the export finds. */
 export type TaskName = 'segmentation' | 'detection' | 'instance-segmentation';
 

@@ -13,14 +13,11 @@ import {
 } from '../../model.ts';
 import { cutGraph } from '../../onnx/cut.ts';
 import { outputOf } from '../../classifier/open.ts';
-import type { TaskManifest } from '../taskManifest.ts';
+import { sizeInput, type TaskManifest } from '../taskManifest.ts';
 import { chooseObjects, type ChosenObjects } from './objects.ts';
 import { Pyramid, RegionPooling } from './pooling.ts';
 import { chooseProposals, takeBoxes } from './proposals.ts';
 import { readStages, type Stages } from './stages.ts';
-
-/** Input for height and width of the picture inside of the input. */
-const sizeInput = 'picture_size';
 
 /** Bins of regions down and across, for boxes and for masks. */
 const [boxSide, maskSide] = [7, 14];
@@ -38,14 +35,14 @@ class StagedModel implements InferenceModel {
   #columns = new Float32Array();
 
   constructor(parts: readonly Model[], stages: Stages, manifest: TaskManifest) {
-    const { first, second, third } = stages;
+    const { first, third } = stages;
     this.#parts = parts;
     this.#stages = stages;
     this.#manifest = manifest;
     this.inputName = this.#part(0).inputName;
     this.inputShape = this.#part(0).inputShape;
     this.outputNames = ['boxes', 'scores', 'labels', ...(third === null ? [] : ['masks'])];
-    if (first.levels.length !== stages.strides.length || second.input === '') {
+    if (first.levels.length !== stages.strides.length) {
       throw new ModelFileError('A level of the detector has no stride. Export the folder again.');
     }
   }
