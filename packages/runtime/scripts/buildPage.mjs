@@ -16,11 +16,13 @@ const tasks = ['classifier', 'detector', 'segmenter'];
 
 /** Modules that no page asks for: it has one thread and no other backend, and the browser decodes pictures. */
 const unused = /\/(threads\/pool|onnxRuntime|sharpDecode)\.ts$/;
-const withoutUnused = {
+/** And those that only the page of two-stage detectors asks for. */
+const unusedByOthers = /(\/(threads\/pool|onnxRuntime|sharpDecode|twoStage\/index)|^\.\/transposed)\.ts$/;
+const without = (id) => ({
   name: 'without-unused',
-  resolveId: { filter: { id: unused }, handler: (id) => ({ id: `\0${id}` }) },
+  resolveId: { filter: { id }, handler: (own) => ({ id: `\0${own}` }) },
   load: { filter: { id: /^\0.*\.ts$/ }, handler: () => 'export {};' },
-};
+});
 
 /** Names of the files written. */
 async function bundle(name, entry, plugins, output) {
@@ -44,12 +46,14 @@ async function bundle(name, entry, plugins, output) {
   return written.map(({ fileName }) => fileName);
 }
 
+/** A page's script, in one piece. */
+const page = (name, entry, id) =>
+  bundle(name, entry, [without(id)], { format: 'iife', codeSplitting: false });
+
 await mkdir(target, { recursive: true });
+await page('two-stage-page', 'page/detectorPage', unused);
 for (const task of tasks) {
-  await bundle(`${task}-page`, `page/${task}Page`, [withoutUnused], {
-    format: 'iife',
-    codeSplitting: false,
-  });
+  await page(`${task}-page`, `page/${task}Page`, unusedByOthers);
   const written = await bundle(task, `bundles/${task}`, [], {
     format: 'esm',
     chunkFileNames: `${task}/[name].js`,

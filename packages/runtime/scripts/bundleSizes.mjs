@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 
 const built = fileURLToPath(new URL('../dist/page/', import.meta.url));
-const bundles = /^(index\.html|page\.css|(classifier|detector|segmenter)(-page\.js|\.js|\/.*\.js))$/;
+const bundles =
+  /^(index\.html|page\.css|two-stage-page\.js|(classifier|detector|segmenter)(-page\.js|\.js|\/.*\.js))$/;
 
 const names = (await readdir(built, { recursive: true })).filter((name) => bundles.test(name)).sort();
 for (const name of names) {

@@ -32,6 +32,7 @@ export {
   type InferenceModel,
   type LoadOptions,
   type ModelOutput,
+  type RunOptions,
   type StepTime,
 } from './model.ts';
 export { type OnnxRuntime } from './onnxRuntime.ts';
@@ -55,6 +56,7 @@ export {
   type DetectionResult,
   type DetectOptions,
 } from './tasks/detector.ts';
+export { type ObjectMask } from './tasks/twoStage/paste.ts';
 export {
   createSegmenter,
   Segmenter,

@@ -1,6 +1,12 @@
 /** A model file ready to compute: shapes are planned when they are first seen. */
 import { canShareMemory } from './environment.ts';
-import { DisposedError, InferenceError, InputError, ModelFileError } from './errors.ts';
+import {
+  DisposedError,
+  InferenceError,
+  InputError,
+  ModelFileError,
+  UnsupportedOperatorError,
+} from './errors.ts';
 import { sizeOf } from './onnx/array.ts';
 import { readModel, type Graph } from './onnx/model.ts';
 import { operatorsFor, type Operators } from './plan/operators/index.ts';
@@ -14,6 +20,14 @@ export interface ModelOutput {
   readonly shape: readonly number[];
 }
 
+/** What a run is given besides the images. */
+export interface RunOptions {
+  /** Values of the graph's other inputs, by name. */
+  readonly inputs?: Readonly<Record<string, ModelOutput>>;
+  /** Objects with a lower score need no mask. */
+  readonly least?: number;
+}
+
 /** A network that takes images and gives the outputs of its graph, on whatever computes it. */
 export interface InferenceModel {
   readonly inputName: string;
@@ -22,6 +36,7 @@ export interface InferenceModel {
   run(
     data: Float32Array,
     shape: readonly number[],
+    options?: RunOptions,
   ): Record<string, ModelOutput> | Promise<Record<string, ModelOutput>>;
   dispose(): void;
 }
@@ -103,11 +118,16 @@ export class Model implements InferenceModel {
   readonly #operators: Operators;
   readonly #plans = new Map<string, Plan>();
 
-  constructor(graph: Graph, kernels: Kernels, operators: Operators) {
+  constructor(
+    graph: Graph,
+    kernels: Kernels,
+    operators: Operators,
+    memory = new KernelMemory(kernels.memory),
+  ) {
     this.#graph = graph;
     this.#kernels = kernels;
     this.#operators = operators;
-    this.#memory = new KernelMemory(kernels.memory);
+    this.#memory = memory;
     this.#weights = new WeightStore(this.#memory);
     this.inputName = graph.input.name;
     this.inputShape = graph.input.shape;
@@ -255,14 +275,35 @@ function planSafely(
  * @throws {UnsupportedOperatorError} for an operator that is not known
  */
 export async function loadModel(file: Uint8Array | ArrayBuffer, options: LoadOptions = {}): Promise<Model> {
+  const [model] = await loadModels(file, options, (graph) => {
+    const { length } = graph.otherInputs;
+    if (length === 0) return [graph];
+    throw new UnsupportedOperatorError('Graph', `with ${length + 1} inputs is not supported`);
+  });
+  if (model === undefined) throw new ModelFileError('The model has no parts. Copy or export it again.');
+  return model;
+}
+
+/**
+ * Loads a file as models that share kernels and memory, so that they must compute one after the other.
+ *
+ * @param split the graphs of the models, from that of the file
+ * @throws as {@link loadModel}
+ */
+export async function loadModels(
+  file: Uint8Array | ArrayBuffer,
+  options: LoadOptions,
+  split: (graph: Graph) => readonly Graph[],
+): Promise<Model[]> {
   // A view of plain bytes: Node's Buffer has a `slice` of its own that does not copy.
   const bytes =
     file instanceof Uint8Array
       ? new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
       : new Uint8Array(file);
-  const graph = readModel(bytes);
-  const [kernels, operators] = await Promise.all([chooseKernels(options), operatorsFor(graph)]);
-  return new Model(graph, kernels, operators);
+  const graphs = split(readModel(bytes));
+  const [kernels, ...operators] = await Promise.all([chooseKernels(options), ...graphs.map(operatorsFor)]);
+  const memory = new KernelMemory(kernels.memory);
+  return graphs.map((graph, index) => new Model(graph, kernels, operators[index] ?? new Map(), memory));
 }
 
 async function chooseKernels({ kernels, threads = 1 }: LoadOptions): Promise<Kernels> {

@@ -1,7 +1,7 @@
 /** ONNX Runtime as a backend in place of our own kernels: onnxruntime-web, or whatever has its interface. */
 import { hasFileSystem } from './environment.ts';
 import { DisposedError, EnvironmentError, InputError, ModelFileError } from './errors.ts';
-import type { InferenceModel, ModelOutput } from './model.ts';
+import type { InferenceModel, ModelOutput, RunOptions } from './model.ts';
 
 interface OnnxSession {
   readonly inputNames: readonly string[];
@@ -49,11 +49,18 @@ class OnnxModel implements InferenceModel {
     this.outputNames = session.outputNames;
   }
 
-  run(data: Float32Array, shape: readonly number[]): Promise<Record<string, ModelOutput>> {
+  run(
+    data: Float32Array,
+    shape: readonly number[],
+    { inputs = {} }: RunOptions = {},
+  ): Promise<Record<string, ModelOutput>> {
     const result = this.#last.then(async () => {
       if (this.#session === null) throw new DisposedError('model');
-      const input = new this.#runtime.Tensor('float32', data, shape);
-      const outputs = await this.#session.run({ [this.inputName]: input });
+      const given = [[this.inputName, { data, shape }] as const, ...Object.entries(inputs)];
+      const feeds = given.map(
+        ([name, own]) => [name, new this.#runtime.Tensor('float32', own.data, own.shape)] as const,
+      );
+      const outputs = await this.#session.run(Object.fromEntries(feeds));
       return Object.fromEntries(
         Object.entries(outputs).map(([name, tensor]) => [name, floatOutput(name, tensor)]),
       );

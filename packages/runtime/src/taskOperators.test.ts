@@ -166,6 +166,30 @@ const cases: readonly { readonly name: string; readonly input: number[]; readonl
     },
   },
   {
+    name: 'transposed convolution whose channels do not fill a block, before another convolution',
+    input: [6, 5, 4],
+    build: (w) => {
+      const kernel = w.constant(randomValues(6 * 7 * 4, 3), [6, 7, 2, 2]);
+      const larger = w.node(
+        'ConvTranspose',
+        [convolution(w, 'x', [6, 6, 3]), kernel, w.constant(randomValues(7, 4))],
+        {
+          kernel_shape: [2, 2],
+          strides: [2, 2],
+        },
+      );
+      return convolution(w, w.node('Relu', [larger]), [5, 7, 3], 2);
+    },
+  },
+  {
+    name: 'transposed convolution of three by three, without bias',
+    input: [8, 3, 5],
+    build: (w) =>
+      w.node('ConvTranspose', ['x', w.constant(randomValues(8 * 4 * 9, 3), [8, 4, 3, 3])], {
+        strides: [3, 3],
+      }),
+  },
+  {
     name: 'scores by anchor',
     input: [8, 5, 6],
     build: (w) => {
@@ -190,6 +214,15 @@ describe('operators of tasks against ONNX Runtime', () => {
     expect(ours?.shape).toEqual(theirs?.shape);
     const error = relativeError(ours?.data ?? new Float32Array(), theirs?.data ?? new Float32Array(1));
     expect(error).toBeLessThan(1e-5);
+  });
+
+  it('refuses a transposed convolution whose windows overlap', async () => {
+    const writer = new OnnxWriter([3, 4, 5]);
+    const kernel = writer.constant(randomValues(54, 1), [3, 2, 3, 3]);
+    const file = writer.file([writer.node('ConvTranspose', ['x', kernel], { strides: [2, 2] })]);
+    await expect(runOurs(file, randomValues(60, 1), [1, 3, 4, 5])).rejects.toThrow(
+      'ConvTranspose with overlapping windows',
+    );
   });
 
   it('names what Resize cannot do', async () => {

@@ -13,8 +13,16 @@ export interface ModelRunner {
   readonly isFast: boolean;
   /** Whether it reads the file, or computes the graph that the file was written from. */
   readonly readsFile: boolean;
-  /** @param pixels `[B, C, H, W]`, row by row @returns values of every output by name */
-  run(pixels: Float32Array, shape: readonly number[]): Promise<ReadonlyMap<string, Float32Array>>;
+  /**
+   * @param pixels `[B, C, H, W]`, row by row
+   * @param others vectors for the graph's other inputs, by name
+   * @returns values of every output by name
+   */
+  run(
+    pixels: Float32Array,
+    shape: readonly number[],
+    others?: Readonly<Record<string, Float32Array>>,
+  ): Promise<ReadonlyMap<string, Float32Array>>;
   dispose(): Promise<void>;
 }
 
@@ -39,8 +47,12 @@ export async function openOnnxRuntime(file: Uint8Array): Promise<ModelRunner | n
     program: `onnxruntime-node ${version}`,
     isFast: true,
     readsFile: true,
-    run: async (pixels, shape) => {
-      const results = await session.run({ [inputName]: new runtime.Tensor('float32', pixels, shape) });
+    run: async (pixels, shape, others = {}) => {
+      const vectors = Object.entries(others).map(
+        ([name, values]) => [name, new runtime.Tensor('float32', values, [values.length])] as const,
+      );
+      const images = new runtime.Tensor('float32', pixels, shape);
+      const results = await session.run({ [inputName]: images, ...Object.fromEntries(vectors) });
       return new Map(
         Object.entries(results).map(([name, { data }]) => {
           if (!(data instanceof Float32Array)) throw new TypeError(`The output ${name} is not float32.`);
@@ -63,7 +75,8 @@ interface OwnRuntime {
   }>;
 }
 
-const ownRuntimeName = '@cohort-ml/runtime';
+/** The package of Cohort's own runtime. */
+export const ownRuntimeName = '@cohort-ml/runtime';
 
 /** Cohort's own runtime; null where it is not installed. */
 async function openOwnRuntime(file: Uint8Array): Promise<ModelRunner | null> {

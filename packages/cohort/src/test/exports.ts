@@ -25,11 +25,12 @@ export function trainedLike(name: string, options: { classes: number; channels: 
   return network;
 }
 
-/** Outputs of an ONNX file by ONNX Runtime. */
+/** Outputs of an ONNX file by ONNX Runtime. @param others vectors for inputs besides the images, by name */
 export async function runOnnx(
   file: Uint8Array,
   values: Float32Array,
   shape: readonly number[],
+  others: Readonly<Record<string, readonly number[]>> = {},
 ): Promise<Map<string, Float32Array>> {
   const session = await onnxruntime.InferenceSession.create(file, {
     intraOpNumThreads: 1,
@@ -37,7 +38,14 @@ export async function runOnnx(
     logSeverityLevel: 3,
   });
   try {
-    const results = await session.run({ pixel_values: new onnxruntime.Tensor('float32', values, shape) });
+    const vectors = Object.entries(others).map(
+      ([name, own]) =>
+        [name, new onnxruntime.Tensor('float32', Float32Array.from(own), [own.length])] as const,
+    );
+    const results = await session.run({
+      pixel_values: new onnxruntime.Tensor('float32', values, shape),
+      ...Object.fromEntries(vectors),
+    });
     return new Map(
       Object.entries(results).map(([name, { data }]) => [name, Float32Array.from(data as Float32Array)]),
     );

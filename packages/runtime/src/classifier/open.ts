@@ -29,6 +29,13 @@ export interface ExportOptions extends LoadOptions {
   readonly folder?: string | URL;
 }
 
+/** Makes a model of the file that was chosen. */
+type Load<Manifest> = (
+  file: Uint8Array | ArrayBuffer,
+  options: ExportOptions,
+  manifest: Manifest,
+) => Promise<InferenceModel>;
+
 /** A manifest with the model file that was chosen of it. */
 export interface OpenedExport<Manifest> {
   readonly manifest: Manifest;
@@ -39,6 +46,7 @@ export interface OpenedExport<Manifest> {
 /**
  * @param source the exported folder, by its address or path; its manifest with `options.folder`; or the folder in memory
  * @param read checks a manifest of the task
+ * @param load makes a model of the file
  * @throws {MissingFileError} where a file cannot be read
  * @throws {ModelFileError} where a file is damaged: sizes and digests are checked
  * @throws {UnsupportedOperatorError} where the network uses an operator that is not known
@@ -47,14 +55,17 @@ export async function openExport<Manifest extends { readonly models: readonly Ma
   source: string | URL | Manifest | ExportedFiles,
   options: ExportOptions,
   read: (value: unknown) => Manifest,
+  load: Load<Manifest> = loadInference,
 ): Promise<OpenedExport<Manifest>> {
   prepare(options);
   if (typeof source === 'string' || source instanceof URL) {
     const readFile = folderReader(source);
-    return fromFolder(read(parseManifest(await readFile(manifestName))), readFile, options);
+    return fromFolder(read(parseManifest(await readFile(manifestName))), readFile, options, load);
   }
-  if (isInMemory(source)) return fromFolder(read(source.manifest), memoryReader(source.files), options);
-  return fromFolder(read(source), folderReader(options.folder ?? '.'), options);
+  if (isInMemory(source)) {
+    return fromFolder(read(source.manifest), memoryReader(source.files), options, load);
+  }
+  return fromFolder(read(source), folderReader(options.folder ?? '.'), options, load);
 }
 
 /** Begins to compile the kernels, where they will be needed. */
@@ -143,11 +154,12 @@ async function fromFolder<Manifest extends { readonly models: readonly ManifestM
   manifest: Manifest,
   read: ReadFile,
   options: ExportOptions,
+  load: Load<Manifest>,
 ): Promise<OpenedExport<Manifest>> {
   const file = chooseModel(manifest.models, options.precision);
   const bytes = await read(file.path);
   await checkDigest(file.path, bytes, file);
-  return { manifest, precision: file.precision, model: await loadInference(bytes, options) };
+  return { manifest, precision: file.precision, model: await load(bytes, options, manifest) };
 }
 
 function chooseModel(models: readonly ManifestModel[], precision: Precision | undefined): ManifestModel {

@@ -25,6 +25,8 @@ export interface Graph {
   readonly nodes: readonly GraphNode[];
   readonly constants: ReadonlyMap<string, NdArray>;
   readonly input: GraphValue;
+  /** Inputs besides the first, which only parts of a graph do without. */
+  readonly otherInputs: readonly GraphValue[];
   readonly outputs: readonly GraphValue[];
 }
 
@@ -39,7 +41,7 @@ const oldestOpset = 13;
  * Reads a model file.
  *
  * @throws {ModelFileError} where the bytes are no ONNX model, or a damaged one
- * @throws {UnsupportedOperatorError} for another version, several inputs or unread types
+ * @throws {UnsupportedOperatorError} for another version or unread types
  */
 export function readModel(bytes: Uint8Array): Graph {
   const reader = new MessageReader(bytes);
@@ -87,13 +89,11 @@ function readGraph(reader: MessageReader): Graph {
     else reader.skip();
   }
   const free = inputs.filter(({ name }) => !constants.has(name));
-  const [input] = free;
+  const [input, ...otherInputs] = free;
   if (input === undefined || outputs.length === 0) {
     throw new ModelFileError('The model has no input or no output. Copy or export it again.');
   }
-  if (free.length > 1)
-    throw new UnsupportedOperatorError('Graph', `with ${free.length} inputs is not supported`);
-  return { nodes, constants, input, outputs };
+  return { nodes, constants, input, otherInputs, outputs };
 }
 
 function readNode(reader: MessageReader): GraphNode {

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type * as Classifiers from '../bundles/classifier.ts';
 import { ModelFileError } from '../errors.ts';
 import { exportedFiles, plainImage, writeExportedFolder } from '../test/exportedFolder.ts';
-import { exportedDetector, exportedSegmenter } from '../test/exportedTask.ts';
+import { exportedDetector, exportedSegmenter, exportedTwoStage } from '../test/exportedTask.ts';
 import { relativeError, runJudge } from '../test/judge.ts';
 import { OnnxWriter, randomValues } from '../test/onnxWriter.ts';
 import { buildSingleFile, pageFiles } from './files.ts';
@@ -21,11 +21,13 @@ const compressed = (files: Files, path: string): number => brotliCompressSync(fi
 /** Entries of manifests that only those read that find boxes, and a result of segmenters: names that no minifier changes. */
 const ofBoxes = 'levelCounts';
 const ofMasks = 'shares';
+const ofStages = 'objectness';
 
 describe('files of a page', () => {
   let classifier: Files;
   let detector: Files;
   let segmenter: Files;
+  let twoStage: Files;
   let folder: string;
 
   beforeAll(async () => {
@@ -33,6 +35,7 @@ describe('files of a page', () => {
     classifier = await pageFiles(exportedFiles().manifest);
     detector = await pageFiles(exportedDetector().manifest);
     segmenter = await pageFiles(exportedSegmenter().manifest);
+    twoStage = await pageFiles(exportedTwoStage().manifest);
     folder = await writeExportedFolder(classifier);
   });
 
@@ -50,6 +53,7 @@ describe('files of a page', () => {
     expect(compressed(classifier, 'page.js')).toBeLessThan(36_000);
     expect(compressed(detector, 'page.js')).toBeLessThan(38_000);
     expect(compressed(segmenter, 'page.js')).toBeLessThan(38_000);
+    expect(compressed(twoStage, 'page.js')).toBeLessThan(42_000);
   });
 
   it('carry nothing of other tasks', () => {
@@ -64,6 +68,11 @@ describe('files of a page', () => {
     }
     expect(Object.keys(detector)).not.toContain('classifier.js');
     expect(textOf(detector, 'page.js')).not.toContain(ofMasks);
+    // Two stages: in the page of such a detector, and beside the module of every detector.
+    expect(textOf(twoStage, 'page.js')).toContain(ofStages);
+    expect(textOf(detector, 'page.js')).not.toContain(ofStages);
+    expect(textOf(detector, 'detector.js')).not.toContain(ofStages);
+    expect(textOf(detector, 'detector/twoStage.js')).toContain(ofStages);
   });
 
   it('fetch the smallest model with the page', async () => {

@@ -9,12 +9,19 @@ import { readTaskManifest, type TaskManifest } from '../tasks/taskManifest.ts';
 /** Both from `src` and from `dist`, the built page lies here. */
 const built = new URL('../../dist/page/', import.meta.url);
 
-/** Scripts of a task: its page, `${name}-page.js`, and its module for other pages, `${name}.js` with the folder of that name. */
+/** Scripts of a task: its page, `${page}-page.js`, and its module for other pages, `${name}.js` with the folder of that name. */
 type ScriptName = 'classifier' | 'detector' | 'segmenter';
+type PageName = ScriptName | 'two-stage';
 
 function scriptOf(manifest: Manifest | TaskManifest | null): ScriptName {
   if (manifest === null || manifest.format === 'cohort-export') return 'classifier';
   return manifest.task.name === 'segmentation' ? 'segmenter' : 'detector';
+}
+
+/** Two-stage detectors have a page of their own, with what the others do without. */
+function pageOf(manifest: Manifest | TaskManifest | null): PageName {
+  const hasStages = manifest?.format === 'cohort-task-export' && manifest.choice?.stages !== undefined;
+  return hasStages ? 'two-stage' : scriptOf(manifest);
 }
 
 /** @throws {ModelFileError} where it is none that `cohort export` writes */
@@ -39,7 +46,7 @@ export async function pageFiles(manifest?: unknown): Promise<Record<string, Uint
   const page = {
     'index.html': new TextEncoder().encode(known === null ? html : withPreload(html, known)),
     'page.css': await readBuilt('page.css'),
-    'page.js': await readBuilt(`${name}-page.js`),
+    'page.js': await readBuilt(`${pageOf(known)}-page.js`),
   };
   const modules = [`${name}.js`, ...(await listBuilt(name)).map((file) => `${name}/${file}`)];
   const contents = modules.map(async (path): Promise<[string, Uint8Array]> => [path, await readBuilt(path)]);
@@ -90,7 +97,7 @@ export interface SingleFileContent {
 export async function buildSingleFile({ manifest, files }: SingleFileContent): Promise<string> {
   const decoder = new TextDecoder();
   const css = decoder.decode(await readBuilt('page.css'));
-  const page = await readBuilt(`${scriptOf(readAny(manifest))}-page.js`);
+  const page = await readBuilt(`${pageOf(readAny(manifest))}-page.js`);
   const script = decoder.decode(page).replaceAll('</script', '<\\/script');
   const encoded = Object.fromEntries(
     Object.entries(files).map(([path, bytes]) => [path, Buffer.from(bytes).toString('base64')]),

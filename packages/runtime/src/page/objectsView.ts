@@ -1,4 +1,4 @@
-/** Draws boxes with names over a picture, and lists them. */
+/** Draws boxes with names over a picture, with the pixels of objects where they are known, and lists them. */
 import type { ImageSource } from '../classifier/decode.ts';
 import type { Precision } from '../classifier/fields.ts';
 import type { DetectedObject, DetectionResult, Detector } from '../tasks/detector.ts';
@@ -12,6 +12,10 @@ import type { Answer, View } from './view.ts';
 
 /** Objects of a lower score are not shown at first, as by `cohort predict`. */
 const usualLeast = 30;
+/** And never are those below this one. */
+const leastShown = 5;
+/** Of a mask's colour over the picture, as `cohort predict` mixes it. */
+const maskOpacity = 0.55;
 
 export class ObjectsView implements View {
   readonly #detector: Detector;
@@ -26,7 +30,7 @@ export class ObjectsView implements View {
     this.#detector = detector;
     this.#elements = elements;
     this.#overlay = new Overlay(elements.overlay, elements.video);
-    const least = { name: 'Least score', value: usualLeast, least: 5, most: 95 };
+    const least = { name: 'Least score', value: usualLeast, least: leastShown, most: 95 };
     this.#controls = new Controls(elements, detector.networks, least, {
       network: redo,
       amount: () => {
@@ -44,7 +48,8 @@ export class ObjectsView implements View {
   }
 
   async answer(image: ImageSource): Promise<Answer> {
-    const result = await this.#detector.detect(image, { least: 0, network: this.#controls.network });
+    const { network } = this.#controls;
+    const result = await this.#detector.detect(image, { least: leastShown / 100, network });
     const counts = describeObjects(this.#shown(result));
     return {
       show: () => {
@@ -90,16 +95,41 @@ export class ObjectsView implements View {
         colour: cssColour(colourOf(index)),
       })),
     );
+    const masks = objects.map(maskImage);
     this.#overlay.show(result, (drawing) => {
-      // The highest score on top.
+      const { context, cover } = drawing;
+      const strength = (place: number): number =>
+        this.#highlighted !== null && this.#highlighted !== place ? 0.2 : 1;
+      // The highest score on top, and boxes over all masks.
+      for (const [place, { mask }] of [...objects.entries()].reverse()) {
+        const image = masks[place];
+        if (!image) continue;
+        context.globalAlpha = maskOpacity * strength(place);
+        cover(image, mask);
+      }
       for (const [place, object] of [...objects.entries()].reverse()) {
-        const isDim = this.#highlighted !== null && this.#highlighted !== place;
-        drawing.context.globalAlpha = isDim ? 0.2 : 1;
+        context.globalAlpha = strength(place);
         drawObject(drawing, object);
       }
-      drawing.context.globalAlpha = 1;
+      context.globalAlpha = 1;
     });
   }
+}
+
+/** The pixels of an object in its colour; null where there are none. */
+function maskImage({ mask, index }: DetectedObject): HTMLCanvasElement | null {
+  if (!mask?.data.length) return null;
+  const { width, height, data } = mask;
+  const canvas = Object.assign(document.createElement('canvas'), { width, height });
+  const context = canvas.getContext('2d');
+  const image = context?.createImageData(width, height);
+  if (!image) return null;
+  const colour = colourOf(index);
+  for (const [place, inside] of data.entries()) {
+    if (inside) image.data.set([...colour, 255], 4 * place);
+  }
+  context?.putImageData(image, 0, 0);
+  return canvas;
 }
 
 function drawObject(

@@ -13,8 +13,14 @@ export interface Drawing {
     readonly width: number;
     readonly height: number;
   };
-  /** Lays an image of the whole picture over it. */
-  readonly cover: (image: CanvasImageSource) => void;
+  /** Lays an image over a window of the picture, or over all of it. */
+  readonly cover: (image: CanvasImageSource, window?: PictureWindow) => void;
+}
+
+/** A part of the picture, in its pixels. */
+interface PictureWindow extends Size {
+  readonly left: number;
+  readonly top: number;
 }
 
 type Paint = (drawing: Drawing) => void;
@@ -69,12 +75,12 @@ export class Overlay {
         width: scale * (x1 - x0),
         height: scale * (y1 - y0),
       }),
-      cover: (image) => {
+      cover: (image, window = { left: 0, top: 0, ...size }) => {
         context.save();
         context.imageSmoothingEnabled = false;
         context.translate(isMirrored ? this.#canvas.width - left : left, top);
         context.scale(isMirrored ? -scale : scale, scale);
-        context.drawImage(image, 0, 0, size.width, size.height);
+        context.drawImage(image, window.left, window.top, window.width, window.height);
         context.restore();
       },
     });

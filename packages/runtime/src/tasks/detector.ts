@@ -4,14 +4,23 @@ import {
   openExport,
   outputOf,
   type ExportedFiles,
+  loadInference,
   type ExportOptions,
   type OpenedExport,
 } from '../classifier/open.ts';
 import { InputError, ModelFileError } from '../errors.ts';
+import type { InferenceModel, RunOptions } from '../model.ts';
 import type { Size } from './fit.ts';
 import { byScore, suppressByClass } from './suppression.ts';
-import { readTaskManifest, type BoxChoice, type TaskManifest } from './taskManifest.ts';
-import { outputName, TaskModel } from './taskModel.ts';
+import {
+  readTaskManifest,
+  sizeInput,
+  type BoxChoice,
+  type TaskManifest,
+  type TaskNetwork,
+} from './taskManifest.ts';
+import { outputName, TaskModel, type PictureOutputs } from './taskModel.ts';
+import type { ObjectMask } from './twoStage/paste.ts';
 
 /** Candidates of each pyramid level before suppression, as published. */
 const mostCandidates = 1000;
@@ -28,6 +37,8 @@ export interface DetectedObject {
   readonly score: number;
   /** Left, top, right and bottom in pixels of the picture. */
   readonly box: readonly [x0: number, y0: number, x1: number, y1: number];
+  /** Its pixels; of instance segmentations, where the score is at least `least`. */
+  readonly mask?: ObjectMask;
 }
 
 /** What was found in one picture. */
@@ -55,9 +66,9 @@ export class Detector extends TaskModel {
     if (choice === null) {
       throw new ModelFileError('This is an exported segmenter. Load it with `createSegmenter`.');
     }
-    if (choice.levelCounts.length === 0) {
+    if (choice.levelCounts.length === 0 && choice.stages === undefined) {
       throw new ModelFileError(
-        `The head ${task.head} has two stages, which this runtime does not run. Run the file with ONNX Runtime, as its README.md shows.`,
+        `The head ${task.head} has two stages, and the folder does not say where the second begins. Export it again.`,
       );
     }
     super(opened, options, 'detector');
@@ -77,7 +88,9 @@ export class Detector extends TaskModel {
       throw new InputError(`\`least\` is a score from 0 to 1, not ${least}. Leave it out for ${usualLeast}.`);
     }
     const network = this.networkNamed(options.network);
-    const { outputs, original, fitted } = await this.compute(image);
+    const given = await this.compute(image, { least });
+    const { outputs, original, fitted } = given;
+    if (this.#choice.stages !== undefined) return this.#wholeObjects(given, network, least);
     const { data: scores } = outputOf(outputs, outputName(network, 'scores'));
     const { data: boxes } = outputOf(outputs, outputName(network, 'boxes'));
     const found = chooseObjects(scores, boxes, this.labels.length, fitted, this.#choice);
@@ -89,6 +102,44 @@ export class Detector extends TaskModel {
         ...rest,
         box: [x0 * fx, y0 * fy, x1 * fx, y1 * fy] as const,
       }));
+    return { ...original, objects };
+  }
+
+  protected override runOptions({ height, width }: Size): RunOptions {
+    if (this.#choice.stages === undefined) return {};
+    return { inputs: { [sizeInput]: { data: Float32Array.of(height, width), shape: [2] } } };
+  }
+
+  /** Objects that the graph chose itself. */
+  async #wholeObjects(
+    { outputs, original, fitted }: PictureOutputs,
+    network: TaskNetwork,
+    least: number,
+  ): Promise<DetectionResult> {
+    const values = (kind: string): Float32Array => outputOf(outputs, outputName(network, kind)).data;
+    const [boxes, scores, indices] = [values('boxes'), values('scores'), values('labels')];
+    const { pasteMask } = await import('./twoStage/index.ts');
+    const masks = network.outputs.some(({ name }) => name === 'masks') ? values('masks') : null;
+    const [fx, fy] = [original.width / fitted.width, original.height / fitted.height];
+    const size = (masks?.length ?? 0) / Math.max(1, scores.length);
+    const objects = [...scores.keys()].flatMap((place): DetectedObject[] => {
+      const score = scores[place] ?? 0;
+      if (score < least) return [];
+      const index = indices[place] ?? 0;
+      const side = (offset: number): number =>
+        (boxes[4 * place + offset] ?? NaN) * (offset % 2 === 0 ? fx : fy);
+      const box = [side(0), side(1), side(2), side(3)] as const;
+      const own = masks?.subarray(place * size, (place + 1) * size);
+      return [
+        {
+          label: this.labels[index] ?? String(index),
+          index,
+          score,
+          box,
+          ...(own === undefined ? {} : { mask: pasteMask(own, Math.sqrt(size), box, original) }),
+        },
+      ];
+    });
     return { ...original, objects };
   }
 }
@@ -144,12 +195,24 @@ export function chooseObjects(
  *
  * @param source the exported folder, by its address or path; its manifest with `options.folder`; or the folder in memory
  * @throws {MissingFileError} where a file cannot be read
- * @throws {ModelFileError} where a file is damaged, or is no detector of one stage
+ * @throws {ModelFileError} where a file is damaged, or is no detector
  * @throws {UnsupportedOperatorError} where the network uses an operator that is not known
  */
 export async function createDetector(
   source: string | URL | TaskManifest | ExportedFiles,
   options: ExportOptions = {},
 ): Promise<Detector> {
-  return new Detector(await openExport<TaskManifest>(source, options, readTaskManifest), options);
+  return new Detector(await openExport<TaskManifest>(source, options, readTaskManifest, load), options);
+}
+
+/** Two-stage detectors are computed in parts, unless ONNX Runtime computes them. */
+async function load(
+  file: Uint8Array | ArrayBuffer,
+  options: ExportOptions,
+  manifest: TaskManifest,
+): Promise<InferenceModel> {
+  const { backend = 'wasm' } = options;
+  if (manifest.choice?.stages === undefined || backend !== 'wasm') return loadInference(file, options);
+  const { loadStages } = await import('./twoStage/index.ts');
+  return loadStages(file, manifest, options);
 }

@@ -8,6 +8,7 @@ import {
   type OpenedExport,
 } from '../classifier/open.ts';
 import { ModelFileError } from '../errors.ts';
+import type { RunOptions } from '../model.ts';
 import { labelsOf } from './labelMap.ts';
 import { readTaskManifest, type TaskManifest } from './taskManifest.ts';
 import { outputName, TaskModel } from './taskModel.ts';
@@ -73,6 +74,10 @@ export class Segmenter extends TaskModel {
       share: (counts[index] ?? 0) / labels.length,
     }));
     return { ...original, labels, shares };
+  }
+
+  protected override runOptions(): RunOptions {
+    return {};
   }
 }
 

@@ -35,9 +35,20 @@ export function suppressByClass(
 }
 
 function overlap(boxes: BoxArray, left: number, right: number): number {
-  const [a0 = NaN, b0 = NaN, a1 = NaN, b1 = NaN] = boxes.subarray(4 * left, 4 * left + 4);
-  const [c0 = NaN, d0 = NaN, c1 = NaN, d1 = NaN] = boxes.subarray(4 * right, 4 * right + 4);
-  const shared = area(Math.min(a1, c1) - Math.max(a0, c0), Math.min(b1, d1) - Math.max(b0, d0));
+  // By place: thousands of proposals make this the slowest part of a detector.
+  const at = (place: number): number => boxes[place] ?? NaN;
+  const [i, j] = [4 * left, 4 * right];
+  const a0 = at(i);
+  const b0 = at(i + 1);
+  const a1 = at(i + 2);
+  const b1 = at(i + 3);
+  const c0 = at(j);
+  const d0 = at(j + 1);
+  const c1 = at(j + 2);
+  const d1 = at(j + 3);
+  const width = Math.min(a1, c1) - Math.max(a0, c0);
+  if (!(width > 0)) return 0;
+  const shared = area(width, Math.min(b1, d1) - Math.max(b0, d0));
   if (shared === 0) return 0;
   const total = Math.fround(area(a1 - a0, b1 - b0) + area(c1 - c0, d1 - d0));
   return Math.fround(shared / Math.fround(total - shared));

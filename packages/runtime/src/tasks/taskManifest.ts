@@ -12,6 +12,9 @@ import {
   type ManifestModel,
 } from '../classifier/fields.ts';
 
+/** Input of two-stage detectors besides the pixels: height and width of the picture inside of them. */
+export const sizeInput = 'picture_size';
+
 /** What a network of the export finds. */
 export type TaskName = 'segmentation' | 'detection' | 'instance-segmentation';
 
@@ -33,6 +36,8 @@ export interface BoxChoice {
   readonly mostDetections: number;
   /** Boxes of each pyramid level; empty where the graph chooses by itself. */
   readonly levelCounts: readonly number[];
+  /** Parts of the graph of a two-stage detector, which are checked when it is loaded. */
+  readonly stages?: unknown;
 }
 
 /** What the runtime needs of `cohort.json`. */
@@ -113,5 +118,6 @@ function readChoice(value: unknown): BoxChoice {
     overlapThreshold: number(choice.overlapThreshold, 0, 1, 'choice.overlapThreshold'),
     mostDetections: count(choice.mostDetections, 'choice.mostDetections'),
     levelCounts: levelCounts.map((boxes) => count(boxes, 'choice.levelCounts')),
+    stages: choice.stages,
   };
 }

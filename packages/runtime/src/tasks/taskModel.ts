@@ -9,7 +9,7 @@ import {
   type OpenedExport,
 } from '../classifier/open.ts';
 import { ModelFileError } from '../errors.ts';
-import type { InferenceModel, ModelOutput } from '../model.ts';
+import type { InferenceModel, ModelOutput, RunOptions } from '../model.ts';
 import { fitPicture, fittedSize, type Size } from './fit.ts';
 import type { TaskManifest, TaskNetwork } from './taskManifest.ts';
 
@@ -56,7 +56,9 @@ export abstract class TaskModel {
   /** Computes one empty picture, so that the first real one is as fast as the others. */
   async warmUp(): Promise<void> {
     const { height, width } = this.manifest.input;
-    await alive(this.#model, this.#what).run(new Float32Array(3 * height * width), [1, 3, height, width]);
+    const model = alive(this.#model, this.#what);
+    const values = new Float32Array(3 * height * width);
+    await model.run(values, [1, 3, height, width], this.runOptions({ height, width }));
   }
 
   /** Gives the memory back. Calling it again does nothing. */
@@ -74,8 +76,11 @@ export abstract class TaskModel {
     return name === undefined ? this.#network : findNetwork(this.networks, name);
   }
 
-  /** What all networks give for a picture. */
-  protected async compute(image: ImageSource): Promise<PictureOutputs> {
+  /** What a run is given besides the picture. @param fitted size of the picture in the input */
+  protected abstract runOptions(fitted: Size): RunOptions;
+
+  /** What all networks give for a picture. @param options besides those of every run */
+  protected async compute(image: ImageSource, options: RunOptions = {}): Promise<PictureOutputs> {
     alive(this.#model, this.#what);
     const picture = await decodeImage(image, this.#mostPixels);
     const { input } = this.manifest;
@@ -83,7 +88,10 @@ export abstract class TaskModel {
     const fitted = fittedSize(original, input);
     const values = fitPicture(picture, fitted, input);
     const model = alive(this.#model, this.#what);
-    const outputs = await model.run(values, [1, 3, input.height, input.width]);
+    const outputs = await model.run(values, [1, 3, input.height, input.width], {
+      ...this.runOptions(fitted),
+      ...options,
+    });
     return { outputs, original, fitted };
   }
 }

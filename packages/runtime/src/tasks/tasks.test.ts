@@ -77,7 +77,7 @@ describe('createDetector', () => {
     const choice = { scoreThreshold: 0.05, overlapThreshold: 0.5, mostDetections: 100, levelCounts: [] };
     const twoStages = { ...manifest, choice, task: { name: 'detection', head: 'faster-rcnn' } };
     await expect(createDetector({ manifest: twoStages, files })).rejects.toThrow(
-      'faster-rcnn has two stages',
+      'does not say where the second begins',
     );
     const path = await folder(exportedDetector());
     const model = join(path, 'onnx/model.onnx');

@@ -81,6 +81,80 @@ export function exportedDetector(): Task {
   );
 }
 
+/**
+ * An instance segmenter of two stages: four proposals, the quarters of the input, with the likelier ones above; a region has the class of
+ * its mean colour, and in its mask the pixels of that colour.
+ */
+export function exportedTwoStage(): Task {
+  const writer = new OnnxWriter([3, side, side]);
+  const zeros = (count: number): number[] => new Array<number>(count).fill(0);
+  const number = (value: number): string => writer.constant(Float32Array.of(value), []);
+  const map = writer.node('Mul', ['x', number(1 / 255)], {}, 1, ['level_0']);
+  const flat = writer.node('Flatten', [map]);
+  const fixed = (values: readonly number[], shape: readonly number[], name: string): string => {
+    const nothing = writer.constant(new Float32Array(3 * side * side * values.length), [
+      3 * side * side,
+      values.length,
+    ]);
+    const row = writer.node('Add', [
+      writer.node('MatMul', [flat, nothing]),
+      writer.constant(Float32Array.from(values)),
+    ]);
+    return writer.node('Reshape', [row, writer.integers(...shape)], {}, 1, [name]);
+  };
+  fixed([2, 1, -1, -2], [0, 4], 'objectness');
+  fixed([0, 0, 4, 4, 4, 0, 8, 4, 0, 4, 4, 8, 4, 4, 8, 8], [0, 4, 4], 'proposals');
+  const place = writer.node('Reshape', [map, writer.integers(0, 3 * side * side, 1, 1)], {}, 1, ['places']);
+  const mean = [0, 1, 2].map((channel) =>
+    [0, 1, 2].flatMap((own) => new Array<number>(49).fill(own === channel ? 16 / 49 : 0)),
+  );
+  const head = (rows: readonly (readonly number[])[], bias: readonly number[], name: string): void => {
+    const kernel = writer.constant(Float32Array.from(rows.flat()), [rows.length, 3 * 49, 1, 1]);
+    writer.node('Conv', [place, kernel, writer.constant(Float32Array.from(bias))], {}, 1, [name]);
+  };
+  head([zeros(147), mean[0] ?? [], mean[2] ?? []], [2, -8, -8], 'scores of places');
+  head(
+    Array.from({ length: 12 }, () => zeros(147)),
+    zeros(12),
+    'shifts',
+  );
+  const same = Float32Array.from({ length: 36 }, (_, at) =>
+    Number(Math.floor(at / 12) === Math.floor((at % 12) / 4)),
+  );
+  const pooled = writer.node('Identity', [map], {}, 1, ['pooled']);
+  const larger = writer.node('ConvTranspose', [pooled, writer.constant(same, [3, 3, 2, 2])], {
+    strides: [2, 2],
+  });
+  const own = writer.constant(Float32Array.of(0, 0, 0, 16, 0, 0, 0, 0, 16), [3, 3, 1, 1]);
+  writer.node('Conv', [larger, own, writer.constant(Float32Array.of(0, -8, -8))], {}, 1, [
+    'masks of classes',
+  ]);
+  const names = ['boxes', 'scores', 'labels', 'masks'];
+  return exported(
+    writer.file(['objectness', 'proposals', 'level_0', 'scores of places', 'shifts', 'masks of classes']),
+    {
+      task: { name: 'instance-segmentation', head: 'mask-rcnn' },
+      labels: ['red', 'blue'],
+      choice: {
+        scoreThreshold: 0.05,
+        overlapThreshold: 0.5,
+        mostDetections: 100,
+        levelCounts: [],
+        stages: {
+          levelCounts: [4],
+          strides: [1],
+          before: 10,
+          after: 5,
+          first: { objectness: 'objectness', proposals: 'proposals', levels: ['level_0'] },
+          second: { input: 'places', scores: 'scores of places', shifts: 'shifts' },
+          third: { input: 'pooled', masks: 'masks of classes' },
+        },
+      },
+    },
+    [names],
+  );
+}
+
 /** Every pixel by its own colour: background, red or blue. The second network takes red for blue. */
 export function exportedSegmenter(): Task {
   const writer = new OnnxWriter([3, side, side]);

@@ -67,14 +67,14 @@ export function encodeModel(graph: Graph, description: ModelDescription): Uint8A
   return model.bytes();
 }
 
-function encodeGraph({ input, outputs, nodes, constants }: Graph): ProtobufMessage {
+function encodeGraph({ input, otherInputs = [], outputs, nodes, constants }: Graph): ProtobufMessage {
   const message = new ProtobufMessage();
   for (const node of nodes) message.message(GRAPH.node, encodeNode(node));
   message.text(GRAPH.name, 'cohort');
   for (const [name, constant] of constants) {
     message.message(GRAPH.initializer, encodeConstant(name, constant));
   }
-  message.message(GRAPH.input, encodeValue(input));
+  for (const each of [input, ...otherInputs]) message.message(GRAPH.input, encodeValue(each));
   for (const output of outputs) message.message(GRAPH.output, encodeValue(output));
   return message;
 }
@@ -119,7 +119,9 @@ function encodeConstant(name: string, { type, shape, data }: GraphConstant): Pro
 function encodeValue({ name, shape, first = 'batch' }: GraphValue): ProtobufMessage {
   const dimensions = new ProtobufMessage().message(
     SHAPE.dimension,
-    new ProtobufMessage().text(DIMENSION.parameter, first),
+    typeof first === 'number'
+      ? new ProtobufMessage().whole(DIMENSION.value, first)
+      : new ProtobufMessage().text(DIMENSION.parameter, first),
   );
   for (const size of shape) {
     dimensions.message(SHAPE.dimension, new ProtobufMessage().whole(DIMENSION.value, size));

@@ -80,18 +80,21 @@ export interface GraphConstant {
   readonly data: Float32Array | Uint16Array | Int8Array | Uint8Array | Int32Array | BigInt64Array;
 }
 
-/** A float32 input or output; the first dimension of every one is the batch, of any size. */
+/** A float32 input or output; the first dimension of every one is the batch, of any size, unless another is given. */
 export interface GraphValue {
   readonly name: string;
-  /** Without the batch. */
+  /** Without the first dimension. */
   readonly shape: readonly number[];
-  /** What the first dimension is called; `batch` unless given. */
-  readonly first?: string;
+  /** What the first dimension is called, or its size; `batch` unless given. */
+  readonly first?: string | number;
 }
 
 /** A whole graph. */
 export interface Graph {
+  /** The images. */
   readonly input: GraphValue;
+  /** Inputs besides the images. */
+  readonly otherInputs?: readonly GraphValue[];
   readonly outputs: readonly GraphValue[];
   readonly nodes: readonly GraphNode[];
   readonly constants: ReadonlyMap<string, GraphConstant>;

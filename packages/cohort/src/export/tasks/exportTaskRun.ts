@@ -25,9 +25,16 @@ import { openRunners } from '../runners.ts';
 import { openPage, pageFiles, singleFilePage, type Page } from '../files/page.ts';
 import { measureTaskParity, type TaskParityInput } from './taskParity.ts';
 import { taskCard } from './taskCard.ts';
-import { describeTwoStage, makeTwoStageModel, twoStageEntry, type TwoStageEntry } from './twoStageExport.ts';
+import {
+  describeTwoStage,
+  makeTwoStageModel,
+  twoStageEntry,
+  type Describe,
+  type TwoStageEntry,
+} from './twoStageExport.ts';
+import type { TestImage } from './twoStageParity.ts';
 import { TaskFunction } from './taskFunction.ts';
-import type { TaskExportManifest, TaskExportModel, TaskParity } from './taskManifest.ts';
+import type { TaskChoice, TaskExportManifest, TaskExportModel, TaskParity } from './taskManifest.ts';
 
 /** What an export came to. */
 export interface TaskExportResult {
@@ -73,18 +80,18 @@ export async function exportTaskRun(runPath: string, options: ExportOptions): Pr
       },
       { reporter, signal, normalisation },
     );
-    const pixels = await testPixels(data.test, settings.testImages ?? usualTestImages, run);
-    let models: MadeModel[];
-    let described: DescribedOutputs;
-    if (twoStage !== null) {
-      models = [await makeTwoStage(run, twoStage, pixels, options)];
-      described = { networks: [describeTwoStage(run, twoStage)], levelCounts: [] };
-    } else {
+    const images = await testImages(data.test, settings.testImages ?? usualTestImages, run);
+    const isFinished = status === 'finished';
+    let made: { readonly models: readonly MadeModel[]; readonly manifest: TaskExportManifest };
+    if (twoStage === null) {
+      const pixels = images.map(({ values }) => values);
       taskFunction = new TaskFunction(run, network);
-      models = await makeModels(run, taskFunction, pixels, settings, options);
-      described = describeOutputs(run, taskFunction, pixels);
-    }
-    const manifest = describeRun(run, described, models, status === 'finished');
+      const models = await makeModels(run, taskFunction, pixels, settings, options);
+      const described = describeOutputs(run, taskFunction, pixels);
+      const files = models.map((model) => model.manifest);
+      made = { models, manifest: describeRun(run, described, files, isFinished) };
+    } else made = await makeTwoStage(run, twoStage, images, options, isFinished);
+    const { models, manifest } = made;
     const files = await assemble(manifest, models, page, settings.singleFile);
     await setImmediate();
     signal.throwIfAborted();
@@ -113,12 +120,12 @@ function assertFits({ formats, precisions }: ResolvedOptions): void {
 }
 
 /** Test images as the files take them: at the top left, the rest filled with the mean. */
-async function testPixels(
+async function testImages(
   images: FittedImages,
   most: number,
   { checkpoint: { height, width, normalisation } }: LoadedTaskRun,
-): Promise<Float32Array[]> {
-  const pixels: Float32Array[] = [];
+): Promise<TestImage[]> {
+  const found: TestImage[] = [];
   const plane = height * width;
   for (let index = 0; index < Math.min(most, images.count); index += 1) {
     await images.ready([index]);
@@ -131,10 +138,10 @@ async function testPixels(
         whole.set(fitted.pixels.subarray(start, start + fitted.width), channel * plane + row * width);
       }
     }
-    pixels.push(whole);
+    found.push({ values: whole, picture: { height: fitted.height, width: fitted.width } });
     images.release([index]);
   }
-  return pixels;
+  return found;
 }
 
 /** A model file with what was measured of it. */
@@ -184,14 +191,22 @@ function descriptionOf({ recipe: { task }, checkpoint: { classes } }: LoadedTask
   };
 }
 
-function makeTwoStage(
+async function makeTwoStage(
   run: LoadedTaskRun,
   entry: TwoStageEntry,
-  pixels: readonly Float32Array[],
+  images: readonly TestImage[],
   { reporter }: ExportOptions,
-): Promise<MadeModel> {
-  reporter.message(`writing float32 and running it on ${pixels.length} test images`);
-  return makeTwoStageModel(run, entry, pixels, descriptionOf(run), reporter);
+  isFinished: boolean,
+): Promise<{ models: MadeModel[]; manifest: TaskExportManifest }> {
+  reporter.message(`writing float32 and running it on ${images.length} test images`);
+  const networks = [describeTwoStage(run, entry)];
+  const describe: Describe = (model, choice) =>
+    describeRun(run, { networks, levelCounts: [], ...choice }, [model], isFinished);
+  const { stages, ...model } = await makeTwoStageModel(run, entry, images, descriptionOf(run), {
+    describe,
+    reporter,
+  });
+  return { models: [model], manifest: describe(model.manifest, { stages }) };
 }
 
 /** By every program that is installed. */
@@ -222,7 +237,7 @@ function inPrecision(graph: Graph, precision: Precision): Graph {
 }
 
 /** What the networks give, and how many boxes each level has. */
-type DescribedOutputs = Pick<TaskExportManifest, 'networks'> & { readonly levelCounts: readonly number[] };
+type DescribedOutputs = Pick<TaskExportManifest, 'networks'> & Pick<TaskChoice, 'levelCounts' | 'stages'>;
 
 function describeOutputs(
   { checkpoint: { height, width } }: LoadedTaskRun,
@@ -240,8 +255,8 @@ function describeOutputs(
 
 function describeRun(
   run: LoadedTaskRun,
-  { networks, levelCounts }: DescribedOutputs,
-  models: readonly MadeModel[],
+  { networks, levelCounts, stages }: DescribedOutputs,
+  models: readonly TaskExportModel[],
   finished: boolean,
 ): TaskExportManifest {
   const { recipe, checkpoint, path } = run;
@@ -279,8 +294,9 @@ function describeRun(
             overlapThreshold: task.overlapThreshold,
             mostDetections: task.mostDetections,
             levelCounts,
+            ...(stages === undefined ? {} : { stages }),
           },
-    models: models.map((model) => model.manifest),
+    models,
     files: {},
   };
 }

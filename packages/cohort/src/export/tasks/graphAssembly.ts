@@ -3,12 +3,14 @@ import type { Attribute, Graph, GraphConstant, GraphNode, GraphValue, OperatorTy
 
 export class GraphAssembly {
   readonly #input: GraphValue;
+  readonly #otherInputs: readonly GraphValue[];
   readonly #nodes: GraphNode[] = [];
   readonly #constants = new Map<string, GraphConstant>();
   readonly #outputs: GraphValue[] = [];
 
-  constructor(input: GraphValue) {
+  constructor(input: GraphValue, otherInputs: readonly GraphValue[] = []) {
     this.#input = input;
+    this.#otherInputs = otherInputs;
   }
 
   /** Takes in a traced graph; its outputs are then called `PREFIX/NAME`. @param input value that takes the place of its input */
@@ -46,6 +48,12 @@ export class GraphAssembly {
     return this.add('Min', [this.add('Shape', [values]), this.wholes([most])]);
   }
 
+  /** The value under a name that people and programs find it by. */
+  named(value: string, name: string): string {
+    this.#nodes.push({ operator: 'Identity', inputs: [value], output: name, attributes: {} });
+    return name;
+  }
+
   slice(value: string, axis: number, start: number, end: number): string {
     return this.add('Slice', [value, ...[start, end, axis].map((each) => this.wholes([each]))]);
   }
@@ -77,13 +85,13 @@ export class GraphAssembly {
 
   /** Declares a result whose first dimension is the number of objects. */
   output(name: string, value: string, shape: readonly number[]): void {
-    this.#nodes.push({ operator: 'Identity', inputs: [value], output: name, attributes: {} });
-    this.#outputs.push({ name, shape, first: 'objects' });
+    this.#outputs.push({ name: this.named(value, name), shape, first: 'objects' });
   }
 
   finish(): Graph {
     return {
       input: this.#input,
+      otherInputs: this.#otherInputs,
       outputs: this.#outputs,
       nodes: this.#nodes,
       constants: this.#constants,

@@ -1,10 +1,8 @@
-/** The model file of a two-stage detector, run on test images by ONNX Runtime again before it is written. */
+/** The model file of a two-stage detector, run on test images again by ONNX Runtime and our own runtime before it is written. */
 import { scope, Tensor } from '@cohort-ml/torch';
 import { BatchNormaliser } from '../../data/index.ts';
 import type { Reporter } from '../../progress/reporter.ts';
-import { at } from '../../support/at.ts';
-import { overlaps } from '../../transfer/boxes/boxes.ts';
-import type { DetectionChoice, Detections } from '../../transfer/detection/detections.ts';
+import type { DetectionChoice } from '../../transfer/detection/detections.ts';
 import { Rcnn } from '../../transfer/detection/rcnn/rcnn.ts';
 import type { LoadedTaskRun } from '../../transfer/training/loadTaskRun.ts';
 import { ExportError } from '../errors.ts';
@@ -14,17 +12,16 @@ import { encodeModel, operatorsOf, opset, type ModelDescription } from '../onnx/
 import type { ResolvedOptions } from '../resolveOptions.ts';
 import { openOnnxRuntime, type ModelRunner } from '../runners.ts';
 import { bestNetwork } from './taskFunction.ts';
-import type { TaskExportModel, TaskExportNetwork, TaskParity } from './taskManifest.ts';
-import { twoStageGraph } from './twoStageGraph.ts';
-
-/** Objects whose score lies this near to the threshold may be found by one program and not by the other. */
-const margin = 1e-3;
-/** Two boxes are the same object from this overlap on. */
-const sameOverlap = 0.95;
-/** Share of the objects that must be the same; rounding may turn a suppression over. */
-const leastAgreement = 0.98;
-/** Largest difference of the score of the same object. */
-const scoreBound = 1e-3;
+import type {
+  TaskChoice,
+  TaskExportManifest,
+  TaskExportModel,
+  TaskExportNetwork,
+  TaskStages,
+} from './taskManifest.ts';
+import { openOwnDetector } from './ownDetector.ts';
+import { sizeInput, twoStageGraph } from './twoStageGraph.ts';
+import { measureObjects, withPixels, type FoundObjects, type TestImage } from './twoStageParity.ts';
 
 /** A network of a run that has two stages. */
 export interface TwoStageEntry {
@@ -36,15 +33,10 @@ export interface TwoStageEntry {
 export function twoStageEntry(
   run: LoadedTaskRun,
   network: string | undefined,
-  { page, precisions }: ResolvedOptions,
+  { precisions }: ResolvedOptions,
 ): TwoStageEntry | null {
   if (!(run.models[0] instanceof Rcnn)) return null;
   const { head } = run.recipe.task;
-  if (page) {
-    throw new ExportError(
-      `The page does not run the head ${head}, which has two stages. Leave --page and --single-file out, or train a detector with head fcos or retinanet.`,
-    );
-  }
   if (precisions.some((precision) => precision !== 'float32')) {
     throw new ExportError(`The head ${head} is exported in float32 only. Leave --precision out.`);
   }
@@ -81,92 +73,113 @@ export function describeTwoStage(run: LoadedTaskRun, { name, model }: TwoStageEn
   };
 }
 
-/** Writes and checks it. @param pixels of each test image, `[3, H, W]` @throws {ExportError} where the objects are not the run's */
+/** What the manifest says of the folder, given its only model file. */
+export type Describe = (model: TaskExportModel, choice: Pick<TaskChoice, 'stages'>) => TaskExportManifest;
+
+/**
+ * Writes it, and checks it by every program that is installed.
+ *
+ * @throws {ExportError} where a program finds other objects than the run, and where none is installed
+ */
 export async function makeTwoStageModel(
   run: LoadedTaskRun,
   { model }: TwoStageEntry,
-  pixels: readonly Float32Array[],
+  images: readonly TestImage[],
   description: ModelDescription,
-  reporter: Pick<Reporter, 'warning'>,
-): Promise<{ file: ExportedFile; manifest: TaskExportModel }> {
+  { describe, reporter }: { readonly describe: Describe; readonly reporter: Pick<Reporter, 'warning'> },
+): Promise<{ file: ExportedFile; manifest: TaskExportModel; stages: TaskStages }> {
   const { height, width, classes, normalisation } = run.checkpoint;
   const { task } = run.recipe;
   if (task.name === 'segmentation') throw new RangeError('makeTwoStageModel: expected a detector');
   const normaliser = new BatchNormaliser(normalisation);
   const input = { name: inputName, shape: [3, height, width] as const };
   try {
-    const normalise = (images: Tensor): Tensor => normaliser.apply(images);
-    const graph = twoStageGraph({ model, input, normalise, classes: classes.length, choice: task });
+    const normalise = (values: Tensor): Tensor => normaliser.apply(values);
+    const { graph, stages } = twoStageGraph({
+      model,
+      input,
+      normalise,
+      classes: classes.length,
+      choice: task,
+    });
     const content = encodeModel(graph, description);
-    const runner = await openOnnxRuntime(content);
-    if (runner === null) {
-      throw new ExportError(
-        'Two-stage detectors are checked by onnxruntime-node, which is not installed. Install it: npm install onnxruntime-node --ignore-scripts.',
-      );
-    }
-    const { parity, objects } = await measure(runner, pixels, [3, height, width], task, (values) =>
-      scope(() => {
-        const images = Tensor.fromTypedArray(values, [1, 3, height, width]);
-        return model.detect(model.call(normalise(images)), 0, { height, width }, task);
-      }),
-    ).finally(() => runner.dispose());
-    if (objects === 0) {
-      reporter.warning(
-        `The network finds no object in ${pixels.length} test images, so there was nothing to compare: the file was run, and no more is known of it. Train longer, or lower task.scoreThreshold.`,
-      );
-    }
     const path = modelPaths.float32;
-    return {
-      file: { path, content },
-      manifest: {
-        precision: 'float32',
-        path,
-        ...describeFile(content),
-        opset,
-        operators: operatorsOf(graph),
-        parity: [parity],
-      },
+    const manifest: TaskExportModel = {
+      precision: 'float32',
+      path,
+      ...describeFile(content),
+      opset,
+      operators: operatorsOf(graph),
+      parity: [],
     };
+    const expect = (image: TestImage): FoundObjects =>
+      scope(() => {
+        const values = Tensor.fromTypedArray(image.values, [1, 3, height, width]);
+        const found = model.detect(model.call(normalise(values)), 0, image.picture, task);
+        return withPixels(found, image);
+      });
+    const measured = await measureAll(content, describe(manifest, { stages }), images, task, expect);
+    if (measured.some(({ objects }) => objects === 0)) {
+      reporter.warning(
+        `The network finds no object in ${images.length} test images, so there was nothing to compare: the file was run, and no more is known of it. Train longer, or lower task.scoreThreshold.`,
+      );
+    }
+    const parity = measured.map((each) => each.parity);
+    return { file: { path, content }, manifest: { ...manifest, parity }, stages };
   } finally {
     normaliser.dispose();
   }
 }
 
-async function measure(
-  runner: ModelRunner,
-  pixels: readonly Float32Array[],
-  shape: readonly number[],
-  { scoreThreshold }: DetectionChoice,
-  detect: (values: Float32Array) => Detections,
-): Promise<{ parity: TaskParity; objects: number }> {
-  let [objects, same, worst] = [0, 0, 0];
-  for (const values of pixels) {
-    const expected = detect(values);
-    const outputs = await runner.run(values, [1, ...shape]);
-    const [boxes, scores, labels] = ['boxes', 'scores', 'labels'].map(
-      (name) => outputs.get(name) ?? new Float32Array(),
-    ) as [Float32Array, Float32Array, Float32Array];
-    const shared = overlaps(expected.boxes, boxes);
-    for (const [place, score] of expected.scores.entries()) {
-      if (score < scoreThreshold + margin) continue;
-      objects += 1;
-      const own = [...scores.keys()].filter(
-        (other) =>
-          labels[other] === at(expected.categories, place) &&
-          (shared[place * scores.length + other] ?? 0) >= sameOverlap,
-      );
-      const difference = Math.min(...own.map((other) => Math.abs((scores[other] ?? NaN) - score)));
-      if (difference > scoreBound) continue;
-      same += 1;
-      worst = Math.max(worst, difference);
+async function measureAll(
+  content: Uint8Array,
+  manifest: TaskExportManifest,
+  images: readonly TestImage[],
+  choice: DetectionChoice,
+  expect: (image: TestImage) => FoundObjects,
+): Promise<Awaited<ReturnType<typeof measureObjects>>[]> {
+  const { height, width } = manifest.input;
+  const measured: Awaited<ReturnType<typeof measureObjects>>[] = [];
+  const runner = await openOnnxRuntime(content);
+  if (runner !== null) {
+    const finder = { program: runner.program, find: findWithOnnxRuntime(runner, [1, 3, height, width]) };
+    try {
+      measured.push(await measureObjects(finder, images, choice, expect));
+    } finally {
+      await runner.dispose();
     }
   }
-  const agreement = objects === 0 ? 1 : same / objects;
-  if (agreement < leastAgreement) {
+  const own = await openOwnDetector(manifest, content);
+  if (own !== null) {
+    try {
+      measured.push(await measureObjects(own, images, choice, expect));
+    } finally {
+      own.dispose();
+    }
+  }
+  if (measured.length === 0) {
     throw new ExportError(
-      `${runner.program} finds ${same} of ${objects} objects that the run finds in ${pixels.length} test images. Nothing was written. This is a bug in Cohort or in that program; please report it.`,
+      'Two-stage detectors are checked by onnxruntime-node or @cohort-ml/runtime, and neither is installed. Install one: npm install onnxruntime-node --ignore-scripts.',
     );
   }
-  const outputs = [{ name: 'scores', relativeError: worst, relativeErrorBound: scoreBound, agreement }];
-  return { parity: { program: runner.program, images: pixels.length, outputs }, objects };
+  return measured;
+}
+
+function findWithOnnxRuntime(
+  runner: ModelRunner,
+  shape: readonly number[],
+): (image: TestImage) => Promise<FoundObjects> {
+  return async (image) => {
+    const size = Float32Array.of(image.picture.height, image.picture.width);
+    const outputs = await runner.run(image.values, shape, { [sizeInput]: size });
+    const values = (name: string): Float32Array => outputs.get(name) ?? new Float32Array();
+    const [scores, masks] = [[...values('scores')], outputs.get('masks')];
+    const side = Math.sqrt((masks?.length ?? 0) / Math.max(1, scores.length));
+    const patches = scores.map((_, index) => ({
+      side,
+      values: values('masks').subarray(index * side * side, (index + 1) * side * side),
+    }));
+    const found = { boxes: values('boxes'), scores, categories: [...values('labels')] };
+    return withPixels(masks === undefined ? found : { ...found, masks: patches }, image);
+  };
 }

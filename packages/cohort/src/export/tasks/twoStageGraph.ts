@@ -2,13 +2,14 @@
  * Faster and Mask R-CNN as one graph for one image: the parts that compute on maps are traced, and what lies between them, the choice of
  * boxes, is written in ONNX's own operators (TopK, NonMaxSuppression, RoiAlign of operator set 16).
  */
-import { Tensor } from '@cohort-ml/torch';
+import { ops, Tensor, type nn } from '@cohort-ml/torch';
 import { at } from '../../support/at.ts';
 import { decodeBatchShifts } from '../../transfer/boxes/coding.ts';
 import type { DetectionChoice } from '../../transfer/detection/detections.ts';
 import { codeWeights, type Rcnn } from '../../transfer/detection/rcnn/rcnn.ts';
-import { traceGraph, type Graph, type TracedOutput } from '../onnx/index.ts';
+import { traceGraph, type Graph } from '../onnx/index.ts';
 import { GraphAssembly } from './graphAssembly.ts';
+import type { TaskStages } from './taskManifest.ts';
 
 /** Of two proposals that overlap by more than this, the likelier stays. */
 const proposalOverlap = 0.7;
@@ -31,11 +32,19 @@ export interface TwoStageOptions {
   readonly choice: DetectionChoice;
 }
 
+/** Input for the height and width of the picture inside of the images, `[2]`. */
+export const sizeInput = 'picture_size';
+
+/** The graph, and its parts for programs that compute them one by one and choose boxes in between. */
+export interface TwoStageGraph {
+  readonly graph: Graph;
+  readonly stages: TaskStages;
+}
+
 /** Outputs `boxes` `[N, 4]`, `scores` and `labels` `[N]`, and `masks` `[N, 28, 28]` where there are any. */
-export function twoStageGraph({ model, input, normalise, classes, choice }: TwoStageOptions): Graph {
-  const graph = new GraphAssembly(input);
-  const [, height, width] = input.shape;
-  const bounds = graph.floats([width, height, width, height], [4]);
+export function twoStageGraph({ model, input, normalise, classes, choice }: TwoStageOptions): TwoStageGraph {
+  const graph = new GraphAssembly({ ...input, first: 1 }, [{ name: sizeInput, shape: [], first: 2 }]);
+  const bounds = graph.add('Gather', [sizeInput, graph.wholes([1, 0, 1, 0])], { axis: 0 });
   let levelCounts: readonly number[] = [];
   const first = traceGraph(input, (images) => {
     const output = model.call(normalise(images));
@@ -48,43 +57,80 @@ export function twoStageGraph({ model, input, normalise, classes, choice }: TwoS
     ];
   });
   graph.join(first, 'first', input.name);
-  const pooling = new Pooling(graph, model.backbone.levelStrides.slice(0, -1));
+  const strides = model.backbone.levelStrides.slice(0, -1);
+  const pooling = new Pooling(graph, strides);
   const { proposals, order } = chooseProposals(graph, levelCounts, bounds, model);
   const widthOfLevels = at(at(first.outputs, 2, 'the levels').shape, 0);
-  const pooled = pooling.pool(proposals, order, boxSide);
-  const { boxHead, boxPredictor, maskHead, maskPredictor } = model.roiHeads;
-  graph.join(
-    traceGraph({ name: 'pooled', shape: [widthOfLevels, boxSide, boxSide] }, (maps): TracedOutput[] => {
-      const { scores, shifts } = boxPredictor.call(boxHead.call(maps));
-      return [
-        { name: 'scores', tensor: scores },
-        { name: 'shifts', tensor: shifts },
-      ];
-    }),
-    'second',
-    pooled,
-  );
+  const places = placesOf(graph, pooling.pool(proposals, order, boxSide), widthOfLevels);
+  graph.join(boxHeadGraph(model, widthOfLevels), 'second', places);
   const objects = chooseObjects(graph, proposals, bounds, classes, choice);
   graph.output('boxes', objects.boxes, [4]);
   graph.output('scores', objects.scores, []);
   graph.output('labels', objects.labels, []);
-  if (maskHead !== null && maskPredictor !== null) {
-    const shape = [widthOfLevels, maskSide, maskSide] as const;
-    const traced = traceGraph({ name: 'pooled', shape }, (maps) => [
-      { name: 'masks', tensor: maskPredictor.call(maskHead.call(maps)) },
-    ]);
-    graph.join(traced, 'third', pooling.pool(objects.boxes, objects.order, maskSide));
-    const numbers = graph.floats(
-      Array.from({ length: classes + 1 }, (_, index) => index - 1),
-      [1, classes + 1],
-    );
-    const column = graph.add('Unsqueeze', [objects.labels, graph.wholes([1])]);
-    const isOwn = graph.add('Cast', [graph.add('Equal', [column, numbers])], { to: 1 });
-    const chosen = graph.add('Mul', ['third/masks', graph.add('Unsqueeze', [isOwn, graph.wholes([2, 3])])]);
-    const logits = graph.add('ReduceSum', [chosen, graph.wholes([1])], { keepdims: 0 });
-    graph.output('masks', graph.add('Sigmoid', [logits]), [2 * maskSide, 2 * maskSide]);
-  }
-  return graph.finish();
+  const masks = addMasks(graph, model, { classes, width: widthOfLevels }, () =>
+    pooling.pool(objects.boxes, objects.order, maskSide),
+  );
+  return {
+    graph: graph.finish(),
+    stages: {
+      levelCounts,
+      strides,
+      ...model.proposalChoice,
+      first: {
+        objectness: 'first/objectness',
+        proposals: 'first/proposals',
+        levels: strides.map((_, level) => `first/level_${level}`),
+      },
+      second: { input: places, scores: 'second/scores', shifts: 'second/shifts' },
+      third: masks,
+    },
+  };
+}
+
+/** Pooled regions `[R, C, 7, 7]` as places of a row, `[1, 49 C, 1, R]`: the box head is then 1x1 convolutions over all of them at once. */
+function placesOf(graph: GraphAssembly, pooled: string, width: number): string {
+  const rows = graph.add('Reshape', [pooled, graph.wholes([-1, width * boxSide ** 2])]);
+  const columns = graph.add('Transpose', [rows], { perm: [1, 0] });
+  return graph.named(graph.add('Unsqueeze', [columns, graph.wholes([0, 2])]), 'second/pooled');
+}
+
+/** Scores `[1, classes + 1, 1, R]` and shifts `[1, 4 (classes + 1), 1, R]` of places. */
+function boxHeadGraph({ roiHeads: { boxHead, boxPredictor } }: Rcnn, width: number): Graph {
+  const layer = ({ weight, bias }: nn.Linear, values: Tensor): Tensor =>
+    ops.convolution2d(values, weight.reshape([...weight.shape, 1, 1]), bias, 1, 0, 1, 1);
+  return traceGraph({ name: 'pooled', shape: [width * boxSide ** 2, 1, 2] }, (places) => {
+    const hidden = layer(boxHead.fc7, layer(boxHead.fc6, places).relu()).relu();
+    return [
+      { name: 'scores', tensor: layer(boxPredictor.clsScore, hidden) },
+      { name: 'shifts', tensor: layer(boxPredictor.bboxPred, hidden) },
+    ];
+  });
+}
+
+/** The output `masks`, of each object that of its class. @returns where the mask head begins and ends; null where there is none */
+function addMasks(
+  graph: GraphAssembly,
+  { roiHeads: { maskHead, maskPredictor } }: Rcnn,
+  { classes, width }: { readonly classes: number; readonly width: number },
+  pool: () => string,
+): TaskStages['third'] {
+  if (maskHead === null || maskPredictor === null) return null;
+  const pooled = graph.named(pool(), 'third/pooled');
+  const shape = [width, maskSide, maskSide] as const;
+  const traced = traceGraph({ name: 'pooled', shape }, (maps) => [
+    { name: 'masks', tensor: maskPredictor.call(maskHead.call(maps)) },
+  ]);
+  graph.join(traced, 'third', pooled);
+  const numbers = graph.floats(
+    Array.from({ length: classes + 1 }, (_, index) => index - 1),
+    [1, classes + 1],
+  );
+  const column = graph.add('Unsqueeze', ['labels', graph.wholes([1])]);
+  const isOwn = graph.add('Cast', [graph.add('Equal', [column, numbers])], { to: 1 });
+  const chosen = graph.add('Mul', ['third/masks', graph.add('Unsqueeze', [isOwn, graph.wholes([2, 3])])]);
+  const logits = graph.add('ReduceSum', [chosen, graph.wholes([1])], { keepdims: 0 });
+  graph.output('masks', graph.add('Sigmoid', [logits]), [2 * maskSide, 2 * maskSide]);
+  return { input: pooled, masks: 'third/masks' };
 }
 
 /** Cuts boxes off at the border of the input. */
@@ -159,8 +205,10 @@ function chooseObjects(
   { scoreThreshold, overlapThreshold, mostDetections }: DetectionChoice,
 ): { boxes: string; scores: string; labels: string; order: string } {
   const [byCentre, , bySize] = codeWeights;
-  const shifts = graph.add('Reshape', ['second/shifts', graph.wholes([-1, classes + 1, 4])]);
-  const probability = graph.add('Softmax', ['second/scores'], { axis: 1 });
+  const rowsOf = (places: string): string =>
+    graph.add('Transpose', [graph.add('Squeeze', [places, graph.wholes([0, 2])])], { perm: [1, 0] });
+  const shifts = graph.add('Reshape', [rowsOf('second/shifts'), graph.wholes([-1, classes + 1, 4])]);
+  const probability = graph.add('Softmax', [rowsOf('second/scores')], { axis: 1 });
   const { low, size } = cornersAndSizes(graph, proposals, 1);
   const half = graph.add('Mul', [size, graph.floats([0.5], [])]);
   const [centre, sides] = [graph.add('Add', [low, half]), size].map((value) =>

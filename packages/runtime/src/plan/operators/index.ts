@@ -63,6 +63,10 @@ const others = new Set(['HardSigmoid', 'HardSwish', 'InstanceNormalization', 'Re
 /** All operators that a graph may need. */
 export async function operatorsFor({ nodes }: Graph): Promise<Operators> {
   const known = new Map(Object.entries(operators));
+  if (nodes.some(({ operator }) => operator === 'ConvTranspose')) {
+    const { lowerTransposedConvolution } = await import('./transposed.ts');
+    known.set('ConvTranspose', lowerTransposedConvolution);
+  }
   if (!nodes.some(({ operator }) => others.has(operator))) return known;
   const { denseOperators } = await import('./dense.ts');
   return new Map([...known, ...Object.entries(denseOperators)]);
