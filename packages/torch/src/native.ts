@@ -53,6 +53,7 @@ export interface NativeAddon {
   finishPlan(plans: number): boolean | undefined;
   dropPlan(plans: number): boolean | undefined;
   runPlan(plans: number, input: number): number | undefined;
+  runPlanRows(plans: number, input: number): number | undefined;
   newGenerator(seed: number): number | undefined;
   releaseGenerator(handle: number): boolean | undefined;
   generatorState(handle: number): number | undefined;

@@ -2,12 +2,17 @@
 #include "binding/plan.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ThreadLocalState.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 
 #ifdef COHORT_OPENMP
 #include <omp.h>
 #endif
+
+#include <algorithm>
+#include <exception>
+#include <functional>
 
 namespace cohort {
 namespace {
@@ -133,6 +138,47 @@ std::vector<at::Tensor> runPlan(const Plan& plan, const at::Tensor& input) {
   std::vector<at::Tensor> outputs;
   for (const PlanTensor& output : plan.outputs) outputs.push_back(find(output, computed));
   return outputs;
+}
+
+/// A row of a batch as a batch of its own, where one would lie: some matrix products round by the place of their numbers.
+at::Tensor rowOf(const at::Tensor& input, int64_t row) {
+  const at::Tensor alone = input.narrow(0, row, 1);
+  return reinterpret_cast<uintptr_t>(alone.data_ptr()) % 64 == 0 ? alone : alone.clone();
+}
+
+/// Calls `each(row)` for every row, on so many threads; throws what the first row that failed threw.
+template <typename Each>
+void forRows(int64_t rows, int threads, const Each& each) {
+  std::vector<std::exception_ptr> errors(static_cast<size_t>(rows));
+  const at::ThreadLocalState state;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+  for (int64_t row = 0; row < rows; ++row) {
+    const at::ThreadLocalStateGuard same(state);
+    try {
+      each(row);
+    } catch (...) {
+      errors[static_cast<size_t>(row)] = std::current_exception();
+    }
+  }
+  for (const auto& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
+
+/// The plan of a batch of one for every row of a batch, with the bits that it gives alone. Where the plan is small, the rows
+/// are what threads share; else they share the work inside of each.
+std::vector<at::Tensor> runRows(const Plan& plan, const at::Tensor& input) {
+  const int64_t rows = input.size(0);
+  std::vector<std::vector<at::Tensor>> results(static_cast<size_t>(rows));
+  const int threads = plan.isSmall ? static_cast<int>(std::min<int64_t>(at::get_num_threads(), rows)) : 1;
+  forRows(rows, threads, [&](int64_t row) { results[static_cast<size_t>(row)] = runPlan(plan, rowOf(input, row)); });
+  std::vector<at::Tensor> joined;
+  for (size_t i = 0; i < plan.outputs.size(); ++i) {
+    std::vector<at::Tensor> parts;
+    for (const auto& outputs : results) parts.push_back(outputs[i]);
+    joined.push_back(at::cat(parts, 0));
+  }
+  return joined;
 }
 
 bool isFor(const Plan& plan, const at::Tensor& input) {
@@ -318,20 +364,37 @@ napi_value dropPlan(napi_env env, napi_callback_info info) {
   });
 }
 
-/// runPlan(plans, input): buffer out [outputs...]; the number of the plan that ran, or -1 where none is for such an input or
-/// something is recorded now.
-napi_value runPlan(napi_env env, napi_callback_info info) {
+/// Buffer out [outputs...] of the first plan that is for `like`, as `run` gives them; the number of the plan, or -1 where none
+/// is for such an input or something is recorded now.
+napi_value runFirst(napi_env env, Environment& environment, const PlanSet& set, const at::Tensor& like,
+                    const std::function<std::vector<at::Tensor>(const Plan&)>& run) {
+  if (environment.recorder != nullptr || !isPlainState()) return toNumber(env, -1);
+  for (size_t i = 0; i < set.plans.size(); ++i) {
+    if (!isFor(set.plans[i], like)) continue;
+    const std::vector<at::Tensor> outputs = run(set.plans[i]);
+    for (size_t j = 0; j < outputs.size(); ++j) environment.buffer[j] = environment.addTensor(outputs[j]);
+    return toNumber(env, static_cast<double>(i));
+  }
+  return toNumber(env, -1);
+}
+
+/// runPlan(plans, input): see `runFirst`.
+napi_value runPlanOnce(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
     const PlanSet& set = *environment.plans.get(arguments.number(0));
     const at::Tensor input = environment.tensor(arguments.number(1));
-    if (environment.recorder != nullptr || !isPlainState()) return toNumber(env, -1);
-    for (size_t i = 0; i < set.plans.size(); ++i) {
-      if (!isFor(set.plans[i], input)) continue;
-      const std::vector<at::Tensor> outputs = runPlan(set.plans[i], input);
-      for (size_t j = 0; j < outputs.size(); ++j) environment.buffer[j] = environment.addTensor(outputs[j]);
-      return toNumber(env, static_cast<double>(i));
-    }
-    return toNumber(env, -1);
+    return runFirst(env, environment, set, input, [&](const Plan& plan) { return runPlan(plan, input); });
+  });
+}
+
+/// runPlanRows(plans, input): the plan for a batch of one, for every row; see `runFirst`. Outputs are joined along their first
+/// dimension.
+napi_value runPlanRows(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    const PlanSet& set = *environment.plans.get(arguments.number(0));
+    const at::Tensor input = environment.tensor(arguments.number(1));
+    if (!isPlannable(input) || input.dim() == 0 || input.numel() == 0) return toNumber(env, -1);
+    return runFirst(env, environment, set, input.narrow(0, 0, 1), [&](const Plan& plan) { return runRows(plan, input); });
   });
 }
 
@@ -343,7 +406,8 @@ void registerPlans(napi_env env, napi_value exports) {
   exportFunction(env, exports, "recordPlan", recordPlan);
   exportFunction(env, exports, "finishPlan", finishPlan);
   exportFunction(env, exports, "dropPlan", dropPlan);
-  exportFunction(env, exports, "runPlan", runPlan);
+  exportFunction(env, exports, "runPlan", runPlanOnce);
+  exportFunction(env, exports, "runPlanRows", runPlanRows);
 }
 
 }  // namespace cohort

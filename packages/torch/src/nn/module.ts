@@ -1,11 +1,11 @@
 /** Base of every layer and network: finds parameters, buffers and children itself, in the order in which they were assigned. */
 import { noGrad } from '../autograd.ts';
 import type { MemoryFormat } from '../dtype.ts';
-import { TorchError } from '../errors.ts';
+import { ArgumentError, TorchError } from '../errors.ts';
 import { keep, scope } from '../scope.ts';
 import { Tensor } from '../tensor.ts';
 import type { FoldablePair } from './foldable.ts';
-import { Plans } from './plan.ts';
+import { joinOutputs, Plans } from './plan.ts';
 
 /** A tensor that an optimizer changes. Any other tensor that a module holds is a buffer: saved, but not trained. */
 export class Parameter extends Tensor {
@@ -98,6 +98,28 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
     const output = scope(() => this.forward(input));
     observer?.(this, output);
     return output;
+  }
+
+  /**
+   * As `call` for every row `[1, ...]` of the input by itself, to the bit, whatever the other rows are: matrix products of a
+   * whole batch round by its size. Tensors of the results are joined along their first dimension. A compiled module takes all
+   * rows in one call of the engine, and small networks several rows at the same time.
+   * @throws {ArgumentError} for an input without rows, and where results are objects of a class
+   */
+  callRows(input: Input & Tensor): Output {
+    const rows = input.shape[0] ?? 0;
+    if (rows === 0)
+      throw new ArgumentError('callRows', `expected at least one row, got [${input.shape.join(', ')}].`);
+    return scope(() => {
+      const outputs: Output[] = [];
+      for (let row = 0; row < rows; row += 1) {
+        // The first rows are what a plan is made from.
+        const rest = observer === null ? this.#plans?.runRows(input.narrow(0, row, rows - row)) : undefined;
+        if (rest !== undefined) return joinOutputs([...outputs, rest]);
+        outputs.push(this.call(input.narrow(0, row, 1) as Input & Tensor));
+      }
+      return joinOutputs(outputs);
+    });
   }
 
   /**
