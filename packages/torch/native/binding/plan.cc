@@ -128,7 +128,7 @@ void take(const PlanStep& step, std::vector<at::Tensor>& computed) {
 std::vector<at::Tensor> runPlan(const Plan& plan, const at::Tensor& input) {
   // Below autograd: nothing is to be recorded, and to look for it takes longer than a small operator.
   const at::AutoDispatchBelowADInplaceOrView below;
-  const SingleThread single(plan.isSmall);
+  const SingleThread single(plan.takesOneThread);
   std::vector<at::Tensor> computed(static_cast<size_t>(plan.numbers));
   computed[0] = input;
   for (const PlanStep& step : plan.steps) {
@@ -140,24 +140,24 @@ std::vector<at::Tensor> runPlan(const Plan& plan, const at::Tensor& input) {
   return outputs;
 }
 
-/// A row of a batch as a batch of its own, where one would lie: some matrix products round by the place of their numbers.
-at::Tensor rowOf(const at::Tensor& input, int64_t row) {
-  const at::Tensor alone = input.narrow(0, row, 1);
+/// Some rows of a batch as a batch of their own, where one would lie: some matrix products round by the place of their numbers.
+at::Tensor partOf(const at::Tensor& input, int64_t first, int64_t rows) {
+  const at::Tensor alone = input.narrow(0, first, rows);
   return reinterpret_cast<uintptr_t>(alone.data_ptr()) % 64 == 0 ? alone : alone.clone();
 }
 
-/// Calls `each(row)` for every row, on so many threads; throws what the first row that failed threw.
+/// Calls `each(part)` for every part, on so many threads; throws what the first part that failed threw.
 template <typename Each>
-void forRows(int64_t rows, int threads, const Each& each) {
-  std::vector<std::exception_ptr> errors(static_cast<size_t>(rows));
+void forParts(int64_t parts, int threads, const Each& each) {
+  std::vector<std::exception_ptr> errors(static_cast<size_t>(parts));
   const at::ThreadLocalState state;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int64_t row = 0; row < rows; ++row) {
+  for (int64_t part = 0; part < parts; ++part) {
     const at::ThreadLocalStateGuard same(state);
     try {
-      each(row);
+      each(part);
     } catch (...) {
-      errors[static_cast<size_t>(row)] = std::current_exception();
+      errors[static_cast<size_t>(part)] = std::current_exception();
     }
   }
   for (const auto& error : errors) {
@@ -165,18 +165,19 @@ void forRows(int64_t rows, int threads, const Each& each) {
   }
 }
 
-/// The plan of a batch of one for every row of a batch, with the bits that it gives alone. Where the plan is small, the rows
-/// are what threads share; else they share the work inside of each.
-std::vector<at::Tensor> runRows(const Plan& plan, const at::Tensor& input) {
-  const int64_t rows = input.size(0);
-  std::vector<std::vector<at::Tensor>> results(static_cast<size_t>(rows));
-  const int threads = plan.isSmall ? static_cast<int>(std::min<int64_t>(at::get_num_threads(), rows)) : 1;
-  forRows(rows, threads, [&](int64_t row) { results[static_cast<size_t>(row)] = runPlan(plan, rowOf(input, row)); });
+/// The plan of a smaller batch for every part of a batch that is as large, with the bits that the plan gives for it alone. Where
+/// the plan takes one thread, the parts are what threads share; else they share the work inside of each.
+std::vector<at::Tensor> runParts(const Plan& plan, const at::Tensor& input) {
+  const int64_t rows = plan.sizes[0], parts = input.size(0) / rows;
+  std::vector<std::vector<at::Tensor>> results(static_cast<size_t>(parts));
+  const int threads = plan.takesOneThread ? static_cast<int>(std::min<int64_t>(at::get_num_threads(), parts)) : 1;
+  forParts(parts, threads,
+           [&](int64_t part) { results[static_cast<size_t>(part)] = runPlan(plan, partOf(input, part * rows, rows)); });
   std::vector<at::Tensor> joined;
   for (size_t i = 0; i < plan.outputs.size(); ++i) {
-    std::vector<at::Tensor> parts;
-    for (const auto& outputs : results) parts.push_back(outputs[i]);
-    joined.push_back(at::cat(parts, 0));
+    std::vector<at::Tensor> pieces;
+    for (const auto& outputs : results) pieces.push_back(outputs[i]);
+    joined.push_back(at::cat(pieces, 0));
   }
   return joined;
 }
@@ -299,10 +300,10 @@ bool PlanRecorder::finish(const std::vector<at::Tensor>& outputs, PlanSet& set) 
     isRefused_ = isRefused_ || plan_.outputs.back().number < 1;
   }
   if (isRefused_ || plan_.steps.empty()) return false;
-  plan_.isSmall = mostMultiplyAdds_ <= kSmallMultiplyAdds;
+  plan_.takesOneThread = set.takeOneThread || mostMultiplyAdds_ <= kSmallMultiplyAdds;
   findLastUses(plan_);
   // A first run with real numbers, to lay weights out for the inputs that they will see.
-  const SingleThread single(plan_.isSmall);
+  const SingleThread single(plan_.takesOneThread);
   const at::AutoDispatchBelowADInplaceOrView below;
   std::vector<at::Tensor> computed(static_cast<size_t>(plan_.numbers));
   computed[0] = at::empty_strided(plan_.sizes, plan_.strides, at::TensorOptions().dtype(plan_.type)).zero_();
@@ -320,9 +321,10 @@ bool PlanRecorder::finish(const std::vector<at::Tensor>& outputs, PlanSet& set) 
 
 namespace {
 
+/// newPlans(takeOneThread): see `PlanSet`.
 napi_value newPlans(napi_env env, napi_callback_info info) {
-  return answer(env, info, [&](Environment& environment, const Arguments&) {
-    return toNumber(env, environment.plans.add(std::make_shared<PlanSet>()));
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    return toNumber(env, environment.plans.add(std::make_shared<PlanSet>(PlanSet{arguments.boolean(0), {}, {}})));
   });
 }
 
@@ -387,14 +389,18 @@ napi_value runPlanOnce(napi_env env, napi_callback_info info) {
   });
 }
 
-/// runPlanRows(plans, input): the plan for a batch of one, for every row; see `runFirst`. Outputs are joined along their first
-/// dimension.
-napi_value runPlanRows(napi_env env, napi_callback_info info) {
+/// runPlanParts(plans, input, rows): the plan for so many rows, for all parts of the input, which has a multiple of them; see
+/// `runFirst`. Outputs are joined along their first dimension.
+napi_value runPlanParts(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
     const PlanSet& set = *environment.plans.get(arguments.number(0));
     const at::Tensor input = environment.tensor(arguments.number(1));
+    const auto rows = static_cast<int64_t>(arguments.number(2));
     if (!isPlannable(input) || input.dim() == 0 || input.numel() == 0) return toNumber(env, -1);
-    return runFirst(env, environment, set, input.narrow(0, 0, 1), [&](const Plan& plan) { return runRows(plan, input); });
+    if (rows < 1 || input.size(0) % rows != 0) {
+      throw ArgumentError("native call: " + std::to_string(input.size(0)) + " rows are no parts of " + std::to_string(rows));
+    }
+    return runFirst(env, environment, set, input.narrow(0, 0, rows), [&](const Plan& plan) { return runParts(plan, input); });
   });
 }
 
@@ -407,7 +413,7 @@ void registerPlans(napi_env env, napi_value exports) {
   exportFunction(env, exports, "finishPlan", finishPlan);
   exportFunction(env, exports, "dropPlan", dropPlan);
   exportFunction(env, exports, "runPlan", runPlanOnce);
-  exportFunction(env, exports, "runPlanRows", runPlanRows);
+  exportFunction(env, exports, "runPlanParts", runPlanParts);
 }
 
 }  // namespace cohort

@@ -128,6 +128,31 @@ describe('a compiled module', () => {
     setThreads(before);
   });
 
+  it('takes parts of several rows, the last with fewer, alike on any number of threads', () => {
+    const before = threads();
+    noGrad(() => {
+      const module = settled(new Small());
+      // Too much for one thread, unless it is told to take one.
+      const batch = images(11, 96, 16);
+      nn.foldBatchNorm(module);
+      const alone = batch.split(3, 0).map((part) => module.call(part));
+      for (const takesOneThread of [false, true]) {
+        nn.compile(module, { takesOneThread });
+        for (const count of [1, 2]) {
+          setThreads(count);
+          for (let turn = 0; turn < 2; turn += 1) {
+            const { logits } = module.callRows(batch, 3);
+            expect(numbers(logits)).toEqual(alone.flatMap((output) => numbers(output.logits)));
+          }
+        }
+        expect(module.planCount).toBe(2);
+        module.unplan();
+      }
+      module.dispose();
+    });
+    setThreads(before);
+  });
+
   it('takes rows where there is no plan, and says what it cannot join', () => {
     noGrad(() => {
       const doubling = new (class extends nn.Module {

@@ -82,6 +82,15 @@ export function joinOutputs<Output>(outputs: readonly Output[]): Output {
   return fill(form, joined) as Output;
 }
 
+/** How plans are run. */
+export interface PlanOptions {
+  /**
+   * Whether each takes one thread, whatever its size: for a module that is called by `callRows` for parts of large batches,
+   * which then run at the same time. By default only those of small networks do.
+   */
+  readonly takesOneThread?: boolean;
+}
+
 /** The plans of one module. */
 export class Plans<Output> {
   readonly #forward: (input: Tensor) => Output;
@@ -91,9 +100,9 @@ export class Plans<Output> {
   readonly #seen = new Map<string, number>();
 
   /** @param forward what the module does; it must do the same for all inputs of one shape */
-  constructor(forward: (input: Tensor) => Output) {
+  constructor(forward: (input: Tensor) => Output, { takesOneThread = false }: PlanOptions = {}) {
     this.#forward = forward;
-    this.#handle = checked('compile', native.newPlans());
+    this.#handle = checked('compile', native.newPlans(takesOneThread));
   }
 
   /** How many shapes there are plans for. */
@@ -111,13 +120,15 @@ export class Plans<Output> {
   }
 
   /**
-   * The outputs for every row of the input, each as if it were a batch of its own, joined along the first dimension; undefined
-   * where there is no plan for such a row. Nothing is noted here.
+   * The outputs for every part of so many rows, each as if it were a batch of its own, joined along the first dimension;
+   * undefined where there is no plan for such a part. Nothing is noted here.
+   *
+   * @param input with a multiple of `rows` rows
    */
-  runRows(input: Tensor): Output | undefined {
+  runParts(input: Tensor, rows: number): Output | undefined {
     if (isObserved()) return undefined;
     input.assertAlive('callRows');
-    const form = this.#forms[checked('callRows', native.runPlanRows(this.#handle, input.handle))];
+    const form = this.#forms[checked('callRows', native.runPlanParts(this.#handle, input.handle, rows))];
     return form === undefined ? undefined : (fill(form, this.#take(form)) as Output);
   }
 
