@@ -47,12 +47,13 @@ export interface NativeAddon {
   gradMode(): boolean;
   setGradMode(enabled: boolean): boolean | undefined;
   setAutocast(enabled: boolean): boolean | undefined;
-  newPlans(): number | undefined;
+  newPlans(takeOneThread: boolean): number | undefined;
   releasePlans(plans: number): boolean | undefined;
   recordPlan(input: number): boolean | undefined;
   finishPlan(plans: number): boolean | undefined;
   dropPlan(plans: number): boolean | undefined;
   runPlan(plans: number, input: number): number | undefined;
+  runPlanParts(plans: number, input: number, rows: number): number | undefined;
   newGenerator(seed: number): number | undefined;
   releaseGenerator(handle: number): boolean | undefined;
   generatorState(handle: number): number | undefined;

@@ -1,4 +1,5 @@
-import { Generator, liveTensorCount } from '@cohort-ml/torch';
+/** Evaluations hold out embeddings at even distances, and find the same scores by compiled networks, which they leave as they were. */
+import { Generator, liveTensorCount, setThreads, threads } from '@cohort-ml/torch';
 import { describe, expect, it } from 'vitest';
 import { BatchLoader } from '../data/index.ts';
 import { madeUpSplit } from '../data/testing.ts';
@@ -49,5 +50,54 @@ describe('held-out embeddings', () => {
     expect((await heldOut(27)).labels).toHaveLength(27);
     expect((await heldOut(1)).labels).toHaveLength(1);
     expect((await heldOut(1000)).labels).toEqual(labels);
+  });
+});
+
+describe('an evaluation of many images', () => {
+  // Five kinds of batches: whole parts, a rest, and a last batch of its own size.
+  const many = Array.from({ length: 700 }, (_, index) => index % 4);
+  const load = (): BatchLoader =>
+    new BatchLoader(madeUpSplit(shape, many), {
+      ...{ shape, batchSize: 300, normalisation: { mean: [0.5], std: [0.25] } },
+      channelsLast: true,
+    });
+
+  it('finds what the networks say themselves, alike on any number of threads', async () => {
+    const loader = load();
+    // Whoever runs the networks runs them as they are.
+    const themselves = await evaluateCohort(networks, loader, {
+      run: (given, images) => given.map((network) => network.call(images)),
+    });
+    const before = threads();
+    const found: Awaited<ReturnType<typeof evaluateCohort>>[] = [];
+    for (const count of [1, 2]) {
+      setThreads(count);
+      found.push(await evaluateCohort(networks, loader));
+    }
+    setThreads(before);
+    const [first, second] = found;
+    expect(second).toEqual(first);
+    expect(first?.predictions.predicted).toEqual(themselves.predictions.predicted);
+    for (const [index, score] of [...(first?.networks ?? []), first?.ensemble].entries()) {
+      const expected = [...themselves.networks, themselves.ensemble][index];
+      expect(score?.accuracy).toBe(expected?.accuracy);
+      expect(score?.negativeLogLikelihood).toBeCloseTo(expected?.negativeLogLikelihood ?? NaN, 5);
+    }
+    loader.dispose();
+  });
+
+  it('leaves the networks in training and unfolded, even if it is broken off', async () => {
+    const loader = load();
+    const live = liveTensorCount();
+    for (const network of networks) network.train();
+    await evaluateCohort(networks, loader);
+    const stopped = evaluateCohort(networks, loader, { pause: () => Promise.reject(new Error('stopped')) });
+    await expect(stopped).rejects.toThrow('stopped');
+    expect(networks.map((network) => [network.training, network.isFolded])).toEqual([
+      [true, false],
+      [true, false],
+    ]);
+    expect(liveTensorCount()).toBe(live);
+    loader.dispose();
   });
 });

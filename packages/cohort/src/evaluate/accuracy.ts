@@ -1,7 +1,8 @@
 /** How good networks are on a split: accuracy, negative log-likelihood and calibration of each and of their ensemble. */
-import { keep, noGrad, ops, scope, tensor, type nn, type Tensor } from '@cohort-ml/torch';
+import { currentDevice, keep, noGrad, ops, scope, tensor, type nn, type Tensor } from '@cohort-ml/torch';
 import type { Method } from '../methods/index.ts';
 import type { Network, NetworkOutput } from '../models/index.ts';
+import { CompiledNetworks, fewestCompiled } from './compiledNetworks.ts';
 import type { Correctness } from './correctness.ts';
 import type { Predictions } from './predictions.ts';
 import type { HeldOutEmbeddings } from './representation.ts';
@@ -124,17 +125,22 @@ export async function evaluateCohort(
 ): Promise<CohortEvaluation> {
   const modules: nn.AnyModule[] = [...networks, ...(options.ensemble?.modules ?? [])];
   const modes = modules.map((module) => module.training);
+  let inference: CompiledNetworks | null = null;
   const tally = new Tally(networks.length + 1, loader.imageCount, options.probabilityBytes);
   const heldOut = new HeldOutCollector(options.heldOut?.images ?? 0, loader.imageCount);
   try {
     for (const module of modules) module.eval();
+    if (isWorthCompiling(loader.imageCount, options)) inference = new CompiledNetworks(networks);
     for (let number = 0; number < loader.batchCount; number += 1) {
       await loader.ready(0, number);
       noGrad(() => {
         scope(() => {
           const { images, labels } = loader.batch(0, number);
           if (labels.numel === 0) return;
-          const outputs = options.run?.(networks, images) ?? networks.map((network) => network.call(images));
+          const outputs =
+            inference?.run(images) ??
+            options.run?.(networks, images) ??
+            networks.map((network) => network.call(images));
           const own = options.probabilities?.(outputs);
           const ensemble = options.ensemble?.logits(outputs, images);
           tally.add(
@@ -157,6 +163,7 @@ export async function evaluateCohort(
     if (options.heldOut !== undefined) heldOut.give(options.heldOut.take);
   } finally {
     heldOut.dispose();
+    inference?.dispose();
     for (const [index, module] of modules.entries()) module.train(modes[index]);
   }
   const [ensemble, ...networkScores] = tally.scores().toReversed();
@@ -168,6 +175,14 @@ export async function evaluateCohort(
     correctness: tally.correctness(),
     predictions: tally.predictions(),
   };
+}
+
+/**
+ * An ensemble that is more than a mean may look into the networks and exchange their weights; networks that run elsewhere are
+ * compiled there or not at all.
+ */
+function isWorthCompiling(images: number, { ensemble, run }: EvaluationOptions): boolean {
+  return images >= fewestCompiled && ensemble === undefined && run === undefined && currentDevice() === 'cpu';
 }
 
 /** Keeps embeddings and labels of images at even distances. */

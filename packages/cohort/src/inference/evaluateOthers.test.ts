@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { place, placeClasses, placePictures } from '../data/folder/testing.ts';
 import { dataErrorOf, temporaryFolder, writeMnistFiles } from '../data/testing.ts';
@@ -9,6 +10,7 @@ import { evaluateRun, type EvaluateOptions, type EvaluateResult } from './evalua
 import { resolveRecipe } from '../recipes/index.ts';
 import { RememberingReporter } from '../test/tinyRecipe.ts';
 import { trainRun } from '../train/run/run.ts';
+import { predictRun } from './predictRun.ts';
 import { predictImages, type ImagePrediction, type PredictImagesOptions } from './predictImages.ts';
 
 const world = temporaryFolder();
@@ -297,8 +299,28 @@ describe('predictImages', () => {
   });
 
   it('gives an image alone what it gives it among others, bit for bit', async () => {
-    const path = await folderOf('alone', { a: 3 });
-    const [, second] = await predict([path]);
-    expect(await predict([join(path, 'a/1.png')])).toEqual([second]);
+    const path = await folderOf('alone', { a: 9 });
+    const together = await predict([path]);
+    for (const [index, each] of together.entries()) {
+      expect(await predict([join(path, `a/${index}.png`)])).toEqual([each]);
+    }
+    const { signal } = new AbortController();
+    const options = { signal, reporter: new RememberingReporter(), top: 2 };
+    const paths = together.map((each) => each.path);
+    expect(await predictRun(run, paths, options)).toEqual(together);
+  });
+
+  it('gives what it knows while the paths of other images are still to come', async () => {
+    const path = await folderOf('stream', { a: 2 });
+    const stdin = new PassThrough();
+    const call = { signal: new AbortController().signal, reporter: new RememberingReporter(), top: 2 };
+    const found = predictImages(run, ['-'], { ...call, stdin });
+    for (const name of ['a/0.png', 'a/1.png']) {
+      stdin.write(`${join(path, name)}\n`);
+      const { value } = await found.next();
+      expect(value?.path).toBe(join(path, name));
+    }
+    stdin.end();
+    expect(await found.next()).toEqual({ done: true, value: undefined });
   });
 });

@@ -18,6 +18,7 @@ import {
   networkNames,
 } from '../cohort/cohort.ts';
 import { ensembleOf, type Ensemble } from '../evaluate/accuracy.ts';
+import { CohortClassifier } from './cohortClassifier.ts';
 
 /** A run's networks, in evaluation mode, with batch normalisation folded into their convolutions. */
 export interface LoadedRun {
@@ -30,6 +31,8 @@ export interface LoadedRun {
   readonly names: readonly string[];
   /** Of the method, where it is not the mean of the networks' probabilities. */
   readonly ensemble?: Ensemble;
+  /** The networks and their ensemble as one. */
+  readonly classifier: CohortClassifier;
   /** Releases the networks. */
   dispose(): void;
 }
@@ -75,6 +78,8 @@ export function loadRun(
   for (const module of modules) module.eval();
   for (const module of isExchanged ? networks : modules) nn.compile(module);
   const ensemble = method === undefined ? undefined : ensembleOf({ method, networks: built });
+  const classifier = new CohortClassifier(networks, ensemble);
+  if (!isExchanged) nn.compile(classifier);
   return {
     reader: run,
     recipe,
@@ -83,8 +88,9 @@ export function loadRun(
     networks,
     names: networkNames(recipe),
     ...(ensemble === undefined ? {} : { ensemble }),
+    classifier,
     dispose: () => {
-      for (const module of new Set(modules)) module.dispose();
+      for (const module of new Set([classifier, ...modules])) module.dispose();
     },
   };
 }

@@ -1,12 +1,19 @@
 /** Classifies any number of images with a run's networks, one result after the other: what is broken costs only itself. */
 import { setImmediate } from 'node:timers/promises';
+import { Limit } from '../data/decode/limit.ts';
 import { decodeImage, type DecodeOptions } from '../data/loading/decodeImage.ts';
 import { DataError } from '../data/errors.ts';
 import { BatchNormaliser } from '../data/loading/normaliseBatch.ts';
 import { assertTrainedClassifier } from './trainedClassifier.ts';
 import { loadRun, type LoadedRun } from './loadRun.ts';
 import { openedRun, type OnOpened } from './openedRun.ts';
-import { predictPixels, type Prediction } from './predictPixels.ts';
+import {
+  imagesTogether,
+  predictPixels,
+  type PixelsOfFile,
+  type Prediction,
+  type RankOptions,
+} from './predictPixels.ts';
 import type { PredictOptions } from './predictRun.ts';
 import { imageInputs, type ImageInput, type InputOptions } from './imageInputs.ts';
 import { withTemporaryFile } from './temporaryFile.ts';
@@ -23,7 +30,7 @@ export type ImagePrediction = Prediction | FailedPrediction;
 /** Settings of `predictImages`. */
 export interface PredictImagesOptions extends PredictOptions, Pick<InputOptions, 'stdin'> {
   /**
-   * Images that go through the networks together; 1 unless given, since matrix products round by the size of the batch:
+   * Images that go through the networks as one batch; 1 unless given, since matrix products round by the size of the batch:
    * with more, the last digits depend on the other images.
    */
   readonly batch?: number;
@@ -53,42 +60,85 @@ export async function* predictImages(
     assertTrainedClassifier(run.recipe, runPath);
     options.onOpened?.(openedRun(run));
     const images = imageInputs(inputs, { signal, ...(stdin === undefined ? {} : { stdin }) });
+    const isBatch = batch > 1;
     let waiting: Decoded[] = [];
-    for await (const image of decodedInOrder(images, shape, Math.max(batch, DECODED_TOGETHER))) {
+    for await (const group of decodedInOrder(images, shape, isBatch ? 1 : imagesTogether(shape), batch)) {
       signal.throwIfAborted();
-      waiting.push(image);
+      waiting.push(...group);
       if (waiting.length < batch) continue;
-      yield* predictAll(run, normaliser, waiting, options.top);
+      yield* predictAll(run, normaliser, waiting, { top: options.top, isBatch });
       waiting = [];
       await setImmediate();
     }
-    yield* predictAll(run, normaliser, waiting, options.top);
+    yield* predictAll(run, normaliser, waiting, { top: options.top, isBatch });
   } finally {
     run.dispose();
     normaliser.dispose();
   }
 }
 
-type Decoded = { readonly path: string; readonly pixels: Uint8Array } | FailedPrediction;
+type Decoded = PixelsOfFile | FailedPrediction;
 
-/** Decodes a bounded number of images ahead. */
+/**
+ * Decodes a bounded number of images ahead, in their order: groups of up to `most`, of those that need not be waited for once
+ * the first is there. What is decoded does not wait for the next image to be found.
+ */
 async function* decodedInOrder(
-  images: AsyncIterable<ImageInput>,
+  images: AsyncGenerator<ImageInput, void, undefined>,
   shape: DecodeOptions,
-  ahead: number,
-): AsyncGenerator<Decoded, void, undefined> {
-  const queue: Promise<Decoded>[] = [];
+  most: number,
+  batch: number,
+): AsyncGenerator<Decoded[], void, undefined> {
+  const ahead = Math.max(2 * most, batch, DECODED_TOGETHER);
+  const limit = new Limit(DECODED_TOGETHER);
+  const queue: Decoding[] = [];
+  let finding: ReturnType<typeof images.next> | null = images.next();
   try {
-    for await (const image of images) {
-      queue.push(decode(image, shape));
-      const next = queue.length >= ahead ? queue.shift() : undefined;
-      if (next !== undefined) yield await next;
+    while (finding !== null || queue.length > 0) {
+      const first = queue[0]?.decoded.then(() => null);
+      const found =
+        finding === null || queue.length >= ahead
+          ? null
+          : await Promise.race(first === undefined ? [finding] : [first, finding]);
+      if (found === null) {
+        yield await takeDecoded(queue, most);
+      } else if (found.done === true) {
+        finding = null;
+      } else {
+        queue.push(begun(limit.run(() => decode(found.value, shape))));
+        finding = images.next();
+      }
     }
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) yield await next;
   } finally {
-    // Whoever stops half-way does not leave failures behind that nobody listens to.
-    await Promise.allSettled(queue);
+    // Whoever stops half-way does not leave failures behind that nobody listens to, nor waits for more of standard input.
+    finding?.catch(() => undefined);
+    images.return().catch(() => undefined);
+    await Promise.allSettled(queue.map(({ decoded }) => decoded));
   }
+}
+
+interface Decoding {
+  readonly decoded: Promise<Decoded>;
+  isDone: boolean;
+}
+
+function begun(decoded: Promise<Decoded>): Decoding {
+  const entry = { decoded, isDone: false };
+  const settle = (): void => {
+    entry.isDone = true;
+  };
+  decoded.then(settle, settle);
+  return entry;
+}
+
+/** The first, and those after it that are there already. */
+async function takeDecoded(queue: Decoding[], most: number): Promise<Decoded[]> {
+  const group: Decoded[] = [];
+  do {
+    const next = queue.shift();
+    if (next !== undefined) group.push(await next.decoded);
+  } while (group.length < most && queue[0]?.isDone === true);
+  return group;
 }
 
 async function decode(image: ImageInput, shape: DecodeOptions): Promise<Decoded> {
@@ -123,10 +173,10 @@ function* predictAll(
   run: LoadedRun,
   normaliser: BatchNormaliser,
   images: readonly Decoded[],
-  top: number,
+  options: RankOptions,
 ): Generator<ImagePrediction, void, undefined> {
   const whole = images.flatMap((image) => ('pixels' in image ? [image] : []));
-  const predictions = whole.length === 0 ? [] : predictPixels(run, normaliser, whole, top);
+  const predictions = whole.length === 0 ? [] : predictPixels(run, normaliser, whole, options);
   let next = 0;
   for (const image of images) {
     if ('error' in image) yield image;

@@ -3,7 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { BatchNormaliser, decodeImage } from '../data/index.ts';
 import { mapPool } from '../data/loading/pool.ts';
 import type { Reporter } from '../progress/reporter.ts';
-import { predictPixels, type Prediction } from './predictPixels.ts';
+import { imagesTogether, predictPixels, type Prediction } from './predictPixels.ts';
 import { assertTrainedClassifier } from './trainedClassifier.ts';
 import { loadRun } from './loadRun.ts';
 
@@ -26,8 +26,8 @@ export interface PredictOptions {
 const DECODED_TOGETHER = 8;
 
 /**
- * Decodes each image to the size that the run was trained at, normalises it in the same way and ranks the classes. Images
- * go through the networks one by one: matrix products round by the size of the batch, and what is seen in an image is not
+ * Decodes each image to the size that the run was trained at, normalises it in the same way and ranks the classes. Each image
+ * is a batch of its own for the networks: matrix products round by the size of the batch, and what is seen in an image is not
  * to depend on the others by a single bit.
  *
  * @throws {DataError} for the first image that is missing or cannot be decoded, before any network has run.
@@ -46,11 +46,12 @@ export async function predictRun(
     const shape = { channels, height, width, fit };
     const decoded = await decodeInOrder(imagePaths, shape, options.signal);
     const predictions: Prediction[] = [];
-    for (const [index, path] of imagePaths.entries()) {
+    const images = imagePaths.map((path, index) => ({ path, pixels: decoded[index] ?? new Uint8Array() }));
+    const together = imagesTogether(shape);
+    for (let start = 0; start < images.length; start += together) {
       await setImmediate();
       options.signal.throwIfAborted();
-      const pixels = decoded[index] ?? new Uint8Array();
-      predictions.push(...predictPixels(run, normaliser, [{ path, pixels }], options.top));
+      predictions.push(...predictPixels(run, normaliser, images.slice(start, start + together), options));
     }
     return predictions;
   } finally {

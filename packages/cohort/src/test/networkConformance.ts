@@ -200,5 +200,18 @@ export function describeNetwork(name: string, foldable?: number): void {
         expect(evaluate(network, single).toNumbers()).toEqual(before);
       });
     });
+
+    it('gives each of several images the bits that it has alone', () => {
+      noGrad(() => {
+        scope(() => {
+          const several = goldenImages(8, [5, ...images.shape.slice(1)]).contiguous({
+            memoryFormat: 'channelsLast',
+          });
+          const alone = several.split(1, 0).map((image) => network.call(image).logits.toNumbers());
+          expect(network.planCount).toBe(1);
+          expect(network.callRows(several).logits.toNumbers()).toEqual(alone.flat());
+        });
+      });
+    });
   });
 }

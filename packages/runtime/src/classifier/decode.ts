@@ -109,9 +109,13 @@ export async function decodeBySharp(
   bytes: Uint8Array,
   mostPixels: number,
 ): Promise<PixelImage> {
-  const { decodeImageFile } = await import('./sharpDecode.ts');
+  sharpDecoder ??= import('./sharpDecode.ts');
+  const { decodeImageFile } = await sharpDecoder;
   return decodeImageFile(sharp, bytes, mostPixels);
 }
+
+/** To ask for a module again takes about as long as a small image. */
+let sharpDecoder: Promise<typeof import('./sharpDecode.ts')> | undefined;
 
 async function decodeWithSharp(bytes: Uint8Array, name: string, mostPixels: number): Promise<PixelImage> {
   const start = String.fromCharCode(...bytes.subarray(0, 4));

@@ -2,12 +2,17 @@
 #include "binding/plan.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ThreadLocalState.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 
 #ifdef COHORT_OPENMP
 #include <omp.h>
 #endif
+
+#include <algorithm>
+#include <exception>
+#include <functional>
 
 namespace cohort {
 namespace {
@@ -123,7 +128,7 @@ void take(const PlanStep& step, std::vector<at::Tensor>& computed) {
 std::vector<at::Tensor> runPlan(const Plan& plan, const at::Tensor& input) {
   // Below autograd: nothing is to be recorded, and to look for it takes longer than a small operator.
   const at::AutoDispatchBelowADInplaceOrView below;
-  const SingleThread single(plan.isSmall);
+  const SingleThread single(plan.takesOneThread);
   std::vector<at::Tensor> computed(static_cast<size_t>(plan.numbers));
   computed[0] = input;
   for (const PlanStep& step : plan.steps) {
@@ -133,6 +138,48 @@ std::vector<at::Tensor> runPlan(const Plan& plan, const at::Tensor& input) {
   std::vector<at::Tensor> outputs;
   for (const PlanTensor& output : plan.outputs) outputs.push_back(find(output, computed));
   return outputs;
+}
+
+/// Some rows of a batch as a batch of their own, where one would lie: some matrix products round by the place of their numbers.
+at::Tensor partOf(const at::Tensor& input, int64_t first, int64_t rows) {
+  const at::Tensor alone = input.narrow(0, first, rows);
+  return reinterpret_cast<uintptr_t>(alone.data_ptr()) % 64 == 0 ? alone : alone.clone();
+}
+
+/// Calls `each(part)` for every part, on so many threads; throws what the first part that failed threw.
+template <typename Each>
+void forParts(int64_t parts, int threads, const Each& each) {
+  std::vector<std::exception_ptr> errors(static_cast<size_t>(parts));
+  const at::ThreadLocalState state;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
+  for (int64_t part = 0; part < parts; ++part) {
+    const at::ThreadLocalStateGuard same(state);
+    try {
+      each(part);
+    } catch (...) {
+      errors[static_cast<size_t>(part)] = std::current_exception();
+    }
+  }
+  for (const auto& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+}
+
+/// The plan of a smaller batch for every part of a batch that is as large, with the bits that the plan gives for it alone. Where
+/// the plan takes one thread, the parts are what threads share; else they share the work inside of each.
+std::vector<at::Tensor> runParts(const Plan& plan, const at::Tensor& input) {
+  const int64_t rows = plan.sizes[0], parts = input.size(0) / rows;
+  std::vector<std::vector<at::Tensor>> results(static_cast<size_t>(parts));
+  const int threads = plan.takesOneThread ? static_cast<int>(std::min<int64_t>(at::get_num_threads(), parts)) : 1;
+  forParts(parts, threads,
+           [&](int64_t part) { results[static_cast<size_t>(part)] = runPlan(plan, partOf(input, part * rows, rows)); });
+  std::vector<at::Tensor> joined;
+  for (size_t i = 0; i < plan.outputs.size(); ++i) {
+    std::vector<at::Tensor> pieces;
+    for (const auto& outputs : results) pieces.push_back(outputs[i]);
+    joined.push_back(at::cat(pieces, 0));
+  }
+  return joined;
 }
 
 bool isFor(const Plan& plan, const at::Tensor& input) {
@@ -253,10 +300,10 @@ bool PlanRecorder::finish(const std::vector<at::Tensor>& outputs, PlanSet& set) 
     isRefused_ = isRefused_ || plan_.outputs.back().number < 1;
   }
   if (isRefused_ || plan_.steps.empty()) return false;
-  plan_.isSmall = mostMultiplyAdds_ <= kSmallMultiplyAdds;
+  plan_.takesOneThread = set.takeOneThread || mostMultiplyAdds_ <= kSmallMultiplyAdds;
   findLastUses(plan_);
   // A first run with real numbers, to lay weights out for the inputs that they will see.
-  const SingleThread single(plan_.isSmall);
+  const SingleThread single(plan_.takesOneThread);
   const at::AutoDispatchBelowADInplaceOrView below;
   std::vector<at::Tensor> computed(static_cast<size_t>(plan_.numbers));
   computed[0] = at::empty_strided(plan_.sizes, plan_.strides, at::TensorOptions().dtype(plan_.type)).zero_();
@@ -274,9 +321,10 @@ bool PlanRecorder::finish(const std::vector<at::Tensor>& outputs, PlanSet& set) 
 
 namespace {
 
+/// newPlans(takeOneThread): see `PlanSet`.
 napi_value newPlans(napi_env env, napi_callback_info info) {
-  return answer(env, info, [&](Environment& environment, const Arguments&) {
-    return toNumber(env, environment.plans.add(std::make_shared<PlanSet>()));
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    return toNumber(env, environment.plans.add(std::make_shared<PlanSet>(PlanSet{arguments.boolean(0), {}, {}})));
   });
 }
 
@@ -318,20 +366,41 @@ napi_value dropPlan(napi_env env, napi_callback_info info) {
   });
 }
 
-/// runPlan(plans, input): buffer out [outputs...]; the number of the plan that ran, or -1 where none is for such an input or
-/// something is recorded now.
-napi_value runPlan(napi_env env, napi_callback_info info) {
+/// Buffer out [outputs...] of the first plan that is for `like`, as `run` gives them; the number of the plan, or -1 where none
+/// is for such an input or something is recorded now.
+napi_value runFirst(napi_env env, Environment& environment, const PlanSet& set, const at::Tensor& like,
+                    const std::function<std::vector<at::Tensor>(const Plan&)>& run) {
+  if (environment.recorder != nullptr || !isPlainState()) return toNumber(env, -1);
+  for (size_t i = 0; i < set.plans.size(); ++i) {
+    if (!isFor(set.plans[i], like)) continue;
+    const std::vector<at::Tensor> outputs = run(set.plans[i]);
+    for (size_t j = 0; j < outputs.size(); ++j) environment.buffer[j] = environment.addTensor(outputs[j]);
+    return toNumber(env, static_cast<double>(i));
+  }
+  return toNumber(env, -1);
+}
+
+/// runPlan(plans, input): see `runFirst`.
+napi_value runPlanOnce(napi_env env, napi_callback_info info) {
   return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
     const PlanSet& set = *environment.plans.get(arguments.number(0));
     const at::Tensor input = environment.tensor(arguments.number(1));
-    if (environment.recorder != nullptr || !isPlainState()) return toNumber(env, -1);
-    for (size_t i = 0; i < set.plans.size(); ++i) {
-      if (!isFor(set.plans[i], input)) continue;
-      const std::vector<at::Tensor> outputs = runPlan(set.plans[i], input);
-      for (size_t j = 0; j < outputs.size(); ++j) environment.buffer[j] = environment.addTensor(outputs[j]);
-      return toNumber(env, static_cast<double>(i));
+    return runFirst(env, environment, set, input, [&](const Plan& plan) { return runPlan(plan, input); });
+  });
+}
+
+/// runPlanParts(plans, input, rows): the plan for so many rows, for all parts of the input, which has a multiple of them; see
+/// `runFirst`. Outputs are joined along their first dimension.
+napi_value runPlanParts(napi_env env, napi_callback_info info) {
+  return answer(env, info, [&](Environment& environment, const Arguments& arguments) {
+    const PlanSet& set = *environment.plans.get(arguments.number(0));
+    const at::Tensor input = environment.tensor(arguments.number(1));
+    const auto rows = static_cast<int64_t>(arguments.number(2));
+    if (!isPlannable(input) || input.dim() == 0 || input.numel() == 0) return toNumber(env, -1);
+    if (rows < 1 || input.size(0) % rows != 0) {
+      throw ArgumentError("native call: " + std::to_string(input.size(0)) + " rows are no parts of " + std::to_string(rows));
     }
-    return toNumber(env, -1);
+    return runFirst(env, environment, set, input.narrow(0, 0, rows), [&](const Plan& plan) { return runParts(plan, input); });
   });
 }
 
@@ -343,7 +412,8 @@ void registerPlans(napi_env env, napi_value exports) {
   exportFunction(env, exports, "recordPlan", recordPlan);
   exportFunction(env, exports, "finishPlan", finishPlan);
   exportFunction(env, exports, "dropPlan", dropPlan);
-  exportFunction(env, exports, "runPlan", runPlan);
+  exportFunction(env, exports, "runPlan", runPlanOnce);
+  exportFunction(env, exports, "runPlanParts", runPlanParts);
 }
 
 }  // namespace cohort

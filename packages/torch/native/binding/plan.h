@@ -46,8 +46,8 @@ struct Plan {
   int numbers;
   std::vector<PlanStep> steps;
   std::vector<PlanTensor> outputs;
-  /// Whether every convolution is so small that sharing it between threads costs more than it saves.
-  bool isSmall;
+  /// Whether every convolution is so small that sharing it between threads costs more than it saves, or was asked to take one.
+  bool takesOneThread;
 };
 
 /// Weights that are laid out once for all plans of a module.
@@ -66,6 +66,8 @@ class SharedConvolutions {
 
 /// The plans of one module.
 struct PlanSet {
+  /// Whether all of them take one thread, whatever their size: for parts of a batch that run at the same time.
+  bool takeOneThread;
   std::vector<Plan> plans;
   SharedConvolutions convolutions;
 };

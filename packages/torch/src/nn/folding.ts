@@ -8,6 +8,7 @@ import { keep, scope } from '../scope.ts';
 import { ops, type Tensor } from '../tensor.ts';
 import type { FoldableConvolution } from './foldable.ts';
 import type { AnyModule } from './module.ts';
+import type { PlanOptions } from './plan.ts';
 
 /**
  * Folds every pair that the modules name in `foldable()`. The normalisation then runs the convolution, with an addition and
@@ -34,12 +35,12 @@ export function foldBatchNorm(module: AnyModule): number {
  * @returns how many convolutions were folded now
  * @throws {ArgumentError} when the module is in training.
  */
-export function compile(module: AnyModule): number {
+export function compile(module: AnyModule, options?: PlanOptions): number {
   if (module.training) {
     throw new ArgumentError('compile', `this ${module.constructor.name} is in training. Call eval() first.`);
   }
   const folded = foldBatchNorm(module);
-  module.plan();
+  module.plan(options);
   return folded;
 }
 

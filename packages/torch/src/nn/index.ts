@@ -1,6 +1,7 @@
 /** Layers, their base class and weight initialisation. */
 export type { FoldablePair } from './foldable.ts';
 export { compile, foldBatchNorm, unfoldBatchNorm } from './folding.ts';
+export { type PlanOptions } from './plan.ts';
 export * as init from './init.ts';
 export {
   AvgPool2d,

@@ -1,11 +1,11 @@
 /** Base of every layer and network: finds parameters, buffers and children itself, in the order in which they were assigned. */
 import { noGrad } from '../autograd.ts';
 import type { MemoryFormat } from '../dtype.ts';
-import { TorchError } from '../errors.ts';
+import { ArgumentError, TorchError } from '../errors.ts';
 import { keep, scope } from '../scope.ts';
 import { Tensor } from '../tensor.ts';
 import type { FoldablePair } from './foldable.ts';
-import { Plans } from './plan.ts';
+import { joinOutputs, Plans, type PlanOptions } from './plan.ts';
 
 /** A tensor that an optimizer changes. Any other tensor that a module holds is a buffer: saved, but not trained. */
 export class Parameter extends Tensor {
@@ -101,6 +101,37 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
   }
 
   /**
+   * As `call` for every `rows` rows of the input by themselves, to the bit, whatever the other rows are: matrix products of a
+   * whole batch round by its size. Tensors of the results are joined along their first dimension. A compiled module takes all
+   * parts in one call of the engine, and small networks several at the same time.
+   *
+   * @param rows 1 unless given; the last part may have fewer
+   * @throws {ArgumentError} for an input without rows, and where results are objects of a class
+   */
+  callRows(input: Input & Tensor, rows = 1): Output {
+    const total = input.shape[0] ?? 0;
+    if (total === 0) {
+      throw new ArgumentError('callRows', `expected at least one row, got [${input.shape.join(', ')}].`);
+    }
+    return scope(() => {
+      const outputs: Output[] = [];
+      for (let row = 0; row < total;) {
+        const left = total - row;
+        const whole = left - (left % rows);
+        // The first parts are what a plan is made from.
+        const planned =
+          observer === null && whole > 0
+            ? this.#plans?.runParts(input.narrow(0, row, whole), rows)
+            : undefined;
+        const count = planned === undefined ? Math.min(rows, left) : whole;
+        outputs.push(planned ?? this.call(input.narrow(0, row, count) as Input & Tensor));
+        row += count;
+      }
+      return joinOutputs(outputs);
+    });
+  }
+
+  /**
    * Convolutions of this module's own that nothing but a normalisation takes the output of: what `foldBatchNorm` may fold.
    * Empty unless a class says so; those of children are theirs to tell.
    */
@@ -117,9 +148,9 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
    * From now on, what `call` does for inputs of a shape that came before is one call of the engine: see `compile`, which
    * calls this.
    */
-  plan(): void {
+  plan(options?: PlanOptions): void {
     // Input is a tensor, or a plan is never asked for.
-    this.#plans ??= new Plans((input) => this.forward(input as Input));
+    this.#plans ??= new Plans((input) => this.forward(input as Input), options);
   }
 
   /** Forgets the plans. */

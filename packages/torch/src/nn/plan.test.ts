@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { autocast, noGrad } from '../autograd.ts';
 import { observeOperators } from '../dispatch.ts';
+import { setThreads, threads } from '../engine.ts';
 import { Generator } from '../generator.ts';
 import { liveTensorCount, scope } from '../scope.ts';
 import { ops, type Tensor } from '../tensor.ts';
@@ -63,6 +64,8 @@ function settled<M extends nn.AnyModule>(module: M): M {
 }
 
 const numbers = (tensor: Tensor): number[] => tensor.toNumbers();
+/** Row by row, whatever the memory format of the whole. */
+const rowNumbers = (maps: Tensor | undefined): number[] => maps?.split(1, 0).flatMap(numbers) ?? [];
 
 describe('a compiled module', () => {
   it('gives the bits of the folded one, from the third input of a shape on by a plan, whatever the batch', () => {
@@ -91,6 +94,91 @@ describe('a compiled module', () => {
       }
       expect(counts).toEqual([0, 1, 1, 1, 2, 2, 2, 2]);
       module.dispose();
+    });
+  });
+
+  it('takes rows as batches of their own, to the bit, for any number of threads', () => {
+    const before = threads();
+    noGrad(() => {
+      const module = settled(new Small());
+      nn.foldBatchNorm(module);
+      const batch = images(7);
+      const alone = batch.split(1, 0).map((row) => module.call(row));
+      const expected = (select: (output: (typeof alone)[number]) => Tensor): number[] =>
+        alone.flatMap((output) => numbers(select(output)));
+      nn.compile(module);
+      for (const count of [1, 2, 3]) {
+        setThreads(count);
+        for (let turn = 0; turn < 2; turn += 1) {
+          const { logits, maps, name } = module.callRows(batch);
+          expect(name).toBe('small');
+          expect(logits.shape).toEqual([7, 5]);
+          expect(numbers(logits)).toEqual(expected((output) => output.logits));
+          expect(maps[0]?.shape).toEqual([7, 32, 9, 9]);
+          expect(rowNumbers(maps[0])).toEqual(alone.flatMap((output) => rowNumbers(output.maps[0])));
+        }
+      }
+      expect(module.planCount).toBe(1);
+      // Rows that do not lie as a batch of one would have no plan.
+      expect(numbers(module.callRows(batch.transpose(2, 3)).logits)).toEqual(
+        batch.split(1, 0).flatMap((row) => numbers(module.call(row.transpose(2, 3)).logits)),
+      );
+      module.dispose();
+    });
+    setThreads(before);
+  });
+
+  it('takes parts of several rows, the last with fewer, alike on any number of threads', () => {
+    const before = threads();
+    noGrad(() => {
+      const module = settled(new Small());
+      // Too much for one thread, unless it is told to take one.
+      const batch = images(11, 96, 16);
+      nn.foldBatchNorm(module);
+      const alone = batch.split(3, 0).map((part) => module.call(part));
+      for (const takesOneThread of [false, true]) {
+        nn.compile(module, { takesOneThread });
+        for (const count of [1, 2]) {
+          setThreads(count);
+          for (let turn = 0; turn < 2; turn += 1) {
+            const { logits } = module.callRows(batch, 3);
+            expect(numbers(logits)).toEqual(alone.flatMap((output) => numbers(output.logits)));
+          }
+        }
+        expect(module.planCount).toBe(2);
+        module.unplan();
+      }
+      module.dispose();
+    });
+    setThreads(before);
+  });
+
+  it('takes rows where there is no plan, and says what it cannot join', () => {
+    noGrad(() => {
+      const doubling = new (class extends nn.Module {
+        override forward(input: Tensor): Tensor {
+          return input.mul(2);
+        }
+      })().eval();
+      expect(numbers(doubling.callRows(ops.arange(3).view([3, 1])))).toEqual([0, 2, 4]);
+      expect(() => doubling.callRows(ops.zeros([0, 4]))).toThrow(
+        'callRows: expected at least one row, got [0, 4].',
+      );
+      const failing = new (class extends nn.Module {
+        override forward(input: Tensor): Tensor {
+          return input.narrow(0, 0, 1).view([1, 2]);
+        }
+      })().eval();
+      nn.compile(failing);
+      expect(() => failing.callRows(ops.zeros([2, 3]))).toThrow('view');
+      const dated = new (class extends nn.Module<Tensor, Date> {
+        override forward(): Date {
+          return new Date(0);
+        }
+      })().eval();
+      expect(() => dated.callRows(ops.zeros([2, 3]))).toThrow(
+        'callRows: this module gives something other than tensors, plain records and lists of them. Call it for each row.',
+      );
     });
   });
 

@@ -5,9 +5,10 @@
  */
 import { buffer, reserveBuffer } from '../callBuffer.ts';
 import { isObserved } from '../dispatch.ts';
+import { ArgumentError } from '../errors.ts';
 import { checked, native } from '../native.ts';
 import { scope } from '../scope.ts';
-import { Tensor } from '../tensor.ts';
+import { ops, Tensor } from '../tensor.ts';
 
 /** Shapes that a module has plans for; a program that varies them goes without. */
 const mostPlans = 16;
@@ -53,6 +54,43 @@ function fill(form: Form, tensors: readonly Tensor[]): unknown {
   }
 }
 
+/**
+ * Outputs for parts of a batch as one for the whole batch: tensors joined along their first dimension, all else as in the
+ * first output.
+ * @throws {ArgumentError} for objects of a class, which cannot be made anew
+ */
+export function joinOutputs<Output>(outputs: readonly Output[]): Output {
+  const [first] = outputs;
+  if (outputs.length === 1 && first !== undefined) return first;
+  const parts = outputs.map((output) => {
+    const tensors: Tensor[] = [];
+    return { form: formOf(output, tensors), tensors };
+  });
+  const form = parts[0]?.form ?? null;
+  if (form === null || parts.some(({ tensors }) => tensors.length !== parts[0]?.tensors.length)) {
+    throw new ArgumentError(
+      'callRows',
+      'this module gives something other than tensors, plain records and lists of them. Call it for each row.',
+    );
+  }
+  const joined = (parts[0]?.tensors ?? []).map((_, place) =>
+    ops.cat(
+      parts.flatMap(({ tensors }) => tensors[place] ?? []),
+      0,
+    ),
+  );
+  return fill(form, joined) as Output;
+}
+
+/** How plans are run. */
+export interface PlanOptions {
+  /**
+   * Whether each takes one thread, whatever its size: for a module that is called by `callRows` for parts of large batches,
+   * which then run at the same time. By default only those of small networks do.
+   */
+  readonly takesOneThread?: boolean;
+}
+
 /** The plans of one module. */
 export class Plans<Output> {
   readonly #forward: (input: Tensor) => Output;
@@ -62,9 +100,9 @@ export class Plans<Output> {
   readonly #seen = new Map<string, number>();
 
   /** @param forward what the module does; it must do the same for all inputs of one shape */
-  constructor(forward: (input: Tensor) => Output) {
+  constructor(forward: (input: Tensor) => Output, { takesOneThread = false }: PlanOptions = {}) {
     this.#forward = forward;
-    this.#handle = checked('compile', native.newPlans());
+    this.#handle = checked('compile', native.newPlans(takesOneThread));
   }
 
   /** How many shapes there are plans for. */
@@ -79,6 +117,19 @@ export class Plans<Output> {
     const form = this.#forms[checked('compile', native.runPlan(this.#handle, input.handle))];
     if (form === undefined) return this.#meet(input);
     return fill(form, this.#take(form)) as Output;
+  }
+
+  /**
+   * The outputs for every part of so many rows, each as if it were a batch of its own, joined along the first dimension;
+   * undefined where there is no plan for such a part. Nothing is noted here.
+   *
+   * @param input with a multiple of `rows` rows
+   */
+  runParts(input: Tensor, rows: number): Output | undefined {
+    if (isObserved()) return undefined;
+    input.assertAlive('callRows');
+    const form = this.#forms[checked('callRows', native.runPlanParts(this.#handle, input.handle, rows))];
+    return form === undefined ? undefined : (fill(form, this.#take(form)) as Output);
   }
 
   dispose(): void {

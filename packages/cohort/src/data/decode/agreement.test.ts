@@ -1,7 +1,12 @@
 /** An exported network in Node must see the pixels that it was trained on, whatever kind of file they come from. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeImage as decodeInRuntime, ImageDecodeError, preprocess } from '@cohort-ml/runtime';
+import {
+  decodeBySharp,
+  decodeImage as decodeInRuntime,
+  ImageDecodeError,
+  preprocess,
+} from '@cohort-ml/runtime';
 import sharp, { type Sharp } from 'sharp';
 import { afterAll, describe, expect, it } from 'vitest';
 import { decodeImage } from '../loading/decodeImage.ts';
@@ -45,6 +50,29 @@ const kinds: readonly [string, () => Promise<Buffer>][] = [
       ),
   ],
 ];
+
+/** Those whose header is read without sharp. */
+const usual: readonly [string, () => Promise<Buffer>][] = [
+  ['PNG', () => picture(3).png().toBuffer()],
+  ['interlaced PNG with alpha', () => picture(4).png({ progressive: true }).toBuffer()],
+  ['progressive JPEG', () => picture(3).jpeg({ progressive: true }).toBuffer()],
+  ['JPEG with EXIF and a profile', () => picture(3).withMetadata({ orientation: 3 }).jpeg().toBuffer()],
+  ['grey JPEG', () => picture(1).toColourspace('b-w').jpeg().toBuffer()],
+];
+
+describe('decoding', () => {
+  it.each(usual)('gives the pixels that sharp gives, in grey where sharp says so: %s', async (_, make) => {
+    const file = await make();
+    const { space } = await sharp(file).metadata();
+    const { data, info } = await sharp(file, { ignoreIcc: true })
+      .autoOrient()
+      .toColourspace(space === 'b-w' ? 'b-w' : 'srgb')
+      .raw()
+      .toBuffer({ resolveWithObject: true });
+    const { width, height, channels } = info;
+    expect(await decodeBySharp(sharp, file, 1000)).toEqual({ width, height, channels, data });
+  });
+});
 
 describe('an exported network in Node', () => {
   it.each(kinds)('sees the pixels that training saw: %s', async (name, make) => {

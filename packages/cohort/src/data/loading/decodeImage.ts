@@ -54,11 +54,16 @@ export async function decodeImage(path: string, options: DecodeOptions): Promise
  * file that has changed.
  */
 export async function loadSharp(): Promise<Sharp> {
+  if (loadedSharp !== undefined) return loadedSharp;
   const { default: sharp } = await import('sharp');
   sharp.cache(false);
   sharp.concurrency(1);
+  loadedSharp = sharp;
   return sharp;
 }
+
+/** To ask for a module again takes about as long as a small image. */
+let loadedSharp: Sharp | undefined;
 
 /**
  * As {@link decodeImage}, to the same pixels, but in a thread of its own, which goes on while JavaScript is busy with a

@@ -8,6 +8,8 @@
 #include <ATen/Parallel.h>
 #include <dnnl.hpp>
 
+#include <memory>
+#include <mutex>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -25,7 +27,7 @@ struct Prepared {
   bool isFast = false;
   dnnl::convolution_forward convolution;
   dnnl::reorder reorder;
-  memory::desc input, weight, packedWeight, bias, output;
+  memory::desc input, weight, packedWeight, bias, output, scratch;
 };
 
 const dnnl::engine& processor() {
@@ -62,6 +64,8 @@ Prepared prepare(const at::Tensor& input, const at::Tensor& weight, const at::Te
   if (rectifies) after.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
   dnnl::primitive_attr attributes;
   attributes.set_post_ops(after);
+  // Of the caller, since oneDNN's own belongs to the thread that prepared the convolution.
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   const memory::desc anyWeight(prepared.weight.dims(), prepared.weight.data_type(), memory::format_tag::any);
   // oneDNN counts a dilation of one as zero.
   const memory::dims dilation{settings.dilation[0] - 1, settings.dilation[1] - 1};
@@ -75,11 +79,15 @@ Prepared prepare(const at::Tensor& input, const at::Tensor& weight, const at::Te
   if (name.rfind("jit", 0) != 0 && name.rfind("brg", 0) != 0) return prepared;
   prepared.convolution = dnnl::convolution_forward(primitive);
   prepared.packedWeight = primitive.weights_desc();
+  prepared.scratch = primitive.scratchpad_desc();
   prepared.reorder = dnnl::reorder(
       dnnl::reorder::primitive_desc(processor(), prepared.weight, processor(), prepared.packedWeight));
   prepared.isFast = true;
   return prepared;
 }
+
+/// How many threads oneDNN may use now: beside other loops that share the cores, one.
+int threadsHere() { return at::in_parallel_region() ? 1 : at::get_num_threads(); }
 
 /// Everything that a prepared convolution depends on; oneDNN shares its work out when it is prepared.
 std::string keyOf(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const OptionalTensor& residual,
@@ -101,7 +109,7 @@ std::string keyOf(const at::Tensor& input, const at::Tensor& weight, const at::T
   }
   add(settings.groups);
   add(rectifies ? 1 : 0);
-  add(at::get_num_threads());
+  add(threadsHere());
   return key;
 }
 
@@ -117,7 +125,7 @@ constexpr size_t mostPrepared = 512;
 /// The sizes of the result; empty where oneDNN cannot be called directly with these tensors.
 std::vector<int64_t> outputSizes(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
                                  const OptionalTensor& residual, const ConvolutionSettings& settings) {
-  if (!at::globalContext().userEnabledMkldnn() || at::in_parallel_region()) return {};
+  if (!at::globalContext().userEnabledMkldnn()) return {};
   if (!isSuitable(input) || !isSuitable(weight) || !isSuitable(bias) || input.dim() != 4 || weight.dim() != 4 ||
       bias.dim() != 1 || bias.size(0) != weight.size(0) || input.size(1) != weight.size(1) * settings.groups ||
       weight.scalar_type() != input.scalar_type() || weight.size(0) % settings.groups != 0) {
@@ -144,7 +152,7 @@ dnnl::stream& ownStream() {
   return stream;
 }
 
-at::Tensor packWeight(Prepared& prepared, const at::Tensor& weight) {
+at::Tensor packWeight(const Prepared& prepared, const at::Tensor& weight) {
   const at::Tensor packed =
       at::empty({static_cast<int64_t>(prepared.packedWeight.get_size())}, at::TensorOptions().dtype(at::kByte));
   memory packedWeight(prepared.packedWeight, processor(), packed.data_ptr());
@@ -162,13 +170,17 @@ std::unordered_map<int, memory> argumentsFor(const Prepared& prepared, const at:
       {DNNL_ARG_WEIGHTS, memory(prepared.packedWeight, processor(), packed.data_ptr())},
       {DNNL_ARG_BIAS, memory(prepared.bias, processor(), bias.data_ptr())},
       {DNNL_ARG_DST, memory(prepared.output, processor(), nullptr)},
+      {DNNL_ARG_SCRATCHPAD, memory(prepared.scratch, processor(), nullptr)},
   };
   if (hasResidual) arguments.emplace(kResidual, memory(prepared.output, processor(), nullptr));
   return arguments;
 }
 
-void execute(Prepared& prepared, std::unordered_map<int, memory>& arguments, const at::Tensor& input,
+void execute(const Prepared& prepared, std::unordered_map<int, memory>& arguments, const at::Tensor& input,
              const OptionalTensor& residual, const at::Tensor& output) {
+  const auto scratchBytes = static_cast<int64_t>(prepared.scratch.get_size());
+  const at::Tensor scratch = scratchBytes == 0 ? at::Tensor() : at::empty({scratchBytes}, at::TensorOptions().dtype(at::kByte));
+  if (scratch.defined()) arguments.at(DNNL_ARG_SCRATCHPAD).set_data_handle(scratch.data_ptr());
   arguments.at(DNNL_ARG_SRC).set_data_handle(input.data_ptr());
   arguments.at(DNNL_ARG_DST).set_data_handle(output.data_ptr());
   if (residual.has_value()) arguments.at(kResidual).set_data_handle(residual->data_ptr());
@@ -188,21 +200,38 @@ class PreparedOnednn : public PreparedConvolution {
         format_(input.suggest_memory_format()),
         bias_(folded.bias),
         packed_(packWeight(prepared_, folded.weight)),
-        threads_(at::get_num_threads()),
-        hasResidual_(isGiven(residual)),
-        arguments_(argumentsFor(prepared_, packed_, bias_, hasResidual_)) {}
+        threads_(threadsHere()),
+        hasResidual_(isGiven(residual)) {}
 
   at::Tensor run(const at::Tensor& input, const OptionalTensor& residual) override {
-    if (at::in_parallel_region() || at::get_num_threads() != threads_ || isGiven(residual) != hasResidual_ ||
+    if (threadsHere() != threads_ || isGiven(residual) != hasResidual_ ||
         !isLike(input, like_) || (hasResidual_ && !isLike(*residual, sizes_))) {
       return {};
     }
     const at::Tensor output = at::empty(sizes_, input.options().requires_grad(false), format_);
-    execute(prepared_, arguments_, input, residual, output);
+    auto arguments = takeArguments();
+    execute(prepared_, *arguments, input, residual, output);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    idle_.push_back(std::move(arguments));
     return output;
   }
 
  private:
+  using Arguments = std::unordered_map<int, memory>;
+
+  /// Those that no thread uses now: to make them takes longer than a small convolution should.
+  std::unique_ptr<Arguments> takeArguments() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!idle_.empty()) {
+        auto taken = std::move(idle_.back());
+        idle_.pop_back();
+        return taken;
+      }
+    }
+    return std::make_unique<Arguments>(argumentsFor(prepared_, packed_, bias_, hasResidual_));
+  }
+
   bool isLike(const at::Tensor& tensor, const std::vector<int64_t>& sizes) const {
     return isSuitable(tensor) && tensor.scalar_type() == type_ && tensor.sizes() == at::IntArrayRef(sizes) &&
            tensor.is_contiguous(format_);
@@ -217,7 +246,8 @@ class PreparedOnednn : public PreparedConvolution {
   at::Tensor packed_;
   int threads_;
   bool hasResidual_;
-  std::unordered_map<int, memory> arguments_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Arguments>> idle_;
 };
 
 }  // namespace

@@ -24,7 +24,7 @@ class PreparedConvolution {
   virtual ~PreparedConvolution() = default;
 
   /// As `foldedConvolution`, bit for bit, and outside of autograd. Undefined for an input or residual that it is not made
-  /// for, and where the number of threads has changed.
+  /// for, and where the number of threads has changed. Several threads may call it at the same time.
   virtual at::Tensor run(const at::Tensor& input, const OptionalTensor& residual) = 0;
 };
 
