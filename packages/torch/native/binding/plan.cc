@@ -14,6 +14,8 @@
 #include <exception>
 #include <functional>
 
+#include "kernels/threadParts.h"
+
 namespace cohort {
 namespace {
 
@@ -151,15 +153,17 @@ template <typename Each>
 void forParts(int64_t parts, int threads, const Each& each) {
   std::vector<std::exception_ptr> errors(static_cast<size_t>(parts));
   const at::ThreadLocalState state;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) if (threads > 1)
-  for (int64_t part = 0; part < parts; ++part) {
+  const auto guarded = [&](int64_t part) {
     const at::ThreadLocalStateGuard same(state);
     try {
       each(part);
     } catch (...) {
       errors[static_cast<size_t>(part)] = std::current_exception();
     }
-  }
+  };
+  using Guarded = decltype(guarded);
+  const auto call = [](const void* context, int64_t part) { (*static_cast<const Guarded*>(context))(part); };
+  forEachPart(parts, threads, call, &guarded);
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);
   }
