@@ -122,6 +122,21 @@ describe('probeRuns', () => {
     expect(() => reportProbes(archive)).toThrow(/is not an archive of probes/);
   });
 
+  it('fine-tunes the random weights of every seed', async () => {
+    const settings = { by: ['fine-tune'] as const, epochs: 1, batchSize: 16, learningRates: [0.1], seeds: 1 };
+    const archive = join(world.path, 'tuned.json');
+    await probe({ runs: [independent, again], settings, archive });
+    const text = readFileSync(archive, 'utf8');
+    const { measurements } = JSON.parse(text) as {
+      measurements: { label: string; seed: number; features: string; right: string }[];
+    };
+    const right = measurements
+      .filter(({ label, features }) => label === 'random weights' && features === 'resnet8-1')
+      .map((each) => each.right);
+    expect(right).toHaveLength(2);
+    expect(right[0]).not.toBe(right[1]);
+  });
+
   it('fine-tunes with the learning rate that was best on validation images', async () => {
     const settings = {
       by: ['fine-tune'] as const,

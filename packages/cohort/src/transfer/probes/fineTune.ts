@@ -31,6 +31,9 @@ export interface FineTuneOptions {
   readonly signal: AbortSignal;
 }
 
+/** Between the draws of one seed's random weights: other seeds of the same comparison are not met. */
+const SEEDS_APART = 1_000_003;
+
 interface Tuned {
   readonly result: TrainResult;
   readonly measurements: readonly Omit<Measurement, 'sweep'>[];
@@ -89,7 +92,8 @@ async function train(
     const recipe = resolveRecipe(
       {
         name: 'fine-tune',
-        seed: draw,
+        // Random weights are those of the seed; what was trained differs already.
+        seed: runPath === null ? seed + (draw - 1) * SEEDS_APART : draw,
         data: {
           dataset: isFolder ? 'folder' : data.source,
           path: isFolder ? resolve(data.source) : (data.path ?? null),
