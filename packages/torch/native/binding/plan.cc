@@ -1,20 +1,13 @@
-// Records plans and runs them.
+// Records plans, and what JavaScript may ask of them.
 #include "binding/plan.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ThreadLocalState.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 
-#ifdef COHORT_OPENMP
-#include <omp.h>
-#endif
-
 #include <algorithm>
-#include <exception>
 #include <functional>
 
-#include "kernels/threadParts.h"
+#include "binding/planRun.h"
 
 namespace cohort {
 namespace {
@@ -41,25 +34,6 @@ bool isPlannable(const at::Tensor& tensor) {
          !tensor.is_conj() && !tensor.is_neg() && !tensor._is_zerotensor();
 }
 
-/// One thread for the loops of this thread while it lives.
-class SingleThread {
- public:
-  explicit SingleThread(bool isWanted) : before_(isWanted ? at::get_num_threads() : 1) { set(before_ == 1 ? 0 : 1); }
-  ~SingleThread() { set(before_ == 1 ? 0 : before_); }
-  SingleThread(const SingleThread&) = delete;
-  SingleThread& operator=(const SingleThread&) = delete;
-
- private:
-  static void set(int count) {
-#ifdef COHORT_OPENMP
-    if (count > 0) omp_set_num_threads(count);
-#else
-    (void)count;
-#endif
-  }
-  int before_;
-};
-
 OptionalTensor optionalOf(const c10::IValue& value) {
   return value.isTensor() && value.toTensor().defined() ? OptionalTensor(value.toTensor()) : OptionalTensor();
 }
@@ -73,117 +47,6 @@ bool areSame(const FoldedArguments& left, const FoldedArguments& right) {
   return left.weight.is_same(right.weight) && left.bias.is_same(right.bias) && left.rectifies == right.rectifies &&
          left.settings.stride == right.settings.stride && left.settings.padding == right.settings.padding &&
          left.settings.dilation == right.settings.dilation && left.settings.groups == right.settings.groups;
-}
-
-const at::Tensor& find(const PlanTensor& tensor, const std::vector<at::Tensor>& computed) {
-  return tensor.number < 0 ? tensor.constant : computed[static_cast<size_t>(tensor.number)];
-}
-
-torch::jit::Stack argumentsOf(const PlanStep& step, const std::vector<at::Tensor>& computed) {
-  torch::jit::Stack stack = step.arguments;
-  for (const auto& [place, isList, tensors] : step.tensors) {
-    if (!isList) {
-      stack[place] = find(tensors[0], computed);
-      continue;
-    }
-    c10::List<at::Tensor> list;
-    list.reserve(tensors.size());
-    for (const PlanTensor& tensor : tensors) list.push_back(find(tensor, computed));
-    stack[place] = std::move(list);
-  }
-  return stack;
-}
-
-void keepResults(const PlanStep& step, torch::jit::Stack& stack, std::vector<at::Tensor>& computed) {
-  for (size_t i = 0; i < stack.size(); ++i) {
-    const std::vector<int>& numbers = step.results[i];
-    if (numbers.empty()) continue;
-    if (stack[i].isTensor()) {
-      computed[static_cast<size_t>(numbers[0])] = std::move(stack[i]).toTensor();
-      continue;
-    }
-    const auto list = stack[i].toTensorVector();
-    for (size_t j = 0; j < list.size(); ++j) computed[static_cast<size_t>(numbers[j])] = list[j];
-  }
-}
-
-void take(const PlanStep& step, std::vector<at::Tensor>& computed) {
-  if (step.prepared != nullptr) {
-    const auto tensorAt = [&](size_t place) -> OptionalTensor {
-      for (const auto& argument : step.tensors) {
-        if (argument.place == place) return find(argument.tensors[0], computed);
-      }
-      return {};
-    };
-    const at::Tensor output = step.prepared->run(*tensorAt(0), tensorAt(3));
-    if (output.defined()) {
-      computed[static_cast<size_t>(step.results[0][0])] = output;
-      return;
-    }
-  }
-  torch::jit::Stack stack = argumentsOf(step, computed);
-  if (step.op->guard) step.op->guard(*step.overload->schema, stack);
-  step.overload->handle.callBoxed(&stack);
-  keepResults(step, stack, computed);
-}
-
-std::vector<at::Tensor> runPlan(const Plan& plan, const at::Tensor& input) {
-  // Below autograd: nothing is to be recorded, and to look for it takes longer than a small operator.
-  const at::AutoDispatchBelowADInplaceOrView below;
-  const SingleThread single(plan.takesOneThread);
-  std::vector<at::Tensor> computed(static_cast<size_t>(plan.numbers));
-  computed[0] = input;
-  for (const PlanStep& step : plan.steps) {
-    take(step, computed);
-    for (const int number : step.released) computed[static_cast<size_t>(number)] = at::Tensor();
-  }
-  std::vector<at::Tensor> outputs;
-  for (const PlanTensor& output : plan.outputs) outputs.push_back(find(output, computed));
-  return outputs;
-}
-
-/// Some rows of a batch as a batch of their own, where one would lie: some matrix products round by the place of their numbers.
-at::Tensor partOf(const at::Tensor& input, int64_t first, int64_t rows) {
-  const at::Tensor alone = input.narrow(0, first, rows);
-  return reinterpret_cast<uintptr_t>(alone.data_ptr()) % 64 == 0 ? alone : alone.clone();
-}
-
-/// Calls `each(part)` for every part, on so many threads; throws what the first part that failed threw.
-template <typename Each>
-void forParts(int64_t parts, int threads, const Each& each) {
-  std::vector<std::exception_ptr> errors(static_cast<size_t>(parts));
-  const at::ThreadLocalState state;
-  const auto guarded = [&](int64_t part) {
-    const at::ThreadLocalStateGuard same(state);
-    try {
-      each(part);
-    } catch (...) {
-      errors[static_cast<size_t>(part)] = std::current_exception();
-    }
-  };
-  using Guarded = decltype(guarded);
-  const auto call = [](const void* context, int64_t part) { (*static_cast<const Guarded*>(context))(part); };
-  forEachPart(parts, threads, call, &guarded);
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
-}
-
-/// The plan of a smaller batch for every part of a batch that is as large, with the bits that the plan gives for it alone. Where
-/// the plan takes one thread, the parts are what threads share; else they share the work inside of each.
-std::vector<at::Tensor> runParts(const Plan& plan, const at::Tensor& input) {
-  const int64_t rows = plan.sizes[0], parts = input.size(0) / rows;
-  std::vector<std::vector<at::Tensor>> results(static_cast<size_t>(parts));
-  const int threads = plan.takesOneThread ? static_cast<int>(std::min<int64_t>(at::get_num_threads(), parts)) : 1;
-  forParts(parts, threads,
-           [&](int64_t part) { results[static_cast<size_t>(part)] = runPlan(plan, partOf(input, part * rows, rows)); });
-  std::vector<at::Tensor> joined;
-  for (size_t i = 0; i < plan.outputs.size(); ++i) {
-    std::vector<at::Tensor> pieces;
-    for (const auto& outputs : results) pieces.push_back(outputs[i]);
-    joined.push_back(at::cat(pieces, 0));
-  }
-  return joined;
 }
 
 bool isFor(const Plan& plan, const at::Tensor& input) {
