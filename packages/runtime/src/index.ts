@@ -56,7 +56,14 @@ export {
   type DetectionResult,
   type DetectOptions,
 } from './tasks/detector.ts';
-export { type ObjectMask } from './tasks/twoStage/paste.ts';
+export {
+  type MaskProbabilities,
+  type MaskWindow,
+  type ObjectMask,
+  pasteMask,
+  pasteProbabilities,
+} from './tasks/twoStage/paste.ts';
+export { type Stages } from './tasks/twoStage/stages.ts';
 export {
   createSegmenter,
   Segmenter,

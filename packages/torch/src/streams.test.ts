@@ -1,4 +1,4 @@
-/** Side streams: what is told to a card, on a stand-in that takes notes, and the same results where there are no streams. */
+/** Side streams: the calls that a graphics card gets, as a stand-in records them, and equal results where there are no streams. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

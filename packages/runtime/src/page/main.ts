@@ -219,7 +219,7 @@ function firstImage(data: DataTransfer | null): File | null {
   return Array.from(data?.files ?? []).find(({ type }) => type === '' || type.startsWith('image/')) ?? null;
 }
 
-/** Loads the network, from a file beside the page or from the page itself, and starts the page. */
+/** Loads the network from a file beside the page, or from the page itself, and makes the page ready. */
 export async function startPage<Any extends Manifest | TaskManifest>(task: PageTask<Any>): Promise<void> {
   const elements = findElements();
   const { title, summary, error } = elements;

@@ -132,7 +132,7 @@ describe('a compiled module', () => {
     const before = threads();
     noGrad(() => {
       const module = settled(new Small());
-      // Too much for one thread, unless it is told to take one.
+      // So large a convolution is shared between threads, unless the plan is told to take one.
       const batch = images(11, 96, 16);
       nn.foldBatchNorm(module);
       const alone = batch.split(3, 0).map((part) => module.call(part));

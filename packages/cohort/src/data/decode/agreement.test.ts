@@ -61,7 +61,7 @@ const usual: readonly [string, () => Promise<Buffer>][] = [
 ];
 
 describe('decoding', () => {
-  it.each(usual)('gives the pixels that sharp gives, in grey where sharp says so: %s', async (_, make) => {
+  it.each(usual)("agrees with sharp's pixels, and is grey where sharp's are: %s", async (_, make) => {
     const file = await make();
     const { space } = await sharp(file).metadata();
     const { data, info } = await sharp(file, { ignoreIcc: true })

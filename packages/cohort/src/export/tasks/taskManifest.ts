@@ -1,4 +1,5 @@
 /** `cohort.json` of an exported segmenter or detector: what its model files take and give. */
+import type { Stages } from '@cohort-ml/runtime';
 import type { ManifestFile, ManifestRun, Precision } from '../manifest.ts';
 
 /** The whole file. Readers must refuse another `format` or a higher `version`, and ignore keys they do not know. */
@@ -46,31 +47,7 @@ export interface TaskChoice {
   /** Boxes of each pyramid level, one level after another; of each, the 1000 best candidates count. Empty where the graph chooses. */
   readonly levelCounts: readonly number[];
   /** Parts of the graph of a two-stage detector; left out for others. */
-  readonly stages?: TaskStages;
-}
-
-/**
- * A two-stage detector in parts, for programs that compute them one by one and choose boxes in between. Names are those of values in
- * the graph.
- */
-export interface TaskStages {
-  /** Anchors of each pyramid level, one level after another. */
-  readonly levelCounts: readonly number[];
-  /** Of the levels that regions are pooled from, the finest first, in pixels of the input. */
-  readonly strides: readonly number[];
-  /** Proposals of each level that count, and of the picture after suppression. */
-  readonly before: number;
-  readonly after: number;
-  /** From the images: `objectness` `[1, anchors]`, `proposals` `[1, anchors, 4]` and the maps `[1, C, h, w]` of each level. */
-  readonly first: {
-    readonly objectness: string;
-    readonly proposals: string;
-    readonly levels: readonly string[];
-  };
-  /** From pooled proposals `[1, 49 C, 1, R]`: `scores` `[1, classes + 1, 1, R]` and `shifts` `[1, 4 (classes + 1), 1, R]`, the background first. */
-  readonly second: { readonly input: string; readonly scores: string; readonly shifts: string };
-  /** From pooled objects `[N, C, 14, 14]`: `masks` `[N, classes + 1, 28, 28]` before the sigmoid. Null where there are none. */
-  readonly third: { readonly input: string; readonly masks: string } | null;
+  readonly stages?: Stages;
 }
 
 /** One network, or the ensemble of all. */

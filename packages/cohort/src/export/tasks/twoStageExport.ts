@@ -1,4 +1,5 @@
 /** The model file of a two-stage detector, run on test images again by ONNX Runtime and our own runtime before it is written. */
+import type { Stages } from '@cohort-ml/runtime';
 import { scope, Tensor } from '@cohort-ml/torch';
 import { BatchNormaliser } from '../../data/index.ts';
 import type { Reporter } from '../../progress/reporter.ts';
@@ -12,13 +13,7 @@ import { encodeModel, operatorsOf, opset, type ModelDescription } from '../onnx/
 import type { ResolvedOptions } from '../resolveOptions.ts';
 import { openOnnxRuntime, type ModelRunner } from '../runners.ts';
 import { bestNetwork } from './taskFunction.ts';
-import type {
-  TaskChoice,
-  TaskExportManifest,
-  TaskExportModel,
-  TaskExportNetwork,
-  TaskStages,
-} from './taskManifest.ts';
+import type { TaskChoice, TaskExportManifest, TaskExportModel, TaskExportNetwork } from './taskManifest.ts';
 import { openOwnDetector } from './ownDetector.ts';
 import { sizeInput, twoStageGraph } from './twoStageGraph.ts';
 import { measureObjects, withPixels, type FoundObjects, type TestImage } from './twoStageParity.ts';
@@ -87,7 +82,7 @@ export async function makeTwoStageModel(
   images: readonly TestImage[],
   description: ModelDescription,
   { describe, reporter }: { readonly describe: Describe; readonly reporter: Pick<Reporter, 'warning'> },
-): Promise<{ file: ExportedFile; manifest: TaskExportModel; stages: TaskStages }> {
+): Promise<{ file: ExportedFile; manifest: TaskExportModel; stages: Stages }> {
   const { height, width, classes, normalisation } = run.checkpoint;
   const { task } = run.recipe;
   if (task.name === 'segmentation') throw new RangeError('makeTwoStageModel: expected a detector');

@@ -2,6 +2,7 @@
  * Faster and Mask R-CNN as one graph for one image: the parts that compute on maps are traced, and what lies between them, the choice of
  * boxes, is written in ONNX's own operators (TopK, NonMaxSuppression, RoiAlign of operator set 16).
  */
+import type { Stages } from '@cohort-ml/runtime';
 import { ops, Tensor, type nn } from '@cohort-ml/torch';
 import { at } from '../../support/at.ts';
 import { decodeBatchShifts } from '../../transfer/boxes/coding.ts';
@@ -9,7 +10,6 @@ import type { DetectionChoice } from '../../transfer/detection/detections.ts';
 import { codeWeights, type Rcnn } from '../../transfer/detection/rcnn/rcnn.ts';
 import { traceGraph, type Graph } from '../onnx/index.ts';
 import { GraphAssembly } from './graphAssembly.ts';
-import type { TaskStages } from './taskManifest.ts';
 
 /** Of two proposals that overlap by more than this, the likelier stays. */
 const proposalOverlap = 0.7;
@@ -38,7 +38,7 @@ export const sizeInput = 'picture_size';
 /** The graph, and its parts for programs that compute them one by one and choose boxes in between. */
 export interface TwoStageGraph {
   readonly graph: Graph;
-  readonly stages: TaskStages;
+  readonly stages: Stages;
 }
 
 /** Outputs `boxes` `[N, 4]`, `scores` and `labels` `[N]`, and `masks` `[N, 28, 28]` where there are any. */
@@ -113,7 +113,7 @@ function addMasks(
   { roiHeads: { maskHead, maskPredictor } }: Rcnn,
   { classes, width }: { readonly classes: number; readonly width: number },
   pool: () => string,
-): TaskStages['third'] {
+): Stages['third'] {
   if (maskHead === null || maskPredictor === null) return null;
   const pooled = graph.named(pool(), 'third/pooled');
   const shape = [width, maskSide, maskSide] as const;

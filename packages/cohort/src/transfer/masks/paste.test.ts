@@ -1,6 +1,6 @@
 /** Masks of parts of an image, brought to its pixels and encoded; against masks of the whole image. */
 import { describe, expect, it } from 'vitest';
-import { maskOfPatch, pasteMask } from './paste.ts';
+import { maskOfPatch, pastePatch } from './paste.ts';
 import { decodeMask, encodeMask, encodeWindow, maskArea } from './runLengths.ts';
 
 const size = { height: 7, width: 9 };
@@ -26,7 +26,7 @@ describe('encodeWindow', () => {
   });
 });
 
-describe('pasteMask', () => {
+describe('pastePatch', () => {
   const full = { side: 4, values: new Float32Array(16).fill(1) };
 
   it('fills a box and fades out around it', () => {
@@ -40,7 +40,7 @@ describe('pasteMask', () => {
   });
 
   it('cuts off what is outside of the image, and gives nothing for a box that is', () => {
-    const { left, top, width, height } = pasteMask(full, [-3, -3, 20, 20], size);
+    const { left, top, width, height } = pastePatch(full, [-3, -3, 20, 20], size);
     expect({ left, top, width, height }).toEqual({ left: 0, top: 0, ...size });
     expect(maskArea(maskOfPatch(full, [30, 30, 40, 40], size))).toBe(0);
     expect(maskArea(maskOfPatch(full, [-40, 0, -30, 5], size))).toBe(0);

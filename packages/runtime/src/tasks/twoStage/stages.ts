@@ -1,7 +1,10 @@
-/** Reads what `cohort.json` says of the parts of a two-stage detector's graph. */
+/** The parts of a two-stage detector's graph, as `cohort.json` names them. */
 import { count, fields, list, text } from '../../classifier/fields.ts';
 
-/** The parts; names are those of values in the graph. */
+/**
+ * A two-stage detector in parts, for programs that compute them one by one and choose boxes in between. Names are those of values in
+ * the graph.
+ */
 export interface Stages {
   /** Anchors of each pyramid level, one level after another. */
   readonly levelCounts: readonly number[];
@@ -10,13 +13,15 @@ export interface Stages {
   /** Proposals of each level that count, and of the picture after suppression. */
   readonly before: number;
   readonly after: number;
+  /** From the images: `objectness` `[1, anchors]`, `proposals` `[1, anchors, 4]` and the maps `[1, C, h, w]` of each level. */
   readonly first: {
     readonly objectness: string;
     readonly proposals: string;
     readonly levels: readonly string[];
   };
+  /** From pooled proposals `[1, 49 C, 1, R]`: `scores` `[1, classes + 1, 1, R]` and `shifts` `[1, 4 (classes + 1), 1, R]`, the background first. */
   readonly second: { readonly input: string; readonly scores: string; readonly shifts: string };
-  /** Null where there are no masks. */
+  /** From pooled objects `[N, C, 14, 14]`: `masks` `[N, classes + 1, 28, 28]` before the sigmoid. Null where there are none. */
   readonly third: { readonly input: string; readonly masks: string } | null;
 }
 

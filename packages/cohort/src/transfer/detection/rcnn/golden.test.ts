@@ -12,7 +12,7 @@ import {
   goldenTruths,
   type StoredDetector,
 } from '../testingDetectors.ts';
-import { pasteMask } from '../../masks/paste.ts';
+import { pastePatch } from '../../masks/paste.ts';
 import { Rcnn } from './rcnn.ts';
 import { takeAll } from './sampling.ts';
 
@@ -109,7 +109,7 @@ describe.each(['faster-rcnn', 'mask-rcnn'] as const)('%s on ResNet-18', (form) =
       const sums = (found.masks ?? []).map((patch, place) => {
         const box = found.boxes.slice(4 * place, 4 * place + 4).map((side) => side * factor);
         const [height, width] = at(stored.image_sizes, index);
-        return pasteMask(patch, box, { height, width }).values.reduce((sum, value) => sum + value, 0);
+        return pastePatch(patch, box, { height, width }).values.reduce((sum, value) => sum + value, 0);
       });
       expectClose(Tensor.fromTypedArray(Float32Array.from(sums)), expected.mask_sums ?? [], 1e-3, 0.01);
     }
