@@ -106,9 +106,13 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
    * parts in one call of the engine, and small networks several at the same time.
    *
    * @param rows 1 unless given; the last part may have fewer
-   * @throws {ArgumentError} for an input without rows, and where results are objects of a class
+   * @throws {ArgumentError} for an input without rows, for `rows` that are no whole number of at least 1, and where results are
+   *   objects of a class
    */
   callRows(input: Input & Tensor, rows = 1): Output {
+    if (!Number.isInteger(rows) || rows < 1) {
+      throw new ArgumentError('callRows', `expected rows to be a whole number of at least 1, got ${rows}.`);
+    }
     const total = input.shape[0] ?? 0;
     if (total === 0) {
       throw new ArgumentError('callRows', `expected at least one row, got [${input.shape.join(', ')}].`);

@@ -164,6 +164,11 @@ describe('a compiled module', () => {
       expect(() => doubling.callRows(ops.zeros([0, 4]))).toThrow(
         'callRows: expected at least one row, got [0, 4].',
       );
+      for (const rows of [0, -1, 1.5, NaN]) {
+        expect(() => doubling.callRows(ops.zeros([2, 4]), rows)).toThrow(
+          `callRows: expected rows to be a whole number of at least 1, got ${rows}.`,
+        );
+      }
       const failing = new (class extends nn.Module {
         override forward(input: Tensor): Tensor {
           return input.narrow(0, 0, 1).view([1, 2]);
