@@ -2,21 +2,20 @@
 import { describe, expect, test } from 'vitest';
 import { engineInfo, ops, scope, setThreads } from './index.ts';
 import {
+  denseMaps,
   derivatives,
   expectExact,
   expectNear,
-  randomMaps,
   type ConvolutionMaps,
   type Convolutions,
+  type DenseShape,
 } from './testing/convolutionCheck.ts';
 
 /**
- * `[batch, in channels, out channels, height, width]`: whole vectors and broken ones, panels of one to four vectors, fewer
- * pixels than a tile has rows, and more than a block has; some that one of our kernels takes and another leaves to the library.
+ * Whole vectors and broken ones, panels of one to four vectors, fewer pixels than a tile has rows, and more than a block has;
+ * some that one of our kernels takes and another leaves to the library.
  */
-type Shape = readonly [number, number, number, number, number];
-
-const shapes: Shape[] = [
+const shapes: DenseShape[] = [
   [4, 58, 58, 10, 11],
   [3, 24, 58, 7, 5],
   [2, 58, 24, 9, 9],
@@ -29,13 +28,7 @@ const shapes: Shape[] = [
   [37, 64, 80, 3, 3],
 ];
 
-function mapsOf([batch, inChannels, outChannels, height, width]: Shape): ConvolutionMaps {
-  return randomMaps({
-    input: [batch, inChannels, height, width],
-    weight: [outChannels, inChannels, 1, 1],
-    upstream: [batch, outChannels, height, width],
-  });
-}
+const mapsOf = (shape: DenseShape): ConvolutionMaps => denseMaps(shape, 1);
 
 const convolutions: Convolutions = {
   own: (input, weight) => ops.convolution2d(input, weight, null),

@@ -2,18 +2,17 @@
 import { describe, expect, test } from 'vitest';
 import { engineInfo, Generator, grad, ops, scope, setThreads, type Tensor } from './index.ts';
 import {
+  denseMaps,
   derivatives,
   expectExact,
   expectNear,
-  randomMaps,
   type ConvolutionMaps,
   type Convolutions,
+  type DenseShape,
 } from './testing/convolutionCheck.ts';
 
-/** `[batch, in channels, out channels, height, width]`; all but one with enough tiles for our own kernels. */
-type Shape = readonly [number, number, number, number, number];
-
-const shapes: Shape[] = [
+/** All but one with enough tiles for our own kernels. */
+const shapes: DenseShape[] = [
   [4, 16, 16, 10, 10],
   [9, 16, 48, 7, 9],
   [7, 64, 32, 8, 5],
@@ -26,20 +25,14 @@ const shapes: Shape[] = [
   [1, 512, 144, 16, 17],
 ];
 /** `[batch, in channels, out channels, height, width, dilation]`; the last has sides that no dilation of 2 divides. */
-const dilated: [...Shape, number][] = [
+const dilated: [...DenseShape, number][] = [
   [2, 32, 48, 12, 8, 2],
   [3, 16, 16, 12, 16, 4],
   [1, 272, 256, 32, 18, 2],
   [2, 16, 16, 9, 8, 2],
 ];
 
-function mapsOf([batch, inChannels, outChannels, height, width]: Shape): ConvolutionMaps {
-  return randomMaps({
-    input: [batch, inChannels, height, width],
-    weight: [outChannels, inChannels, 3, 3],
-    upstream: [batch, outChannels, height, width],
-  });
-}
+const mapsOf = (shape: DenseShape): ConvolutionMaps => denseMaps(shape, 3);
 
 const convolutions: Convolutions = {
   own: (input, weight) => own(input, weight),

@@ -27,6 +27,21 @@ export function randomMaps(shapes: Record<keyof ConvolutionMaps, readonly number
   };
 }
 
+/** `[batch, in channels, out channels, height, width]` of a convolution that keeps the sides of its maps. */
+export type DenseShape = readonly [number, number, number, number, number];
+
+/** Random numbers for kernels of `side` x `side`. */
+export function denseMaps(
+  [batch, inChannels, outChannels, height, width]: DenseShape,
+  side: number,
+): ConvolutionMaps {
+  return randomMaps({
+    input: [batch, inChannels, height, width],
+    weight: [outChannels, inChannels, side, side],
+    upstream: [batch, outChannels, height, width],
+  });
+}
+
 /** Output, gradients of input and weight, and the gradients of these gradients' squares by all three. */
 export function derivatives(
   maps: ConvolutionMaps,
