@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { methodSettings, methodVariants } from '../../methods/registry.ts';
 import type { ResolvedRecipe } from '../../recipes/index.ts';
 import { tinyWorld, type TinyWorld } from '../../test/tinyRecipe.ts';
-import { describeEnvironments, describeTopologies } from '../report/conditions.ts';
+import { describeEnvironments, describeStarts, describeTopologies } from '../report/conditions.ts';
 import type { CellResult } from '../report/cellResult.ts';
 import { planTiny, resolveTiny } from '../testing.ts';
 import { ablationVariants } from './ablation.ts';
@@ -172,6 +172,11 @@ describe('a plan', () => {
       /planning dml: expected the same train\.epochs for every method/,
     ],
     [
+      'other networks for one',
+      () => plan(['mcl', 'dml'], {}, { dml: { overrides: ['networks.1.model=resnet20'] } }),
+      /planning dml: expected the same networks for every method/,
+    ],
+    [
       'the same training twice',
       () => plan(['mcl', 'again'], {}, { again: { name: 'mcl' } }),
       /got mcl and again with the same settings/,
@@ -199,6 +204,16 @@ describe('conditions of a comparison', () => {
       'Networks share layers with one (branches), cl-ilr (tree); those of dml, mcl share nothing.',
     ]);
     expect(describeTopologies(await plan(['dml']))).toEqual([]);
+  });
+
+  it('says what the networks of each row start from, where settings give them other weights', async () => {
+    const label = 'from-a-run';
+    const overrides = ['networks.0.weights=runs/a', 'networks.1.weights=runs/b'];
+    const pretrained = await plan(['mcl', label], {}, { [label]: { name: 'mcl', overrides } });
+    expect(describeStarts(pretrained)).toEqual([
+      'Networks do not start from the same weights: mcl from weights drawn from the seed; from-a-run from runs/a and runs/b.',
+    ]);
+    expect(describeStarts(await plan(['mcl', 'dml'], { set: overrides }))).toEqual([]);
   });
 
   it('says in what machines and versions differ', () => {

@@ -22,6 +22,20 @@ export function describeTopologies({ labels, cells }: Plan): string[] {
   return [`Networks share layers with ${told.join(', ')}${rest}.`];
 }
 
+/** What the networks start from, where that is not the same for all. */
+export function describeStarts({ labels, cells }: Plan): string[] {
+  const starts = labels.flatMap((label) => {
+    const networks = cells.find((cell) => cell.label === label)?.recipe.networks;
+    return networks === undefined ? [] : [{ label, weights: networks.map(({ weights }) => weights ?? null) }];
+  });
+  if (starts.every(({ weights }) => isDeepStrictEqual(weights, starts[0]?.weights))) return [];
+  const told = starts.map(({ label, weights }) => {
+    const kinds = [...new Set(weights)].map((source) => source ?? 'weights drawn from the seed');
+    return `${label} from ${kinds.join(' and ')}`;
+  });
+  return [`Networks do not start from the same weights: ${told.join('; ')}.`];
+}
+
 /** Whose accuracy is not that of their classifiers; nothing where all learn from labels. */
 export function describeNeighbours({ labels, cells }: Plan): string[] {
   const without = labels.filter((label) => {

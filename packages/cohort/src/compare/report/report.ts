@@ -5,7 +5,12 @@ import type { ResolvedRecipe } from '../../recipes/index.ts';
 import { differenceOf, type Difference, type Subject } from './difference.ts';
 import type { CellFailure } from '../execute/execute.ts';
 import type { Selection } from '../execute/folder.ts';
-import { describeEnvironments, describeNeighbours, describeTopologies } from './conditions.ts';
+import {
+  describeEnvironments,
+  describeNeighbours,
+  describeStarts,
+  describeTopologies,
+} from './conditions.ts';
 import { describeSettings } from '../plan/ownSettings.ts';
 import type { LeftOut, Plan } from '../plan/plan.ts';
 import { bestNetwork, type CellResult } from './cellResult.ts';
@@ -259,7 +264,12 @@ function notesOf({ plan, select, results, methods, hasValidation }: Told): strin
   if (led !== undefined) {
     notes.push(`What ${led} is for is its leader; its mean network counts the peers that taught it too.`);
   }
-  notes.push(...describeNeighbours(plan), ...describeTopologies(plan), ...describeEnvironments(results));
+  notes.push(
+    ...describeStarts(plan),
+    ...describeNeighbours(plan),
+    ...describeTopologies(plan),
+    ...describeEnvironments(results),
+  );
   const settings = labels.flatMap((label) => {
     const method = plan.cells.find((cell) => cell.label === label)?.recipe.method;
     return (method === undefined ? null : describeSettings(label, method)) ?? [];
