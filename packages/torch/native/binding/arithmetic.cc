@@ -1,7 +1,6 @@
 // Verdicts on this machine's arithmetic, to and from the TypeScript side, and ATen's convolutions led around what is wrong.
-#include <ATen/autocast_mode.h>
-
 #include "binding/arguments.h"
+#include "binding/autocast.h"
 #include "kernels/convolution/routes.h"
 
 namespace cohort {
@@ -16,14 +15,6 @@ napi_value trustVerdicts(napi_env env, napi_callback_info info) {
     trustConvolutionVerdicts(arguments.string(0));
     return toBoolean(env, true);
   });
-}
-
-bool isAutocast() {
-#if COHORT_TORCH_VERSION >= 20400
-  return at::autocast::is_autocast_enabled(at::kCPU);
-#else
-  return at::autocast::is_cpu_enabled();
-#endif
 }
 
 std::vector<int64_t> pairOf(const c10::IValue& value) {

@@ -1,12 +1,12 @@
 // Records plans, and what JavaScript may ask of them.
 #include "binding/plan.h"
 
-#include <ATen/autocast_mode.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 
 #include <algorithm>
 #include <functional>
 
+#include "binding/autocast.h"
 #include "binding/planRun.h"
 
 namespace cohort {
@@ -17,14 +17,6 @@ namespace {
 constexpr int64_t kSmallMultiplyAdds = 6'000'000;
 
 constexpr const char* kFolded = "cohort::folded_convolution";
-
-bool isAutocast() {
-#if COHORT_TORCH_VERSION >= 20400
-  return at::autocast::is_autocast_enabled(at::kCPU);
-#else
-  return at::autocast::is_cpu_enabled();
-#endif
-}
 
 /// Where nothing is recorded by autograd or converted on the way: the state that plans are made and run in.
 bool isPlainState() { return !at::GradMode::is_enabled() && !isAutocast(); }

@@ -14,4 +14,10 @@ inline bool isOfFloats(const at::Tensor& tensor) {
          !tensor._is_zerotensor();
 }
 
+/// Whether a tensor is like the result of a convolution that keeps height and width, in whatever memory format.
+inline bool isLikeResult(const at::Tensor& tensor, const at::Tensor& input, const at::Tensor& weight) {
+  return isOfFloats(tensor) && tensor.scalar_type() == input.scalar_type() &&
+         tensor.sizes() == at::IntArrayRef({input.size(0), weight.size(0), input.size(2), input.size(3)});
+}
+
 }  // namespace cohort

@@ -72,9 +72,9 @@ at::Tensor foldedConvolution(const at::Tensor& input, const at::Tensor& weight, 
 
 /// Under autocast maps are narrow; weights are converted inside.
 template <c10::DeviceType device>
-at::Tensor narrowed(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const OptionalTensor& residual,
-                    bool rectifies, at::IntArrayRef stride, at::IntArrayRef padding, at::IntArrayRef dilation,
-                    int64_t groups) {
+at::Tensor foldedUnderAutocast(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                               const OptionalTensor& residual, bool rectifies, at::IntArrayRef stride,
+                               at::IntArrayRef padding, at::IntArrayRef dilation, int64_t groups) {
   const c10::impl::ExcludeDispatchKeyGuard guard(at::autocast::get_autocast_dispatch_key_from_device_type(device));
   const auto type = at::autocast::get_lower_precision_fp_from_device_type(device);
   return foldedConvolution(at::autocast::cached_cast(type, input, device), weight, bias, residual, rectifies, stride, padding,
@@ -90,7 +90,11 @@ TORCH_LIBRARY_FRAGMENT(cohort, library) {
       foldedConvolution);
 }
 
-TORCH_LIBRARY_IMPL(cohort, AutocastCPU, library) { library.impl("folded_convolution", narrowed<c10::DeviceType::CPU>); }
-TORCH_LIBRARY_IMPL(cohort, AutocastCUDA, library) { library.impl("folded_convolution", narrowed<c10::DeviceType::CUDA>); }
+TORCH_LIBRARY_IMPL(cohort, AutocastCPU, library) {
+  library.impl("folded_convolution", foldedUnderAutocast<c10::DeviceType::CPU>);
+}
+TORCH_LIBRARY_IMPL(cohort, AutocastCUDA, library) {
+  library.impl("folded_convolution", foldedUnderAutocast<c10::DeviceType::CUDA>);
+}
 
 }  // namespace cohort

@@ -32,7 +32,7 @@ bool describe(const at::Tensor& input, const at::Tensor& weight, const Convoluti
 }
 
 /// [C, 1, 3, 3] to [3, 3, C] in float32.
-at::Tensor laidOut(const at::Tensor& weight) { return weight.to(at::kFloat).view({-1, 9}).t().contiguous(); }
+at::Tensor tapsOf(const at::Tensor& weight) { return weight.to(at::kFloat).view({-1, 9}).t().contiguous(); }
 
 bool isSuitableBias(const OptionalTensor& bias, const DepthwiseShape& shape) {
   return !isGiven(bias) || (isOfFloats(*bias) && bias->dim() == 1 && bias->numel() == shape.channels);
@@ -56,7 +56,7 @@ bool fits(const at::Tensor& gradient, const at::Tensor& input, const DepthwiseSh
 class PreparedDepthwise : public PreparedConvolution {
  public:
   explicit PreparedDepthwise(const FoldedArguments& folded)
-      : folded_(folded), bias_(folded.bias.to(at::kFloat).contiguous()), taps_(laidOut(folded.weight)) {}
+      : folded_(folded), bias_(folded.bias.to(at::kFloat).contiguous()), taps_(tapsOf(folded.weight)) {}
 
   at::Tensor run(const at::Tensor& input, const OptionalTensor& residual) override {
     DepthwiseShape shape;
@@ -85,14 +85,14 @@ at::Tensor depthwiseConvolution(const at::Tensor& input, const at::Tensor& weigh
                                 const ConvolutionSettings& settings) {
   DepthwiseShape shape;
   if (!describe(input, weight, settings, shape) || !isSuitableBias(bias, shape)) return {};
-  return convolved(shape, input, laidOut(weight), isGiven(bias) ? bias->to(at::kFloat).contiguous() : at::Tensor(), rectifies);
+  return convolved(shape, input, tapsOf(weight), isGiven(bias) ? bias->to(at::kFloat).contiguous() : at::Tensor(), rectifies);
 }
 
 at::Tensor depthwiseInputGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
                                   const ConvolutionSettings& settings) {
   DepthwiseShape shape;
   if (!describe(input, weight, settings, shape) || !fits(gradient, input, shape)) return {};
-  const at::Tensor given = gradient.contiguous(kMapFormat), taps = laidOut(weight);
+  const at::Tensor given = gradient.contiguous(kMapFormat), taps = tapsOf(weight);
   const at::Tensor result = at::empty(input.sizes(), input.options().requires_grad(false), kMapFormat);
   depthwiseKernels()->inputGradient(shape, given.data_ptr(), taps.data_ptr<float>(), result.data_ptr());
   return result;

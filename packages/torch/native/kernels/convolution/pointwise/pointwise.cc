@@ -25,17 +25,11 @@ bool describe(const at::Tensor& input, const at::Tensor& weight, const Convoluti
 }
 
 /// [O, I, 1, 1] to [O, I] in float32.
-at::Tensor laidOut(const at::Tensor& weight) {
+at::Tensor matrixOf(const at::Tensor& weight) {
   return weight.to(at::kFloat).view({weight.size(0), weight.size(1)}).contiguous();
 }
 
 at::Tensor newScratch(int64_t bytes) { return at::empty({bytes}, at::TensorOptions().dtype(at::kByte)); }
-
-/// Whether a gradient is like a result of this convolution, in whatever memory format.
-bool fits(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight) {
-  return isOfFloats(gradient) && gradient.scalar_type() == input.scalar_type() &&
-         gradient.sizes() == at::IntArrayRef({input.size(0), weight.size(0), input.size(2), input.size(3)});
-}
 
 }  // namespace
 
@@ -43,7 +37,7 @@ at::Tensor pointwiseConvolution(const at::Tensor& input, const at::Tensor& weigh
                                 const ConvolutionSettings& settings) {
   PointwiseShape shape;
   if (isGiven(bias) || !describe(input, weight, settings, shape) || !pointwiseKernels()->supports(shape)) return {};
-  const at::Tensor matrix = laidOut(weight), scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
+  const at::Tensor matrix = matrixOf(weight), scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
   const at::Tensor output = at::empty({input.size(0), weight.size(0), input.size(2), input.size(3)},
                                       input.options().requires_grad(false), kMapFormat);
   pointwiseKernels()->convolution(shape, input.data_ptr(), matrix.data_ptr<float>(), scratch.data_ptr(), output.data_ptr());
@@ -53,11 +47,11 @@ at::Tensor pointwiseConvolution(const at::Tensor& input, const at::Tensor& weigh
 at::Tensor pointwiseInputGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
                                   const ConvolutionSettings& settings) {
   PointwiseShape shape;
-  if (!describe(input, weight, settings, shape) || !fits(gradient, input, weight) ||
+  if (!describe(input, weight, settings, shape) || !isLikeResult(gradient, input, weight) ||
       !pointwiseKernels()->supportsInputGradient(shape)) {
     return {};
   }
-  const at::Tensor given = gradient.contiguous(kMapFormat), matrix = laidOut(weight);
+  const at::Tensor given = gradient.contiguous(kMapFormat), matrix = matrixOf(weight);
   const at::Tensor scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
   const at::Tensor result = at::empty(input.sizes(), input.options().requires_grad(false), kMapFormat);
   pointwiseKernels()->inputGradient(shape, given.data_ptr(), matrix.data_ptr<float>(), scratch.data_ptr(), result.data_ptr());
@@ -67,7 +61,7 @@ at::Tensor pointwiseInputGradient(const at::Tensor& gradient, const at::Tensor& 
 at::Tensor pointwiseWeightGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
                                    const ConvolutionSettings& settings) {
   PointwiseShape shape;
-  if (!describe(input, weight, settings, shape) || !fits(gradient, input, weight) ||
+  if (!describe(input, weight, settings, shape) || !isLikeResult(gradient, input, weight) ||
       !pointwiseKernels()->supportsWeightGradient(shape)) {
     return {};
   }

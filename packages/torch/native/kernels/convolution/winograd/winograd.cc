@@ -56,12 +56,6 @@ bool applies(const at::Tensor& input, const at::Tensor& weight, const Convolutio
          input.size(2) % dilation == 0 && input.size(3) % dilation == 0;
 }
 
-/// Whether a tensor is like a result of this convolution, in whatever memory format.
-bool fits(const at::Tensor& tensor, const at::Tensor& input, const at::Tensor& weight) {
-  return isOfFloats(tensor) && tensor.scalar_type() == input.scalar_type() &&
-         tensor.sizes() == at::IntArrayRef({input.size(0), weight.size(0), input.size(2), input.size(3)});
-}
-
 at::Tensor scratchFor(const WinogradShape& shape) {
   return at::empty({winogradKernels()->scratchBytes(shape)}, at::TensorOptions().dtype(at::kByte));
 }
@@ -84,7 +78,7 @@ bool isSuitableBias(const OptionalTensor& bias, const WinogradShape& shape) {
 }
 
 bool isSuitableResidual(const OptionalTensor& residual, const at::Tensor& input, const at::Tensor& weight) {
-  return !isGiven(residual) || (fits(*residual, input, weight) && residual->is_contiguous(kMapFormat));
+  return !isGiven(residual) || (isLikeResult(*residual, input, weight) && residual->is_contiguous(kMapFormat));
 }
 
 at::Tensor residualApart(const OptionalTensor& residual, int64_t dilation) {
@@ -152,7 +146,7 @@ at::Tensor winogradConvolution(const at::Tensor& input, const at::Tensor& weight
 
 at::Tensor winogradInputGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
                                  const ConvolutionSettings& settings) {
-  if (!applies(input, weight, settings) || !fits(gradient, input, weight)) return {};
+  if (!applies(input, weight, settings) || !isLikeResult(gradient, input, weight)) return {};
   const int64_t dilation = settings.dilation[0];
   const WinogradShape shape = shapeOf(gradient, input.size(1), dilation);
   if (!winogradKernels()->supports(shape)) return {};
@@ -162,7 +156,7 @@ at::Tensor winogradInputGradient(const at::Tensor& gradient, const at::Tensor& i
 
 at::Tensor winogradWeightGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
                                   const ConvolutionSettings& settings) {
-  if (!applies(input, weight, settings) || !fits(gradient, input, weight)) return {};
+  if (!applies(input, weight, settings) || !isLikeResult(gradient, input, weight)) return {};
   const int64_t dilation = settings.dilation[0];
   const WinogradShape shape = shapeOf(input, weight.size(0), dilation);
   if (!winogradKernels()->supports(shape)) return {};
