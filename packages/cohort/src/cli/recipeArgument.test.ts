@@ -117,7 +117,9 @@ describe('cohort train FOLDER', () => {
     expect(err).toMatch(
       /^error: listing the images of .*empty: expected images .* got none\. Check data\.path\.\n$/,
     );
-    expect((await train(join(folder.path, 'none.csv'))).err).toContain('expected an existing file, got none');
+    expect((await train(join(folder.path, 'none.csv'))).err).toContain(
+      'expected an existing file, got nothing',
+    );
     expect((await train(`${empty}/none.yaml`)).err).toContain('no such recipe file');
   });
 
