@@ -115,7 +115,7 @@ describe('cohort train FOLDER', () => {
     const { code, err, trained } = await train(empty);
     expect({ code, trained }).toEqual({ code: 1, trained: [] });
     expect(err).toMatch(
-      /^error: listing the images of .*empty: expected images .* got none\. Check data\.path\.\n$/,
+      /^error: listing the images of .*empty: expected images .* got none\. Check the path\.\n$/,
     );
     expect((await train(join(folder.path, 'none.csv'))).err).toContain(
       'expected an existing file, got nothing',

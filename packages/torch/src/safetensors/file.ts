@@ -57,7 +57,7 @@ function readOpenFile(
   wanted?: (dtype: SafetensorsDtype) => boolean,
 ): SafetensorsFile & { readonly unread: Map<string, UnreadTensor> } {
   const status = fs.fstatSync(file);
-  if (!status.isFile()) throw new Error('not a regular file');
+  if (!status.isFile()) throw new Error('something that is not a regular file');
   const start = readBytes(file, 0, Math.min(headerLengthBytes, status.size));
   const headerLength = readHeaderLength(start, status.size);
   const dataStart = headerLengthBytes + headerLength;
