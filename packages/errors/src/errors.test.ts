@@ -1,6 +1,6 @@
 /** Messages take one form, and helpers read anything that can be thrown. */
 import { describe, expect, it } from 'vitest';
-import { CohortError, errorCode, errorText, isNothingThere } from './index.ts';
+import { asSentence, CohortError, errorCode, errorText, fileErrorReason, isNothingThere } from './index.ts';
 
 class PartError extends CohortError {
   override readonly name = 'PartError';
@@ -45,6 +45,14 @@ describe('CohortError', () => {
   });
 });
 
+it('ends a sentence once', () => {
+  expect(['The disk is full.', 'it failed', 'Why?'].map(asSentence)).toEqual([
+    'The disk is full.',
+    'it failed.',
+    'Why?',
+  ]);
+});
+
 describe('what was thrown', () => {
   it('has a text, whatever it is', () => {
     expect([new Error('a'), 'b', 3, undefined].map(errorText)).toEqual(['a', 'b', '3', 'undefined']);
@@ -55,6 +63,9 @@ describe('what was thrown', () => {
     expect(errorCode(missing)).toBe('ENOENT');
     expect(errorCode(Object.assign(new Error('odd'), { code: 7 }))).toBeUndefined();
     expect(errorCode('ENOENT')).toBeUndefined();
+    expect(fileErrorReason(missing)).toBe('nothing at that path');
+    expect(fileErrorReason(Object.assign(new Error('full'), { code: 'ENOSPC' }))).toBe('a disk that is full');
+    expect(fileErrorReason(Object.assign(new Error('odd'), { code: 'EODD' }))).toBe('odd');
     expect(isNothingThere(missing)).toBe(true);
     expect(isNothingThere(Object.assign(new Error('part'), { code: 'ENOTDIR' }))).toBe(true);
     expect(isNothingThere(Object.assign(new Error('no'), { code: 'EACCES' }))).toBe(false);

@@ -88,8 +88,8 @@ describe('readMetrics', () => {
   });
 
   test.each([
-    ['{"kind":"st', 'expected JSON, but'],
-    ['', 'expected JSON, but'],
+    ['{"kind":"st', 'not JSON ('],
+    ['', 'not JSON ('],
     ['[1]', 'expected a JSON object, got another value'],
     ['{"kind":"day"}', 'kind: expected "step" or "epoch", got "day"'],
     ['{"kind":"step","step":0,"epoch":0,"timeMs":0}', 'values: expected an object of numbers, got undefined'],

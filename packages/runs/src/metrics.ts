@@ -64,7 +64,7 @@ export function decodeMetric(line: string): MetricRecord | string {
   try {
     parsed = JSON.parse(line);
   } catch (error) {
-    return `expected JSON, but ${errorText(error)}`;
+    return `not JSON (${errorText(error)})`;
   }
   if (!isRecord(parsed)) return 'expected a JSON object, got another value';
   const { kind, step, epoch, timeMs, values } = parsed;

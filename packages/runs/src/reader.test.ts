@@ -85,7 +85,7 @@ describe('openRun', () => {
     writeFileSync(join(path, 'run.json'), '{"schemaVersion": 1,');
     const error = runErrorOf(() => openRun(path));
     expect(error.kind).toBe('corrupt');
-    expect(error.message).toContain(`cannot read ${join(path, 'run.json')}: expected JSON, but`);
+    expect(error.message).toContain(`cannot read ${join(path, 'run.json')}: it is not JSON (`);
     expect(error.message).toContain('restore it from a copy, or delete the run folder');
   });
 

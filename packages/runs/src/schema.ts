@@ -71,7 +71,7 @@ export function parseJsonRecord(text: string, path: string): JsonRecord {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw corrupt(path, `expected JSON, but ${errorText(error)}`, { cause: error });
+    throw corrupt(path, `it is not JSON (${errorText(error)})`, { cause: error });
   }
   if (!isRecord(value)) throw corrupt(path, 'expected a JSON object, got another value');
   return value;

@@ -29,10 +29,12 @@ export class MissingFileError extends InferenceError {
   override readonly name = 'MissingFileError';
   readonly location: string;
 
-  constructor(location: string, reason: string) {
-    super(
-      `${location} could not be read: ${reason}. Check the address and that the whole exported folder is there.`,
-    );
+  constructor(
+    location: string,
+    reason: string,
+    remedy = 'Check the address and that the whole exported folder is there.',
+  ) {
+    super(`${location} could not be read: ${reason}. ${remedy}`);
     this.location = location;
   }
 }
@@ -59,4 +61,10 @@ export class DisposedError extends InferenceError {
 /** This JavaScript engine lacks what the runtime needs. */
 export class EnvironmentError extends InferenceError {
   override readonly name = 'EnvironmentError';
+}
+
+/** What a value is that should have been an object, for messages (`null`, `number`); null for an object. */
+export function otherThanObject(value: unknown): string | null {
+  if (value === null) return 'null';
+  return typeof value === 'object' ? null : typeof value;
 }

@@ -219,6 +219,29 @@ describe('tensor()', () => {
     expect(() => tensor(values)).toThrow(/ragged: the first rows say shape/);
   });
 
+  test.each([
+    [undefined, 'got undefined'],
+    [null, 'got null'],
+    [['a'], "got 'a'"],
+    [[1, true], 'got true'],
+    ['12', "got '12'"],
+    [[[1], null], 'got null'],
+  ])('refuses %j, which is no number', (values, reason) => {
+    const make = (): unknown => Reflect.apply(tensor, null, [values]);
+    expect(make).toThrow(ArgumentError);
+    expect(make).toThrow(reason);
+  });
+
+  test('refuses a list that holds itself, and element types that there are not', () => {
+    const circular: unknown[] = [];
+    circular.push(circular);
+    expect((): unknown => Reflect.apply(tensor, null, [circular])).toThrow(/nested 64 deep, got more/);
+    expect((): unknown => Reflect.apply(tensor, null, [[1], 'float99'])).toThrow(
+      /there is no element type 'float99'\. Choose one of uint8, /,
+    );
+    expect((): unknown => Reflect.apply(tensor, null, [[1], { dtype: 'int64' }])).toThrow(ArgumentError);
+  });
+
   test('refuses fractions where only whole numbers fit', () => {
     expect(() => tensor([1, 2.5], 'int64')).toThrow("dtype 'int64' takes whole numbers, got 2.5");
     expect(() => tensor([NaN], 'uint8')).toThrow(ArgumentError);

@@ -1,5 +1,6 @@
 /** When checkpoints are written, how, and which are kept: in the background, checked for space first, the old ones removed after. */
 import { join } from 'node:path';
+import { asSentence } from '@cohort-ml/errors';
 import { BackgroundFiles, RunError, type FileToWrite, type RunWriter } from '@cohort-ml/runs';
 import type { ResolvedRecipe } from '../recipes/index.ts';
 import { accuracyOf, checkpointName } from './checkpointChoice.ts';
@@ -59,7 +60,9 @@ export class Checkpointer {
     await this.#writing;
     const warn = (error: unknown): void => {
       if (!(error instanceof RunError)) throw error;
-      this.#setup.warn(`${error.message}. Training continues and tries again at the next checkpoint.`);
+      this.#setup.warn(
+        `${asSentence(error.message)} Training continues and tries again at the next checkpoint.`,
+      );
     };
     try {
       const info = makeInfo();

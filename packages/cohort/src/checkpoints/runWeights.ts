@@ -16,20 +16,30 @@ export const classifierKey = 'cohort.classifier';
 /**
  * Opens a network of a run.
  *
+ * @param model the architecture; null takes whichever the run has, where it has only one
  * @param ordinal among the networks of the model, from 0; past the last it starts again, so that a larger cohort can
  *   begin from a smaller one
  * @throws {RunError} for a folder that is no run or has no checkpoint, {CheckpointError} for one without such a network
  */
-export function openRunWeights(path: string, model: string, ordinal: number): WeightsFile {
+export function openRunWeights(path: string, model: string | null, ordinal: number): WeightsFile {
   const run = openRun(path);
   const recipe = parseRecipe(run.recipe, `${path}/recipe.yaml`);
-  const names = networkNames(recipe).filter((_, index) => recipe.networks[index]?.model === model);
+  const models = [...new Set(recipe.networks.map((network) => network.model))];
+  if (model === null && models.length > 1) {
+    throw new CheckpointError(`The run ${path} has networks of several models: ${models.join(', ')}`, {
+      remedy: 'Choose one of them with --model.',
+    });
+  }
+  const wanted = model ?? models[0];
+  const names = networkNames(recipe).filter((_, index) => recipe.networks[index]?.model === wanted);
   const name = names[ordinal % Math.max(1, names.length)];
   if (name === undefined) {
-    const models = [...new Set(recipe.networks.map((network) => network.model))].join(', ');
-    throw new CheckpointError(`The run ${path} has no network of model ${model}, only ${models}`, {
-      remedy: 'Name one of these models, or another run.',
-    });
+    throw new CheckpointError(
+      `The run ${path} has no network of model ${wanted}, only ${models.join(', ')}`,
+      {
+        remedy: 'Name one of these models, or another run.',
+      },
+    );
   }
   // Whoever asks for weights has nobody to warn; a damaged checkpoint costs a few steps and not the use of the run.
   const { folder, info } = chooseCheckpoint(run, { warning: () => undefined });

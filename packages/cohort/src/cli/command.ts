@@ -1,6 +1,7 @@
 /** What every command has in common: --json and --quiet, one reporter, Ctrl-C, and how results and failures are shown. */
 import type { Command } from 'commander';
 import { ConsoleReporter } from '../progress/consoleReporter.ts';
+import { printable } from '../support/printable.ts';
 import type { CallOptions } from './contracts.ts';
 import type { CliEnvironment } from './environment.ts';
 import type { Failure } from './failures.ts';
@@ -104,7 +105,7 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
 /** One message on stderr, and with `--json` the same as an object on stdout, so that a program always finds one. */
 export function showFailure(environment: CliEnvironment, failure: Failure, isJson: boolean): void {
   const { exitCode, kind, message, stack, problems } = failure;
-  environment.stderr.write(`error: ${message}\n${stack === undefined ? '' : `${stack}\n`}`);
+  environment.stderr.write(`error: ${printable(message)}\n${stack === undefined ? '' : `${stack}\n`}`);
   if (!isJson) return;
   const error = { kind, message, exitCode, ...(problems === undefined ? {} : { problems }) };
   environment.stdout.write(jsonLine({ status: 'failed', error }));

@@ -13,6 +13,7 @@ import type { CallOptions } from './contracts.ts';
 import type { CliEnvironment } from './environment.ts';
 import { EXIT_CODES } from './failures.ts';
 import { isImageSource, surveyFor } from './recipeArgument.ts';
+import { wholeNumber } from './wholeNumber.ts';
 
 /** Options of both commands. */
 export interface ComparisonOptions extends CommonOptions, ReportTargets {
@@ -29,14 +30,14 @@ export interface ComparisonOptions extends CommonOptions, ReportTargets {
 /** Adds them. */
 export function withComparisonOptions(command: Command): Command {
   return withCommonOptions(command)
-    .option('--seeds <n>', 'train with seeds 1 to N', parseCount, 3)
+    .option('--seeds <n>', 'train with seeds 1 to N', wholeNumber(1, 1000), 3)
     .addOption(
       new Option('--seed-list <seeds>', 'train with these seeds instead (comma-separated)')
         .argParser(parseSeeds)
         .conflicts('seeds'),
     )
     .option('--set <key=value>', 'change a setting for all methods (repeatable)', collect, [])
-    .option('--parallel <n>', 'train this many at a time, sharing the threads', parseCount, 1)
+    .option('--parallel <n>', 'train this many at a time, sharing the threads', wholeNumber(1, 1000), 1)
     .addOption(
       new Option('--select <epoch>', 'which epoch to report')
         .choices(['last', 'best-validation'])
@@ -168,14 +169,6 @@ async function resolverOf(
 
 function collect(text: string, before: readonly string[]): readonly string[] {
   return [...before, text];
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!/^\d+$/.test(text) || count < 1 || count > 1000) {
-    throw new InvalidArgumentError('Expected a whole number of at least 1.');
-  }
-  return count;
 }
 
 function parseSeeds(text: string): readonly number[] {

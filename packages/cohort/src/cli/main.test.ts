@@ -76,7 +76,8 @@ describe('cohort --help', () => {
   ])('cohort %s has a page with its arguments, options and exit codes', async (command, usage) => {
     const { code, out, err } = await run([...command.split(' '), '--help']);
     expect({ code, err }).toEqual({ code: 0, err: '' });
-    expect(out).toContain(`Usage: cohort ${command} ${usage}`);
+    // Commander names the alias too.
+    expect(out.replace('rm|delete', 'rm')).toContain(`Usage: cohort ${command} ${usage}`);
     expect(out).toMatch(/--json +print one JSON object/);
     expect(out).toMatch(/--quiet +show only results, warnings and errors/);
     for (const exitCode of ['0 ', '1 ', '2 ', '130 ', '143 '])
@@ -114,7 +115,9 @@ describe('wrong usage', () => {
     [['evaluate'], "missing required argument 'run'"],
     [['train', 'small', '--jsno'], "unknown option '--jsno'"],
     [['predict', 'run'], "missing required argument 'images'"],
-    [['predict', 'run', 'a.png', '--top', '0'], 'Expected a whole number of at least 1.'],
+    [['predict', 'run', 'a.png', '--top', '0'], 'Expected a whole number from 1 to 999,999.'],
+    [['predict', 'run', 'a.png', '--batch', '1000000'], 'Expected a whole number from 1 to 999,999.'],
+    [['runs', 'list', '--limit', '1.5'], 'Expected a whole number of at least 1.'],
     [['evaluate', 'a', 'b'], 'too many arguments'],
     [['train', 'small', 'epochs'], 'override "epochs": expected key=value'],
   ])('%j exits with 2', async (argv, message) => {
@@ -123,6 +126,15 @@ describe('wrong usage', () => {
     expect(out).toBe('');
     expect(err).toContain(message);
     expect(err).not.toContain('    at ');
+  });
+
+  it('is one JSON object with --json, whose message begins as every other does', async () => {
+    const { code, out } = await run(['train', 'small', '--bogus', '--json']);
+    expect(code).toBe(2);
+    expect(JSON.parse(out)).toEqual({
+      status: 'failed',
+      error: { kind: 'UsageError', message: "unknown option '--bogus'", exitCode: 2 },
+    });
   });
 
   it('suggests the command or option that was meant, and says where help is', async () => {

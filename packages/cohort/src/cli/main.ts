@@ -57,7 +57,9 @@ export async function main(
 function usageExitCode(error: CommanderError, environment: CliEnvironment, argv: readonly string[]): number {
   if (error.exitCode === 0) return EXIT_CODES.ok;
   if (wantsJson(argv)) {
-    const details = { kind: 'UsageError', message: error.message, exitCode: EXIT_CODES.usage };
+    // Commander begins its messages as they are shown on stderr.
+    const message = error.message.replace(/^error: /, '');
+    const details = { kind: 'UsageError', message, exitCode: EXIT_CODES.usage };
     environment.stdout.write(`${JSON.stringify({ status: 'failed', error: details })}\n`);
   }
   return EXIT_CODES.usage;

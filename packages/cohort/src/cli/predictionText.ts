@@ -1,6 +1,7 @@
 /** Predictions one by one, as lines for people, CSV or JSON Lines. */
 import type { LabelProbability } from '../evaluate/rank.ts';
 import { csvLine } from '../support/csv.ts';
+import { printableLine } from '../support/printable.ts';
 import type { ImagePrediction } from '../inference/predictImages.ts';
 import type { OpenedRun } from '../inference/openedRun.ts';
 import { formatPercent } from '../progress/progressText.ts';
@@ -31,8 +32,9 @@ export function predictionWriter(format: PredictionFormat, top: number): Predict
 }
 
 function describe(result: ImagePrediction): string {
-  if ('error' in result) return `${result.path}: could not be classified: ${result.error}`;
-  const { path, top, perNetwork } = result;
+  const path = printableLine(result.path);
+  if ('error' in result) return `${path}: could not be classified: ${printableLine(result.error)}`;
+  const { top, perNetwork } = result;
   const networks = perNetwork.map(({ name, top: seen }) => `  ${name}: ${describeClasses(seen)}`);
   return [`${path}: ${describeClasses(top)}`, ...(perNetwork.length > 1 ? networks : [])].join('\n');
 }

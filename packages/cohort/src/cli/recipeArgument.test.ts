@@ -115,9 +115,11 @@ describe('cohort train FOLDER', () => {
     const { code, err, trained } = await train(empty);
     expect({ code, trained }).toEqual({ code: 1, trained: [] });
     expect(err).toMatch(
-      /^error: listing the images of .*empty: expected images .* got none\. Check data\.path\.\n$/,
+      /^error: listing the images of .*empty: expected images .* got none\. Check the path\.\n$/,
     );
-    expect((await train(join(folder.path, 'none.csv'))).err).toContain('expected an existing file, got none');
+    expect((await train(join(folder.path, 'none.csv'))).err).toContain(
+      'expected an existing file, got nothing',
+    );
     expect((await train(`${empty}/none.yaml`)).err).toContain('no such recipe file');
   });
 

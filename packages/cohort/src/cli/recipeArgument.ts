@@ -1,7 +1,7 @@
 /** Finds out what `cohort train` was pointed at: a recipe, or a folder of images for which one is proposed. */
-import { errorText } from '@cohort-ml/errors';
+import { errorCode, fileErrorReason } from '@cohort-ml/errors';
 import { TABLE_ENDING } from '../data/folder/tables/tableEnding.ts';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ImageSurvey } from '../data/folder/survey.ts';
 import type { ResolvedRecipe } from '../recipes/index.ts';
@@ -136,18 +136,30 @@ export function isFolderOrTable(argument: string): boolean {
   return TABLE_ENDING.test(argument) || statSync(argument, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
+function writeNewFile(path: string, text: string): void {
+  const file = openSync(path, 'wx');
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    // Half a recipe would be in the way of the next attempt.
+    rmSync(path, { force: true });
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
 async function save(path: string, text: string, { reporter }: CallOptions): Promise<void> {
   try {
-    writeFileSync(path, text, { flag: 'wx' });
+    writeNewFile(path, text);
   } catch (error) {
     const { RecipeError } = await import('../recipes/errors.ts');
-    const isTaken = error instanceof Error && 'code' in error && error.code === 'EEXIST';
-    const reason = errorText(error);
+    const isTaken = errorCode(error) === 'EEXIST';
     throw new RecipeError(
       {
         operation: `--save-recipe ${path}`,
         expected: 'a new file',
-        received: isTaken ? 'an existing one' : reason,
+        received: isTaken ? 'an existing one' : fileErrorReason(error),
         remedy: isTaken ? 'Choose another name, or delete it.' : 'Choose another place.',
       },
       [],

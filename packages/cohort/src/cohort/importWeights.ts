@@ -59,8 +59,8 @@ export function importWeights(path: string, options: ImportOptions): ImportResul
     options.output ?? `${basename(path).replace(/(\.(pt|pth|tar|bin|ckpt|safetensors))+$/i, '')}.safetensors`;
   const classNames = options.classNamesPath === undefined ? null : readClassNames(options.classNamesPath);
   const wanted = wantedClasses(options, classNames);
-  const { model: known = '' } = options;
-  if (known !== '') findArchitecture(known);
+  const { model: known = null } = options;
+  if (known !== null) findArchitecture(known);
   assertUnusedOutput(path, output, options.force === true);
   const file = openSource({ path, model: known, ordinal: 0 });
   try {

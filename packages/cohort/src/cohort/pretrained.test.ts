@@ -19,6 +19,7 @@ import { createCohort } from './cohort.ts';
 import { importWeights } from './importWeights.ts';
 import { describePretrained, loadPretrained, type Pretrained } from './pretrained.ts';
 import { trainRun } from '../train/run/run.ts';
+import { isTaskCheckpoint } from '../transfer/training/importTaskWeights.ts';
 
 let world: TinyWorld;
 beforeAll(() => {
@@ -359,6 +360,27 @@ describe('recipes that start from weights', () => {
     expect(reporter.messages.join('\n')).toContain('resnet8-1: starts from resnet8-1 of ');
     expect(readFileSync(join(second.runFolder, 'recipe.yaml'), 'utf8')).toContain(
       `weights: ${first.runFolder}`,
+    );
+  });
+
+  it('imports a network of a run, by its model or the only one that there is', async () => {
+    const { signal } = new AbortController();
+    const options = { command: 'test', signal, reporter: new RememberingReporter() };
+    const train = { epochs: 1, batchSize: 32 };
+    const { runFolder } = await trainRun(world.recipe({ train }), options);
+    const output = join(world.path, 'of-run.safetensors');
+    for (const given of [{}, { model: 'resnet8' }]) {
+      expect(isTaskCheckpoint(runFolder)).toBe(false);
+      const result = importWeights(runFolder, { output, force: true, ...given });
+      expect(result).toMatchObject({ model: 'resnet8', classes: 10, channels: 1, classifier: 'kept' });
+    }
+    expect(() => importWeights(runFolder, { output, force: true, model: 'resnet14' })).toThrow(
+      /has no network of model resnet14, only resnet8\./,
+    );
+    const networks = [{ model: 'resnet8' as const }, { model: 'resnet14' as const }];
+    const mixed = await trainRun(world.recipe({ train, networks }), options);
+    expect(() => importWeights(mixed.runFolder, { output, force: true })).toThrow(
+      /has networks of several models: resnet8, resnet14\. Choose one of them with --model\.$/,
     );
   });
 

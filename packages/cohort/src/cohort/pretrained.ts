@@ -66,7 +66,12 @@ export function openSource({
   path: given,
   model,
   ordinal,
-}: Pick<PretrainedOptions, 'path' | 'model' | 'ordinal'>): WeightsFile {
+}: {
+  readonly path: string;
+  /** Architecture, which chooses a network of a run; null where it is not known. */
+  readonly model: string | null;
+  readonly ordinal: number;
+}): WeightsFile {
   const path = weightsPath(given);
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   return isFolder ? openRunWeights(path, model, ordinal) : openWeights(path);

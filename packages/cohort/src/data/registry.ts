@@ -68,10 +68,11 @@ export function datasetEntry(name: string): DatasetEntry<ImagePixels> {
   if (entry !== undefined) return entry;
   const nearest = nearestName(name, datasetNames());
   throw new DataError('unknownDataset', {
-    operation: 'loading a dataset',
-    expected: `one of: ${datasetNames().join(', ')}`,
+    operation: 'choosing a dataset',
+    expected: `one of ${datasetNames().join(', ')}`,
     received: `'${name}'`,
-    remedy: nearest === null ? 'Set data.dataset to one of these.' : `Did you mean ${nearest}?`,
+    remedy:
+      nearest === null ? 'Choose one of these; cohort data list describes them.' : `Did you mean ${nearest}?`,
   });
 }
 

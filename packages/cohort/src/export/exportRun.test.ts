@@ -163,6 +163,7 @@ describe('a folder', () => {
     const [, , int8] = manifest.models;
     expect(int8?.quantisation).toMatchObject({ calibrationImages: 20, weightBits: 8 });
     const card = readFileSync(join(out, 'README.md'), 'utf8');
+    expect(card).toContain('ImageOps.exif_transpose(Image.open("photo.jpg"))');
     for (const { path, parity } of manifest.models)
       for (const { program, networks } of parity)
         for (const { name, accuracy, trainedAccuracy } of networks) {

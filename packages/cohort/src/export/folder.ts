@@ -1,16 +1,8 @@
 /** The exported folder: written next to its final place and moved there when it is complete, so that it is never half-written. */
 import { createHash, randomUUID } from 'node:crypto';
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { describeFileError, makeFolders } from '@cohort-ml/runs';
 import { ExportError } from './errors.ts';
 import { manifestPath, type ManifestFile } from './manifest.ts';
 
@@ -75,7 +67,15 @@ function isExport(folder: string): boolean {
   }
 }
 
-/** Writes all files, or none: a folder that was there stays until the new one is complete. */
+function removeIfThere(folder: string): void {
+  if (existsSync(folder)) rmSync(folder, { recursive: true, force: true });
+}
+
+/**
+ * Writes all files, or none: a folder that was there stays until the new one is complete.
+ *
+ * @throws {ExportError} where the folder was filled meanwhile, {RunError} where it cannot be written
+ */
 export function writeFolder(path: string, files: readonly ExportedFile[], force: boolean): void {
   const folder = resolve(path);
   const suffix = randomUUID().slice(0, 8);
@@ -84,10 +84,10 @@ export function writeFolder(path: string, files: readonly ExportedFile[], force:
   const staged = hidden('partial');
   const replaced = hidden('replaced');
   try {
-    mkdirSync(staged, { recursive: true });
+    makeFolders(staged);
     for (const { path: place, content } of files) {
       const file = join(staged, place);
-      mkdirSync(dirname(file), { recursive: true });
+      makeFolders(dirname(file));
       writeFileSync(file, content, { flush: true });
     }
     // Somebody may have filled it while the networks were measured.
@@ -101,7 +101,10 @@ export function writeFolder(path: string, files: readonly ExportedFile[], force:
       throw error;
     }
     rmSync(replaced, { recursive: true, force: true });
+  } catch (error) {
+    if (error instanceof ExportError) throw error;
+    throw describeFileError(error, 'write the export', folder);
   } finally {
-    rmSync(staged, { recursive: true, force: true });
+    removeIfThere(staged);
   }
 }

@@ -272,7 +272,7 @@ describe('predictImages', () => {
     const missing = join(path, 'missing.png');
     const one = await predict([missing, path]);
     expect(one.map((each) => ('error' in each ? each.error : ''))).toEqual([
-      ...['none at that path', '', '', 'a file of 0 bytes', '', '', '', '', '', ''],
+      ...['nothing at that path', '', '', 'a file of 0 bytes', '', '', '', '', '', ''],
     ]);
     const together = await predict([missing, path], { batch: 4 });
     expect(together.map((each) => each.path)).toEqual(one.map((each) => each.path));

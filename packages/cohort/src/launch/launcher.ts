@@ -1,7 +1,8 @@
 /** Starts the ranks of a training on this host and keeps them together with those of other hosts, until all have ended. */
 import { createServer } from 'node:net';
-import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolders } from '@cohort-ml/runs';
 import { causeOf, failureReport, isWorthRestart, type Loss } from './causes.ts';
 import { Hosts, LaunchError } from './hosts.ts';
 import { LocalRanks, type LocalEnd } from './localRanks.ts';
@@ -171,7 +172,7 @@ class Launcher {
     this.#options.stderr.write(`${report}\n`);
     if (this.#run === null || !existsSync(this.#run)) return;
     try {
-      mkdirSync(join(this.#run, 'ranks'), { recursive: true });
+      makeFolders(join(this.#run, 'ranks'));
       appendFileSync(join(this.#run, 'ranks', 'failures.log'), `${new Date().toISOString()}\n${report}\n`);
     } catch {
       // The report has been shown; a disk that is full may be its very cause.

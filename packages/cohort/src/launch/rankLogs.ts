@@ -1,6 +1,7 @@
 /** What ranks write, one file each in the run's folder; lines wait in memory until there is a run. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { makeFolders } from '@cohort-ml/runs';
 
 /** Lines that wait at most: a run that is never made leaves nothing. */
 const mostWaiting = 1000;
@@ -23,7 +24,7 @@ export class RankLogs {
       return;
     }
     try {
-      mkdirSync(this.#folder, { recursive: true });
+      makeFolders(this.#folder);
       appendFileSync(join(this.#folder, `rank-${rank}.log`), `${line}\n`);
     } catch {
       // A full disk must not end a training for the sake of its log.

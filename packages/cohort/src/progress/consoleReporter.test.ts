@@ -125,6 +125,14 @@ describe('in a pipe', () => {
     expect(warnings.text).toBe('');
   });
 
+  it('shows control characters of names, which could move the cursor or change colours', () => {
+    const { reporter, output, warnings } = setUp(false);
+    reporter.message('reading \u001B[31ma.jpg');
+    reporter.warning('broken: \u001B[2Jb.jpg\nand c.jpg');
+    expect(output.text).toBe('reading \\u001b[31ma.jpg\n');
+    expect(warnings.text).toBe('warning: broken: \\u001b[2Jb.jpg\nand c.jpg\n');
+  });
+
   it('writes nothing inside an epoch, however long it takes', () => {
     const { reporter, output, clock } = setUp(false);
     reporter.epochStart({ epoch: 3, epochs: 40, stepsPerEpoch: 31, learningRate: 0.1 });

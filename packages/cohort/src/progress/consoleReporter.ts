@@ -8,6 +8,7 @@ import {
   type PartGroups,
 } from './progressText.ts';
 import type { EpochEndEvent, EpochStartEvent, NetworkAccuracy, Reporter, StepEvent } from './reporter.ts';
+import { printable } from '../support/printable.ts';
 
 /** The part of a Node.js stream that a console needs. */
 export interface ConsoleStream {
@@ -75,12 +76,12 @@ export class ConsoleReporter implements Reporter {
 
   message(text: string): void {
     if (this.#options.quiet === true) return;
-    this.#aroundLiveRows(() => this.#options.output.write(`${text}\n`));
+    this.#aroundLiveRows(() => this.#options.output.write(`${printable(text)}\n`));
   }
 
   warning(text: string): void {
     const label = this.#hasColouredWarnings ? '\u001B[33mwarning:\u001B[39m' : 'warning:';
-    this.#aroundLiveRows(() => this.#options.warnings.write(`${label} ${text}\n`));
+    this.#aroundLiveRows(() => this.#options.warnings.write(`${label} ${printable(text)}\n`));
   }
 
   progress(text: string): void {

@@ -113,7 +113,7 @@ function acceptsNull(schema: Schema): boolean {
 function describePlain(schema: Schema): string {
   if (schema instanceof z.ZodString && schema.description !== undefined) return schema.description;
   if (schema instanceof z.ZodNumber) return describeNumber(schema);
-  if (schema instanceof z.ZodString) return (schema.minLength ?? 0) > 0 ? 'non-empty text' : 'text';
+  if (schema instanceof z.ZodString) return describeText(schema);
   if (schema instanceof z.ZodBoolean) return 'true or false';
   if (schema instanceof z.ZodEnum) return `one of ${schema.options.join(', ')}`;
   if (schema instanceof z.ZodLiteral) return String(schema.value);
@@ -131,6 +131,11 @@ function describePlain(schema: Schema): string {
   }
   if (schema instanceof z.ZodUnion) return schema.options.map(describeSchema).join(', or ');
   return 'another value';
+}
+
+function describeText({ minLength, maxLength }: z.ZodString): string {
+  const text = (minLength ?? 0) > 0 ? 'non-empty text' : 'text';
+  return maxLength === null ? text : `${text} of at most ${maxLength} characters`;
 }
 
 function describeNumber(schema: z.ZodNumber): string {

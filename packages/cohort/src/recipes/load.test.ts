@@ -93,8 +93,10 @@ describe('finding a recipe', () => {
 describe('YAML', () => {
   it('is told wrong with line and column, every error at once', () => {
     expect(parseMessage('name: x\nname: y\ndata: !!what 2\n')).toBe(
-      'r.yaml has 2 problems:\n  line 2, column 1: not YAML: Map keys must be unique\n  line 3, column 7: not YAML: Unresolved tag: tag:yaml.org,2002:what',
+      'r.yaml has 2 problems:\n  line 2, column 1: the key name is set a second time. Keep one of the two\n  line 3, column 7: not YAML: Unresolved tag: tag:yaml.org,2002:what',
     );
+    const deep = parseMessage(`a: ${'['.repeat(3000)}\n`);
+    expect(deep.split('\n').length).toBeLessThan(10);
     expect(parseMessage('train:\n\tepochs: 3\n')).toMatch(
       /^r\.yaml.*line 2, column 1: not YAML: Tabs are not allowed/s,
     );
@@ -102,10 +104,10 @@ describe('YAML', () => {
 
   it('must be one document that is not empty', () => {
     expect(parseMessage('# nothing\n')).toBe(
-      "r.yaml: the file is empty. Write a recipe's settings into it; docs/recipes.md lists them.",
+      "r.yaml: the file is empty. Write a recipe's settings into it; README.md shows one, and cohort methods show NAME lists those of a method.",
     );
     expect(parseMessage('')).toBe(
-      "r.yaml: the file is empty. Write a recipe's settings into it; docs/recipes.md lists them.",
+      "r.yaml: the file is empty. Write a recipe's settings into it; README.md shows one, and cohort methods show NAME lists those of a method.",
     );
     expect(parseMessage('a: 1\n---\nb: 2\n')).toMatch(
       /^r\.yaml: line 2, column \d: only one recipe per file is allowed/,

@@ -1,7 +1,7 @@
 /** A recipe's YAML text as plain data, with the line of each setting and every syntax error with line and column. */
 import { errorText } from '@cohort-ml/errors';
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseAllDocuments } from 'yaml';
-import type { Document } from 'yaml';
+import type { Document, YAMLError } from 'yaml';
 import type { PathSegment } from './describe.ts';
 import type { RecipeProblem } from './errors.ts';
 import { RecipeError } from './errors.ts';
@@ -24,7 +24,8 @@ export function readYaml(text: string, source: string): YamlSource {
   if (!Array.isArray(documents) || document === undefined) {
     throw new RecipeError('the file is empty', [], {
       operation: source,
-      remedy: "Write a recipe's settings into it; docs/recipes.md lists them.",
+      remedy:
+        "Write a recipe's settings into it; README.md shows one, and cohort methods show NAME lists those of a method.",
     });
   }
   const at = (offset: number): { line: number; column: number } => {
@@ -33,8 +34,9 @@ export function readYaml(text: string, source: string): YamlSource {
   };
   const problems = documents
     .flatMap((found) => [...found.errors, ...found.warnings])
-    .map((error) => syntaxProblem(`not YAML: ${error.message}`, at(error.pos[0])))
-    .toSorted((left, right) => left.line - right.line || left.column - right.column);
+    .map((error) => syntaxProblem(syntaxMessage(error, text), at(error.pos[0])))
+    .toSorted((left, right) => left.line - right.line || left.column - right.column)
+    .filter((problem, index, all) => index === all.findIndex((other) => isSameProblem(problem, other)));
   if (problems.length === 0 && documents.length > 1) {
     const place = at(documents[1]?.range[0] ?? 0);
     problems.push(
@@ -52,6 +54,21 @@ export function readYaml(text: string, source: string): YamlSource {
       return offset === null ? null : at(offset);
     },
   };
+}
+
+/** What the parser found, in the words of a recipe where its own would puzzle. */
+function syntaxMessage(
+  { code, message, pos }: Pick<YAMLError, 'code' | 'message' | 'pos'>,
+  text: string,
+): string {
+  if (code !== 'DUPLICATE_KEY') return `not YAML: ${message}`;
+  const key = /^[^\s:,}]*/.exec(text.slice(pos[0]))?.[0] ?? '';
+  return `the key ${key} is set a second time. Keep one of the two`;
+}
+
+/** Brackets without an end make the parser repeat itself along the line. */
+function isSameProblem(one: RecipeProblem, other: RecipeProblem): boolean {
+  return one.message === other.message && one.line === other.line;
 }
 
 function syntaxProblem<Place extends { line: number; column: number }>(

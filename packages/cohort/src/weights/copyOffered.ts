@@ -1,6 +1,7 @@
 /** Copies weights that come with Cohort to a file of the user's, checked byte for byte. */
 import { createHash } from 'node:crypto';
 import { constants, copyFileSync, readFileSync } from 'node:fs';
+import { errorCode, fileErrorReason } from '@cohort-ml/errors';
 import { WeightsError, damagedFile } from './errors.ts';
 import { findOffered, offeredFolder, offeredPath } from './offered.ts';
 
@@ -34,11 +35,11 @@ export function copyOffered(
   try {
     copyFileSync(source, target, force ? 0 : constants.COPYFILE_EXCL);
   } catch (error) {
-    const isThere = (error as NodeJS.ErrnoException).code === 'EEXIST';
+    const isThere = errorCode(error) === 'EEXIST';
     throw new WeightsError(isThere ? 'argument' : 'unreadable', {
       operation: `writing ${target}`,
       expected: isThere ? 'no file of that name' : 'a folder that can be written to',
-      received: isThere ? 'one that is there' : (error as Error).message,
+      received: isThere ? 'one that is there' : fileErrorReason(error),
       remedy: isThere ? 'Choose another --output, or add --force.' : 'Choose another --output.',
       cause: error,
     });

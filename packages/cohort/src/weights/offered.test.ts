@@ -78,6 +78,13 @@ describe('a copy', () => {
     expect(statSync(output).size).toBe(findOffered(name).bytes);
   });
 
+  it('says in plain words why a place cannot be written to', () => {
+    const output = join(world.path, 'nowhere', 'mine.safetensors');
+    expect(() => copyOffered(name, { output })).toThrow(
+      `writing ${output}: expected a folder that can be written to, got nothing at that path. Choose another --output.`,
+    );
+  });
+
   it('of a damaged file is refused, and nothing is written', () => {
     const folder = join(world.path, 'weights');
     cpSync(offeredFolder(), folder, { recursive: true });

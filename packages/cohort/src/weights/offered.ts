@@ -60,10 +60,10 @@ export function findOffered(name: string, folder: string = offeredFolder()): Off
   const names = known.map((entry) => entry.name);
   const nearest = nearestName(bare, names);
   throw new WeightsError('argument', {
-    operation: 'looking for weights that come with Cohort',
+    operation: 'choosing weights that come with Cohort',
     expected: `one of ${names.join(', ')}`,
     received: `'${bare}'`,
-    remedy: nearest === null ? 'cohort weights list shows them.' : `Did you mean ${nearest}?`,
+    remedy: nearest === null ? 'cohort weights list describes them.' : `Did you mean ${nearest}?`,
   });
 }
 

@@ -1,6 +1,6 @@
 /** A file that is read in pieces, each checked against its size first, so that a large checkpoint is not held twice. */
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { errorText } from '@cohort-ml/errors';
+import { fileErrorReason } from '@cohort-ml/errors';
 import { damagedFile, WeightsError } from './errors.ts';
 
 /** Node reads fewer than 2^31 bytes at once. */
@@ -19,7 +19,7 @@ export class OpenFile {
       // Without O_NONBLOCK, opening a named pipe would wait for ever.
       this.#handle = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
-      throw unreadable(path, errorText(error), error);
+      throw unreadable(path, fileErrorReason(error), error);
     }
     const status = fstatSync(this.#handle);
     this.size = status.size;
@@ -53,7 +53,7 @@ export class OpenFile {
     try {
       return readSync(this.#handle, bytes, start, Math.min(bytes.length - start, largestRead), position);
     } catch (error) {
-      throw unreadable(this.path, errorText(error), error);
+      throw unreadable(this.path, fileErrorReason(error), error);
     }
   }
 

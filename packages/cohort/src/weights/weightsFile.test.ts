@@ -173,7 +173,7 @@ describe('files that are no checkpoints', () => {
   });
 
   it('says when there is no file, or a folder', () => {
-    expect(errorOf(join(folder, 'none.pth')).message).toContain('ENOENT');
+    expect(errorOf(join(folder, 'none.pth')).message).toContain('got nothing at that path');
     expect(errorOf(folder).message).toContain('a folder');
   });
 

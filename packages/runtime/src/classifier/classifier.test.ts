@@ -36,6 +36,25 @@ describe('createClassifier', () => {
     expect(await classifier.classify(red, { top: 1 })).toMatchObject([{ label: 'b' }]);
   });
 
+  it('refuses labels that are not as many as the classes', async () => {
+    const bytes = exportedFiles().files[modelPath] ?? new Uint8Array();
+    using classifier = await createClassifier(bytes, { labels: ['only one'] });
+    await expect(classifier.classify(red)).rejects.toThrow(
+      'The network scores 4 classes, and the number of labels is 1.',
+    );
+    using nameless = await createClassifier(bytes);
+    expect(await nameless.classify(red, { top: 1 })).toMatchObject([{ label: '1' }]);
+  });
+
+  it.each([undefined, null, 5])(
+    'refuses %s, which is no source, with a sentence on what to do',
+    async (source) => {
+      const loading = createClassifier(source as unknown as string);
+      await expect(loading).rejects.toThrow(InputError);
+      await expect(loading).rejects.toThrow('is no exported network. Pass the address or path of its folder');
+    },
+  );
+
   it('says which file is missing', async () => {
     const path = await folder();
     await rm(join(path, modelPath));
@@ -145,7 +164,13 @@ describe('Classifier', () => {
     await expect(classifier.classify({ width: 0, height: 0, data: new Uint8Array() })).rejects.toThrow(
       'no pixels',
     );
-    await expect(classifier.classify('/nowhere.png')).rejects.toThrow(MissingFileError);
+    const missing = classifier.classify('/nowhere.png');
+    await expect(missing).rejects.toThrow(MissingFileError);
+    await expect(missing).rejects.toThrow(/Check the address or path of the image\.$/);
+    for (const nothing of [undefined, null, 7]) {
+      const classifying = classifier.classify(nothing as unknown as string);
+      await expect(classifying).rejects.toThrow(ImageDecodeError);
+    }
   });
 
   it('refuses unknown networks and a senseless top', async () => {

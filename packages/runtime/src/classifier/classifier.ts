@@ -82,7 +82,7 @@ export class Classifier {
    * The most probable classes of an image.
    *
    * @throws {ImageDecodeError} where the image cannot be decoded
-   * @throws {InputError} for an unknown network or a `top` below 1
+   * @throws {InputError} for an unknown network, a `top` below 1, or labels that are not as many as the classes
    * @throws {DisposedError} after `dispose`
    */
   async classify(image: ImageSource, options: ClassifyOptions = {}): Promise<Prediction[]> {
@@ -158,6 +158,11 @@ export class Classifier {
 
   #best(outputs: Record<string, ModelOutput>, { output }: ManifestNetwork, top: number): Prediction[] {
     const scores = outputOf(outputs, output).data;
+    if (this.labels.length > 0 && this.labels.length !== scores.length) {
+      throw new InputError(
+        `The network scores ${scores.length} classes, and the number of labels is ${this.labels.length}. Pass one label for each class, in the order of the scores.`,
+      );
+    }
     const largest = scores.reduce((a, b) => Math.max(a, b), -Infinity);
     const weights = Float64Array.from(scores, (score) => Math.exp(score - largest));
     const sum = weights.reduce((a, b) => a + b, 0);

@@ -1,6 +1,6 @@
 /** Gets pixels out of whatever holds an image: files, elements of a page, or pixels. */
 import { hasFileSystem } from '../environment.ts';
-import { ImageDecodeError } from '../errors.ts';
+import { ImageDecodeError, otherThanObject } from '../errors.ts';
 import type { PixelImage } from '../preprocess/index.ts';
 import { readLocation } from './files.ts';
 import type { Sharp } from './sharpDecode.ts';
@@ -33,7 +33,15 @@ const isPixels = (source: ImageSource): source is Pixels =>
  */
 export async function decodeImage(source: ImageSource, mostPixels = defaultMostPixels): Promise<PixelImage> {
   if (typeof source === 'string' || source instanceof URL) {
-    return decodeBytes(await readLocation(source), String(source), mostPixels);
+    const bytes = await readLocation(source, 'Check the address or path of the image.');
+    return decodeBytes(bytes, String(source), mostPixels);
+  }
+  // Callers in JavaScript have no compiler that would say so.
+  const other = otherThanObject(source);
+  if (other !== null) {
+    throw new ImageDecodeError(
+      `${other} is no image. Pass pixels, an element of a page, a blob, the bytes of a file, or an address or path.`,
+    );
   }
   if (source instanceof Uint8Array || source instanceof ArrayBuffer) {
     return decodeBytes(new Uint8Array(source), 'The image', mostPixels);

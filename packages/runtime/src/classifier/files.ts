@@ -11,24 +11,29 @@ export type ReadFile = (path: string) => Promise<Bytes>;
 
 const isAddress = (location: string): boolean => /^(https?|data|blob):/i.test(location);
 
-/** Reads one file at an address or a path. */
-export async function readLocation(location: string | URL): Promise<Bytes> {
+/**
+ * Reads one file at an address or a path.
+ *
+ * @param remedy what to do where it is not there; that of a file of the exported folder unless given
+ * @throws {MissingFileError}
+ */
+export async function readLocation(location: string | URL, remedy?: string): Promise<Bytes> {
   const name = String(location);
   if (hasFileSystem() && !isAddress(name)) {
     const { readFile } = await nodeModule<typeof import('node:fs/promises')>('node:fs/promises');
     try {
       return new Uint8Array(await readFile(name.startsWith('file:') ? new URL(name) : name));
     } catch (error) {
-      throw new MissingFileError(name, error instanceof Error ? error.message : String(error));
+      throw new MissingFileError(name, error instanceof Error ? error.message : String(error), remedy);
     }
   }
   let response: Response;
   try {
     response = await fetch(name);
   } catch (error) {
-    throw new MissingFileError(name, error instanceof Error ? error.message : String(error));
+    throw new MissingFileError(name, error instanceof Error ? error.message : String(error), remedy);
   }
-  if (!response.ok) throw new MissingFileError(name, `the server answered ${response.status}`);
+  if (!response.ok) throw new MissingFileError(name, `the server answered ${response.status}`, remedy);
   return new Uint8Array(await response.arrayBuffer());
 }
 

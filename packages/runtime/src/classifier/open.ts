@@ -1,5 +1,5 @@
 /** Opens what `cohort export` wrote, whatever its task: the manifest, the model file that it names, and what computes it. */
-import { DisposedError, InputError, ModelFileError } from '../errors.ts';
+import { DisposedError, InputError, ModelFileError, otherThanObject } from '../errors.ts';
 import { loadModel, type InferenceModel, type LoadOptions, type ModelOutput } from '../model.ts';
 import type { OnnxRuntime } from '../onnxRuntime.ts';
 import { prepareKernels } from '../wasm/kernels.ts';
@@ -47,6 +47,7 @@ export interface OpenedExport<Manifest> {
  * @param source the exported folder, by its address or path; its manifest with `options.folder`; or the folder in memory
  * @param read checks a manifest of the task
  * @param load makes a model of the file
+ * @throws {InputError} for a source that is none of these
  * @throws {MissingFileError} where a file cannot be read
  * @throws {ModelFileError} where a file is damaged: sizes and digests are checked
  * @throws {UnsupportedOperatorError} where the network uses an operator that is not known
@@ -57,6 +58,13 @@ export async function openExport<Manifest extends { readonly models: readonly Ma
   read: (value: unknown) => Manifest,
   load: Load<Manifest> = loadInference,
 ): Promise<OpenedExport<Manifest>> {
+  // Callers in JavaScript have no compiler that would say so.
+  const other = typeof source === 'string' ? null : otherThanObject(source);
+  if (other !== null) {
+    throw new InputError(
+      `${other} is no exported network. Pass the address or path of its folder, its manifest, or its files.`,
+    );
+  }
   prepare(options);
   if (typeof source === 'string' || source instanceof URL) {
     const readFile = folderReader(source);

@@ -100,9 +100,9 @@ describe('readSafetensorsFile', () => {
   });
 
   test.each([
-    ['a missing file', (): string => path.join(folder, 'missing'), 'ENOENT'],
+    ['a missing file', (): string => path.join(folder, 'missing'), 'got nothing at that path'],
     ['a folder', (): string => folder, 'not a regular file'],
-    ['a path below a file', (): string => path.join(file, 'x'), 'ENOTDIR'],
+    ['a path below a file', (): string => path.join(file, 'x'), 'got a path that leads through a file'],
     ['a path with NUL', (): string => `${file}\0`, 'null bytes'],
   ])('says so of %s', (_, pathOf, text) => {
     writeSafetensorsFile(file, []);
@@ -190,8 +190,8 @@ describe('writeSafetensorsFile', () => {
   });
 
   test.each([
-    ['is missing', (): string => path.join(folder, 'missing', 'x.safetensors'), 'ENOENT'],
-    ['is a file', (): string => path.join(file, 'x.safetensors'), 'ENOTDIR'],
+    ['is missing', (): string => path.join(folder, 'missing', 'x.safetensors'), 'got nothing at that path'],
+    ['is a file', (): string => path.join(file, 'x.safetensors'), 'got a path that leads through a file'],
   ])('fails where the folder %s', (_, pathOf, text) => {
     writeSafetensorsFile(file, [['flags', flags]]);
     const writing = (): void => {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { errorText } from '@cohort-ml/errors';
+import { fileErrorReason } from '@cohort-ml/errors';
 import { checkHeader, readHeaderLength, type CheckedHeader } from './decode.ts';
 import { encodeParts, type EncodedParts } from './encode.ts';
 import { SafetensorsError } from './errors.ts';
@@ -44,7 +44,7 @@ export function readSafetensorsFile(
     throw new SafetensorsError('read-failed', {
       action: 'read',
       expected: 'a file that can be read',
-      received: errorText(error),
+      received: fileErrorReason(error),
       remedy: 'Check that the path is right, that you may read the file and that it fits in memory.',
       path: filePath,
       cause: error,
@@ -57,7 +57,7 @@ function readOpenFile(
   wanted?: (dtype: SafetensorsDtype) => boolean,
 ): SafetensorsFile & { readonly unread: Map<string, UnreadTensor> } {
   const status = fs.fstatSync(file);
-  if (!status.isFile()) throw new Error('not a regular file');
+  if (!status.isFile()) throw new Error('something that is not a regular file');
   const start = readBytes(file, 0, Math.min(headerLengthBytes, status.size));
   const headerLength = readHeaderLength(start, status.size);
   const dataStart = headerLengthBytes + headerLength;
@@ -109,7 +109,7 @@ export function writeSafetensorsFile(
     throw new SafetensorsError('write-failed', {
       action: 'write',
       expected: 'to write the file and put it in place',
-      received: errorText(error),
+      received: fileErrorReason(error),
       remedy:
         'What was there before is unchanged: make room, or choose a folder that exists and that you may write to.',
       path: filePath,

@@ -54,7 +54,7 @@ describe('cohort bench', () => {
     expect(code).toBe(0);
     expect(out).toMatch(/^case +what is measured\nmcl-mixed +MCL step\n$/);
     for (const [words, message] of [
-      [['--rounds', '0'], 'Expected a whole number of at least 1.'],
+      [['--rounds', '0'], 'Expected a whole number from 1 to 9,999.'],
       [['--threads', '9999'], 'which is how many cores there are.'],
       [['--only', 'mcl,'], 'Expected names separated by commas.'],
       [['--check', '--profile'], 'cannot be used with'],

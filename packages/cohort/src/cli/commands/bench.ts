@@ -7,6 +7,7 @@ import { runCommand, withCommonOptions } from '../command.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { EXIT_CODES, UsageError } from '../failures.ts';
 import { formatTable } from '../table.ts';
+import { wholeNumber } from '../wholeNumber.ts';
 
 interface BenchCommandOptions extends CommonOptions {
   readonly list?: true;
@@ -34,7 +35,7 @@ export function addBenchCommand(
     )
     .option('--list', 'list the cases and measure nothing')
     .option('--only <names>', 'cases by name or prefix: mcl,losses-2x1', parseNames)
-    .option('--rounds <count>', 'maximum number of rounds per program', parseCount, 6)
+    .option('--rounds <count>', 'maximum number of rounds per program', wholeNumber(1, 9999), 6)
     .option('--threads <count>', 'threads per program (default: one per core)', parseThreads)
     .option('--device <name>', 'device of both sides: cpu (default), cuda or cuda:N (not yet run on a GPU)')
     .option('--out <folder>', 'write results to this folder, as JSON and Markdown')
@@ -113,14 +114,8 @@ function parseNames(text: string): string[] {
   return names;
 }
 
-function parseCount(text: string): number {
-  const count = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (count < 1) throw new InvalidArgumentError('Expected a whole number of at least 1.');
-  return count;
-}
-
 function parseThreads(text: string): number {
-  const count = parseCount(text);
+  const count = wholeNumber(1, 9999)(text);
   const cores = availableParallelism();
   if (count > cores)
     throw new InvalidArgumentError(`Expected 1 to ${cores}, which is how many cores there are.`);

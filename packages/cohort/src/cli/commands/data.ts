@@ -1,6 +1,6 @@
 /** `cohort data list`, `check` and `fetch`: which datasets there are, whether their files are sound, and how they get here. */
 import { existsSync } from 'node:fs';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { DatasetCheck } from '../../data/checkDataset.ts';
 import type { FetchResult } from '../../data/fetch/fetchDataset.ts';
 import type { DatasetListing } from '../../data/listDatasets.ts';
@@ -8,10 +8,11 @@ import type { CommonOptions } from '../command.ts';
 import { runCommand, withCommonOptions } from '../command.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { shellCommand } from '../../support/shellCommand.ts';
-import { EXIT_CODES, UsageError } from '../failures.ts';
+import { EXIT_CODES } from '../failures.ts';
 import type { ScenesResult } from '../../transfer/scenes/make.ts';
 import { isFolderOrTable } from '../recipeArgument.ts';
 import { formatTable } from '../table.ts';
+import { wholeNumber } from '../wholeNumber.ts';
 
 /** Option of `cohort data check`. */
 interface LinkOptions {
@@ -66,14 +67,13 @@ export function addDataCommands(
   withCommonOptions(data.command('scenes'))
     .description('make Emoji-Scenes, a benchmark for detection and segmentation, in a folder')
     .argument('<folder>', 'folder to make; what it has of the same names is replaced')
-    .option('--train <count>', 'training scenes', parseCount, 2000)
-    .option('--validation <count>', 'validation scenes', parseCount, 250)
-    .option('--test <count>', 'test scenes, of other drawing styles', parseCount, 500)
-    .option('--size <pixels>', 'side of a scene, from 64 to 512', parseCount, 128)
+    .option('--train <count>', 'training scenes', wholeNumber(1, 999_999), 2000)
+    .option('--validation <count>', 'validation scenes', wholeNumber(1, 999_999), 250)
+    .option('--test <count>', 'test scenes, of other drawing styles', wholeNumber(1, 999_999), 500)
+    .option('--size <pixels>', 'side of a scene, from 64 to 512', wholeNumber(64, 512), 128)
     .action(async (folder: string, options: CommonOptions & SceneFlags) => {
       const exitCode = await runCommand(environment, options, async ({ reporter, signal }) => {
         const { train, validation, test, size } = options;
-        if (size < 64 || size > 512) throw new UsageError('--size: expected 64 to 512 pixels.');
         const result = await environment.actions.makeScenes?.(folder, {
           train,
           validation,
@@ -98,12 +98,6 @@ interface SceneFlags {
   readonly validation: number;
   readonly test: number;
   readonly size: number;
-}
-
-function parseCount(text: string): number {
-  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (count < 1) throw new InvalidArgumentError('Expected a whole number of at least 1.');
-  return count;
 }
 
 function describeScenes(result: ScenesResult): string {

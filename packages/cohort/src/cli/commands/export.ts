@@ -12,6 +12,7 @@ import { runCommand, withCommonOptions, type CommonOptions } from '../command.ts
 import type { CliEnvironment } from '../environment.ts';
 import { formatTable } from '../table.ts';
 import { withRunsFolder, type RunsOptions } from './runs/options.ts';
+import { wholeNumber } from '../wholeNumber.ts';
 
 interface ExportFlags extends CommonOptions, RunsOptions {
   readonly out?: string;
@@ -67,9 +68,13 @@ export function addExportCommand(
     .option(
       '--images <count>',
       'test images to check on; left out: all, fewer for large networks',
-      parseCount,
+      wholeNumber(1),
     )
-    .option('--calibration <count>', 'training images that set the ranges of int8 (default: 256)', parseCount)
+    .option(
+      '--calibration <count>',
+      'training images that set the ranges of int8 (default: 256)',
+      wholeNumber(1),
+    )
     .addOption(
       new Option('--weight-bits <count>', 'bits of int8 weights; 7 for x86 processors without VNNI')
         .choices(['7', '8'])
@@ -118,12 +123,6 @@ function parseNames<Name extends string>(what: string, text: string, known: read
       `There is no ${what} '${part.trim()}'.${nearest === null ? '' : ` Did you mean '${nearest}'?`} Name one or more of ${known.join(', ')}, separated by commas.`,
     );
   });
-}
-
-function parseCount(text: string): number {
-  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0;
-  if (count < 1) throw new InvalidArgumentError('Expected a whole number of at least 1.');
-  return count;
 }
 
 function parsePoints(text: string): number {

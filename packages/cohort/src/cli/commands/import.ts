@@ -7,6 +7,7 @@ import { shellCommand } from '../../support/shellCommand.ts';
 import type { CommonOptions } from '../command.ts';
 import { runCommand, withCommonOptions } from '../command.ts';
 import type { CliEnvironment } from '../environment.ts';
+import { wholeNumber } from '../wholeNumber.ts';
 
 interface Rule {
   readonly from: string;
@@ -38,7 +39,7 @@ export function addImportCommand(
     .option(
       '--classes <count>',
       'number of classes; if it differs from the file, the classifier is new',
-      parseClasses,
+      wholeNumber(2, 999_999),
     )
     .option('--class-names <file>', 'file of class names, one per line or a JSON list')
     .option(
@@ -66,12 +67,6 @@ export function addImportCommand(
       });
       setExitCode(exitCode);
     });
-}
-
-function parseClasses(text: string): number {
-  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (count < 2) throw new InvalidArgumentError('Expected a whole number of at least 2.');
-  return count;
 }
 
 function addRule(text: string, before: readonly Rule[]): Rule[] {

@@ -13,7 +13,7 @@ describe('cohort launch', () => {
       ['launch', '--nproc', '1', '--nnodes', '2', '--node-rank', '2', '--master', 'a:1', 'train', 'small'],
       /--node-rank 2 is not one of 2 hosts, which count from 0/,
     ],
-    [['launch', '--nproc', '0', 'train', 'small'], /Expected a whole number from 1/],
+    [['launch', '--nproc', '0', 'train', 'small'], /Expected a whole number of at least 1/],
     [['launch', '--nproc', '2', '--dry-run', 'train', '--resume', 'runs/a'], /--dry-run needs a recipe/],
   ])('refuses %j as wrong usage', async (words, text) => {
     const { code, err } = await run(words);

@@ -1,12 +1,13 @@
 /** `cohort launch`: trains on several ranks, of this host or of several, and keeps them together. */
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { defaultPort, rankPlace, type RankPlace } from '../../launch/rankPlace.ts';
 import { runCommand, showFailure } from '../command.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { describeFailure, UsageError } from '../failures.ts';
 import { recipeOf } from '../recipeArgument.ts';
+import { wholeNumber } from '../wholeNumber.ts';
 
 /** Options of `cohort launch`. */
 interface LaunchCommandOptions {
@@ -179,13 +180,3 @@ function isForRanks(flag: string): boolean {
 
 /** `bin/cohort.js`, two folders up from `src/cli/commands` as from `dist/cli/commands`, and one more. */
 const cohortProgram = fileURLToPath(new URL('../../../bin/cohort.js', import.meta.url));
-
-function wholeNumber(least: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least) {
-      throw new InvalidArgumentError(`Expected a whole number from ${least}.`);
-    }
-    return value;
-  };
-}

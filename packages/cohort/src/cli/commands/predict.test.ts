@@ -26,6 +26,13 @@ describe('cohort predict', () => {
     expect(out).toContain('y.png: ');
   });
 
+  it('keeps to one line per image and leaves the terminal as it was, whatever the name', async () => {
+    const { out } = await run(['predict', 'a', '.'], () => ({
+      predictImages: () => resultsOf([{ path: '\u001B[31ma\nb.png', error: 'a file of 0 bytes' }]),
+    }));
+    expect(out).toBe('\\u001b[31ma\\nb.png: could not be classified: a file of 0 bytes\n');
+  });
+
   it('writes each result in the format that is asked for, and exits with 1 after a failure', async () => {
     const top = [
       { label: 'cat, wild', probability: 0.75 },

@@ -9,6 +9,7 @@ import { EXIT_CODES, UsageError } from '../failures.ts';
 import { predictionWriter, PREDICTION_FORMATS, type PredictionFormat } from '../predictionText.ts';
 import { taskPredictionText } from '../taskText.ts';
 import { withRunsFolder, type RunsOptions } from './runs/options.ts';
+import { wholeNumber } from '../wholeNumber.ts';
 
 interface PredictFlags extends CommonOptions, RunsOptions {
   readonly top: number;
@@ -33,9 +34,14 @@ export function addPredictCommand(
       '<images...>',
       "image files, folders, patterns ('**/*.jpg'), or - to read an image or paths from stdin",
     )
-    .option('--top <count>', 'number of classes to list per image', parseCount, 3)
+    .option('--top <count>', 'number of classes to list per image', wholeNumber(1, 999_999), 3)
     .addOption(new Option('--format <format>', 'output format (default: table)').choices(PREDICTION_FORMATS))
-    .option('--batch <count>', 'images to run at once: faster, but last digits may differ', parseCount, 1)
+    .option(
+      '--batch <count>',
+      'images to run at once: faster, but last digits may differ',
+      wholeNumber(1, 999_999),
+      1,
+    )
     .option('--checkpoint <name>', 'checkpoint to use: its name, last (newest intact one) or best', 'last')
     .option('--out <folder>', 'of a detector or segmenter: write pictures with boxes or masks into a folder')
     .option('--least <score>', 'of a detector: the least score of an object (default: 0.3)', parseShare)
@@ -149,10 +155,4 @@ function parseShare(text: string): number {
   const share = text.trim() === '' ? NaN : Number(text);
   if (!(share >= 0 && share <= 1)) throw new InvalidArgumentError('Expected a number from 0 to 1.');
   return share;
-}
-
-function parseCount(text: string): number {
-  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (count < 1) throw new InvalidArgumentError('Expected a whole number of at least 1.');
-  return count;
 }

@@ -147,7 +147,7 @@ describe('cohort pretrain', () => {
   });
 
   it.each([
-    [['pretrain'], 2, 'cohort pretrain needs a recipe, or --resume with a run'],
+    [['pretrain'], 2, 'cohort pretrain needs a folder of images or a recipe, or --resume with a run'],
     [
       ['pretrain', 'small'],
       1,

@@ -8,6 +8,7 @@ import type { CallOptions } from '../contracts.ts';
 import type { CliEnvironment } from '../environment.ts';
 import { UsageError } from '../failures.ts';
 import { withRunsFolder, type RunsOptions } from './runs/options.ts';
+import { wholeNumber } from '../wholeNumber.ts';
 
 interface ProbeFlags extends CommonOptions, RunsOptions, ProbeTargets, Partial<ProbeSettings> {
   readonly data?: string;
@@ -41,9 +42,13 @@ export function addProbeCommand(
       'features of which stage: last, 1, 2, ..., or all (left out: last)',
       parseStage,
     )
-    .option('--size <pixels>', "side that images are brought to (left out: the run's own)", parseSize)
+    .option(
+      '--size <pixels>',
+      "side that images are brought to (left out: the run's own)",
+      wholeNumber(8, 4096),
+    )
     .option('--shots <counts>', `few-shot: images of each class (left out: ${shots.join(',')})`, parseCounts)
-    .option('--seeds <n>', `few-shot and fine-tune: draws, and seeds (left out: ${seeds})`, parseCount)
+    .option('--seeds <n>', `few-shot and fine-tune: draws, and seeds (left out: ${seeds})`, wholeNumber(1))
     .option(
       '--penalties <values>',
       'linear: penalties to try (left out: half decades from 1e-6 to 10)',
@@ -59,15 +64,15 @@ export function addProbeCommand(
       `neighbours: votes count exp(similarity / T) (left out: ${temperature})`,
       parsePositive,
     )
-    .option('--epochs <n>', `fine-tune: epochs of each training (left out: ${epochs})`, parseCount)
+    .option('--epochs <n>', `fine-tune: epochs of each training (left out: ${epochs})`, wholeNumber(1))
     .option(
       '--learning-rates <values>',
       `fine-tune: rates to try (left out: ${learningRates.join(',')})`,
       parsePositives,
     )
-    .option('--batch-size <n>', `fine-tune: images in a step (left out: ${batchSize})`, parseCount)
-    .option('--train-images <n>', 'only a stratified subset of the training images', parseCount)
-    .option('--test-images <n>', 'only a stratified subset of the test images', parseCount)
+    .option('--batch-size <n>', `fine-tune: images in a step (left out: ${batchSize})`, wholeNumber(1))
+    .option('--train-images <n>', 'only a stratified subset of the training images', wholeNumber(1))
+    .option('--test-images <n>', 'only a stratified subset of the test images', wholeNumber(1))
     .option(
       '--validation-images <n>',
       'training images to choose settings by: number, or share (left out: 0.1)',
@@ -191,18 +196,6 @@ function parseStage(text: string): ProbeSettings['stage'] {
   if (text === 'last' || text === 'all') return text;
   if (/^[1-9]\d?$/.test(text)) return Number(text);
   throw new InvalidArgumentError('Expected last, all, or the number of a stage from 1.');
-}
-
-function parseSize(text: string): number {
-  const size = Number(text);
-  if (/^\d+$/.test(text) && size >= 8 && size <= 4096) return size;
-  throw new InvalidArgumentError('Expected a whole number of pixels from 8 to 4096.');
-}
-
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (/^\d{1,9}$/.test(text) && count >= 1) return count;
-  throw new InvalidArgumentError('Expected a whole number from 1.');
 }
 
 function parseCounts(text: string): readonly number[] {

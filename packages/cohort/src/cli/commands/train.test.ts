@@ -50,7 +50,7 @@ describe('--resume', () => {
   });
 
   it.each([
-    [['train'], 'cohort train needs a recipe, or --resume with a run'],
+    [['train'], 'cohort train needs a folder of images or a recipe, or --resume with a run'],
     [['train', 'small', '--allow', 'code'], '--allow requires --resume'],
     [['train', '--resume', 'a', '--strict'], '--strict is for new runs and cannot be combined with --resume'],
     [['train', '--resume', 'a', '--save-recipe', 'b'], '--save-recipe is for new runs'],

@@ -105,7 +105,7 @@ export async function train(
   if (resume === undefined) {
     if (recipe === undefined) {
       throw new UsageError(
-        `cohort ${purpose} needs a recipe, or --resume with a run. Run cohort ${purpose} --help for examples.`,
+        `cohort ${purpose} needs a folder of images or a recipe, or --resume with a run. Run cohort ${purpose} --help for examples.`,
       );
     }
     if (allow.length > 0)

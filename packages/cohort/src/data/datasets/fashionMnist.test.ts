@@ -117,13 +117,15 @@ describe('registry', () => {
       const error = await dataErrorOf(() => loadDataset(name));
       expect(error.kind).toBe('unknownDataset');
       expect(error.message).toBe(
-        `loading a dataset: expected one of: ${datasetNames().join(', ')}, got '${name}'. Did you mean fashion-mnist?`,
+        `choosing a dataset: expected one of ${datasetNames().join(', ')}, got '${name}'. Did you mean fashion-mnist?`,
       );
     },
   );
 
   it('suggests nothing for a name that is far from all', async () => {
     const error = await dataErrorOf(() => loadDataset('photographs'));
-    expect(error.message).toContain("got 'photographs'. Set data.dataset to one of these.");
+    expect(error.message).toContain(
+      "got 'photographs'. Choose one of these; cohort data list describes them.",
+    );
   });
 });

@@ -1,10 +1,9 @@
 /** Looks at the header and the bytes of every image file, from which size and channels of the whole set are decided. */
 import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
-import { errorText } from '@cohort-ml/errors';
 import type { ImageShape } from '../dataset.ts';
 import { lookAtPicture, type PictureFacts } from '../decode/picture.ts';
-import { loadSharp, type Sharp } from '../loading/decodeImage.ts';
+import { libraryReason, loadSharp, type Sharp } from '../loading/decodeImage.ts';
 import { DataError } from '../errors.ts';
 import { mapPool } from '../loading/pool.ts';
 import { readDataFile } from '../loading/readFile.ts';
@@ -48,7 +47,9 @@ export async function inspectImages(paths: readonly string[], signal?: AbortSign
     } catch (error) {
       return {
         broken:
-          error instanceof DataError ? error.reason : `not an image that can be read (${errorText(error)})`,
+          error instanceof DataError
+            ? error.reason
+            : `not an image that can be read (${libraryReason(error)})`,
       };
     }
   };

@@ -117,7 +117,7 @@ function nothingFound(root: string, passedBy: readonly string[]): DataError {
     expected:
       'pictures (JPEG, PNG, WebP, GIF, TIFF, AVIF, SVG, BMP, PPM) in the folder or in folders inside of it',
     received: `none${seen}`,
-    remedy: 'Check data.path.',
+    remedy: 'Check the path.',
     path: root,
   });
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { errorText, isNothingThere } from '@cohort-ml/errors';
+import { printable } from '../../support/printable.ts';
 import { mapPool } from '../loading/pool.ts';
 import { scriptsOf } from './confusables.ts';
 import { lookAlikes, mixedScripts } from './lookAlikes.ts';
@@ -149,14 +150,6 @@ export function listingHash(listing: ImageListing): string {
 /** `3 files`, `1 file`. */
 export function countOf(count: number, singular: string, plural = `${singular}s`): string {
   return `${count.toLocaleString('en-US')} ${count === 1 ? singular : plural}`;
-}
-
-/** A name that is harmless to a terminal: control characters, but for tabs and line breaks, as `\u001b`. */
-export function printable(name: string): string {
-  return name.replaceAll(
-    /[^\P{Cc}\t\n]/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 /** The first few names of many: `a, b, c and 4 more`. */

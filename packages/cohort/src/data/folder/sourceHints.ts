@@ -45,7 +45,7 @@ export async function describeSource(path: string): Promise<SourceDescription> {
   if (kind === 'spreadsheet') return { what, remedy: SPREADSHEET_REMEDY };
   if (kind === 'archive') return { what, remedy: 'Unpack it, and give the folder that comes of it.' };
   if (kind === 'pointer') return { what, remedy: 'Get the file: git lfs pull.' };
-  if (kind !== 'image' && kind !== 'foreignImage') return { what, remedy: 'Check data.path.' };
+  if (kind !== 'image' && kind !== 'foreignImage') return { what, remedy: 'Check the path.' };
   return {
     what: `a single image (${what.replace(/^an? /, '').replace(/ image$/, '')})`,
     remedy:

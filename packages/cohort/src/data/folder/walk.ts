@@ -104,7 +104,7 @@ export class FolderWalker {
         operation,
         expected: 'a folder with one sub-folder per class, or a table (CSV)',
         received: isMissing ? 'nothing at that path' : errorText(error),
-        remedy: hint ?? 'Check data.path.',
+        remedy: hint ?? 'Check the path.',
         path: root,
         cause: error,
       });

@@ -130,7 +130,7 @@ function archiveError(error: unknown, path: string): unknown {
     return new DataError('missing', {
       ...details,
       expected: 'an existing file',
-      received: 'none at that path',
+      received: 'nothing at that path',
       remedy: 'Check the path.',
     });
   }

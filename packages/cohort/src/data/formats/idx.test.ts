@@ -148,7 +148,7 @@ describe('readIdx', () => {
     );
     expect(missing.kind).toBe('missing');
     expect(missing.message).toBe(
-      `reading IDX file ${join(folder.path, 'nowhere')}: expected an existing file, got none at that path. Get it.`,
+      `reading IDX file ${join(folder.path, 'nowhere')}: expected an existing file, got nothing at that path. Get it.`,
     );
     const empty = await dataErrorOf(() => readIdx(file(new Uint8Array()), { dimensions: 1 }));
     expect(empty.kind).toBe('empty');

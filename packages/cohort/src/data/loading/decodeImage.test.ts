@@ -127,7 +127,7 @@ describe('decodeImage', () => {
     const missing = await dataErrorOf(() => decodeImage(join(folder.path, 'none.png'), grey));
     expect(missing.kind).toBe('missing');
     expect(missing.message).toBe(
-      `decoding image ${join(folder.path, 'none.png')}: expected an existing file, got none at that path. Check the path.`,
+      `decoding image ${join(folder.path, 'none.png')}: expected an existing file, got nothing at that path. Check the path.`,
     );
     const empty = await file('empty.png', Buffer.alloc(0));
     expect(await dataErrorOf(() => decodeImage(empty, grey))).toMatchObject({ kind: 'empty', path: empty });

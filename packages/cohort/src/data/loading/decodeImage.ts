@@ -90,9 +90,14 @@ function pointerError(path: string, content: Uint8Array): DataError | null {
   });
 }
 
+/** What sharp says of an image, without the lines that libvips adds for every part of the file that it gave up. */
+export function libraryReason(error: unknown): string {
+  return (errorText(error).split('\n')[0] ?? '').trim();
+}
+
 function decodeError(path: string, maximumPixels: number, error: unknown): DataError {
   const operation = `decoding image ${path}`;
-  const reason = (errorText(error).split('\n')[0] ?? '').trim();
+  const reason = libraryReason(error);
   if (error instanceof TooManyPixels || reason.includes('exceeds pixel limit')) {
     return new DataError('tooLarge', {
       operation,

@@ -1,7 +1,7 @@
 /** Reads a whole data file with a typed error for every way that can fail, because both datasets and single images need it. */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { errorCode, errorText, isNothingThere } from '@cohort-ml/errors';
+import { errorCode, fileErrorReason, isNothingThere } from '@cohort-ml/errors';
 import { DataError } from '../errors.ts';
 
 /** Where and how much {@link readDataFile} may read. */
@@ -63,7 +63,7 @@ export async function readDataFile(path: string, options: ReadOptions): Promise<
       throw new DataError('missing', {
         operation,
         expected: 'an existing file',
-        received: 'none at that path',
+        received: 'nothing at that path',
         remedy: options.remedyWhenMissing,
         path,
         cause: error,
@@ -72,7 +72,7 @@ export async function readDataFile(path: string, options: ReadOptions): Promise<
     throw new DataError('unreadable', {
       operation,
       expected: 'a readable file',
-      received: code === 'EACCES' || code === 'EPERM' ? `no permission (${code})` : errorText(error),
+      received: fileErrorReason(error),
       remedy:
         code === 'EACCES' || code === 'EPERM'
           ? `Allow this user to read it: chmod +r '${path}' (and +x on its folders).`

@@ -193,7 +193,7 @@ const seen = await classifier.classify(image, { top: 5 }); // [{ label, probabil
 import json, numpy, onnxruntime
 from PIL import Image, ImageOps
 
-image = Image.open("photo.jpg").convert("${input.channels === 1 ? 'L' : 'RGB'}")
+image = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("${input.channels === 1 ? 'L' : 'RGB'}")
 image = ${pillowResize(manifest)}
 pixels = numpy.asarray(image, numpy.float32).reshape(${input.height}, ${input.width}, ${input.channels}).transpose(2, 0, 1)[None]
 scores = onnxruntime.InferenceSession("${model.path}").run(["logits"], {"${input.name}": pixels})[0][0]

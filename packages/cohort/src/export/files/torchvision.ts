@@ -121,9 +121,9 @@ ${resizing.join('\n')}
 if __name__ == "__main__":
     import sys
 
-    from PIL import Image
+    from PIL import Image, ImageOps
 
-    image = Image.open(sys.argv[1]).convert("${channels === 1 ? 'L' : 'RGB'}")
+    image = ImageOps.exif_transpose(Image.open(sys.argv[1])).convert("${channels === 1 ? 'L' : 'RGB'}")
     with torch.no_grad():
         probabilities = model(preprocess(image).unsqueeze(0)).softmax(1)[0]
     for probability, label in sorted(zip(probabilities.tolist(), labels), reverse=True)[:5]:

@@ -1,4 +1,5 @@
 /** What ranks record: the first writes the run folder once the others have passed it what only they have; they write nothing. */
+import { asSentence } from '@cohort-ml/errors';
 import type { LoopProgress, LoopRecorder } from '../loop/loop.ts';
 import type { Session } from '../run/session.ts';
 import { RunError, writeRanks } from '@cohort-ml/runs';
@@ -38,7 +39,7 @@ export function sharedRecorder(
         writeRanks(run.path, record);
       } catch (error) {
         if (!(error instanceof RunError)) throw error;
-        run.warn(`${error.message}. Training continues; what ranks do is not recorded.`);
+        run.warn(`${asSentence(error.message)} Training continues; what ranks do is not recorded.`);
       }
     },
     wantsCheckpoint: (accuracy) => wants(ranks, session, accuracy, () => own.wantsCheckpoint(accuracy)),

@@ -1,5 +1,6 @@
 /** Writes what the loop records into the run folder: metrics and checkpoints. */
 import { join } from 'node:path';
+import { asSentence } from '@cohort-ml/errors';
 import { RunError, type RunWriter } from '@cohort-ml/runs';
 import { writeHeldOut } from '../loop/heldOutRecords.ts';
 import type { Checkpointer } from '../../checkpoints/checkpointer.ts';
@@ -38,7 +39,7 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
     } catch (error) {
       if (!(error instanceof RunError) || error.kind !== 'disk-full') throw error;
       if (!isFullTold)
-        reporter.warning(`${error.message}. Training continues; measurements are kept in memory.`);
+        reporter.warning(`${asSentence(error.message)} Training continues; measurements are kept in memory.`);
       isFullTold = true;
     }
   };
@@ -87,7 +88,7 @@ export function createRecorder(setup: RecorderSetup): LoopRecorder {
       } catch (error) {
         if (!(error instanceof RunError)) throw error;
         reporter.warning(
-          `${error.message}. Training continues; predictions for single images are not recorded.`,
+          `${asSentence(error.message)} Training continues; predictions for single images are not recorded.`,
         );
       }
     },

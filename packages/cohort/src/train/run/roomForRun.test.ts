@@ -50,6 +50,15 @@ describe('assertRoomForRun', () => {
 });
 
 describe('leastCheckpointBytes', () => {
+  it('survives a number of images that no memory holds, as a typing error makes it', () => {
+    const recipe = world.recipe();
+    const { trainImages, ...data } = recipe.data;
+    expect(trainImages).not.toBe(1e12);
+    expect(leastCheckpointBytes({ ...recipe, data: { ...data, trainImages: 1e12 } })).toBe(
+      leastCheckpointBytes(recipe),
+    );
+  });
+
   it.each<[string, Partial<RecipeInput>]>([
     ['l-mcl', { method: { name: 'l-mcl' } }],
     ['memory banks', { method: { name: 'mcl', memory: { positives: 1, negatives: 8 } } }],

@@ -43,9 +43,9 @@ export function leastCheckpointBytes(recipe: ResolvedRecipe): number {
     networks: networks.map((network) => ({ ...network, weights: null })),
     train: { ...train, classification: { labelSmoothing: 0, classWeights: null, logitAdjustment: null } },
   };
-  // Whether a queue fits the images is said once they are known.
+  // Whether a queue fits the images is said once they are known, and so is whether there are as many images as asked for.
   const queue = 'queue' in method ? (method.queue ?? 0) : 0;
-  const images = Math.max(2, data.trainImages ?? queue);
+  const images = Math.min(mostImages, Math.max(2, data.trainImages ?? queue));
   const labels = Array.from({ length: images }, (_, index) => index % 2);
   const cohort = createCohort(small, { classes: 2, channels: 1 }, labels);
   const modules = cohortModules(recipe, cohort).map(([, module]) => module);
@@ -62,6 +62,9 @@ export function leastCheckpointBytes(recipe: ResolvedRecipe): number {
   for (const each of [optimizer, ...own]) each.dispose();
   return bytes;
 }
+
+/** More images than any set of them has: beyond, a mistyped number would take the memory for their labels. */
+const mostImages = 4_000_000;
 
 function nearestFolder(path: string): string {
   let folder = path;

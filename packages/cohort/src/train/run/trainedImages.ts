@@ -1,4 +1,5 @@
 /** Digests of the images that a training uses, kept with its run so that an evaluation can tell images that it knows already. */
+import { asSentence } from '@cohort-ml/errors';
 import { RunError, readTrainedImages, TrainedImages, writeTrainedImages } from '@cohort-ml/runs';
 import type { ImageDataset, ImagePixels, ImageSplit } from '../../data/index.ts';
 import { imageDigests } from '../../evaluate/imageDigests.ts';
@@ -24,7 +25,7 @@ export function recordTrainedImages(
   } catch (error) {
     if (!(error instanceof RunError)) throw error;
     reporter.warning(
-      `${error.message}. Training continues; cohort evaluate will not know which images were trained on.`,
+      `${asSentence(error.message)} Training continues; cohort evaluate will not know which images were trained on.`,
     );
   }
 }

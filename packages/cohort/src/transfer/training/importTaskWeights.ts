@@ -1,4 +1,5 @@
 /** `cohort import` of torchvision's segmenters and detectors: a safetensors file under today's names, checked against a model of ours. */
+import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Generator, saveTensors } from '@cohort-ml/torch';
 import { openSource } from '../../cohort/pretrained.ts';
@@ -36,9 +37,10 @@ export interface TaskImportResult {
   readonly renamed: number;
 }
 
-/** Whether a file is a checkpoint of a segmenter or detector. @throws the errors of files that cannot be read */
+/** Whether a file is a checkpoint of a segmenter or detector; a run folder never is. @throws the errors of files that cannot be read */
 export function isTaskCheckpoint(path: string, key?: string): boolean {
-  const file = openSource({ path, model: '', ordinal: 0 });
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return false;
+  const file = openSource({ path, model: null, ordinal: 0 });
   try {
     return findCheckpoint(file, key) !== null;
   } finally {
@@ -55,7 +57,7 @@ export function importTaskWeights(path: string, options: TaskImportOptions): Tas
   const output =
     options.output ?? `${basename(path).replace(/(\.(pt|pth|tar|bin|ckpt|safetensors))+$/i, '')}.safetensors`;
   assertUnusedOutput(path, output, options.force === true);
-  const file = openSource({ path, model: '', ordinal: 0 });
+  const file = openSource({ path, model: null, ordinal: 0 });
   try {
     const found = findCheckpoint(file, options.key);
     if (found === null) {

@@ -1,8 +1,7 @@
 /** `cohort predict` for segmenters and detectors: objects or masks of images, with pictures where they are asked for. */
-import { mkdirSync } from 'node:fs';
 import { basename, join, parse } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { writeFileAtomic } from '@cohort-ml/runs';
+import { makeFolders, writeFileAtomic } from '@cohort-ml/runs';
 import { errorText } from '@cohort-ml/errors';
 import { noGrad, scope, Tensor } from '@cohort-ml/torch';
 import { BatchNormaliser, DataError } from '../../data/index.ts';
@@ -167,7 +166,7 @@ async function draw(
   prediction: TaskPrediction,
   classes: readonly string[],
 ): Promise<string[]> {
-  mkdirSync(folder, { recursive: true });
+  makeFolders(folder);
   const pixels = await decodeQueued(path, { channels: 3, ...size, fit: 'fill' });
   if ('objects' in prediction) {
     const hasMasks = prediction.objects.some(({ mask }) => mask !== undefined);

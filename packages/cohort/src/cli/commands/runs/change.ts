@@ -44,7 +44,7 @@ export function addRunsRemoveCommand(
   environment: CliEnvironment,
   setExitCode: (code: number) => void,
 ): void {
-  withRunsFolder(withCommonOptions(runs.command('rm')))
+  withRunsFolder(withCommonOptions(runs.command('rm').alias('delete')))
     .description('delete runs and their checkpoints, after asking; refuses runs that are being written')
     .argument('<runs...>', 'run folders: names, unique prefixes, or paths')
     .option('--yes', 'do not ask; required when nobody can be asked')

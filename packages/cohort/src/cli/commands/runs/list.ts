@@ -7,13 +7,13 @@ import type { CliEnvironment } from '../../environment.ts';
 import {
   findRun,
   openSyncedStore,
-  parseLimit,
   parseSince,
   RUN_STATES,
   withRunsFolder,
   type RunsOptions,
 } from './options.ts';
 import { runPage, runTable } from './text.ts';
+import { wholeNumber } from '../../wholeNumber.ts';
 
 interface ListOptions extends CommonOptions, RunsOptions {
   readonly status?: readonly RunState[];
@@ -53,7 +53,7 @@ export function addRunsListCommand(
     .option('--last <condition>', 'the same, for the last epoch', collect)
     .option('--sort <key>', "sort by started, name, duration, epochs, or a metric's last value", 'started')
     .option('--reverse', 'reverse the order')
-    .option('--limit <count>', 'maximum number of runs', parseLimit)
+    .option('--limit <count>', 'maximum number of runs', wholeNumber(1))
     .action(async (options: ListOptions) => {
       const exitCode = await runCommand(environment, options, async (call) => {
         const { parseCondition } = await import('@cohort-ml/runs');

@@ -68,10 +68,3 @@ export function parseSince(text: string, now = Date.now()): Date {
   if (isDate && !Number.isNaN(Date.parse(text))) return new Date(text);
   throw new InvalidArgumentError('Expected a date (2026-11-20) or an age (90m, 12h, 2d, 1w).');
 }
-
-/** A whole number from 1. @throws InvalidArgumentError */
-export function parseLimit(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 1) return value;
-  throw new InvalidArgumentError('Expected a whole number of at least 1.');
-}

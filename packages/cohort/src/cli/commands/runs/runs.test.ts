@@ -157,7 +157,7 @@ describe('runs rm', () => {
     expect(await run([...rm, '--runs', root], undefined, 'y')).toMatchObject({ code: 0 });
     expect(readdirSync(root).filter((name) => !name.startsWith('runs.sqlite'))).toEqual([other.info.id]);
     expect((await run(['runs', 'list', '--runs', root])).out).not.toContain('demo');
-    const yes = await run(['runs', 'rm', other.path, '--yes', '--json']);
+    const yes = await run(['runs', 'delete', other.path, '--yes', '--json']);
     expect(lastLine(yes.out)).toEqual({ deleted: [other.path] });
   });
 

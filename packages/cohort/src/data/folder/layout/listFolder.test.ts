@@ -141,7 +141,7 @@ describe('listFolder', () => {
   it('says what is missing when there is nothing to take', async () => {
     const empty = await dataErrorOf(list);
     expect(empty.kind).toBe('empty');
-    expect(empty.message).toContain('in one sub-folder per class, got none. Check data.path.');
+    expect(empty.message).toContain('in one sub-folder per class, got none. Check the path.');
     mkdirSync(join(folder.path, 'a'));
     placeAll('1.jpg', '2.jpg', 'a/readme.txt');
     const flat = await dataErrorOf(list);

@@ -99,7 +99,7 @@ async function nothingFound(
     received: `none${seen}`,
     remedy: passedBy.some((text) => text.startsWith('not unpacked'))
       ? 'Unpack the archives first, and check data.path.'
-      : `${await tablesBeside(root)}Check data.path.`,
+      : `${await tablesBeside(root)}Check the path.`,
     path: root,
   });
 }

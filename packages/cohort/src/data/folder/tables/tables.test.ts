@@ -79,7 +79,7 @@ describe('separators and encodings', () => {
   it('names the table that is nearest to a mistyped name', async () => {
     place(folder.path, 'pets.csv', 'x');
     const { message } = await dataErrorOf(() => listTable(join(folder.path, 'pest.csv')));
-    expect(message).toContain(`got none at that path. Did you mean ${folder.path}/pets.csv?`);
+    expect(message).toContain(`got nothing at that path. Did you mean ${folder.path}/pets.csv?`);
   });
 
   it('names a pointer of Git LFS', async () => {
