@@ -3,6 +3,7 @@ import { deflateSync } from 'node:zlib';
 import { decodeBySharp } from '@cohort-ml/runtime';
 import sharp, { type Sharp } from 'sharp';
 import { describe, expect, it } from 'vitest';
+import { crc32 } from '../../weights/crc32.ts';
 import { readSmallPng } from './smallPng.ts';
 
 const plenty = 1e6;
@@ -13,16 +14,6 @@ function picture(channels: 1 | 2 | 3 | 4, width = 23, height = 17): Sharp {
   );
   const image = sharp(data, { raw: { width, height, channels } });
   return channels <= 2 ? image.toColourspace('b-w') : image;
-}
-
-/** The checksum of PNG's chunks; zlib has it from Node 20.15 on. */
-function crc32(bytes: Uint8Array): number {
-  let rest = 0xffffffff;
-  for (const byte of bytes) {
-    rest ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) rest = (rest >>> 1) ^ (rest & 1 ? 0xedb88320 : 0);
-  }
-  return (rest ^ 0xffffffff) >>> 0;
 }
 
 function chunk(type: string, data: Uint8Array): Buffer {
