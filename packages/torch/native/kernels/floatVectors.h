@@ -13,6 +13,42 @@ constexpr int kWidth = 8;
 #endif
 using V = Vector<float, kWidth>;
 
+/// left + right and left - right by the units that multiply, which are idle while others add. Products with one are exact, so
+/// results are those of the operators.
+COHORT_INLINE V plusByProduct(V left, V right) {
+#ifdef __AVX512F__
+  const auto sum = _mm512_fmadd_ps(reinterpret_cast<__m512>(right), _mm512_set1_ps(1), reinterpret_cast<__m512>(left));
+  return reinterpret_cast<V>(sum);
+#else
+  return left + right;
+#endif
+}
+COHORT_INLINE V minusByProduct(V left, V right) {
+#ifdef __AVX512F__
+  const auto difference = _mm512_fnmadd_ps(reinterpret_cast<__m512>(right), _mm512_set1_ps(1), reinterpret_cast<__m512>(left));
+  return reinterpret_cast<V>(difference);
+#else
+  return left - right;
+#endif
+}
+
+/// As two calls of `store`.
+template <typename E>
+COHORT_INLINE void storeBoth(E* to, V value, E* otherTo, V otherValue) {
+#ifdef __AVX512BF16__
+  // Two vectors are rounded in the time of one.
+  if constexpr (Element<E>::kIsNarrow) {
+    const auto both = reinterpret_cast<__m512i>(
+        _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(otherValue), reinterpret_cast<__m512>(value)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(both));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(otherTo), _mm512_extracti64x4_epi64(both, 1));
+    return;
+  }
+#endif
+  store<kWidth>(to, value);
+  store<kWidth>(otherTo, otherValue);
+}
+
 /// Rows of a square become its columns: blocks off the diagonal change places, from the largest to single numbers.
 COHORT_INLINE void transpose(V (&rows)[kWidth]) {
 #ifdef __clang__

@@ -3,6 +3,7 @@ import { CohortError } from '@cohort-ml/errors';
 import { decodeBySharp, type PixelImage } from '@cohort-ml/runtime';
 import { isBmp, readBmpHeader, readBmpPixels } from './bmp.ts';
 import { isNetpbm, readNetpbmHeader, readNetpbmPixels } from './netpbm.ts';
+import { readSmallPng } from './smallPng.ts';
 import { isDeepTiff, isGreyTiff, isOrdinaryTiff, isTiff, openTiff, readTiffPixels } from './tiff.ts';
 
 /** Sharp, set up for many images at once. */
@@ -74,7 +75,7 @@ export async function readPicture(sharp: Sharp, content: Buffer, maximumPixels: 
     check(header);
     return readBmpPixels(content, header);
   }
-  return decodeBySharp(sharp, content, maximumPixels);
+  return (await readSmallPng(content, maximumPixels)) ?? decodeBySharp(sharp, content, maximumPixels);
 }
 
 function isGreySpace(space: string | undefined): boolean {

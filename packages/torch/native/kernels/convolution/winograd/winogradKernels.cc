@@ -222,11 +222,9 @@ void gatherRows(const WinogradShape& shape, const Plan& plan, const float* parts
 template <int kIn, int kOut, typename E, typename InputSink, typename GradientSink>
 void transformBlock(const WinogradShape& shape, const Plan& plan, int64_t first, int64_t count, const E* gradient,
                     const E* input, const E* zeros, const InputSink& ofInput, const GradientSink& ofGradient) {
-  plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
+  plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
     transformInput<kIn>(shape, tile, length, input, zeros, place, ofInput);
-    for (int64_t t = 0; t < length; ++t, ++tile.column) {
-      transformGradient<kOut>(shape, tile, gradient, zeros, place + t, ofGradient);
-    }
+    transformGradient<kOut>(shape, tile, length, gradient, zeros, place, ofGradient);
   });
   ofInput.finish(count);
   ofGradient.finish(count);

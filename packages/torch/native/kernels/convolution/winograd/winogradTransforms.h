@@ -63,20 +63,22 @@ struct Tile {
 
 /// One dimension of B^T d B.
 COHORT_INLINE void spreadInput(V d0, V d1, V d2, V d3, V (&to)[4]) {
-  to[0] = d0 - d2;
+  to[0] = minusByProduct(d0, d2);
   to[1] = d1 + d2;
-  to[2] = d2 - d1;
-  to[3] = d1 - d3;
+  to[2] = minusByProduct(d2, d1);
+  to[3] = minusByProduct(d1, d3);
 }
 
 /// Where transformed numbers go: `to[position * stride + place * channels + channel]`, a place for each tile.
 template <typename E, int kNumber>
 struct Rows {
+  /// Whether two tiles side by side can be put at once.
+  static constexpr bool kTakesTwo = false;
   /// Four positions of a row of a tile.
   COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[4]) const {
     const int64_t channels = channelsOf<kNumber>(given), stride = strideOf<kNumber>(channels, tiles);
-    E* const start = to + place * channels + channel;
-    for (int x = 0; x < 4; ++x) store<kWidth>(start + (4 * y + x) * stride, numbers[x]);
+    E* const start = to + 4 * y * stride + place * channels + channel;
+    for (int x = 0; x < 4; x += 2) storeBoth(start + x * stride, numbers[x], start + (x + 1) * stride, numbers[x + 1]);
   }
   void finish(int64_t) const {}
 
@@ -91,6 +93,7 @@ struct Rows {
 /// next.
 template <int kNumber>
 struct Pairs {
+  static constexpr bool kTakesTwo = true;
   COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[4]) const {
     const int64_t channels = channelsOf<kNumber>(given), stride = strideOf<kNumber>(channels, tiles) / 2;
     float* const kept = even + y * 4 * channels + channel;
@@ -103,6 +106,15 @@ struct Pairs {
         const auto both = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(numbers[x]), reinterpret_cast<__m512>(first));
         _mm512_storeu_si512(start + x * stride, _mm512_permutexvar_epi16(order(), reinterpret_cast<__m512i>(both)));
       }
+    }
+  }
+  /// The same of an even place and the next at once.
+  COHORT_INLINE void putBoth(int64_t place, int64_t channel, int y, const V (&first)[4], const V (&second)[4]) const {
+    const int64_t channels = channelsOf<kNumber>(given), stride = strideOf<kNumber>(channels, tiles) / 2;
+    uint32_t* const start = to + y * 4 * stride + (place / 2) * channels + channel;
+    for (int x = 0; x < 4; ++x) {
+      const auto both = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(second[x]), reinterpret_cast<__m512>(first[x]));
+      _mm512_storeu_si512(start + x * stride, _mm512_permutexvar_epi16(order(), reinterpret_cast<__m512i>(both)));
     }
   }
   /// Gives the last place of an odd number zeros for a neighbour.
@@ -162,6 +174,24 @@ void transformInput(const WinogradShape& shape, const Tile& first, int64_t count
     for (int64_t tile = 0; tile < count; ++tile, left += 2) {
       column(left + 2, c);
       column(left + 3, d);
+      if constexpr (Sink::kTakesTwo) {
+        if ((place + tile) % 2 == 0 && tile + 1 < count) {
+          V e[4], f[4];
+          column(left + 4, e);
+          column(left + 5, f);
+          for (int y = 0; y < 4; ++y) {
+            V spread[4], nextSpread[4];
+            spreadInput(a[y], b[y], c[y], d[y], spread);
+            spreadInput(c[y], d[y], e[y], f[y], nextSpread);
+            sink.putBoth(place + tile, channel, y, spread, nextSpread);
+            a[y] = e[y];
+            b[y] = f[y];
+          }
+          ++tile;
+          left += 2;
+          continue;
+        }
+      }
       for (int y = 0; y < 4; ++y) {
         V spread[4];
         spreadInput(a[y], b[y], c[y], d[y], spread);
@@ -187,11 +217,12 @@ COHORT_INLINE void transformProducts(const WinogradShape& shape, const Tile& til
     for (int x = 0; x < 4; ++x) {
       const auto at = [&](int y) { return load<kWidth>(products + (y * 4 + x) * stride + channel); };
       const V m1 = at(1), m2 = at(2);
-      sums[0][x] = at(0) + m1 + m2;
-      sums[1][x] = m1 - m2 - at(3);
+      sums[0][x] = plusByProduct(at(0) + m1, m2);
+      sums[1][x] = minusByProduct(m1 - m2, at(3));
     }
     for (int64_t y = 0; y < rows; ++y) {
-      const V pair[2] = {sums[y][0] + sums[y][1] + sums[y][2], sums[y][1] - sums[y][2] - sums[y][3]};
+      const V pair[2] = {plusByProduct(sums[y][0] + sums[y][1], sums[y][2]),
+                         minusByProduct(sums[y][1] - sums[y][2], sums[y][3])};
       for (int64_t x = 0; x < columns; ++x) {
         const int64_t at = start + y * line + x * channels + channel;
         V value = pair[x];
@@ -216,31 +247,77 @@ void transformOutput(const WinogradShape& shape, const Tile& tile, const float* 
   transformProducts<kNumber, true, true>(shape, tile, products, finish, output);
 }
 
-/// Spreads the 2x2 gradient pixels of a tile to 4x4 positions, A g A^T.
-template <int kNumber, typename E, typename Sink>
-void transformGradient(const WinogradShape& shape, const Tile& tile, const E* gradient, const E* zeros, int64_t place,
-                       const Sink& sink) {
-  const int64_t channels = channelsOf<kNumber>(shape.outChannels);
-  const E* pixels[2][2];
-  for (int64_t y = 0; y < 2; ++y) {
-    for (int64_t x = 0; x < 2; ++x) {
-      const int64_t row = 2 * tile.row + y, column = 2 * tile.column + x;
-      pixels[y][x] = row < shape.height && column < shape.width
-                         ? gradient + ((tile.image * shape.height + row) * shape.width + column) * channels
-                         : zeros;
+/// The 2x2 gradient pixels of a tile; `zeros` stand for those beyond the map.
+template <typename E>
+struct GradientPixels {
+  COHORT_INLINE GradientPixels(const WinogradShape& shape, int64_t channels, const Tile& tile, const E* gradient,
+                               const E* zeros) {
+    for (int64_t y = 0; y < 2; ++y) {
+      for (int64_t x = 0; x < 2; ++x) {
+        const int64_t row = 2 * tile.row + y, column = 2 * tile.column + x;
+        at[y][x] = row < shape.height && column < shape.width
+                       ? gradient + ((tile.image * shape.height + row) * shape.width + column) * channels
+                       : zeros;
+      }
     }
   }
-  for (int64_t channel = 0; channel < channels; channel += kWidth) {
-    V rows[4][2];
+
+  /// The four rows of A g, of a vector of channels.
+  COHORT_INLINE void spreadRows(int64_t channel, V (&rows)[4][2]) const {
     for (int x = 0; x < 2; ++x) {
-      const V first = load<kWidth>(pixels[0][x] + channel), second = load<kWidth>(pixels[1][x] + channel);
+      const V first = load<kWidth>(at[0][x] + channel), second = load<kWidth>(at[1][x] + channel);
       rows[0][x] = first;
       rows[1][x] = first + second;
       rows[2][x] = first - second;
       rows[3][x] = -second;
     }
-    for (int y = 0; y < 4; ++y) {
-      sink.put(place, channel, y, {rows[y][0], rows[y][0] + rows[y][1], rows[y][0] - rows[y][1], -rows[y][1]});
+  }
+
+  const E* at[2][2];
+};
+
+/// One row of A g A^T from the same row of A g.
+COHORT_INLINE void spreadGradient(const V (&row)[2], V (&to)[4]) {
+  to[0] = row[0];
+  to[1] = row[0] + row[1];
+  to[2] = row[0] - row[1];
+  to[3] = -row[1];
+}
+
+/// Spreads the 2x2 gradient pixels of `count` adjacent tiles to 4x4 positions, A g A^T.
+template <int kNumber, typename E, typename Sink>
+void transformGradient(const WinogradShape& shape, Tile tile, int64_t count, const E* gradient, const E* zeros, int64_t place,
+                       const Sink& sink) {
+  const int64_t channels = channelsOf<kNumber>(shape.outChannels);
+  for (int64_t done = 0; done < count; ++done, ++tile.column) {
+    const GradientPixels<E> pixels(shape, channels, tile, gradient, zeros);
+    if constexpr (Sink::kTakesTwo) {
+      if ((place + done) % 2 == 0 && done + 1 < count) {
+        ++tile.column;
+        const GradientPixels<E> others(shape, channels, tile, gradient, zeros);
+        for (int64_t channel = 0; channel < channels; channel += kWidth) {
+          V rows[4][2], otherRows[4][2];
+          pixels.spreadRows(channel, rows);
+          others.spreadRows(channel, otherRows);
+          for (int y = 0; y < 4; ++y) {
+            V first[4], second[4];
+            spreadGradient(rows[y], first);
+            spreadGradient(otherRows[y], second);
+            sink.putBoth(place + done, channel, y, first, second);
+          }
+        }
+        ++done;
+        continue;
+      }
+    }
+    for (int64_t channel = 0; channel < channels; channel += kWidth) {
+      V rows[4][2];
+      pixels.spreadRows(channel, rows);
+      for (int y = 0; y < 4; ++y) {
+        V spread[4];
+        spreadGradient(rows[y], spread);
+        sink.put(place + done, channel, y, spread);
+      }
     }
   }
 }
