@@ -112,7 +112,7 @@ describe('readMetrics', () => {
   test('a whole last line that is bad is an error', () => {
     const path = fileOf();
     appendFileSync(path, '{"kind":\n');
-    expect(runErrorOf(() => [...readMetrics(path)]).message).toContain('line 1: expected JSON');
+    expect(runErrorOf(() => [...readMetrics(path)]).message).toContain('line 1: not JSON');
   });
 
   test('a missing file is an error', () => {

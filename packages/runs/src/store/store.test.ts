@@ -161,7 +161,7 @@ describe('what changed in the folders', () => {
     writeFileSync(join(writer.path, 'run.json'), '{');
     const { unreadable } = store.sync();
     expect(unreadable.map(({ message }) => message)).toEqual([
-      expect.stringContaining('run.json: expected JSON'),
+      expect.stringContaining('run.json: it is not JSON'),
     ]);
     store.close();
   });
@@ -176,7 +176,7 @@ describe('what changed in the folders', () => {
     const store = open(root);
     store.sync();
     expect(store.series(writer.info.id, 'total')).toHaveLength(2);
-    expect(store.run(writer.info.id).problem).toMatch(/^metrics\.jsonl, byte \d+: expected JSON/);
+    expect(store.run(writer.info.id).problem).toMatch(/^metrics\.jsonl, byte \d+: not JSON/);
     rmSync(join(writer.path, 'recipe.yaml'));
     store.sync();
     const { method, problem } = store.run(writer.info.id);
