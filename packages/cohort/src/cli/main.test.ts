@@ -115,6 +115,10 @@ describe('wrong usage', () => {
     [['evaluate'], "missing required argument 'run'"],
     [['train', 'small', '--jsno'], "unknown option '--jsno'"],
     [['predict', 'run'], "missing required argument 'images'"],
+    [
+      ['predict', 'run', '-rf.jpg'],
+      "unknown option '-rf.jpg'\nA file whose name begins with a dash is written with its folder: ./-rf.jpg\n",
+    ],
     [['predict', 'run', 'a.png', '--top', '0'], 'Expected a whole number from 1 to 999,999.'],
     [['predict', 'run', 'a.png', '--batch', '1000000'], 'Expected a whole number from 1 to 999,999.'],
     [['runs', 'list', '--limit', '1.5'], 'Expected a whole number of at least 1.'],

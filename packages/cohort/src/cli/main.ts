@@ -65,6 +65,14 @@ function usageExitCode(error: CommanderError, environment: CliEnvironment, argv:
   return EXIT_CODES.usage;
 }
 
+/** What an unknown option that looks like a file is told besides. */
+function hintOfDash(text: string): string {
+  const file = /unknown option '(-[^']*[./\\][^']*)'/.exec(text)?.[1];
+  return file === undefined
+    ? ''
+    : `A file whose name begins with a dash is written with its folder: ./${file}\n`;
+}
+
 function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--');
   return argv.slice(0, end < 0 ? argv.length : end).includes('--json');
@@ -88,6 +96,9 @@ function buildProgram(
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
+      outputError: (text, write) => {
+        write(`${text}${hintOfDash(text)}`);
+      },
       getOutHelpWidth: () => widthOf(stdout, 100),
       getErrHelpWidth: () => widthOf(stderr, 100),
       getOutHasColors: () => false,
