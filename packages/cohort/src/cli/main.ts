@@ -65,7 +65,7 @@ function usageExitCode(error: CommanderError, environment: CliEnvironment, argv:
   return EXIT_CODES.usage;
 }
 
-/** What an unknown option that looks like a file is told besides. */
+/** How to write the name of a file that was taken for an unknown option; empty for anything else. */
 function hintOfDash(text: string): string {
   const file = /unknown option '(-[^']*[./\\][^']*)'/.exec(text)?.[1];
   return file === undefined

@@ -1,25 +1,16 @@
 /** Weights of others in our networks: names and prefixes, what does not fit, other classes, runs, and recipes that use them. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  Generator,
-  liveTensorCount,
-  loadTensors,
-  saveTensors,
-  scope,
-  tensor,
-  type Tensor,
-} from '@cohort-ml/torch';
+import { Generator, liveTensorCount, saveTensors, scope, tensor, type Tensor } from '@cohort-ml/torch';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createNetwork, type Network } from '../models/index.ts';
 import { RememberingReporter, tinyWorld, type TinyWorld } from '../test/tinyRecipe.ts';
-import { targetOf, WeightsError } from '../weights/index.ts';
+import { targetOf } from '../weights/index.ts';
 import { fitDictionary, isComplete } from '../weights/fit.ts';
 import { createCohort } from './cohort.ts';
-import { importWeights } from './importWeights.ts';
-import { describePretrained, loadPretrained, type Pretrained } from './pretrained.ts';
+import { describePretrained } from './pretrained.ts';
+import { build, errorOf, kuangliu, load, save } from './testing.ts';
 import { trainRun } from '../train/run/run.ts';
-import { isTaskCheckpoint } from '../transfer/training/importTaskWeights.ts';
 
 let world: TinyWorld;
 beforeAll(() => {
@@ -28,27 +19,6 @@ beforeAll(() => {
 afterAll(() => {
   world.remove();
 });
-
-function build(model: string, seed: number, classes = 10, channels = 3): Network {
-  return createNetwork(model, { classes, channels, generator: new Generator(seed) });
-}
-
-/** Saves a network under other names; null leaves a tensor out. */
-function save(name: string, network: Network, rename: (name: string) => string | null): string {
-  const path = join(world.path, name);
-  const entries = [...network.stateDict()].flatMap(([key, value]): [string, Tensor][] => {
-    const renamed = rename(key);
-    return renamed === null ? [] : [[renamed, value]];
-  });
-  saveTensors(path, entries);
-  return path;
-}
-
-function load(network: Network, path: string, changes: object = {}): Pretrained {
-  const { model } = { model: 'resnet8', ...changes };
-  const classes = network.classifier.weight.shape[0] ?? 0;
-  return loadPretrained(network, { path, model, ordinal: 0, channels: 3, classes, ...changes });
-}
 
 it('starts from weights that come with Cohort, and keeps their classifier for the same number of classes', () => {
   const path = 'cohort:resnet20-cifar100-5000';
@@ -62,16 +32,6 @@ it('starts from weights that come with Cohort, and keeps their classifier for th
   expect(own).toEqual(taken);
 });
 
-function errorOf(body: () => unknown): WeightsError {
-  try {
-    body();
-  } catch (error) {
-    if (error instanceof WeightsError) return error;
-    throw error;
-  }
-  throw new Error('expected a WeightsError, but nothing was thrown');
-}
-
 function numbers(network: Network): unknown[] {
   return [...network.stateDict().values()].map((value) => value.toNumbers());
 }
@@ -83,11 +43,6 @@ function differences(one: Network, other: Network): string[] {
     const second = tensors.get(name);
     return second !== undefined && scope(() => value.eq(second).all().item()) === 1 ? [] : [name];
   });
-}
-
-/** Names of kuangliu's and akamaster's residual networks. */
-function kuangliu(name: string): string {
-  return name.replace('.downsample.', '.shortcut.').replace(/^classifier\./, 'linear.');
 }
 
 describe('names of others', () => {
@@ -123,7 +78,7 @@ describe('names of others', () => {
   ])('takes %s', (title, model, rename) => {
     const source = build(model, 1);
     const counters = rename('x.num_batches_tracked') !== null;
-    const path = save(`${title.replaceAll(' ', '-')}.safetensors`, source, rename);
+    const path = save(join(world.path, `${title.replaceAll(' ', '-')}.safetensors`), source, rename);
     const network = build(model, 2);
     const loaded = load(network, path, { model });
     expect(loaded).toMatchObject({ classifier: 'kept', ignored: [] });
@@ -170,7 +125,7 @@ describe('names of others', () => {
 
   it('renames what the user says', () => {
     const source = build('resnet8', 1);
-    const path = save('custom.safetensors', source, (name) =>
+    const path = save(join(world.path, 'custom.safetensors'), source, (name) =>
       name.replace(/^layer2/, 'middle').replace('conv1.weight', 'entry'),
     );
     const network = build('resnet8', 2);
@@ -179,7 +134,7 @@ describe('names of others', () => {
       { from: 'middle', to: 'layer2' },
       { from: 'entry', to: 'conv1.weight' },
     ];
-    const only = save('custom2.safetensors', source, (name) =>
+    const only = save(join(world.path, 'custom2.safetensors'), source, (name) =>
       name.replace(/^layer2/, 'middle').replace(/^conv1\.weight/, 'entry'),
     );
     load(network, only, { rules });
@@ -189,7 +144,11 @@ describe('names of others', () => {
 
 describe('what does not fit', () => {
   it('names missing, unexpected and misshapen tensors and the model that would fit, and changes nothing', () => {
-    const path = save('resnet14.safetensors', build('resnet14', 1), (name) => `module.${name}`);
+    const path = save(
+      join(world.path, 'resnet14.safetensors'),
+      build('resnet14', 1),
+      (name) => `module.${name}`,
+    );
     const network = build('resnet8', 2);
     const before = numbers(network);
     const live = liveTensorCount();
@@ -217,7 +176,7 @@ describe('what does not fit', () => {
   });
 
   it('refuses other channels, weights that are not finite, and whole numbers', () => {
-    const path = save('grey.safetensors', build('resnet8', 1, 10, 1), (name) => name);
+    const path = save(join(world.path, 'grey.safetensors'), build('resnet8', 1, 10, 1), (name) => name);
     expect(errorOf(() => load(build('resnet8', 2), path)).message).toContain(
       'expected weights for images of 3 channels, got weights for 1. Use images with as many channels',
     );
@@ -235,7 +194,7 @@ describe('what does not fit', () => {
 describe('the classifier', () => {
   it('starts afresh for other classes, for classes of other names, and where the file has none', () => {
     const source = build('resnet8', 1, 7);
-    const path = save('seven.safetensors', source, (name) => name);
+    const path = save(join(world.path, 'seven.safetensors'), source, (name) => name);
     const network = build('resnet8', 2, 10);
     const first = network.classifier.weight.toNumbers();
     const loaded = load(network, path);
@@ -247,83 +206,17 @@ describe('the classifier', () => {
     expect(network.stateDict().get('conv1.weight')?.toNumbers()).toEqual(
       source.stateDict().get('conv1.weight')?.toNumbers(),
     );
-    const bare = save('bare.safetensors', source, (name) => (name.startsWith('classifier') ? null : name));
+    const bare = save(join(world.path, 'bare.safetensors'), source, (name) =>
+      name.startsWith('classifier') ? null : name,
+    );
     expect(load(network, bare).whyFresh).toBe('the file has none');
-    const head = save('head.safetensors', source, (name) => name.replace('classifier', 'projection.0'));
+    const head = save(join(world.path, 'head.safetensors'), source, (name) =>
+      name.replace('classifier', 'projection.0'),
+    );
     expect(load(network, head)).toMatchObject({
       whyFresh: 'the file has none',
       ignored: ['projection.0.bias', 'projection.0.weight'],
     });
-  });
-});
-
-describe('importWeights', () => {
-  it('finds the model, keeps names of classes, and writes what loads again as it is', () => {
-    const source = build('resnet8', 1, 3);
-    const path = save('three.safetensors', source, (name) => `module.${kuangliu(name)}`);
-    const classNamesPath = join(world.path, 'classes.txt');
-    writeFileSync(classNamesPath, 'cat\ndog\nemu\n');
-    const output = join(world.path, 'out.safetensors');
-    const result = importWeights(path, { output, classNamesPath });
-    expect(result).toMatchObject({
-      model: 'resnet8',
-      classes: 3,
-      channels: 3,
-      classifier: 'kept',
-      classNames: ['cat', 'dog', 'emu'],
-    });
-    const { tensors, metadata } = loadTensors(output);
-    expect([...tensors.keys()].sort()).toEqual([...source.stateDict().keys()].sort());
-    expect(metadata['cohort.model']).toBe('resnet8');
-    const network = build('resnet8', 2, 3);
-    expect(load(network, output, { classNames: ['cat', 'dog', 'emu'] }).classifier).toBe('kept');
-    expect(load(network, output, { classNames: ['cat', 'emu', 'fox'] }).whyFresh).toContain('other names');
-    expect(errorOf(() => importWeights(path, { output })).message).toContain('or add --force');
-    const fresh = importWeights(path, { output, classes: 5, model: 'resnet8', force: true });
-    expect(fresh).toMatchObject({ classes: 5, classifier: 'fresh', classNames: null });
-    const five = build('resnet8', 2, 5);
-    expect(load(five, output).whyFresh).toBe("the file's was never trained");
-  });
-
-  it('finds the model of weights for grey images, and asks where two would fit', () => {
-    const grey = save('grey2.safetensors', build('resnet20', 1, 4, 1), (name) => name);
-    const output = join(world.path, 'grey-out.safetensors');
-    expect(importWeights(grey, { output })).toMatchObject({ model: 'resnet20', classes: 4, channels: 1 });
-    const mobile = save('mobile.safetensors', build('mobilenetv2', 1, 4), (name) => name);
-    expect(errorOf(() => importWeights(mobile, { output, force: true })).message).toContain(
-      'tensors that may be mobilenetv2 or imagenet-mobilenetv2. Name the model with --model',
-    );
-  });
-
-  it('knows a model by its shapes when the names are foreign', () => {
-    const path = save('foreign.safetensors', build('resnet14', 1), (name) =>
-      name.replace(/^layer(\d)/, 'part_$1'),
-    );
-    expect(errorOf(() => load(build('resnet8', 2), path)).message).toContain(
-      'By their shapes these are the weights of resnet14 under other names: give those with --map old=new',
-    );
-  });
-
-  it('refuses wrong options', () => {
-    const bare = save('bare2.safetensors', build('resnet8', 1), (name) =>
-      name.startsWith('classifier') ? null : name,
-    );
-    const output = join(world.path, 'none.safetensors');
-    expect(errorOf(() => importWeights(bare, { output, model: 'resnet8' })).message).toContain(
-      'with --classes',
-    );
-    expect(() => importWeights(bare, { output, model: 'resnet9' })).toThrow("There is no model 'resnet9'");
-    expect(
-      errorOf(() => importWeights(bare, { output: bare, model: 'resnet8', force: true })).message,
-    ).toContain('the source itself');
-    expect(errorOf(() => importWeights(bare, { output, key: 'ema' })).message).toContain(
-      'Give one of these keys.',
-    );
-    const names = join(world.path, 'names.json');
-    writeFileSync(names, '["a", "a"]');
-    expect(errorOf(() => importWeights(bare, { output, classNamesPath: names })).message).toContain(
-      '2 names, 1 of them different',
-    );
   });
 });
 
@@ -363,34 +256,13 @@ describe('recipes that start from weights', () => {
     );
   });
 
-  it('imports a network of a run, by its model or the only one that there is', async () => {
-    const { signal } = new AbortController();
-    const options = { command: 'test', signal, reporter: new RememberingReporter() };
-    const train = { epochs: 1, batchSize: 32 };
-    const { runFolder } = await trainRun(world.recipe({ train }), options);
-    const output = join(world.path, 'of-run.safetensors');
-    for (const given of [{}, { model: 'resnet8' }]) {
-      expect(isTaskCheckpoint(runFolder)).toBe(false);
-      const result = importWeights(runFolder, { output, force: true, ...given });
-      expect(result).toMatchObject({ model: 'resnet8', classes: 10, channels: 1, classifier: 'kept' });
-    }
-    expect(() => importWeights(runFolder, { output, force: true, model: 'resnet14' })).toThrow(
-      /has no network of model resnet14, only resnet8\./,
-    );
-    const networks = [{ model: 'resnet8' as const }, { model: 'resnet14' as const }];
-    const mixed = await trainRun(world.recipe({ train, networks }), options);
-    expect(() => importWeights(mixed.runFolder, { output, force: true })).toThrow(
-      /has networks of several models: resnet8, resnet14\. Choose one of them with --model\.$/,
-    );
-  });
-
   it('fills layers that networks share from the first of those that share them, and tells it', () => {
     const [third, fourth] = [1, 2].map((seed) => build('resnet8', seed, 10, 1)) as [Network, Network];
     const recipe = world.recipe({
       networks: [
         ...[{ model: 'resnet8' as const }, { model: 'resnet8' as const }],
-        { model: 'resnet8', weights: save('third.safetensors', third, (name) => name) },
-        { model: 'resnet8', weights: save('fourth.safetensors', fourth, (name) => name) },
+        { model: 'resnet8', weights: save(join(world.path, 'third.safetensors'), third, (name) => name) },
+        { model: 'resnet8', weights: save(join(world.path, 'fourth.safetensors'), fourth, (name) => name) },
       ],
       topology: { name: 'tree', splitAfterStages: [1, 2] },
     });

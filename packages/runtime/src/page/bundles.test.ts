@@ -68,7 +68,7 @@ describe('files of a page', () => {
     }
     expect(Object.keys(detector)).not.toContain('classifier.js');
     expect(textOf(detector, 'page.js')).not.toContain(ofMasks);
-    // The code for two stages is in the page of a two-stage detector, and a file beside the module of any detector.
+    // A page has the code for two stages only if its detector needs it; the module for programs loads it from a file.
     expect(textOf(twoStage, 'page.js')).toContain(ofStages);
     expect(textOf(detector, 'page.js')).not.toContain(ofStages);
     expect(textOf(detector, 'detector.js')).not.toContain(ofStages);

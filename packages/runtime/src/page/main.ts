@@ -219,7 +219,7 @@ function firstImage(data: DataTransfer | null): File | null {
   return Array.from(data?.files ?? []).find(({ type }) => type === '' || type.startsWith('image/')) ?? null;
 }
 
-/** Loads the network from a file beside the page, or from the page itself, and makes the page ready. */
+/** Loads the network, which is a file next to the page or a part of it, and gets the page ready for pictures. */
 export async function startPage<Any extends Manifest | TaskManifest>(task: PageTask<Any>): Promise<void> {
   const elements = findElements();
   const { title, summary, error } = elements;

@@ -132,7 +132,7 @@ describe('a compiled module', () => {
     const before = threads();
     noGrad(() => {
       const module = settled(new Small());
-      // So large a convolution is shared between threads, unless the plan is told to take one.
+      // A convolution of this size runs on all threads, unless the plan is limited to one.
       const batch = images(11, 96, 16);
       nn.foldBatchNorm(module);
       const alone = batch.split(3, 0).map((part) => module.call(part));
