@@ -1,12 +1,13 @@
-// Winograd's convolution F(2x2, 3x3) (Lavin and Gray, arXiv 1509.09308): a tile of 4x4 input pixels gives 2x2 output pixels
-// with 16 products for every pair of channels, where the definition takes 36. All constants are 1 and 1/2, so that rounding
-// errors in float32 are those of the definition. Input, products and results of a few tiles stay in the second-level cache.
-// The Makefile compiles this file for AVX2, AVX-512, AVX-512 BF16 and NEON, with fused multiply-add.
+// Winograd's convolution (Lavin and Gray, arXiv 1509.09308): a tile of pixels gives a tile of results with fewer products for
+// every pair of channels than the definition takes, in one of two forms (winogradForms.h). Input, products and results of a
+// few tiles stay in the second-level cache. The Makefile compiles this file for AVX2, AVX-512, AVX-512 BF16 and NEON, with fused multiply-add.
 #include "kernels/convolution/winograd/winogradKernels.h"
 
 #ifdef COHORT_OPENMP
 #include <omp.h>
 #endif
+
+#include <stdlib.h>
 
 #include "kernels/convolution/winograd/winogradProducts.h"
 #include "kernels/convolution/winograd/winogradTransforms.h"
@@ -28,23 +29,48 @@ int64_t mostChunks(const WinogradShape& shape) {
   return isWide(shape) ? 4 : 8;
 }
 
+/// Tiles that cover so many pixels.
+template <typename Form>
+COHORT_INLINE int64_t tilesAlong(int64_t pixels) {
+  return (pixels + Form::kTile - 1) / Form::kTile;
+}
+
+/// Products of an image for a pair of channels.
+template <typename Form>
+inline int64_t productsOf(const WinogradShape& shape) {
+  return Form::kPositions * tilesAlong<Form>(shape.height) * tilesAlong<Form>(shape.width);
+}
+
+/// Large tiles are for float32, whose rounding their constants do not magnify much, and for maps that do not waste them.
+inline bool usesLargeTiles(const WinogradShape& shape) {
+  static const char* const only = getenv("COHORT_LARGE");
+  return (!shape.isNarrow || only != nullptr) && !isWide(shape) && 5 * productsOf<LargeTiles>(shape) <= 4 * productsOf<SmallTiles>(shape);
+}
+
+/// Calls `each` with the form that suits a shape.
+template <typename Each>
+auto withForm(const WinogradShape& shape, const Each& each) {
+  return usesLargeTiles(shape) ? each(LargeTiles()) : each(SmallTiles());
+}
+
 /// How the work is cut, by the shape alone.
+template <typename Form>
 struct Plan {
   explicit Plan(const WinogradShape& shape)
-      : tileRows((shape.height + 1) / 2),
-        tileColumns((shape.width + 1) / 2),
+      : tileRows(tilesAlong<Form>(shape.height)),
+        tileColumns(tilesAlong<Form>(shape.width)),
         tiles(shape.batch * tileRows * tileColumns),
-        blockTiles(blockTilesOf(shape)),
+        blockTiles(blockTilesOf<Form>(shape)),
         blocks((tiles + blockTiles - 1) / blockTiles),
         chunks(least(blocks, mostChunks(shape))),
-        inStride(strideOf<0>(shape.inChannels, blockTiles)),
-        outStride(strideOf<0>(shape.outChannels, blockTiles)),
-        products(kPositions * weightStrideOf(shape)),
+        inStride(strideOf<Form, 0>(shape.inChannels, blockTiles)),
+        outStride(strideOf<Form, 0>(shape.outChannels, blockTiles)),
+        products(Form::kPositions * weightStrideOf(shape)),
         threads(most(1, least(shape.threads, blocks))),
-        zeros(most(shape.inChannels, shape.outChannels)) {}
+        zeros(Form::kSide * most(shape.inChannels, shape.outChannels)) {}
 
   /// Numbers that a thread works in.
-  int64_t threadNumbers() const { return kPositions * (inStride + outStride); }
+  int64_t threadNumbers() const { return Form::kPositions * (inStride + outStride); }
 
   /// Calls `each(first tile, tiles, place)` for every run of a block's adjacent tiles in a row.
   template <typename Each>
@@ -79,7 +105,7 @@ bool supports(const WinogradShape& shape) {
 #ifndef __AVX512BF16__
   if (shape.isNarrow) return false;
 #endif
-  const int64_t tiles = ((shape.height + 1) / 2) * ((shape.width + 1) / 2) * shape.phases;
+  const int64_t tiles = tilesAlong<SmallTiles>(shape.height) * tilesAlong<SmallTiles>(shape.width) * shape.phases;
   const int64_t pixels = shape.height * shape.width * shape.phases;
   const int64_t weights = shape.inChannels * shape.outChannels;
   return shape.inChannels % kChannels == 0 && shape.outChannels % kChannels == 0 && shape.batch > 0 && tiles >= kFewestTiles &&
@@ -87,8 +113,10 @@ bool supports(const WinogradShape& shape) {
 }
 
 int64_t scratchBytes(const WinogradShape& shape) {
-  const Plan plan(shape);
-  return 4 * (plan.zeros + plan.chunks * plan.products + plan.threads * plan.threadNumbers());
+  return withForm(shape, [&](auto form) {
+    const Plan<decltype(form)> plan(shape);
+    return 4 * (plan.zeros + plan.chunks * plan.products + plan.threads * plan.threadNumbers());
+  });
 }
 
 /// Zeros stand for the pixels around the maps and for the tiles after the last.
@@ -104,28 +132,31 @@ inline int64_t threadNumber() {
 #endif
 }
 
-template <int kIn, int kOut, typename E>
-void convolveBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const E* input, const E* zeros,
-                   const E* weights, const WinogradFinish& finish, E* transformed, float* products, E* output) {
+template <typename Form, int kIn, int kOut, typename E>
+void convolveBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, const E* input, const E* zeros,
+                   const Spread<Form, E>* weights, const WinogradFinish& finish, Spread<Form, E>* transformed, float* products,
+                   E* output) {
   const int64_t count = least(plan.blockTiles, plan.tiles - first);
   plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-    transformInput<kIn>(shape, tile, length, input, zeros, place, Rows<E, kIn>{transformed, shape.inChannels, plan.blockTiles});
+    transformInput<Form, kIn>(shape, tile, length, input, zeros, place,
+                              Rows<Form, Spread<Form, E>, kIn>{transformed, shape.inChannels, plan.blockTiles});
   });
-  multiplyTiles<kIn>(shape, count, transformed, weights, products);
+  multiplyTiles<Form, kIn>(shape, count, transformed, weights, products);
   plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
     const float* from = products + place * shape.outChannels;
     for (int64_t t = 0; t < length; ++t, ++tile.column, from += shape.outChannels) {
-      transformOutput<kOut>(shape, tile, from, finish, output);
+      transformOutput<Form, kOut>(shape, tile, from, finish, output);
     }
   });
 }
 
-template <typename E>
-void convolve(const WinogradShape& shape, const E* input, const float* weight, bool isTurned, const E* transformed,
-              const WinogradFinish& finish, float* scratch, E* output) {
-  const Plan plan(shape);
-  auto* const own = reinterpret_cast<E*>(scratch + plan.zeros);
-  const E* const weights = transformed == nullptr ? own : transformed;
+template <typename Form, typename E>
+void convolve(const WinogradShape& shape, const E* input, const float* weight, bool isTurned,
+              const Spread<Form, E>* transformed, const WinogradFinish& finish, float* scratch, E* output) {
+  using T = Spread<Form, E>;
+  const Plan<Form> plan(shape);
+  auto* const own = reinterpret_cast<T*>(scratch + plan.zeros);
+  const T* const weights = transformed == nullptr ? own : transformed;
   const auto* const zeros = reinterpret_cast<const E*>(scratch);
   float* const rest = scratch + plan.zeros + plan.products;
   clear(scratch, plan.zeros);
@@ -133,76 +164,82 @@ void convolve(const WinogradShape& shape, const E* input, const float* weight, b
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
     float* const mine = rest + threadNumber() * plan.threadNumbers();
-    clear(mine, kPositions * plan.inStride);
+    clear(mine, Form::kPositions * plan.inStride);
     if (transformed == nullptr) {
 #pragma omp for schedule(static)
-      for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights(shape, weight, isTurned, i, own);
+      for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights<Form>(shape, weight, isTurned, i, own);
     }
 #pragma omp for schedule(static)
     for (int64_t block = 0; block < plan.blocks; ++block) {
       withChannels(shape, shape.inChannels, [&](auto in) {
         withChannels(shape, shape.outChannels, [&](auto out) {
-          convolveBlock<in(), out()>(shape, plan, block * plan.blockTiles, input, zeros, weights, finish,
-                                     reinterpret_cast<E*>(mine), mine + kPositions * plan.inStride, output);
+          convolveBlock<Form, in(), out()>(shape, plan, block * plan.blockTiles, input, zeros, weights, finish,
+                                     reinterpret_cast<T*>(mine), mine + Form::kPositions * plan.inStride, output);
         });
       });
     }
   }
 }
 
+/// Calls `each` with the form and the type of maps of a shape.
+template <typename Each>
+auto withMaps(const WinogradShape& shape, const Each& each) {
+#ifdef __AVX512BF16__
+  if (shape.isNarrow) return withForm(shape, [&](auto form) { return each(form, BFloat16()); });
+#endif
+  return withForm(shape, [&](auto form) { return each(form, float()); });
+}
+
 int64_t weightBytes(const WinogradShape& shape) {
-  return kPositions * weightStrideOf(shape) * (shape.isNarrow ? 2 : 4);
+  return withMaps(shape, [&](auto form, auto number) {
+    return static_cast<int64_t>(form.kPositions * weightStrideOf(shape) * sizeof(Spread<decltype(form), decltype(number)>));
+  });
 }
 
 void transformAllWeights(const WinogradShape& shape, const float* weight, void* transformed) {
-  for (int64_t i = 0; i < shape.inChannels; i += kWidth) {
-#ifdef __AVX512BF16__
-    if (shape.isNarrow) {
-      transformWeights(shape, weight, false, i, static_cast<BFloat16*>(transformed));
-      continue;
-    }
-#endif
-    transformWeights(shape, weight, false, i, static_cast<float*>(transformed));
-  }
+  withMaps(shape, [&](auto form, auto number) {
+    auto* const to = static_cast<Spread<decltype(form), decltype(number)>*>(transformed);
+    for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights<decltype(form)>(shape, weight, false, i, to);
+  });
 }
 
 void convolution(const WinogradShape& shape, const void* input, const float* weight, bool isTurned, const void* transformed,
                  const WinogradFinish& finish, void* scratch, void* output) {
-  auto* const numbers = static_cast<float*>(scratch);
-#ifdef __AVX512BF16__
-  if (shape.isNarrow) {
-    return convolve(shape, static_cast<const BFloat16*>(input), weight, isTurned, static_cast<const BFloat16*>(transformed),
-                    finish, numbers, static_cast<BFloat16*>(output));
-  }
-#endif
-  convolve(shape, static_cast<const float*>(input), weight, isTurned, static_cast<const float*>(transformed), finish, numbers,
-           static_cast<float*>(output));
+  withMaps(shape, [&](auto form, auto number) {
+    using Form = decltype(form);
+    using E = decltype(number);
+    convolve<Form>(shape, static_cast<const E*>(input), weight, isTurned, static_cast<const Spread<Form, E>*>(transformed),
+                   finish, static_cast<float*>(scratch), static_cast<E*>(output));
+  });
 }
 
 /// The gradient of a vector of weights from the sums of all chunks, for each tap.
-COHORT_INLINE void gatherWeights(const Plan& plan, const float* parts, int64_t at, int64_t stride, V (&taps)[9]) {
-  V rows[3][4];
-  for (int x = 0; x < 4; ++x) {
-    V column[4] = {};
-    for (int y = 0; y < 4; ++y) {
+template <typename Form>
+COHORT_INLINE void gatherWeights(const Plan<Form>& plan, const float* parts, int64_t at, int64_t stride, V (&taps)[9]) {
+  constexpr int kSide = Form::kSide;
+  V rows[3][kSide];
+  for (int x = 0; x < kSide; ++x) {
+    V column[kSide] = {};
+    for (int y = 0; y < kSide; ++y) {
       for (int64_t chunk = 0; chunk < plan.chunks; ++chunk) {
-        column[y] += load<kWidth>(parts + chunk * plan.products + (4 * y + x) * stride + at);
+        column[y] += load<kWidth>(parts + chunk * plan.products + (kSide * y + x) * stride + at);
       }
     }
     V gathered[3];
-    gatherKernel(column[0], column[1], column[2], column[3], gathered);
+    Form::gatherKernel(column, gathered);
     for (int y = 0; y < 3; ++y) rows[y][x] = gathered[y];
   }
   for (int y = 0; y < 3; ++y) {
     V gathered[3];
-    gatherKernel(rows[y][0], rows[y][1], rows[y][2], rows[y][3], gathered);
+    Form::gatherKernel(rows[y], gathered);
     for (int x = 0; x < 3; ++x) taps[3 * y + x] = gathered[x];
   }
 }
 
 /// The gradients of the weights of `kWidth` input channels, the first of them `i`: sums of output channels side by side become
 /// rows of input channels.
-void gatherRows(const WinogradShape& shape, const Plan& plan, const float* parts, int64_t i, float* result) {
+template <typename Form>
+void gatherRows(const WinogradShape& shape, const Plan<Form>& plan, const float* parts, int64_t i, float* result) {
   const int64_t in = shape.inChannels, out = shape.outChannels;
   for (int64_t o = 0; o < out; o += kWidth) {
     V squares[9][kWidth];
@@ -219,47 +256,44 @@ void gatherRows(const WinogradShape& shape, const Plan& plan, const float* parts
 }
 
 /// Transforms input and gradient of some tiles.
-template <int kIn, int kOut, typename E, typename InputSink, typename GradientSink>
-void transformBlock(const WinogradShape& shape, const Plan& plan, int64_t first, int64_t count, const E* gradient,
+template <typename Form, int kIn, int kOut, typename E, typename InputSink, typename GradientSink>
+void transformBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, int64_t count, const E* gradient,
                     const E* input, const E* zeros, const InputSink& ofInput, const GradientSink& ofGradient) {
   plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-    transformInput<kIn>(shape, tile, length, input, zeros, place, ofInput);
-    transformGradient<kOut>(shape, tile, length, gradient, zeros, place, ofGradient);
+    transformInput<Form, kIn>(shape, tile, length, input, zeros, place, ofInput);
+    transformGradient<Form, kOut>(shape, tile, length, gradient, zeros, place, ofGradient);
   });
   ofInput.finish(count);
   ofGradient.finish(count);
 }
 
 /// What a block of tiles gives to the sums of a chunk; `mine` is what a thread works in.
-template <int kIn, int kOut>
-void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const float* gradient, const float* input,
-              const float* zeros, float* mine, float* sums) {
+template <typename Form, int kIn, int kOut, typename E>
+void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, const E* gradient, const E* input,
+              const E* zeros, float* mine, float* sums) {
   const int64_t count = least(plan.blockTiles, plan.tiles - first);
-  const Rows<float, kIn> ofInput{mine, shape.inChannels, plan.blockTiles};
-  const Rows<float, kOut> ofGradient{mine + kPositions * plan.inStride, shape.outChannels, plan.blockTiles};
-  transformBlock<kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
-  accumulateTiles(shape, count, ofInput.to, plan.inStride, ofGradient.to, plan.outStride, sums);
-}
-
+  float* const others = mine + Form::kPositions * plan.inStride;
+  if constexpr (!Element<Spread<Form, E>>::kIsNarrow) {
+    const Rows<Form, float, kIn> ofInput{mine, shape.inChannels, plan.blockTiles};
+    const Rows<Form, float, kOut> ofGradient{others, shape.outChannels, plan.blockTiles};
+    transformBlock<Form, kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
+    accumulateTiles<Form>(shape, count, ofInput.to, plan.inStride, ofGradient.to, plan.outStride, sums);
+  } else {
 #ifdef __AVX512BF16__
-template <int kIn, int kOut>
-void addBlock(const WinogradShape& shape, const Plan& plan, int64_t first, const BFloat16* gradient, const BFloat16* input,
-              const BFloat16* zeros, float* mine, float* sums) {
-  const int64_t count = least(plan.blockTiles, plan.tiles - first);
-  // Pairs of tiles take half of a thread's numbers; even tiles wait in the other half.
-  float* const others = mine + kPositions * plan.inStride;
-  const Pairs<kIn> ofInput{reinterpret_cast<uint32_t*>(mine), mine + kPositions * plan.inStride / 2, shape.inChannels,
-                            plan.blockTiles};
-  const Pairs<kOut> ofGradient{reinterpret_cast<uint32_t*>(others), others + kPositions * plan.outStride / 2,
-                               shape.outChannels, plan.blockTiles};
-  transformBlock<kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
-  accumulateTiles(shape, (count + 1) / 2, ofInput.to, plan.inStride / 2, ofGradient.to, plan.outStride / 2, sums);
-}
+    // Pairs of tiles take half of a thread's numbers; even tiles wait in the other half.
+    const Pairs<Form, kIn> ofInput{reinterpret_cast<uint32_t*>(mine), mine + Form::kPositions * plan.inStride / 2,
+                                   shape.inChannels, plan.blockTiles};
+    const Pairs<Form, kOut> ofGradient{reinterpret_cast<uint32_t*>(others), others + Form::kPositions * plan.outStride / 2,
+                                       shape.outChannels, plan.blockTiles};
+    transformBlock<Form, kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
+    accumulateTiles<Form>(shape, (count + 1) / 2, ofInput.to, plan.inStride / 2, ofGradient.to, plan.outStride / 2, sums);
 #endif
+  }
+}
 
-template <typename E>
+template <typename Form, typename E>
 void differentiate(const WinogradShape& shape, const E* gradient, const E* input, float* scratch, float* result) {
-  const Plan plan(shape);
+  const Plan<Form> plan(shape);
   const auto* const zeros = reinterpret_cast<const E*>(scratch);
   float* const parts = scratch + plan.zeros;
   float* const rest = parts + plan.chunks * plan.products;
@@ -276,7 +310,7 @@ void differentiate(const WinogradShape& shape, const E* gradient, const E* input
       for (int64_t block = chunk * plan.blocks / plan.chunks; block < lastBlock; ++block) {
         withChannels(shape, shape.inChannels, [&](auto in) {
           withChannels(shape, shape.outChannels, [&](auto out) {
-            addBlock<in(), out()>(shape, plan, block * plan.blockTiles, gradient, input, zeros, mine, sums);
+            addBlock<Form, in(), out()>(shape, plan, block * plan.blockTiles, gradient, input, zeros, mine, sums);
           });
         });
       }
@@ -287,13 +321,11 @@ void differentiate(const WinogradShape& shape, const E* gradient, const E* input
 }
 
 void weightGradient(const WinogradShape& shape, const void* gradient, const void* input, void* scratch, float* result) {
-  auto* const numbers = static_cast<float*>(scratch);
-#ifdef __AVX512BF16__
-  if (shape.isNarrow) {
-    return differentiate(shape, static_cast<const BFloat16*>(gradient), static_cast<const BFloat16*>(input), numbers, result);
-  }
-#endif
-  differentiate(shape, static_cast<const float*>(gradient), static_cast<const float*>(input), numbers, result);
+  withMaps(shape, [&](auto form, auto number) {
+    using E = decltype(number);
+    differentiate<decltype(form)>(shape, static_cast<const E*>(gradient), static_cast<const E*>(input),
+                                  static_cast<float*>(scratch), result);
+  });
 }
 
 }  // namespace

@@ -22,14 +22,15 @@ COHORT_INLINE int64_t placeOf(int64_t in, int64_t panel, int64_t i, int64_t o) {
 }
 
 /// Transforms the weights of input channels `first` to `first + kWidth` for all positions.
-template <typename E>
+template <typename Form, typename E>
 void transformWeights(const WinogradShape& shape, const float* weight, bool isTurned, int64_t first, E* to) {
   const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out), stride = weightStrideOf(shape);
+  constexpr int kPositions = Form::kPositions;
   V spread[kPositions];
   if constexpr (!Element<E>::kIsNarrow) {
     for (int64_t i = first; isTurned && i < first + kWidth; ++i) {
       for (int64_t o = 0; o < out; o += kWidth) {
-        transformKernel(weight + i * 9 * out + o, out, true, spread);
+        transformKernel<Form>(weight + i * 9 * out + o, out, true, spread);
         for (int p = 0; p < kPositions; ++p) store<kWidth>(to + p * stride + placeOf<E>(in, panel, i, o), spread[p]);
       }
     }
@@ -37,7 +38,7 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
     for (int64_t o = 0; !isTurned && o < out; o += kWidth) {
       V squares[kPositions][kWidth];
       for (int j = 0; j < kWidth; ++j) {
-        transformKernel(weight + (o + j) * 9 * in + first, in, false, spread);
+        transformKernel<Form>(weight + (o + j) * 9 * in + first, in, false, spread);
         for (int p = 0; p < kPositions; ++p) squares[p][j] = spread[p];
       }
       for (int p = 0; p < kPositions; ++p) {
@@ -52,8 +53,8 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
     for (int64_t i = first; isTurned && i < first + kWidth; i += 2) {
       for (int64_t o = 0; o < out; o += kWidth) {
         V next[kPositions];
-        transformKernel(weight + i * 9 * out + o, out, true, spread);
-        transformKernel(weight + (i + 1) * 9 * out + o, out, true, next);
+        transformKernel<Form>(weight + i * 9 * out + o, out, true, spread);
+        transformKernel<Form>(weight + (i + 1) * 9 * out + o, out, true, next);
         for (int p = 0; p < kPositions; ++p) {
           uint16_t low[kWidth], high[kWidth];
           store<kWidth>(reinterpret_cast<BFloat16*>(low), spread[p]);
@@ -68,7 +69,7 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
     for (int64_t o = 0; !isTurned && o < out; o += kWidth) {
       V squares[kPositions / 2][kWidth];
       for (int j = 0; j < kWidth; ++j) {
-        transformKernel(weight + (o + j) * 9 * in + first, in, false, spread);
+        transformKernel<Form>(weight + (o + j) * 9 * in + first, in, false, spread);
         for (int p = 0; p < kPositions; p += 2) {
           squares[p / 2][j] = reinterpret_cast<V>(
               _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(spread[p + 1]), reinterpret_cast<__m512>(spread[p])));
@@ -131,15 +132,15 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
 
 /// All products of `tiles` tiles, and of as many more as fill the last rows. kDepth is the number of input channels, or 0
 /// for any.
-template <int kDepth, typename E>
+template <typename Form, int kDepth, typename E>
 void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, const E* weights, float* products) {
-  const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out), block = blockTilesOf(shape);
+  const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out), block = blockTilesOf<Form>(shape);
   const int64_t stride = weightStrideOf(shape);
-  for (int64_t p = 0; p < kPositions; ++p) {
+  for (int64_t p = 0; p < Form::kPositions; ++p) {
     for (int64_t o = 0; o < out; o += panel) {
       const E* const right = weights + p * stride + o * in;
-      const E* const left = transformed + p * strideOf<0>(in, block);
-      float* const to = products + p * strideOf<0>(out, block) + o;
+      const E* const left = transformed + p * strideOf<Form, 0>(in, block);
+      float* const to = products + p * strideOf<Form, 0>(out, block) + o;
       for (int64_t r = 0; r < tiles; r += kRows) {
         if (kWidth == 8 || panel == 32) {
           multiply<kRows, 2, kDepth>(in, left + r * in, right, to + r * out, out);
@@ -198,12 +199,12 @@ COHORT_INLINE void accumulate(int64_t pairs, const uint32_t* left, int64_t leftS
 #endif
 
 /// What some tiles, or pairs of tiles, give to the sums of a weight gradient, [position][inChannels][outChannels].
-template <typename E>
+template <typename Form, typename E>
 void accumulateTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, int64_t inStride, const E* gradient,
                      int64_t outStride, float* sums) {
   const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out);
   constexpr int kFew = kWidth == 16 ? 8 : 4;
-  for (int64_t p = 0; p < kPositions; ++p) {
+  for (int64_t p = 0; p < Form::kPositions; ++p) {
     const E* const left = transformed + p * inStride;
     const E* const right = gradient + p * outStride;
     float* const to = sums + p * weightStrideOf(shape);

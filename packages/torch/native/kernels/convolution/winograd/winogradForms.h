@@ -1,0 +1,108 @@
+// Winograd's two forms, F(2x2, 3x3) and F(4x4, 3x3), as what each does to one dimension of a tile: the input d becomes B^T d,
+// the kernel g becomes G g, and products m become A^T m; weight gradients take the transposes A and G^T instead.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/floatVectors.h"
+
+namespace cohort {
+namespace {
+
+/// 2x2 results from 4x4 pixels, by 16 products where the definition takes 36. All constants are 1 and 1/2, so that rounding
+/// errors are those of the definition, also of numbers that are rounded to bfloat16.
+struct SmallTiles {
+  static constexpr int kTile = 2, kSide = kTile + 2, kPositions = kSide * kSide;
+  /// Tiles that are worked on together: a multiple of kRows on every processor, so that all sum in the same order.
+  static constexpr int64_t kBlockTiles = 48;
+
+  COHORT_INLINE static void spreadInput(const V (&d)[kSide], V (&to)[kSide]) {
+    to[0] = minusByProduct(d[0], d[2]);
+    to[1] = d[1] + d[2];
+    to[2] = minusByProduct(d[2], d[1]);
+    to[3] = minusByProduct(d[1], d[3]);
+  }
+  COHORT_INLINE static void spreadKernel(V g0, V g1, V g2, V (&to)[kSide]) {
+    to[0] = g0;
+    to[1] = 0.5f * (g0 + g2 + g1);
+    to[2] = 0.5f * (g0 + g2 - g1);
+    to[3] = g2;
+  }
+  COHORT_INLINE static void gatherOutput(const V (&m)[kSide], V (&to)[kTile]) {
+    to[0] = plusByProduct(m[0] + m[1], m[2]);
+    to[1] = minusByProduct(m[1] - m[2], m[3]);
+  }
+  COHORT_INLINE static void spreadGradient(const V (&g)[kTile], V (&to)[kSide]) {
+    to[0] = g[0];
+    to[1] = g[0] + g[1];
+    to[2] = g[0] - g[1];
+    to[3] = -g[1];
+  }
+  COHORT_INLINE static void gatherKernel(const V (&s)[kSide], V (&to)[3]) {
+    to[0] = s[0] + 0.5f * (s[1] + s[2]);
+    to[1] = 0.5f * (s[1] - s[2]);
+    to[2] = s[3] + 0.5f * (s[1] + s[2]);
+  }
+};
+
+/// 4x4 results from 6x6 pixels, by 36 products where the definition takes 144: polynomials are multiplied at the points 0, the
+/// roots of 1/2 and of 2, and infinity, whose squares are exact and multiply to 1, so that few constants are left.
+struct LargeTiles {
+  static constexpr int kTile = 4, kSide = kTile + 2, kPositions = kSide * kSide;
+  static constexpr int64_t kBlockTiles = 24;
+  static constexpr float kInner = 0.70710678f, kOuter = 1.41421356f;
+  /// The inverse of the product of a point's differences to all others.
+  static constexpr float kOfInner = -2.0f / 3, kOfOuter = 1.0f / 6;
+
+  COHORT_INLINE static void spreadInput(const V (&d)[kSide], V (&to)[kSide]) {
+    const V innerEven = d[4] - 2.0f * d[2], innerOdd = d[3] - 2.0f * d[1];
+    const V outerEven = d[4] - 0.5f * d[2], outerOdd = d[3] - 0.5f * d[1];
+    to[0] = (d[0] + d[4]) - 2.5f * d[2];
+    to[1] = innerEven + kInner * innerOdd;
+    to[2] = innerEven - kInner * innerOdd;
+    to[3] = outerEven + kOuter * outerOdd;
+    to[4] = outerEven - kOuter * outerOdd;
+    to[5] = (d[1] + d[5]) - 2.5f * d[3];
+  }
+  COHORT_INLINE static void spreadKernel(V g0, V g1, V g2, V (&to)[kSide]) {
+    const V innerEven = g0 + 0.5f * g2, outerEven = g0 + 2.0f * g2;
+    to[0] = g0;
+    to[1] = kOfInner * (innerEven + kInner * g1);
+    to[2] = kOfInner * (innerEven - kInner * g1);
+    to[3] = kOfOuter * (outerEven + kOuter * g1);
+    to[4] = kOfOuter * (outerEven - kOuter * g1);
+    to[5] = g2;
+  }
+  COHORT_INLINE static void gatherOutput(const V (&m)[kSide], V (&to)[kTile]) {
+    const V innerSum = m[1] + m[2], inner = kInner * (m[1] - m[2]);
+    const V outerSum = m[3] + m[4], outer = kOuter * (m[3] - m[4]);
+    to[0] = m[0] + innerSum + outerSum;
+    to[1] = inner + outer;
+    to[2] = 0.5f * innerSum + 2.0f * outerSum;
+    to[3] = m[5] + 0.5f * inner + 2.0f * outer;
+  }
+  COHORT_INLINE static void spreadGradient(const V (&g)[kTile], V (&to)[kSide]) {
+    const V innerEven = g[0] + 0.5f * g[2], innerOdd = g[1] + 0.5f * g[3];
+    const V outerEven = g[0] + 2.0f * g[2], outerOdd = g[1] + 2.0f * g[3];
+    to[0] = g[0];
+    to[1] = innerEven + kInner * innerOdd;
+    to[2] = innerEven - kInner * innerOdd;
+    to[3] = outerEven + kOuter * outerOdd;
+    to[4] = outerEven - kOuter * outerOdd;
+    to[5] = g[3];
+  }
+  COHORT_INLINE static void gatherKernel(const V (&s)[kSide], V (&to)[3]) {
+    const V innerSum = kOfInner * (s[1] + s[2]), outerSum = kOfOuter * (s[3] + s[4]);
+    to[0] = s[0] + innerSum + outerSum;
+    to[1] = (kOfInner * kInner) * (s[1] - s[2]) + (kOfOuter * kOuter) * (s[3] - s[4]);
+    to[2] = s[5] + 0.5f * innerSum + 2.0f * outerSum;
+  }
+};
+
+/// What transformed numbers are stored and multiplied in: those of large tiles are not rounded to bfloat16, which their
+/// constants would magnify.
+template <typename Form, typename E>
+using Spread = std::conditional_t<Form::kTile == SmallTiles::kTile, E, float>;
+
+}  // namespace
+}  // namespace cohort
