@@ -7,8 +7,6 @@
 #include <omp.h>
 #endif
 
-#include <stdlib.h>
-
 #include "kernels/convolution/winograd/winogradProducts.h"
 #include "kernels/convolution/winograd/winogradTransforms.h"
 
@@ -43,8 +41,7 @@ inline int64_t productsOf(const WinogradShape& shape) {
 
 /// Large tiles are for float32, whose rounding their constants do not magnify much, and for maps that do not waste them.
 inline bool usesLargeTiles(const WinogradShape& shape) {
-  static const char* const only = getenv("COHORT_LARGE");
-  return (!shape.isNarrow || only != nullptr) && !isWide(shape) && 5 * productsOf<LargeTiles>(shape) <= 4 * productsOf<SmallTiles>(shape);
+  return !shape.isNarrow && !isWide(shape) && 5 * productsOf<LargeTiles>(shape) <= 4 * productsOf<SmallTiles>(shape);
 }
 
 /// Calls `each` with the form that suits a shape.

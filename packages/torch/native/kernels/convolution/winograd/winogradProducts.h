@@ -89,21 +89,29 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
   }
 }
 
+/// Channels that are summed at a time: sums of these sums are nearer to exact ones than sums of all.
+constexpr int64_t kSummed = 64;
+
 /// out[r][k] = sum over c of left[r][c] right[c][k], for kCount rows and kVectors vectors.
 template <int kCount, int kVectors, int kDepth>
 COHORT_INLINE void multiply(int64_t channels, const float* left, const float* right, float* out, int64_t outStride) {
   const int64_t depth = channelsOf<kDepth>(channels);
-  V sums[kCount][kVectors] = {};
-  for (int64_t c = 0; c < depth; ++c) {
-    V values[kVectors];
-    for (int k = 0; k < kVectors; ++k) values[k] = load<kWidth>(right + (c * kVectors + k) * kWidth);
-    for (int r = 0; r < kCount; ++r) {
-      const float factor = left[r * depth + c];
-      for (int k = 0; k < kVectors; ++k) sums[r][k] += values[k] * factor;
+  for (int64_t first = 0; first < depth; first += kSummed) {
+    V sums[kCount][kVectors] = {};
+    for (int64_t c = first; c < least(first + kSummed, depth); ++c) {
+      V values[kVectors];
+      for (int k = 0; k < kVectors; ++k) values[k] = load<kWidth>(right + (c * kVectors + k) * kWidth);
+      for (int r = 0; r < kCount; ++r) {
+        const float factor = left[r * depth + c];
+        for (int k = 0; k < kVectors; ++k) sums[r][k] += values[k] * factor;
+      }
     }
-  }
-  for (int r = 0; r < kCount; ++r) {
-    for (int k = 0; k < kVectors; ++k) store<kWidth>(out + r * outStride + k * kWidth, sums[r][k]);
+    for (int r = 0; r < kCount; ++r) {
+      for (int k = 0; k < kVectors; ++k) {
+        float* const to = out + r * outStride + k * kWidth;
+        store<kWidth>(to, first == 0 ? sums[r][k] : load<kWidth>(to) + sums[r][k]);
+      }
+    }
   }
 }
 
@@ -130,7 +138,7 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
 }
 #endif
 
-/// All products of `tiles` tiles, and of as many more as fill the last rows. kDepth is the number of input channels, or 0
+/// All products of `tiles` tiles, and of as many more as fill the last rows: the second half of them only where it is needed. kDepth is the number of input channels, or 0
 /// for any.
 template <typename Form, int kDepth, typename E>
 void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, const E* weights, float* products) {
@@ -141,12 +149,18 @@ void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transform
       const E* const right = weights + p * stride + o * in;
       const E* const left = transformed + p * strideOf<Form, 0>(in, block);
       float* const to = products + p * strideOf<Form, 0>(out, block) + o;
-      for (int64_t r = 0; r < tiles; r += kRows) {
-        if (kWidth == 8 || panel == 32) {
-          multiply<kRows, 2, kDepth>(in, left + r * in, right, to + r * out, out);
-        } else {
-          multiply<kRows, 1, kDepth>(in, left + r * in, right, to + r * out, out);
-        }
+      const auto multiplyRows = [&](int64_t r, auto rows, auto vectors) {
+        multiply<rows(), vectors(), kDepth>(in, left + r * in, right, to + r * out, out);
+      };
+      const auto multiplyAll = [&](auto vectors) {
+        int64_t r = 0;
+        for (; r + kRows / 2 < tiles; r += kRows) multiplyRows(r, std::integral_constant<int, kRows>(), vectors);
+        if (r < tiles) multiplyRows(r, std::integral_constant<int, kRows / 2>(), vectors);
+      };
+      if (kWidth == 8 || panel == 32) {
+        multiplyAll(std::integral_constant<int, 2>());
+      } else {
+        multiplyAll(std::integral_constant<int, 1>());
       }
     }
   }

@@ -83,7 +83,7 @@ struct Rows {
 /// next.
 template <typename Form, int kNumber>
 struct Pairs {
-  static constexpr bool kTakesTwo = false;
+  static constexpr bool kTakesTwo = true;
   static constexpr int kSide = Form::kSide;
   COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[kSide]) const {
     const int64_t channels = channelsOf<kNumber>(given), stride = strideOf<Form, kNumber>(channels, tiles) / 2;
@@ -135,7 +135,13 @@ struct Pairs {
 };
 #endif
 
-#define COHORT_ROLLED _Pragma("GCC unroll 1")
+/// The end of a loop over the rows or columns of a tile. The compiler, which does not see that of a large one, leaves such a
+/// loop in one piece: its numbers do not fit into registers, and what it would move about takes longer than the loop.
+template <typename Form>
+COHORT_INLINE int endOf(int count) {
+  if constexpr (Form::kSide > 4) asm("" : "+r"(count));
+  return count;
+}
 
 /// Transforms the input pixels of `count` adjacent tiles, the first of them at `place`. Tiles overlap by two columns, which
 /// are transformed once. `zeros` stand for the rows around a map: as many as a tile has columns.
@@ -146,7 +152,7 @@ void transformInput(const WinogradShape& shape, const Tile& first, int64_t count
   const int64_t channels = channelsOf<kNumber>(shape.inChannels), width = shape.width;
   for (int64_t channel = 0; channel < channels; channel += kWidth) {
     int64_t left = kTile * first.column - 1;
-    // Where the first pixel of a tile is in each row, and how far the next tile's is.
+    // Where a tile begins in each row, and how far the next is from there.
     const E* pixels[kSide];
     int64_t steps[kSide];
     for (int64_t y = 0; y < kSide; ++y) {
@@ -155,7 +161,7 @@ void transformInput(const WinogradShape& shape, const Tile& first, int64_t count
       pixels[y] = (isInside ? input + ((first.image * shape.height + row) * width + left) * channels : zeros) + channel;
       steps[y] = isInside ? kTile * channels : 0;
     }
-    const auto column = [&](int64_t x, V (&spread)[kSide]) {
+    const auto column = [&](int x, V (&spread)[kSide]) {
       if (left + x < 0 || left + x >= width) {
         for (V& each : spread) each = V{};
         return;
@@ -169,19 +175,38 @@ void transformInput(const WinogradShape& shape, const Tile& first, int64_t count
       for (int y = 0; y < kSide; ++y) pixels[y] += steps[y];
     };
     V columns[kSide][kSide];
+    const auto row = [&](int y, V (&spread)[kSide]) {
+      V numbers[kSide];
+      for (int x = 0; x < kSide; ++x) numbers[x] = columns[x][y];
+      Form::spreadInput(numbers, spread);
+    };
     column(0, columns[0]);
     column(1, columns[1]);
     for (int64_t tile = 0; tile < count; ++tile, moveOn()) {
-      COHORT_ROLLED
-      for (int x = 2; x < kSide; ++x) column(x, columns[x]);
-      COHORT_ROLLED
-      for (int y = 0; y < kSide; ++y) {
-        V row[kSide], spread[kSide];
-        for (int x = 0; x < kSide; ++x) row[x] = columns[x][y];
-        Form::spreadInput(row, spread);
+      for (int x = 2; x < endOf<Form>(kSide); ++x) column(x, columns[x]);
+      if constexpr (Sink::kTakesTwo) {
+        if ((place + tile) % 2 == 0 && tile + 1 < count) {
+          V next[kTile][kSide];
+          moveOn();
+          ++tile;
+          for (int x = 0; x < kTile; ++x) column(2 + x, next[x]);
+          for (int y = 0; y < kSide; ++y) {
+            V spread[kSide], nextSpread[kSide];
+            row(y, spread);
+            for (int x = 0; x < 2; ++x) columns[x][y] = columns[kTile + x][y];
+            for (int x = 0; x < kTile; ++x) columns[2 + x][y] = next[x][y];
+            row(y, nextSpread);
+            for (int x = 0; x < 2; ++x) columns[x][y] = columns[kTile + x][y];
+            sink.putBoth(place + tile - 1, channel, y, spread, nextSpread);
+          }
+          continue;
+        }
+      }
+      for (int y = 0; y < endOf<Form>(kSide); ++y) {
+        V spread[kSide];
+        row(y, spread);
         sink.put(place + tile, channel, y, spread);
-        columns[0][y] = columns[kTile][y];
-        columns[1][y] = columns[kTile + 1][y];
+        for (int x = 0; x < 2; ++x) columns[x][y] = columns[kTile + x][y];
       }
     }
   }
