@@ -11,9 +11,10 @@ import {
   type DenseShape,
 } from './testing/convolutionCheck.ts';
 
-/** All but one with enough tiles for our own kernels. */
+/** All but one with enough tiles for our own kernels: tiles of 2x2 in maps of 10x10 and 9x13, of 4x4 in most others. */
 const shapes: DenseShape[] = [
   [4, 16, 16, 10, 10],
+  [4, 16, 16, 12, 12],
   [9, 16, 48, 7, 9],
   [7, 64, 32, 8, 5],
   [50, 32, 32, 2, 3],
@@ -106,6 +107,7 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
   test.each([
     [60, 32, 32, 7, 6, 1],
     [10, 256, 256, 17, 16, 1],
+    [6, 160, 144, 29, 32, 1],
     [20, 32, 48, 12, 8, 2],
   ] as const)('gives an image the same bits in every batch: %i, %i to %i, %ix%i by %i', (...shape) => {
     scope(() => {
@@ -129,6 +131,7 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
         for (const shape of [
           [20, 48, 32, 9, 8],
           [6, 256, 256, 20, 18],
+          [4, 160, 144, 29, 32],
         ] as const) {
           scope(() => {
             const maps = mapsOf(shape);
@@ -159,18 +162,21 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
     });
   });
 
-  test('lets what is not finite through to the pixels that see it', () => {
-    scope(() => {
-      const { input, weight } = mapsOf([4, 16, 16, 10, 10]);
-      input.select(0, 1).select(0, 3).select(0, 5).select(0, 5).fill_(NaN);
-      const finite = own(input, weight).isfinite();
-      expect(finite.select(0, 1).select(1, 5).select(1, 5).any().item()).toBe(0);
-      expect(finite.select(0, 0).all().item()).toBe(1);
-      expect(finite.select(0, 1).select(1, 9).all().item()).toBe(1);
-      const folded = ops.foldedConvolution(input, weight, ops.zeros([16]), null, true, 1, 1);
-      expect(folded.isfinite().select(0, 1).select(1, 5).select(1, 5).any().item()).toBe(0);
-    });
-  });
+  test.each([10, 12])(
+    'lets what is not finite through to the pixels that see it, and not to far ones or other images: %i',
+    (side) => {
+      scope(() => {
+        const { input, weight } = mapsOf([4, 16, 16, side, side]);
+        input.select(0, 1).select(0, 3).select(0, 5).select(0, 5).fill_(NaN);
+        const finite = own(input, weight).isfinite();
+        expect(finite.select(0, 1).select(1, 5).select(1, 5).any().item()).toBe(0);
+        expect(finite.select(0, 0).all().item()).toBe(1);
+        expect(finite.select(0, 1).select(1, 9).all().item()).toBe(1);
+        const folded = ops.foldedConvolution(input, weight, ops.zeros([16]), null, true, 1, 1);
+        expect(folded.isfinite().select(0, 1).select(1, 5).select(1, 5).any().item()).toBe(0);
+      });
+    },
+  );
 
   test('is done by our own kernels on processors with AVX2', () => {
     const { kernels, convolution } = engineInfo();

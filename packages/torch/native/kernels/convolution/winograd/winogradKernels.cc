@@ -15,7 +15,7 @@ namespace {
 
 /// Of one image: 6x6 pixels.
 constexpr int64_t kFewestTiles = 9;
-/// Of one picture, for weights beyond kMediumWeights.
+/// Of one picture, for weights beyond kMediumWeights, and for large tiles with weights that leave the second-level cache.
 constexpr int64_t kManyTiles = 64;
 constexpr int64_t kMediumWeights = 256 * 256, kMostWeights = 2048 * 512;
 /// Channels come in vectors of this, whatever the processor.
@@ -33,15 +33,18 @@ COHORT_INLINE int64_t tilesAlong(int64_t pixels) {
   return (pixels + Form::kTile - 1) / Form::kTile;
 }
 
-/// Products of an image for a pair of channels.
+/// Tiles of a picture.
 template <typename Form>
-inline int64_t productsOf(const WinogradShape& shape) {
-  return Form::kPositions * tilesAlong<Form>(shape.height) * tilesAlong<Form>(shape.width);
+inline int64_t tilesOf(const WinogradShape& shape) {
+  return tilesAlong<Form>(shape.height) * tilesAlong<Form>(shape.width) * shape.phases;
 }
 
-/// Large tiles are for float32, whose rounding their constants do not magnify much, and for maps that do not waste them.
+/// Large tiles are for float32, whose rounding their constants do not magnify much, for maps that do not waste them, and for
+/// weights that are either small or read for many tiles, since they take more than twice the memory when transformed.
 inline bool usesLargeTiles(const WinogradShape& shape) {
-  return !shape.isNarrow && !isWide(shape) && 5 * productsOf<LargeTiles>(shape) <= 4 * productsOf<SmallTiles>(shape);
+  const int64_t large = tilesOf<LargeTiles>(shape), small = tilesOf<SmallTiles>(shape);
+  return !shape.isNarrow && (!isWide(shape) || large >= kManyTiles) &&
+         5 * LargeTiles::kPositions * large <= 4 * SmallTiles::kPositions * small;
 }
 
 /// Calls `each` with the form that suits a shape.
@@ -102,7 +105,7 @@ bool supports(const WinogradShape& shape) {
 #ifndef __AVX512BF16__
   if (shape.isNarrow) return false;
 #endif
-  const int64_t tiles = tilesAlong<SmallTiles>(shape.height) * tilesAlong<SmallTiles>(shape.width) * shape.phases;
+  const int64_t tiles = tilesOf<SmallTiles>(shape);
   const int64_t pixels = shape.height * shape.width * shape.phases;
   const int64_t weights = shape.inChannels * shape.outChannels;
   return shape.inChannels % kChannels == 0 && shape.outChannels % kChannels == 0 && shape.batch > 0 && tiles >= kFewestTiles &&
