@@ -1,8 +1,8 @@
 /**
  * `taskset -c 0 node benchmarks/convolutions.mjs [depthwise|pointwise|3x3] [float32|bfloat16]`: the depthwise convolutions of
- * ShuffleNetV2 1x, the 1x1 convolutions of ShuffleNetV2 1x and MobileNetV2 (batch 128), and 3x3 convolutions of detectors and
- * segmenters, dilated ones among them: milliseconds of processor time of forward pass and gradients on one thread, minimum of
- * 30, ours in turns with LibTorch's, and the ratio of the two.
+ * ShuffleNetV2 1x, the 1x1 convolutions of ShuffleNetV2 1x and MobileNetV2 (batch 128), and 3x3 convolutions of ResNet-32, and
+ * of detectors and segmenters, dilated ones among them: milliseconds of processor time of forward pass and gradients on one
+ * thread, minimum of 30, ours in turns with LibTorch's, and the ratio of the two.
  */
 import { engineInfo, Generator, grad, noGrad, ops, scope, setThreads } from '@cohort-ml/torch';
 
@@ -52,6 +52,9 @@ const kinds = {
   })),
   /** Batch, channels in and out, height, width, dilation. */
   '3x3': [
+    [128, 16, 16, 32, 32, 1],
+    [128, 32, 32, 16, 16, 1],
+    [128, 64, 64, 8, 8, 1],
     [2, 256, 256, 16, 20, 1],
     [2, 256, 256, 8, 10, 1],
     [32, 256, 256, 14, 14, 1],

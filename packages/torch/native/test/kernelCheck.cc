@@ -25,6 +25,9 @@ void compare(const char* what, double error, double allowed) {
   if (!isRight) ++failures;
 }
 
+/// The larger one, and NaN where either is.
+double farther(double left, double right) { return left != left || left > right ? left : right; }
+
 std::vector<double> filled(int64_t count, uint32_t state) {
   std::vector<double> numbers(static_cast<size_t>(count));
   for (double& number : numbers) {
@@ -69,7 +72,7 @@ void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
   for (int64_t index = 0; index < plain.outputs(); ++index) {
     const double right = plain.output(input.data(), weight.data(), index);
     const int64_t n = index / inner / out, c = index / inner % out, i = index % inner;
-    difference = std::max(difference, fabs(output[(n * inner + i) * out + c] - right));
+    difference = farther(difference, fabs(output[(n * inner + i) * out + c] - right));
     largest = std::max(largest, fabs(right));
   }
   char what[100];
@@ -84,7 +87,7 @@ void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
   for (int64_t index = 0; index < plain.inputs(); ++index) {
     const double right = plain.inputGradient(slopes.data(), weight.data(), index);
     const int64_t n = index / inner / in, c = index / inner % in, i = index % inner;
-    difference = std::max(difference, fabs(inputGradient[(n * inner + i) * in + c] - right));
+    difference = farther(difference, fabs(inputGradient[(n * inner + i) * in + c] - right));
     largest = std::max(largest, fabs(right));
   }
   compare("  its gradient by the input", difference / largest, 1e-5);
@@ -96,7 +99,7 @@ void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
   for (int64_t index = 0; index < plain.weights(); ++index) {
     const double right = plain.weightGradient(slopes.data(), input.data(), index);
     const int64_t o = index / 9 / in, c = index / 9 % in, tap = index % 9;
-    difference = std::max(difference, fabs(weightGradient[(o * 9 + tap) * in + c] - right));
+    difference = farther(difference, fabs(weightGradient[(o * 9 + tap) * in + c] - right));
     largest = std::max(largest, fabs(right));
   }
   compare("  its gradient by the weight", difference / largest, 1e-5);
@@ -121,7 +124,7 @@ void checkDepthwise(int64_t channels, int64_t height, int64_t width, int64_t str
     double difference = 0;
     for (int64_t index = 0; index < static_cast<int64_t>(found.size()); ++index) {
       const int64_t place = (index / (channels * inner) * inner + index % inner) * channels + index / inner % channels;
-      difference = std::max(difference, fabs(found[place] - right(index)));
+      difference = farther(difference, fabs(found[place] - right(index)));
     }
     return difference;
   };
@@ -133,7 +136,7 @@ void checkDepthwise(int64_t channels, int64_t height, int64_t width, int64_t str
   double difference = 0;
   for (int64_t i = 0; i < channels * 9; ++i) {
     const double right = plain.weightGradient(slopes.data(), input.data(), i);
-    difference = std::max(difference, fabs(weightGradient[i % 9 * channels + i / 9] - right));
+    difference = farther(difference, fabs(weightGradient[i % 9 * channels + i / 9] - right));
   }
   compare("  its gradient by the weight", difference, 1e-4);
 }
@@ -154,7 +157,7 @@ void checkPointwise(int64_t in, int64_t out, int64_t pixels) {
   const auto farthest = [&](const std::vector<float>& found, int64_t channels, auto right) {
     double difference = 0;
     for (int64_t i = 0; i < static_cast<int64_t>(found.size()); ++i) {
-      difference = std::max(difference, fabs(found[i % pixels * channels + i / pixels] - right(i)));
+      difference = farther(difference, fabs(found[i % pixels * channels + i / pixels] - right(i)));
     }
     return difference;
   };
@@ -164,7 +167,7 @@ void checkPointwise(int64_t in, int64_t out, int64_t pixels) {
           farthest(inputGradient, in, [&](int64_t i) { return plain.inputGradient(slopes.data(), weight.data(), i); }), 1e-4);
   double difference = 0;
   for (int64_t i = 0; i < in * out; ++i) {
-    difference = std::max(difference, fabs(weightGradient[i] - plain.weightGradient(slopes.data(), input.data(), i)));
+    difference = farther(difference, fabs(weightGradient[i] - plain.weightGradient(slopes.data(), input.data(), i)));
   }
   compare("  its gradient by the weight", difference, 1e-3);
 }
@@ -190,8 +193,8 @@ void checkBatchNorm(bool rows, int64_t channels) {
     each([&](int64_t at) { sum += numbers[at]; });
     rightMean[c] = sum / 111;
     each([&](int64_t at) { square += (numbers[at] - rightMean[c]) * (numbers[at] - rightMean[c]); });
-    meanError = std::max(meanError, fabs(mean[c] - rightMean[c]));
-    squareError = std::max(squareError, fabs(squares[c] - square) / square);
+    meanError = farther(meanError, fabs(mean[c] - rightMean[c]));
+    squareError = farther(squareError, fabs(squares[c] - square) / square);
   }
   const std::vector<float> center(rightMean.begin(), rightMean.end()), scale(width, 1.5f), bias(width, -0.25f);
   std::vector<float> output(input.size());
@@ -204,11 +207,11 @@ void checkBatchNorm(bool rows, int64_t channels) {
       for (int64_t i = 0; i < 37; ++i) {
         const int64_t at = (n * channels + c) * 37 + i, place = rows ? (n * 37 + i) * channels + c : at;
         const double right = std::max(0.0, (numbers[at] - center[c]) * 1.5 - 0.25);
-        outputError = std::max(outputError, fabs(output[place] - right));
+        outputError = farther(outputError, fabs(output[place] - right));
         if (output[place] > 0) sum += slopes[at];
       }
     }
-    sumError = std::max(sumError, fabs(sums[c] - sum));
+    sumError = farther(sumError, fabs(sums[c] - sum));
   }
   printf("batch normalisation, %s, %d channels\n", rows ? "channels-last" : "contiguous", int(channels));
   compare("  mean", meanError, 1e-6);
