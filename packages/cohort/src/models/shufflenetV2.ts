@@ -54,8 +54,8 @@ class BasicUnit extends nn.Module {
   override forward(input: Tensor): Tensor {
     const [left, right] = splitChannels(input);
     const expanded = this.bn1.call(this.conv1.call(right));
-    const filtered = this.bn2.call(this.conv2.call(expanded));
-    return joinShuffled(left, this.bn3.call(this.conv3.call(filtered)));
+    const filtered = this.bn2.forwardPointwise(this.conv2.call(expanded), this.conv3);
+    return joinShuffled(left, this.bn3.call(filtered));
   }
 }
 
@@ -98,9 +98,9 @@ class DownUnit extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
-    const left = this.bn2.call(this.conv2.call(this.bn1.call(this.conv1.call(input))));
+    const left = this.bn2.call(this.bn1.forwardPointwise(this.conv1.call(input), this.conv2));
     const expanded = this.bn3.call(this.conv3.call(input));
-    const right = this.bn5.call(this.conv5.call(this.bn4.call(this.conv4.call(expanded))));
+    const right = this.bn5.call(this.bn4.forwardPointwise(this.conv4.call(expanded), this.conv5));
     return joinShuffled(left, right);
   }
 }

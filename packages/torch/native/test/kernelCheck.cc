@@ -151,9 +151,10 @@ void checkPointwise(int64_t in, int64_t out, int64_t pixels) {
   std::vector<float> output(slopeRows.size()), inputGradient(rows.size()), weightGradient(matrix.size());
   const int64_t bytes = std::max(kernels->scratchBytes(shape), kernels->weightGradientScratchBytes(shape));
   std::vector<double> scratch(bytes / sizeof(double) + 1);
-  kernels->convolution(shape, rows.data(), matrix.data(), scratch.data(), output.data());
-  kernels->inputGradient(shape, slopeRows.data(), matrix.data(), scratch.data(), inputGradient.data());
-  kernels->weightGradient(shape, slopeRows.data(), rows.data(), scratch.data(), weightGradient.data());
+  kernels->convolution(shape, rows.data(), matrix.data(), nullptr, scratch.data(), output.data());
+  kernels->inputGradient(shape, slopeRows.data(), matrix.data(), {nullptr, nullptr, nullptr}, scratch.data(),
+                         inputGradient.data());
+  kernels->weightGradient(shape, slopeRows.data(), rows.data(), scratch.data(), weightGradient.data(), nullptr);
   const auto farthest = [&](const std::vector<float>& found, int64_t channels, auto right) {
     double difference = 0;
     for (int64_t i = 0; i < static_cast<int64_t>(found.size()); ++i) {

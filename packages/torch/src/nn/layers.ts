@@ -175,6 +175,28 @@ class BatchNorm extends Module {
     return output;
   }
 
+  /**
+   * As `forward` with a 1x1 convolution of stride 1 after it. In training what lies between the two is never computed where
+   * our own loops do both.
+   */
+  forwardPointwise(input: Tensor, convolution: Conv2d): Tensor {
+    const { weight, stride, padding, groups } = convolution;
+    const isPointwise =
+      weight.shape[2] === 1 && weight.shape[3] === 1 && stride === 1 && padding === 0 && groups === 1;
+    if (!this.training || convolution.bias !== null || !isPointwise) {
+      const between = this.forward(input);
+      const output = convolution.call(between);
+      if (between !== input) between.dispose();
+      return output;
+    }
+    this.#prepare(input);
+    const output = ops.normPointwise(
+      input, this.weight, this.bias, this.runningMean, this.runningVar, this.momentum, this.epsilon, weight,
+    ); // prettier-ignore
+    tellObserver(convolution, output);
+    return output;
+  }
+
   override get isFolded(): boolean {
     return this.#folded !== null;
   }

@@ -151,23 +151,28 @@ at::Tensor plain(const at::Tensor& gradient) {
   return gradient._is_zerotensor() || gradient.is_neg() ? gradient.clone() : gradient;
 }
 
-NormalisedBatch normaliseBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
-                               const OptionalTensor& residual, const BatchNormSettings& settings) {
-  const BatchNormKernels& kernels = *batchNormKernels();
-  const BatchNormMaps maps = mapsOf(input);
+NormalisedBatch measureBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                             const BatchNormSettings& settings) {
   const auto wide = wideType(input.scalar_type());
   const at::Tensor dense = input.contiguous(formatOf(input));
   const auto shared = settings.training ? SharedBatch::current() : c10::intrusive_ptr<SharedBatch>{};
-  const Statistics statistics = statisticsOf(kernels, maps, dense, settings, shared.get());
+  const Statistics statistics = statisticsOf(*batchNormKernels(), mapsOf(input), dense, settings, shared.get());
   std::vector<double> slope = numbersOf(weight);
   for (size_t c = 0; c < slope.size(); ++c) slope[c] *= statistics.scale[c];
-  NormalisedBatch batch{at::empty_like(dense), vectorOf(statistics.mean, wide), vectorOf(statistics.scale, wide),
-                        vectorOf(slope, wide), bias.to(wide, /*non_blocking=*/false, /*copy=*/true).contiguous(), shared};
+  return {at::Tensor{}, vectorOf(statistics.mean, wide), vectorOf(statistics.scale, wide), vectorOf(slope, wide),
+          bias.to(wide, /*non_blocking=*/false, /*copy=*/true).contiguous(), shared};
+}
+
+NormalisedBatch normaliseBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                               const OptionalTensor& residual, const BatchNormSettings& settings) {
+  const at::Tensor dense = input.contiguous(formatOf(input));
+  NormalisedBatch batch = measureBatch(dense, weight, bias, settings);
+  batch.output = at::empty_like(dense);
   at::Tensor denseResidual;
   if (residual.has_value()) denseResidual = residual->contiguous(formatOf(input));
-  kernels.forward(maps, dense.data_ptr(), denseResidual.defined() ? denseResidual.data_ptr() : nullptr,
-                  batch.mean.data_ptr(), batch.slope.data_ptr(), batch.bias.data_ptr(), settings.rectifies,
-                  batch.output.data_ptr());
+  batchNormKernels()->forward(mapsOf(input), dense.data_ptr(), denseResidual.defined() ? denseResidual.data_ptr() : nullptr,
+                              batch.mean.data_ptr(), batch.slope.data_ptr(), batch.bias.data_ptr(), settings.rectifies,
+                              batch.output.data_ptr());
   return batch;
 }
 
@@ -178,6 +183,22 @@ at::Tensor normaliseAgain(const at::Tensor& input, const at::Tensor& bias, const
   batchNormKernels()->forward(mapsOf(input), dense.data_ptr(), nullptr, mean.data_ptr(), slope.data_ptr(),
                               wideBias.data_ptr(), /*rectifies=*/true, output.data_ptr());
   return output;
+}
+
+BatchNormFactors batchNormFactors(const at::Tensor& weight, const std::vector<double>& scale, SharedBatch* shared, double count,
+                                  std::vector<double> sum, std::vector<double> product) {
+  // d input = weight scale (masked - mean(masked) - (input - mean) scale^2 mean(masked (input - mean))). The sums of the
+  // parameters stay this rank's own: whoever adds up the gradients of ranks adds them too.
+  if (shared != nullptr) count = addSums(*shared, count, sum, product);
+  const size_t channels = sum.size();
+  BatchNormFactors factors{numbersOf(weight), std::vector<double>(channels), std::vector<double>(channels)};
+  auto& [factor, incline, offset] = factors;
+  for (size_t c = 0; c < channels; ++c) {
+    factor[c] *= scale[c];
+    incline[c] = -factor[c] * scale[c] * scale[c] * product[c] / count;
+    offset[c] = -factor[c] * sum[c] / count;
+  }
+  return factors;
 }
 
 variable_list batchNormGradients(const at::Tensor& given, const BatchNormRecord& record, const BatchNormNeeds& needs) {
@@ -211,17 +232,9 @@ variable_list batchNormGradients(const at::Tensor& given, const BatchNormRecord&
   }
   const std::vector<double> scales = numbersOf(scale);
   if (needs.input) {
-    // d input = weight scale (masked - mean(masked) - (input - mean) scale^2 mean(masked (input - mean)))
-    auto count = static_cast<double>(maps.batch * maps.inner);
-    // Those of the parameters stay this rank's own: whoever adds up the gradients of ranks adds them too.
-    std::vector<double> allSum = sum, allProduct = product;
-    if (training && shared) count = addSums(*shared, count, allSum, allProduct);
-    std::vector<double> factor = numbersOf(weight), incline(channels), offset(channels);
-    for (size_t c = 0; c < channels; ++c) {
-      factor[c] *= scales[c];
-      incline[c] = -factor[c] * scales[c] * scales[c] * allProduct[c] / count;
-      offset[c] = -factor[c] * allSum[c] / count;
-    }
+    const auto count = static_cast<double>(maps.batch * maps.inner);
+    const auto [factor, incline, offset] =
+        batchNormFactors(weight, scales, training ? shared.get() : nullptr, count, sum, product);
     results[0] = at::empty_like(dense);
     kernels.inputGradient(maps, masked == nullptr ? gradient.data_ptr() : masked,
                           masked == nullptr ? outputData : nullptr, training ? dense.data_ptr() : nullptr,

@@ -52,6 +52,10 @@ struct NormalisedBatch {
   c10::intrusive_ptr<SharedBatch> shared;
 };
 
+/// What the input is normalised with, without an output; in training running statistics move on.
+NormalisedBatch measureBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+                             const BatchNormSettings& settings);
+
 /// Normalises, adds the residual if there is one, and rectifies; in training running statistics move on.
 NormalisedBatch normaliseBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
                                const OptionalTensor& residual, const BatchNormSettings& settings);
@@ -78,6 +82,17 @@ struct BatchNormNeeds {
   bool parameters;
   bool residual;
 };
+
+/// d input = masked factor + (input - mean) incline + offset, for each channel, in training.
+struct BatchNormFactors {
+  std::vector<double> factor;
+  std::vector<double> incline;
+  std::vector<double> offset;
+};
+
+/// From the sums of this rank over masked and masked (input - mean), of `count` numbers per channel.
+BatchNormFactors batchNormFactors(const at::Tensor& weight, const std::vector<double>& scale, SharedBatch* shared, double count,
+                                  std::vector<double> sum, std::vector<double> product);
 
 /// The gradients by input, weight, bias and residual; undefined where they are not needed.
 torch::autograd::variable_list batchNormGradients(const at::Tensor& gradient, const BatchNormRecord& record,

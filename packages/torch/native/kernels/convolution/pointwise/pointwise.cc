@@ -40,7 +40,8 @@ at::Tensor pointwiseConvolution(const at::Tensor& input, const at::Tensor& weigh
   const at::Tensor matrix = matrixOf(weight), scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
   const at::Tensor output = at::empty({input.size(0), weight.size(0), input.size(2), input.size(3)},
                                       input.options().requires_grad(false), kMapFormat);
-  pointwiseKernels()->convolution(shape, input.data_ptr(), matrix.data_ptr<float>(), scratch.data_ptr(), output.data_ptr());
+  pointwiseKernels()->convolution(shape, input.data_ptr(), matrix.data_ptr<float>(), nullptr, scratch.data_ptr(),
+                                  output.data_ptr());
   return output;
 }
 
@@ -54,7 +55,8 @@ at::Tensor pointwiseInputGradient(const at::Tensor& gradient, const at::Tensor& 
   const at::Tensor given = gradient.contiguous(kMapFormat), matrix = matrixOf(weight);
   const at::Tensor scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
   const at::Tensor result = at::empty(input.sizes(), input.options().requires_grad(false), kMapFormat);
-  pointwiseKernels()->inputGradient(shape, given.data_ptr(), matrix.data_ptr<float>(), scratch.data_ptr(), result.data_ptr());
+  pointwiseKernels()->inputGradient(shape, given.data_ptr(), matrix.data_ptr<float>(), {nullptr, nullptr, nullptr},
+                                    scratch.data_ptr(), result.data_ptr());
   return result;
 }
 
@@ -68,8 +70,89 @@ at::Tensor pointwiseWeightGradient(const at::Tensor& gradient, const at::Tensor&
   const at::Tensor given = gradient.contiguous(kMapFormat);
   const at::Tensor scratch = newScratch(pointwiseKernels()->weightGradientScratchBytes(shape));
   const at::Tensor result = at::empty({weight.size(0), weight.size(1)}, at::TensorOptions().dtype(at::kFloat));
-  pointwiseKernels()->weightGradient(shape, given.data_ptr(), input.data_ptr(), scratch.data_ptr(), result.data_ptr<float>());
+  pointwiseKernels()->weightGradient(shape, given.data_ptr(), input.data_ptr(), scratch.data_ptr(), result.data_ptr<float>(),
+                                     nullptr);
   return result.view(weight.sizes()).contiguous(weight.suggest_memory_format());
+}
+
+namespace {
+
+PointwiseNorm normOf(const PointwiseNormMaps& maps) {
+  return {maps.mean.data_ptr<float>(), maps.slope.data_ptr<float>(), maps.bias.data_ptr<float>()};
+}
+
+/// Weights for the input as it is, [O, I], and a shift, [O].
+struct FoldedWeights {
+  FoldedWeights(const PointwiseShape& shape, const PointwiseNormMaps& maps)
+      : weight(newFloats(shape.outChannels * shape.inChannels)), shift(newFloats(shape.outChannels)) {
+    pointwiseKernels()->fold(shape, matrixOf(maps.kernel).data_ptr<float>(), normOf(maps), weight.data_ptr<float>(),
+                             shift.data_ptr<float>());
+  }
+  static at::Tensor newFloats(int64_t count) { return at::empty({count}, at::TensorOptions().dtype(at::kFloat)); }
+
+  at::Tensor weight, shift;
+};
+
+PointwiseShape shapeOf(const PointwiseNormMaps& maps) {
+  PointwiseShape shape;
+  describe(maps.input, maps.kernel, kPointwise, shape);
+  return shape;
+}
+
+}  // namespace
+
+bool supportsPointwiseNorm(const at::Tensor& input, const at::Tensor& kernel) {
+  PointwiseShape shape;
+  return describe(input, kernel, kPointwise, shape) && pointwiseKernels()->supports(shape) &&
+         pointwiseKernels()->supportsInputGradient(shape) && pointwiseKernels()->supportsWeightGradient(shape);
+}
+
+at::Tensor pointwiseNormConvolution(const PointwiseNormMaps& maps) {
+  const auto& [input, kernel, mean, slope, bias] = maps;
+  const PointwiseShape shape = shapeOf(maps);
+  const FoldedWeights folded(shape, maps);
+  const at::Tensor scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
+  const at::Tensor output = at::empty({input.size(0), kernel.size(0), input.size(2), input.size(3)},
+                                      input.options().requires_grad(false), kMapFormat);
+  pointwiseKernels()->convolution(shape, input.data_ptr(), folded.weight.data_ptr<float>(), folded.shift.data_ptr<float>(),
+                                  scratch.data_ptr(), output.data_ptr());
+  return output;
+}
+
+PointwiseNormSums pointwiseNormSums(const at::Tensor& gradient, const PointwiseNormMaps& maps) {
+  const PointwiseShape shape = shapeOf(maps);
+  const at::Tensor given = gradient.contiguous(kMapFormat);
+  const at::Tensor scratch = newScratch(pointwiseKernels()->weightGradientScratchBytes(shape));
+  const at::Tensor result = FoldedWeights::newFloats(shape.outChannels * shape.inChannels);
+  const at::Tensor sums = FoldedWeights::newFloats(shape.outChannels);
+  pointwiseKernels()->weightGradient(shape, given.data_ptr(), maps.input.data_ptr(), scratch.data_ptr(),
+                                     result.data_ptr<float>(), sums.data_ptr<float>());
+  PointwiseNormSums all;
+  all.sum.resize(static_cast<size_t>(shape.inChannels));
+  all.product.resize(static_cast<size_t>(shape.inChannels));
+  pointwiseKernels()->unfold(shape, matrixOf(maps.kernel).data_ptr<float>(), normOf(maps), sums.data_ptr<float>(),
+                             result.data_ptr<float>(), all.sum.data(), all.product.data());
+  all.weightGradient = result.view(maps.kernel.sizes()).contiguous(maps.kernel.suggest_memory_format());
+  return all;
+}
+
+at::Tensor pointwiseNormInputGradient(const at::Tensor& gradient, const PointwiseNormMaps& maps,
+                                      const std::vector<double>& incline, const std::vector<double>& offset) {
+  const PointwiseShape shape = shapeOf(maps);
+  const at::Tensor given = gradient.contiguous(kMapFormat);
+  const FoldedWeights folded(shape, maps);
+  const at::Tensor scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
+  const at::Tensor result = at::empty(maps.input.sizes(), maps.input.options().requires_grad(false), kMapFormat);
+  const at::Tensor slope = FoldedWeights::newFloats(shape.inChannels), shift = FoldedWeights::newFloats(shape.inChannels);
+  const float* const mean = maps.mean.data_ptr<float>();
+  for (size_t c = 0; c < incline.size(); ++c) {
+    slope.data_ptr<float>()[c] = static_cast<float>(incline[c]);
+    shift.data_ptr<float>()[c] = static_cast<float>(offset[c] - incline[c] * static_cast<double>(mean[c]));
+  }
+  pointwiseKernels()->inputGradient(shape, given.data_ptr(), folded.weight.data_ptr<float>(),
+                                    {shift.data_ptr<float>(), maps.input.data_ptr(), slope.data_ptr<float>()},
+                                    scratch.data_ptr(), result.data_ptr());
+  return result;
 }
 
 }  // namespace cohort

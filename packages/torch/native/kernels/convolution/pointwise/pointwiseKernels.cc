@@ -127,29 +127,31 @@ struct Fetches {
   bool result;
 };
 template <int kVectors, typename P, typename E>
-void multiplyRows(int64_t rows, int64_t depth, const P* left, const P* panel, const Columns& columns, int64_t stride,
-                  const Fetches& fetches, E* result) {
+void multiplyRows(int64_t rows, int64_t depth, const P* left, const P* panel, const Columns& columns,
+                  const Addends<E>& addends, int64_t stride, const Fetches& fetches, E* result) {
   constexpr int kRows = rowsOf(kVectors);
   int64_t row = 0;
   for (; row + kRows <= rows; row += kRows) {
     if (fetches.left) fetch<false>(left + (row + kBlockPixels) * depth, kRows * depth * sizeof(P));
     if (fetches.result) fetch<true>(result + (row + kBlockPixels) * stride, kRows * stride * sizeof(E));
-    multiplyTile<kVectors, kRows>(depth, left + row * depth, panel, columns, stride, result + row * stride);
+    if (fetches.left && addends.map != nullptr) fetch<false>(addends.map + (row + kBlockPixels) * stride, kRows * stride * sizeof(E));
+    multiplyTile<kVectors, kRows>(depth, left + row * depth, panel, columns, addends.from(row, stride), stride, result + row * stride);
   }
   if (row == rows) return;
   if (rows >= kRows) {
     // The last rows again: those before are computed twice.
     row = rows - kRows;
-    return multiplyTile<kVectors, kRows>(depth, left + row * depth, panel, columns, stride, result + row * stride);
+    return multiplyTile<kVectors, kRows>(depth, left + row * depth, panel, columns, addends.from(row, stride), stride,
+                                         result + row * stride);
   }
   for (; row < rows; ++row) {
-    multiplyTile<kVectors, 1>(depth, left + row * depth, panel, columns, stride, result + row * stride);
+    multiplyTile<kVectors, 1>(depth, left + row * depth, panel, columns, addends.from(row, stride), stride, result + row * stride);
   }
 }
 
-/// result[p] = left[p] times the weights; of pairs, `depth` counts pairs.
+/// result[p] = left[p] times the weights, and what is added; of pairs, `depth` counts pairs.
 template <typename P, typename E>
-void multiply(const Product& product, int64_t depth, const P* left, const P* packed, E* result) {
+void multiply(const Product& product, int64_t depth, const P* left, const P* packed, const Addends<E>& addends, E* result) {
   const Panels panels(product.columns);
   const int64_t blocks = (product.pixels + kBlockPixels - 1) / kBlockPixels;
   const int64_t bytes = product.pixels * (product.depth + product.columns) * static_cast<int64_t>(sizeof(E));
@@ -162,8 +164,8 @@ void multiply(const Product& product, int64_t depth, const P* left, const P* pac
     for (int64_t p = 0; p < panels.count; ++p) {
       const Columns columns = panels.columns(p);
       withVectors(columns.vectors, [&](auto count) {
-        multiplyRows<decltype(count)::value>(rows, depth, left + first * depth, panel, columns, product.columns,
-                                             {fetches && p == 0, fetches && p + 1 == panels.count},
+        multiplyRows<decltype(count)::value>(rows, depth, left + first * depth, panel, columns,
+                                             addends.from(first, product.columns), product.columns, {fetches && p == 0, fetches && p + 1 == panels.count},
                                              result + first * product.columns);
       });
       panel += depth * columns.vectors * kWidth;
@@ -178,25 +180,31 @@ int64_t scratchBytes(const PointwiseShape& shape) {
   return most(packedBytes(forwardOf(shape)), packedBytes(backwardOf(shape)));
 }
 
-void run(const Product& product, bool isNarrow, const void* left, const float* weight, void* scratch, void* result) {
+void run(const Product& product, bool isNarrow, const void* left, const float* weight, const PointwiseAddends& addends,
+         void* scratch, void* result) {
 #ifdef __AVX512BF16__
   if (isNarrow) {
     auto* const packed = static_cast<Pair*>(scratch);
     packWeights(product, weight, packed);
-    return multiply(product, product.depth / 2, static_cast<const Pair*>(left), packed, static_cast<BFloat16*>(result));
+    return multiply(product, product.depth / 2, static_cast<const Pair*>(left), packed,
+                    Addends<BFloat16>{addends.shift, static_cast<const BFloat16*>(addends.map), addends.slope},
+                    static_cast<BFloat16*>(result));
   }
 #endif
   auto* const packed = static_cast<float*>(scratch);
   packWeights(product, weight, packed);
-  multiply(product, product.depth, static_cast<const float*>(left), packed, static_cast<float*>(result));
+  multiply(product, product.depth, static_cast<const float*>(left), packed,
+           Addends<float>{addends.shift, static_cast<const float*>(addends.map), addends.slope}, static_cast<float*>(result));
 }
 
-void convolution(const PointwiseShape& shape, const void* input, const float* weight, void* scratch, void* output) {
-  run(forwardOf(shape), shape.isNarrow, input, weight, scratch, output);
+void convolution(const PointwiseShape& shape, const void* input, const float* weight, const float* shift, void* scratch,
+                 void* output) {
+  run(forwardOf(shape), shape.isNarrow, input, weight, {shift, nullptr, nullptr}, scratch, output);
 }
 
-void inputGradient(const PointwiseShape& shape, const void* gradient, const float* weight, void* scratch, void* result) {
-  run(backwardOf(shape), shape.isNarrow, gradient, weight, scratch, result);
+void inputGradient(const PointwiseShape& shape, const void* gradient, const float* weight, const PointwiseAddends& addends,
+                   void* scratch, void* result) {
+  run(backwardOf(shape), shape.isNarrow, gradient, weight, addends, scratch, result);
 }
 
 /// How a weight gradient is cut, by the shape alone. The matrix with more channels is the right one, whose channels come in
@@ -206,17 +214,21 @@ struct Sums {
       : isInputRight(shape.inChannels >= shape.outChannels),
         left(isInputRight ? shape.outChannels : shape.inChannels),
         right(isInputRight ? shape.inChannels : shape.outChannels),
+        gradient(shape.outChannels),
         padded(right.padded()),
         blocks((shape.pixels + kSumPixels - 1) / kSumPixels),
         chunks(least(blocks, left * padded <= 16384 ? 16 : left * padded <= 65536 ? 8 : 4)),
         threads(most(1, least(shape.threads, chunks))) {}
   int64_t firstBlockOf(int64_t chunk) const { return chunk * blocks / chunks; }
+  /// Numbers that a chunk is summed in: those of the weights, and those of the gradient alone, a vector after the other.
+  int64_t numbers() const { return left * padded + gradient.padded(); }
   /// Of pairs of pixels, that a thread packs at a time.
   int64_t pairs() const { return (kSumPixels / 2) * (left + right.channels); }
 
   bool isInputRight;
   int64_t left;
   Panels right;
+  Panels gradient;
   int64_t padded;
   int64_t blocks;
   /// Parts that are summed apart.
@@ -226,7 +238,7 @@ struct Sums {
 
 int64_t weightGradientScratchBytes(const PointwiseShape& shape) {
   const Sums sums(shape);
-  return 4 * (sums.chunks * sums.left * sums.padded + (shape.isNarrow ? sums.threads * sums.pairs() : 0));
+  return 4 * (sums.chunks * sums.numbers() + (shape.isNarrow ? sums.threads * sums.pairs() : 0));
 }
 
 /// Memory that is asked for bit by bit, while something else is computed.
@@ -261,9 +273,20 @@ void addBlock(const Sums& sums, int64_t depth, const P* left, const P* right, co
   }
 }
 
+/// The sums of the gradient alone follow those of the weights.
+template <typename P>
+void addGradient(const Sums& sums, int64_t depth, const P* left, const P* right, float* numbers) {
+  const P* const gradient = sums.isInputRight ? left : right;
+  for (int64_t vector = 0; vector < sums.gradient.vectors; ++vector) {
+    addColumns(depth, gradient + sums.gradient.offset(vector), sums.gradient.channels,
+               numbers + sums.left * sums.padded + vector * kWidth);
+  }
+}
+
 void addPixels(const Sums& sums, int64_t pixels, const float* left, const float* right, const Ahead& ahead, Pair*,
-               float* numbers) {
+               bool alone, float* numbers) {
   addBlock(sums, pixels, left, right, ahead, numbers);
+  if (alone) addGradient(sums, pixels, left, right, numbers);
 }
 
 #ifdef __AVX512BF16__
@@ -286,20 +309,22 @@ void pairPixels(int64_t pixels, int64_t channels, const BFloat16* from, Pair* to
 }
 
 void addPixels(const Sums& sums, int64_t pixels, const BFloat16* left, const BFloat16* right, const Ahead& ahead, Pair* mine,
-               float* numbers) {
+               bool alone, float* numbers) {
   Pair* const others = mine + kSumPixels / 2 * sums.left;
   pairPixels(pixels, sums.left, left, mine);
   pairPixels(pixels, sums.right.channels, right, others);
   addBlock(sums, (pixels + 1) / 2, mine, others, ahead, numbers);
+  if (alone) addGradient(sums, (pixels + 1) / 2, mine, others, numbers);
 }
 #endif
 
 template <typename E>
-void differentiate(const PointwiseShape& shape, const E* gradient, const E* input, float* scratch, float* result) {
+void differentiate(const PointwiseShape& shape, const E* gradient, const E* input, float* scratch, float* result,
+                   float* gradientSums) {
   const Sums sums(shape);
   const E* const left = sums.isInputRight ? gradient : input;
   const E* const right = sums.isInputRight ? input : gradient;
-  const int64_t numbers = sums.left * sums.padded, columns = sums.right.channels;
+  const int64_t numbers = sums.numbers(), columns = sums.right.channels;
   auto* const pairs = reinterpret_cast<Pair*>(scratch + sums.chunks * numbers);
   const int threads = static_cast<int>(sums.threads);
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -314,7 +339,8 @@ void differentiate(const PointwiseShape& shape, const E* gradient, const E* inpu
         const int64_t after = least(kSumPixels, shape.pixels - first - pixels) * static_cast<int64_t>(sizeof(E));
         const Ahead ahead{{reinterpret_cast<const char*>(left + next * sums.left), reinterpret_cast<const char*>(right + next * columns)},
                           {after * sums.left, after * columns}};
-        addPixels(sums, pixels, left + first * sums.left, right + first * columns, ahead, mine, part);
+        addPixels(sums, pixels, left + first * sums.left, right + first * columns, ahead, mine,
+                  gradientSums != nullptr, part);
       }
     }
 #pragma omp for schedule(static)
@@ -333,16 +359,69 @@ void differentiate(const PointwiseShape& shape, const E* gradient, const E* inpu
       }
     }
   }
+  if (gradientSums == nullptr) return;
+  for (int64_t vector = 0; vector < sums.gradient.vectors; ++vector) {
+    V sum{};
+    for (int64_t chunk = 0; chunk < sums.chunks; ++chunk) {
+      sum += load<kWidth>(scratch + chunk * numbers + sums.left * sums.padded + vector * kWidth);
+    }
+    store<kWidth>(gradientSums + sums.gradient.offset(vector), sum);
+  }
 }
 
-void weightGradient(const PointwiseShape& shape, const void* gradient, const void* input, void* scratch, float* result) {
+void weightGradient(const PointwiseShape& shape, const void* gradient, const void* input, void* scratch, float* result,
+                    float* sums) {
   auto* const numbers = static_cast<float*>(scratch);
 #ifdef __AVX512BF16__
   if (shape.isNarrow) {
-    return differentiate(shape, static_cast<const BFloat16*>(gradient), static_cast<const BFloat16*>(input), numbers, result);
+    return differentiate(shape, static_cast<const BFloat16*>(gradient), static_cast<const BFloat16*>(input), numbers, result,
+                         sums);
   }
 #endif
-  differentiate(shape, static_cast<const float*>(gradient), static_cast<const float*>(input), numbers, result);
+  differentiate(shape, static_cast<const float*>(gradient), static_cast<const float*>(input), numbers, result, sums);
+}
+
+/// As the product sees a weight: rounded where maps are narrow.
+COHORT_INLINE V rounded(V value, bool isNarrow) {
+  if (!isNarrow) return value;
+  BFloat16 narrow[kWidth];
+  store<kWidth>(narrow, value);
+  return load<kWidth>(narrow);
+}
+
+/// With the rounded weights, so that the mean is taken off exactly.
+void fold(const PointwiseShape& shape, const float* weight, const PointwiseNorm& norm, float* folded, float* shift) {
+  const int64_t channels = shape.inChannels;
+  const Panels panels(channels);
+  for (int64_t o = 0; o < shape.outChannels; ++o, weight += channels, folded += channels) {
+    V sum{};
+    for (int64_t vector = 0; vector < panels.vectors; ++vector) {
+      const int64_t first = panels.offset(vector), skipped = vector * kWidth - first;
+      const V given = load<kWidth>(weight + first), product = given * load<kWidth>(norm.slope + first);
+      store<kWidth>(folded + first, product);
+      V part = given * load<kWidth>(norm.bias + first) - rounded(product, shape.isNarrow) * load<kWidth>(norm.mean + first);
+      // What the last vector shares with the one before was added there.
+      for (int64_t lane = 0; lane < skipped; ++lane) part[lane] = 0;
+      sum += part;
+    }
+    shift[o] = static_cast<float>(total<kWidth, float>(sum));
+  }
+}
+
+/// gradient[o][i] is the sum of gradient[o] times (normalised i), and so on: everything follows from the sums there are.
+void unfold(const PointwiseShape& shape, const float* weight, const PointwiseNorm& norm, const float* sums, float* gradient,
+            double* sum, double* product) {
+  const int64_t channels = shape.inChannels;
+  for (int64_t i = 0; i < channels; ++i) sum[i] = product[i] = 0;
+  for (int64_t o = 0; o < shape.outChannels; ++o, weight += channels, gradient += channels) {
+    const float own = sums[o];
+    for (int64_t i = 0; i < channels; ++i) {
+      const float centred = gradient[i] - own * norm.mean[i];
+      sum[i] += static_cast<double>(weight[i] * own);
+      product[i] += static_cast<double>(weight[i] * centred);
+      gradient[i] = norm.slope[i] * centred + norm.bias[i] * own;
+    }
+  }
 }
 
 }  // namespace
@@ -350,6 +429,7 @@ void weightGradient(const PointwiseShape& shape, const void* gradient, const voi
 extern const PointwiseKernels COHORT_JOIN(pointwiseKernels_, COHORT_CAPABILITY);
 const PointwiseKernels COHORT_JOIN(pointwiseKernels_, COHORT_CAPABILITY) = {
     COHORT_TEXT(COHORT_CAPABILITY), supports,    supportsInputGradient, supportsWeightGradient, scratchBytes,
-    weightGradientScratchBytes,     convolution, inputGradient,         weightGradient};
+    weightGradientScratchBytes,     convolution, inputGradient,         weightGradient,         fold,
+    unfold};
 
 }  // namespace cohort

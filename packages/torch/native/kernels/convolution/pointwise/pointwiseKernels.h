@@ -18,6 +18,21 @@ struct PointwiseShape {
   int threads;
 };
 
+/// What is added to a product: to every pixel `shift`, [channels], and `map` times `slope`, [channels], of its own. Each may be
+/// null, the last two together.
+struct PointwiseAddends {
+  const float* shift;
+  const void* map;
+  const float* slope;
+};
+
+/// A normalisation of the input, (input - mean) slope + bias, all [inChannels].
+struct PointwiseNorm {
+  const float* mean;
+  const float* slope;
+  const float* bias;
+};
+
 struct PointwiseKernels {
   const char* capability;
 
@@ -31,14 +46,25 @@ struct PointwiseKernels {
   int64_t (*scratchBytes)(const PointwiseShape&);
   int64_t (*weightGradientScratchBytes)(const PointwiseShape&);
 
-  /// `weight` lies as [outChannels][inChannels].
-  void (*convolution)(const PointwiseShape&, const void* input, const float* weight, void* scratch, void* output);
+  /// `weight` lies as [outChannels][inChannels]; `shift` may be null.
+  void (*convolution)(const PointwiseShape&, const void* input, const float* weight, const float* shift, void* scratch,
+                      void* output);
 
   /// The gradient by the input, from that of the output.
-  void (*inputGradient)(const PointwiseShape&, const void* gradient, const float* weight, void* scratch, void* result);
+  void (*inputGradient)(const PointwiseShape&, const void* gradient, const float* weight, const PointwiseAddends&,
+                        void* scratch, void* result);
 
-  /// result[o][i] = sum over pixels of gradient[o] times input[i].
-  void (*weightGradient)(const PointwiseShape&, const void* gradient, const void* input, void* scratch, float* result);
+  /// result[o][i] = sum over pixels of gradient[o] times input[i]; `sums`, the sums of gradient[o], may be null.
+  void (*weightGradient)(const PointwiseShape&, const void* gradient, const void* input, void* scratch, float* result,
+                         float* sums);
+
+  /// The weights and the shift with which the convolution of an input is that of the normalised input.
+  void (*fold)(const PointwiseShape&, const float* weight, const PointwiseNorm&, float* folded, float* shift);
+
+  /// Turns what `weightGradient` says of an input into the weight gradient of the normalised one, and sums over the pixels the
+  /// gradient by the normalised input, and that gradient times (input - mean), [inChannels] each.
+  void (*unfold)(const PointwiseShape&, const float* weight, const PointwiseNorm&, const float* sums, float* gradient,
+                 double* sum, double* product);
 };
 
 /// The loops for this processor; null where there are none, or COHORT_KERNELS or COHORT_CONVOLUTION asks for less.

@@ -32,6 +32,7 @@ struct Factor<float> {
   using Vectors = V;
   static COHORT_INLINE V one(const float* from) { return broadcast<V>(*from); }
   static COHORT_INLINE V many(const float* from) { return load<kWidth>(from); }
+  static COHORT_INLINE V ones() { return V{} + 1; }
   static COHORT_INLINE V add(V sum, V left, V right) { return sum + left * right; }
 };
 #ifdef __AVX512BF16__
@@ -43,6 +44,7 @@ struct Factor<Pair> {
     memcpy(&bits, from, sizeof(bits));
     return reinterpret_cast<Vectors>(_mm512_set1_epi32(bits));
   }
+  static COHORT_INLINE Vectors ones() { return reinterpret_cast<Vectors>(_mm512_set1_epi32(0x3F803F80)); }
   static COHORT_INLINE Vectors many(const Pair* from) { return reinterpret_cast<Vectors>(_mm512_loadu_si512(from)); }
   static COHORT_INLINE V add(V sum, Vectors left, Vectors right) {
     return reinterpret_cast<V>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), left, right));
@@ -65,17 +67,38 @@ COHORT_INLINE void addProducts(V (&sums)[kVectors], const P* left, const typenam
   COHORT_UNROLL for (int n = 0; n < kVectors; ++n) sums[n] = Factor<P>::add(sums[n], factor, right[n]);
 }
 
+/// What is added to a product: to every row `shift`, and of `map`, which lies like the result, the row times `slope`. Null
+/// where there is nothing.
+template <typename E>
+struct Addends {
+  Addends from(int64_t rows, int64_t columns) const { return {shift, map == nullptr ? nullptr : map + rows * columns, slope}; }
+
+  const float* shift;
+  const E* map;
+  const float* slope;
+};
+
 /// Rows of a product: result[r] = sum over k < depth of left[r * depth + k] times row k of the panel, which is packed.
 template <int kVectors, int kRows, typename P, typename E>
-void multiplyTile(int64_t depth, const P* left, const P* panel, const Columns& columns, int64_t resultStride, E* result) {
+void multiplyTile(int64_t depth, const P* left, const P* panel, const Columns& columns, const Addends<E>& addends,
+                  int64_t resultStride, E* result) {
   V sums[kRows][kVectors];
-  COHORT_UNROLL for (int r = 0; r < kRows; ++r) {
-    COHORT_UNROLL for (int n = 0; n < kVectors; ++n) sums[r][n] = V{};
+  COHORT_UNROLL for (int n = 0; n < kVectors; ++n) {
+    const V first = addends.shift == nullptr ? V{} : load<kWidth>(addends.shift + columns.offsets[n]);
+    COHORT_UNROLL for (int r = 0; r < kRows; ++r) sums[r][n] = first;
   }
   for (int64_t k = 0; k < depth; ++k, ++left, panel += kVectors * kWidth) {
     typename Factor<P>::Vectors right[kVectors];
     COHORT_UNROLL for (int n = 0; n < kVectors; ++n) right[n] = Factor<P>::many(panel + n * kWidth);
     COHORT_UNROLL for (int r = 0; r < kRows; ++r) addProducts<kVectors, P>(sums[r], left + r * depth, right);
+  }
+  if (addends.map != nullptr) {
+    COHORT_UNROLL for (int n = 0; n < kVectors; ++n) {
+      const V slope = load<kWidth>(addends.slope + columns.offsets[n]);
+      COHORT_UNROLL for (int r = 0; r < kRows; ++r) {
+        sums[r][n] += load<kWidth>(addends.map + r * resultStride + columns.offsets[n]) * slope;
+      }
+    }
   }
   COHORT_UNROLL for (int r = 0; r < kRows; ++r) {
     COHORT_UNROLL for (int n = 0; n < kVectors; ++n) {
@@ -117,6 +140,20 @@ void addRows(int64_t rows, int64_t depth, const P* left, int64_t leftStride, con
     if (add != nullptr) return add(depth, left, leftStride, right, rightStride, columns, sumsStride, numbers);
     addRows<kVectors, kRows - 1, P>(rows, depth, left, leftStride, right, rightStride, columns, sumsStride, numbers);
   }
+}
+
+/// Adds to a vector of sums what the columns from `from` on add up to in `depth` rows: four rows at a time, so that no sum
+/// waits for the one before.
+template <typename P>
+COHORT_INLINE void addColumns(int64_t depth, const P* from, int64_t stride, float* numbers) {
+  const auto one = Factor<P>::ones();
+  V sums[4] = {load<kWidth>(numbers)};
+  int64_t k = 0;
+  for (; k + 4 <= depth; k += 4, from += 4 * stride) {
+    for (int r = 0; r < 4; ++r) sums[r] = Factor<P>::add(sums[r], one, Factor<P>::many(from + r * stride));
+  }
+  for (; k < depth; ++k, from += stride) sums[0] = Factor<P>::add(sums[0], one, Factor<P>::many(from));
+  store<kWidth>(numbers, (sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
 /// Calls `each(std constant of the vectors)`.
