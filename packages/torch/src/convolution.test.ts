@@ -5,6 +5,7 @@ import {
   grad,
   Generator,
   nn,
+  noGrad,
   ops,
   scope,
   setThreads,
@@ -209,13 +210,36 @@ describe('the weight gradient in bfloat16', () => {
 });
 
 describe('norm, ReLU and convolution in one', () => {
+  interface Layout {
+    readonly channels: readonly [number, number];
+    readonly sides: readonly [number, number];
+    readonly dilation: number;
+    readonly stride: number;
+  }
+  /** Of small and large tiles, whole ones and others; dilated, with a stride, and with channels that are not in sixteens. */
+  const layouts: Layout[] = [
+    { channels: [16, 16], sides: [6, 6], dilation: 1, stride: 1 },
+    { channels: [32, 48], sides: [9, 8], dilation: 1, stride: 1 },
+    { channels: [16, 32], sides: [12, 12], dilation: 2, stride: 1 },
+    { channels: [16, 16], sides: [8, 8], dilation: 1, stride: 2 },
+    { channels: [12, 20], sides: [7, 7], dilation: 1, stride: 1 },
+  ];
+
   /** Everything that a step through both leaves behind. */
-  function stepThrough(inOne: boolean, dtype: DType): Tensor[] {
+  function stepThrough(inOne: boolean, dtype: DType, layout: Layout): Tensor[] {
+    const { channels, sides, dilation, stride } = layout;
     const generator = new Generator(7);
-    const norm = new nn.BatchNorm2d(16);
-    const convolution = new nn.Conv2d(16, 16, 3, generator, { padding: 1, bias: false });
-    ops.randn([16], { generator });
-    const x = ops.randn([5, 16, 6, 6], { generator }).to(dtype).contiguous({ memoryFormat: 'channelsLast' });
+    const norm = new nn.BatchNorm2d(channels[0]);
+    const options = { padding: dilation, dilation, stride, bias: false };
+    const convolution = new nn.Conv2d(...channels, 3, generator, options);
+    noGrad(() => {
+      norm.weight.copy_(ops.randn([channels[0]], { generator }));
+      norm.bias.copy_(ops.randn([channels[0]], { generator }));
+    });
+    const x = ops
+      .randn([5, channels[0], ...sides], { generator })
+      .to(dtype)
+      .contiguous({ memoryFormat: 'channelsLast' });
     x.requiresGrad = true;
     const output = inOne
       ? norm.forwardReluConvolution(x, convolution)
@@ -225,11 +249,14 @@ describe('norm, ReLU and convolution in one', () => {
     return [output, norm.runningMean, norm.runningVar, norm.numBatchesTracked, ...gradients];
   }
 
-  test.each(['float32', 'bfloat16'] as const)(
-    'is what the two give one after the other, bit for bit: %s',
-    (dtype) => {
+  test.each(
+    layouts.flatMap((layout) => (['float32', 'bfloat16'] as const).map((dtype) => ({ dtype, ...layout }))),
+  )(
+    'is what the two give one after the other, bit for bit: $dtype, $channels, $sides',
+    ({ dtype, ...layout }) => {
       scope(() => {
-        const [together, apart] = [stepThrough(true, dtype), stepThrough(false, dtype)];
+        const [together, apart] = [stepThrough(true, dtype, layout), stepThrough(false, dtype, layout)];
+        expect(together).toHaveLength(8);
         for (const [index, tensor] of together.entries()) {
           expect(tensor.dtype).toBe(apart[index]?.dtype);
           expect(tensor.toNumbers()).toEqual(apart[index]?.toNumbers());

@@ -32,6 +32,28 @@ COHORT_INLINE V minusByProduct(V left, V right) {
 #endif
 }
 
+/// sum + factor value, rounded once: also where the compiler would leave two operations.
+COHORT_INLINE V fused(V sum, float factor, V value) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<V>(
+      _mm512_fmadd_ps(_mm512_set1_ps(factor), reinterpret_cast<__m512>(value), reinterpret_cast<__m512>(sum)));
+#elif defined(__FMA__)
+  return reinterpret_cast<V>(
+      _mm256_fmadd_ps(_mm256_set1_ps(factor), reinterpret_cast<__m256>(value), reinterpret_cast<__m256>(sum)));
+#else
+  for (int i = 0; i < kWidth; ++i) sum[i] = __builtin_fmaf(factor, value[i], sum[i]);
+  return sum;
+#endif
+}
+
+/// A product that is rounded before it is added to anything, also where the compiler may fuse the two.
+COHORT_INLINE V apart(V product) {
+#ifdef __x86_64__
+  asm("" : "+v"(product));
+#endif
+  return product;
+}
+
 /// As two calls of `store`.
 template <typename E>
 COHORT_INLINE void storeBoth(E* to, V value, E* otherTo, V otherValue) {

@@ -66,7 +66,7 @@ void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
   const auto rows = inRows(input, 2, in, height * width), slopeRows = inRows(slopes, 2, out, height * width);
   std::vector<float> memory, output(slopes.size());
   float* const scratch = aligned(memory, kernels->scratchBytes(shape));
-  kernels->convolution(shape, rows.data(), ordered.data(), false, nullptr, {nullptr, nullptr, false}, scratch, output.data());
+  kernels->convolution(shape, rows.data(), {nullptr, nullptr, nullptr}, ordered.data(), false, nullptr, {nullptr, nullptr, false}, scratch, output.data());
   double difference = 0, largest = 0;
   const int64_t inner = height * width;
   for (int64_t index = 0; index < plain.outputs(); ++index) {
@@ -82,7 +82,7 @@ void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
   const WinogradShape turned{2, out, in, height, width, false, 1, 1};
   std::vector<float> inputGradient(input.size());
   float* const other = aligned(memory, kernels->scratchBytes(turned));
-  kernels->convolution(turned, slopeRows.data(), ordered.data(), true, nullptr, {nullptr, nullptr, false}, other, inputGradient.data());
+  kernels->convolution(turned, slopeRows.data(), {nullptr, nullptr, nullptr}, ordered.data(), true, nullptr, {nullptr, nullptr, false}, other, inputGradient.data());
   difference = largest = 0;
   for (int64_t index = 0; index < plain.inputs(); ++index) {
     const double right = plain.inputGradient(slopes.data(), weight.data(), index);
@@ -94,7 +94,7 @@ void checkWinograd(int64_t in, int64_t out, int64_t height, int64_t width) {
 
   std::vector<float> weightGradient(weight.size());
   float* const last = aligned(memory, kernels->scratchBytes(shape));
-  kernels->weightGradient(shape, slopeRows.data(), rows.data(), last, weightGradient.data());
+  kernels->weightGradient(shape, slopeRows.data(), rows.data(), {nullptr, nullptr, nullptr}, last, weightGradient.data());
   difference = largest = 0;
   for (int64_t index = 0; index < plain.weights(); ++index) {
     const double right = plain.weightGradient(slopes.data(), input.data(), index);

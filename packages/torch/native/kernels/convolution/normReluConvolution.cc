@@ -1,5 +1,6 @@
 // Batch normalisation, ReLU and a convolution in one operator, for training: what lies between normalisation and convolution
-// is computed again on the way back instead of being kept, which saves a feature map for every such convolution.
+// is not kept for the way back, which saves a feature map for every such convolution. Winograd's convolution computes it while
+// it reads its input; otherwise it is written, forward and once more on the way back.
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
@@ -8,6 +9,8 @@
 
 #include "kernels/batchNorm/batchNorm.h"
 #include "kernels/convolution/convolution.h"
+#include "kernels/convolution/routes.h"
+#include "kernels/convolution/winograd/winograd.h"
 
 namespace cohort {
 namespace {
@@ -20,12 +23,17 @@ class NormReluConvolution : public torch::autograd::Function<NormReluConvolution
   static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight,
                             const at::Tensor& bias, const at::Tensor& kernel, const BatchNormSettings& settings,
                             const ConvolutionSettings& convolution) {
-    const NormalisedBatch batch = normaliseBatch(input, weight, bias, {}, settings);
+    const NormalisedBatch batch = measureBatch(input, weight, bias, settings);
     context->save_for_backward({input, weight, bias, kernel, batch.mean, batch.scale, batch.slope, batch.bias});
     context->saved_data["epsilon"] = settings.epsilon;
     context->saved_data["shared"] = SharedBatch::toValue(batch.shared);
     convolution.save(context->saved_data);
-    return convolve(batch.output, kernel, {}, convolution);
+    at::Tensor output;
+    if (convolutionRoute(ConvolutionPass::kForward, input, kernel, convolution) == ConvolutionRoute::kUsual) {
+      output = winogradNormConvolution(input, {batch.mean, batch.slope, batch.bias}, kernel, convolution);
+    }
+    if (output.defined()) return output;
+    return convolve(normaliseAgain(input, batch.bias, batch.mean, batch.slope), kernel, {}, convolution);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -42,19 +50,29 @@ class NormReluConvolution : public torch::autograd::Function<NormReluConvolution
     const auto shared = SharedBatch::fromValue(context->saved_data["shared"]);
     TORCH_CHECK(!isRecorded || !shared,
                 "batch normalisation over several ranks cannot be differentiated twice. Run the whole batch on one rank");
+    const bool needsInput = needs.input || needs.parameters, needsKernel = context->needs_input_grad(3);
+    // The gradient by the kernel, where what lies between need not be written for it.
+    at::Tensor ofKernel;
+    if (needsKernel && !isRecorded &&
+        convolutionRoute(ConvolutionPass::kWeightGradient, input, kernel, convolution) == ConvolutionRoute::kUsual) {
+      ofKernel = winogradNormWeightGradient(gradients[0], input, {saved[4], saved[6], saved[7]}, kernel, convolution);
+    }
+    // The gradient by the input takes nothing but the shape from it, and its sign is that of the normalised input.
+    const bool isWritten = isRecorded || (needsKernel && !ofKernel.defined());
     const at::Tensor between =
-        isRecorded ? recordedBatchNorm(input, weight, bias, {},
-                                       {{}, {}, true, 0, context->saved_data["epsilon"].toDouble(), true})
-                   : normaliseAgain(input, saved[7], saved[4], saved[6]);
-    const variable_list inner = recordedConvolutionGradients(gradients[0], between, kernel, convolution,
-                                                             needs.input || needs.parameters, context->needs_input_grad(3));
+        !isWritten   ? input
+        : isRecorded ? recordedBatchNorm(input, weight, bias, {},
+                                         {{}, {}, true, 0, context->saved_data["epsilon"].toDouble(), true})
+                     : normaliseAgain(input, saved[7], saved[4], saved[6]);
+    const variable_list inner = recordedConvolutionGradients(gradients[0], between, kernel, convolution, needsInput,
+                                                             needsKernel && !ofKernel.defined());
     variable_list results(6);
     if (needs.input || needs.parameters) {
       const BatchNormRecord record{input, weight, between, saved[4], saved[5], true, shared, saved[6], saved[7]};
       const variable_list outer = recordedBatchNormGradients(inner[0], record, needs);
       std::copy(outer.begin(), outer.begin() + 3, results.begin());
     }
-    if (context->needs_input_grad(3)) results[3] = inner[1];
+    if (needsKernel) results[3] = ofKernel.defined() ? ofKernel.to(kernel.scalar_type()) : inner[1];
     return results;
   }
 };

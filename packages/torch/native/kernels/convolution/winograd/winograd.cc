@@ -64,11 +64,18 @@ at::Tensor emptyMaps(const WinogradShape& shape, const at::Tensor& input) {
   return at::empty({shape.batch, shape.outChannels, shape.height, shape.width}, input.options().requires_grad(false), kMapFormat);
 }
 
-at::Tensor convolved(const WinogradShape& shape, const at::Tensor& input, const at::Tensor& weight, bool isTurned,
-                     const WinogradFinish& finish) {
+constexpr WinogradNorm kNoNorm{nullptr, nullptr, nullptr};
+constexpr WinogradFinish kNoFinish{nullptr, nullptr, false};
+
+WinogradNorm pointersOf(const ConvolutionNorm& norm) {
+  return {norm.mean.data_ptr<float>(), norm.slope.data_ptr<float>(), norm.bias.data_ptr<float>()};
+}
+
+at::Tensor convolved(const WinogradShape& shape, const at::Tensor& input, const WinogradNorm& norm, const at::Tensor& weight,
+                     bool isTurned, const WinogradFinish& finish) {
   const at::Tensor output = emptyMaps(shape, input);
   const at::Tensor scratch = scratchFor(shape), kernel = weight.to(at::kFloat).contiguous(kMapFormat);
-  winogradKernels()->convolution(shape, input.data_ptr(), kernel.data_ptr<float>(), isTurned, /*transformed=*/nullptr, finish,
+  winogradKernels()->convolution(shape, input.data_ptr(), norm, kernel.data_ptr<float>(), isTurned, /*transformed=*/nullptr, finish,
                                  scratch.data_ptr(), output.data_ptr());
   return output;
 }
@@ -103,7 +110,7 @@ class PreparedWinograd : public PreparedConvolution {
     const at::Tensor apart = takenApart(input, dilation), added = residualApart(residual, dilation);
     const at::Tensor output = emptyMaps(shape, input), scratch = scratchFor(shape);
     const WinogradFinish finish{bias_.data_ptr<float>(), added.defined() ? added.data_ptr() : nullptr, folded_.rectifies};
-    winogradKernels()->convolution(shape, apart.data_ptr(), nullptr, false, transformed_.data_ptr(), finish, scratch.data_ptr(),
+    winogradKernels()->convolution(shape, apart.data_ptr(), kNoNorm, nullptr, false, transformed_.data_ptr(), finish, scratch.data_ptr(),
                                    output.data_ptr());
     return putTogether(output, dilation);
   }
@@ -138,7 +145,7 @@ at::Tensor winogradConvolution(const at::Tensor& input, const at::Tensor& weight
   }
   const at::Tensor shift = isGiven(bias) ? bias->to(at::kFloat).contiguous() : at::Tensor();
   const at::Tensor added = residualApart(residual, dilation);
-  const at::Tensor output = convolved(shape, takenApart(input, dilation), weight, false,
+  const at::Tensor output = convolved(shape, takenApart(input, dilation), kNoNorm, weight, false,
                                       {shift.defined() ? shift.data_ptr<float>() : nullptr,
                                        added.defined() ? added.data_ptr() : nullptr, rectifies});
   return putTogether(output, dilation);
@@ -151,11 +158,13 @@ at::Tensor winogradInputGradient(const at::Tensor& gradient, const at::Tensor& i
   const WinogradShape shape = shapeOf(gradient, input.size(1), dilation);
   if (!winogradKernels()->supports(shape)) return {};
   const at::Tensor given = takenApart(gradient.contiguous(kMapFormat), dilation);
-  return putTogether(convolved(shape, given, weight, true, {nullptr, nullptr, false}), dilation);
+  return putTogether(convolved(shape, given, kNoNorm, weight, true, kNoFinish), dilation);
 }
 
-at::Tensor winogradWeightGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
-                                  const ConvolutionSettings& settings) {
+namespace {
+
+at::Tensor weightGradientOf(const at::Tensor& gradient, const at::Tensor& input, const WinogradNorm& norm,
+                            const at::Tensor& weight, const ConvolutionSettings& settings) {
   if (!applies(input, weight, settings) || !isLikeResult(gradient, input, weight)) return {};
   const int64_t dilation = settings.dilation[0];
   const WinogradShape shape = shapeOf(input, weight.size(0), dilation);
@@ -163,8 +172,31 @@ at::Tensor winogradWeightGradient(const at::Tensor& gradient, const at::Tensor& 
   const at::Tensor result = at::empty(weight.sizes(), at::TensorOptions().dtype(at::kFloat), kMapFormat);
   const at::Tensor scratch = scratchFor(shape), given = takenApart(gradient.contiguous(kMapFormat), dilation);
   const at::Tensor apart = takenApart(input, dilation);
-  winogradKernels()->weightGradient(shape, given.data_ptr(), apart.data_ptr(), scratch.data_ptr(), result.data_ptr<float>());
+  winogradKernels()->weightGradient(shape, given.data_ptr(), apart.data_ptr(), norm, scratch.data_ptr(),
+                                    result.data_ptr<float>());
   return result.contiguous(weight.suggest_memory_format());
+}
+
+}  // namespace
+
+at::Tensor winogradWeightGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
+                                  const ConvolutionSettings& settings) {
+  return weightGradientOf(gradient, input, kNoNorm, weight, settings);
+}
+
+at::Tensor winogradNormConvolution(const at::Tensor& input, const ConvolutionNorm& norm, const at::Tensor& weight,
+                                   const ConvolutionSettings& settings) {
+  if (!applies(input, weight, settings)) return {};
+  const int64_t dilation = settings.dilation[0];
+  const WinogradShape shape = shapeOf(input, weight.size(0), dilation);
+  if (!winogradKernels()->supports(shape)) return {};
+  return putTogether(convolved(shape, takenApart(input, dilation), pointersOf(norm), weight, false, kNoFinish), dilation);
+}
+
+at::Tensor winogradNormWeightGradient(const at::Tensor& gradient, const at::Tensor& input, const ConvolutionNorm& norm,
+                                      const at::Tensor& weight, const ConvolutionSettings& settings) {
+  if (!applies(input, weight, settings)) return {};
+  return weightGradientOf(gradient, input, pointersOf(norm), weight, settings);
 }
 
 }  // namespace cohort

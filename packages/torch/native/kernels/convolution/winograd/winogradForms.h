@@ -54,48 +54,50 @@ struct LargeTiles {
   /// The inverse of the product of a point's differences to all others.
   static constexpr float kOfInner = -2.0f / 3, kOfOuter = 1.0f / 6;
 
+  // What is fused is said, since the compiler's choice would depend on what is around it.
   COHORT_INLINE static void spreadInput(const V (&d)[kSide], V (&to)[kSide]) {
-    const V innerEven = d[4] - 2.0f * d[2], innerOdd = d[3] - 2.0f * d[1];
-    const V outerEven = d[4] - 0.5f * d[2], outerOdd = d[3] - 0.5f * d[1];
-    to[0] = (d[0] + d[4]) - 2.5f * d[2];
-    to[1] = innerEven + kInner * innerOdd;
-    to[2] = innerEven - kInner * innerOdd;
-    to[3] = outerEven + kOuter * outerOdd;
-    to[4] = outerEven - kOuter * outerOdd;
-    to[5] = (d[1] + d[5]) - 2.5f * d[3];
+    const V innerEven = fused(d[4], -2, d[2]), innerOdd = fused(d[3], -2, d[1]);
+    const V outerEven = fused(d[4], -0.5f, d[2]), outerOdd = fused(d[3], -0.5f, d[1]);
+    to[0] = fused(d[0] + d[4], -2.5f, d[2]);
+    to[1] = fused(innerEven, kInner, innerOdd);
+    to[2] = fused(innerEven, -kInner, innerOdd);
+    to[3] = fused(outerEven, kOuter, outerOdd);
+    to[4] = fused(outerEven, -kOuter, outerOdd);
+    to[5] = fused(d[1] + d[5], -2.5f, d[3]);
   }
   COHORT_INLINE static void spreadKernel(V g0, V g1, V g2, V (&to)[kSide]) {
-    const V innerEven = g0 + 0.5f * g2, outerEven = g0 + 2.0f * g2;
+    const V innerEven = fused(g0, 0.5f, g2), outerEven = fused(g0, 2, g2);
     to[0] = g0;
-    to[1] = kOfInner * (innerEven + kInner * g1);
-    to[2] = kOfInner * (innerEven - kInner * g1);
-    to[3] = kOfOuter * (outerEven + kOuter * g1);
-    to[4] = kOfOuter * (outerEven - kOuter * g1);
+    to[1] = kOfInner * fused(innerEven, kInner, g1);
+    to[2] = kOfInner * fused(innerEven, -kInner, g1);
+    to[3] = kOfOuter * fused(outerEven, kOuter, g1);
+    to[4] = kOfOuter * fused(outerEven, -kOuter, g1);
     to[5] = g2;
   }
   COHORT_INLINE static void gatherOutput(const V (&m)[kSide], V (&to)[kTile]) {
-    const V innerSum = m[1] + m[2], inner = kInner * (m[1] - m[2]);
-    const V outerSum = m[3] + m[4], outer = kOuter * (m[3] - m[4]);
+    const V innerSum = m[1] + m[2], inner = m[1] - m[2];
+    const V outerSum = m[3] + m[4], outer = m[3] - m[4];
     to[0] = m[0] + innerSum + outerSum;
-    to[1] = inner + outer;
-    to[2] = 0.5f * innerSum + 2.0f * outerSum;
-    to[3] = m[5] + 0.5f * inner + 2.0f * outer;
+    to[1] = fused(kInner * inner, kOuter, outer);
+    to[2] = fused(0.5f * innerSum, 2, outerSum);
+    to[3] = fused(fused(m[5], kInner / 2, inner), kOuter * 2, outer);
   }
   COHORT_INLINE static void spreadGradient(const V (&g)[kTile], V (&to)[kSide]) {
-    const V innerEven = g[0] + 0.5f * g[2], innerOdd = g[1] + 0.5f * g[3];
-    const V outerEven = g[0] + 2.0f * g[2], outerOdd = g[1] + 2.0f * g[3];
+    const V innerEven = fused(g[0], 0.5f, g[2]), innerOdd = fused(g[1], 0.5f, g[3]);
+    const V outerEven = fused(g[0], 2, g[2]), outerOdd = fused(g[1], 2, g[3]);
     to[0] = g[0];
-    to[1] = innerEven + kInner * innerOdd;
-    to[2] = innerEven - kInner * innerOdd;
-    to[3] = outerEven + kOuter * outerOdd;
-    to[4] = outerEven - kOuter * outerOdd;
+    to[1] = fused(innerEven, kInner, innerOdd);
+    to[2] = fused(innerEven, -kInner, innerOdd);
+    to[3] = fused(outerEven, kOuter, outerOdd);
+    to[4] = fused(outerEven, -kOuter, outerOdd);
     to[5] = g[3];
   }
   COHORT_INLINE static void gatherKernel(const V (&s)[kSide], V (&to)[3]) {
-    const V innerSum = kOfInner * (s[1] + s[2]), outerSum = kOfOuter * (s[3] + s[4]);
-    to[0] = s[0] + innerSum + outerSum;
-    to[1] = (kOfInner * kInner) * (s[1] - s[2]) + (kOfOuter * kOuter) * (s[3] - s[4]);
-    to[2] = s[5] + 0.5f * innerSum + 2.0f * outerSum;
+    const V innerSum = s[1] + s[2], inner = s[1] - s[2];
+    const V outerSum = s[3] + s[4], outer = s[3] - s[4];
+    to[0] = fused(fused(s[0], kOfInner, innerSum), kOfOuter, outerSum);
+    to[1] = fused((kOfInner * kInner) * inner, kOfOuter * kOuter, outer);
+    to[2] = fused(fused(s[5], kOfInner / 2, innerSum), kOfOuter * 2, outerSum);
   }
 };
 

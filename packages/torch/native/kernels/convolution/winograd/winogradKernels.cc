@@ -132,13 +132,14 @@ inline int64_t threadNumber() {
 #endif
 }
 
-template <typename Form, int kIn, int kOut, typename E>
+template <typename Form, int kIn, int kOut, typename E, typename Reading>
 void convolveBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, const E* input, const E* zeros,
+                   const Reading& reading,
                    const Spread<Form, E>* weights, const WinogradFinish& finish, Spread<Form, E>* transformed, float* products,
                    E* output) {
   const int64_t count = least(plan.blockTiles, plan.tiles - first);
   plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-    transformInput<Form, kIn>(shape, tile, length, input, zeros, place,
+    transformInput<Form, kIn>(shape, tile, length, input, zeros, reading, place,
                               Rows<Form, Spread<Form, E>, kIn>{transformed, shape.inChannels, plan.blockTiles});
   });
   multiplyTiles<Form, kIn>(shape, count, transformed, weights, products);
@@ -150,8 +151,8 @@ void convolveBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t f
   });
 }
 
-template <typename Form, typename E>
-void convolve(const WinogradShape& shape, const E* input, const float* weight, bool isTurned,
+template <typename Form, typename E, typename Reading>
+void convolve(const WinogradShape& shape, const E* input, const Reading& reading, const float* weight, bool isTurned,
               const Spread<Form, E>* transformed, const WinogradFinish& finish, float* scratch, E* output) {
   using T = Spread<Form, E>;
   const Plan<Form> plan(shape);
@@ -173,7 +174,7 @@ void convolve(const WinogradShape& shape, const E* input, const float* weight, b
     for (int64_t block = 0; block < plan.blocks; ++block) {
       withChannels(shape, shape.inChannels, [&](auto in) {
         withChannels(shape, shape.outChannels, [&](auto out) {
-          convolveBlock<Form, in(), out()>(shape, plan, block * plan.blockTiles, input, zeros, weights, finish,
+          convolveBlock<Form, in(), out()>(shape, plan, block * plan.blockTiles, input, zeros, reading, weights, finish,
                                      reinterpret_cast<T*>(mine), mine + Form::kPositions * plan.inStride, output);
         });
       });
@@ -203,13 +204,26 @@ void transformAllWeights(const WinogradShape& shape, const float* weight, void* 
   });
 }
 
-void convolution(const WinogradShape& shape, const void* input, const float* weight, bool isTurned, const void* transformed,
-                 const WinogradFinish& finish, void* scratch, void* output) {
+/// Calls `each` with the way to read the input.
+template <typename Each>
+void withReading(const WinogradNorm& norm, const Each& each) {
+  if (norm.mean == nullptr) {
+    each(AsTheyAre());
+  } else {
+    each(Normalised{norm});
+  }
+}
+
+void convolution(const WinogradShape& shape, const void* input, const WinogradNorm& norm, const float* weight, bool isTurned,
+                 const void* transformed, const WinogradFinish& finish, void* scratch, void* output) {
   withMaps(shape, [&](auto form, auto number) {
     using Form = decltype(form);
     using E = decltype(number);
-    convolve<Form>(shape, static_cast<const E*>(input), weight, isTurned, static_cast<const Spread<Form, E>*>(transformed),
-                   finish, static_cast<float*>(scratch), static_cast<E*>(output));
+    withReading(norm, [&](const auto& reading) {
+      convolve<Form>(shape, static_cast<const E*>(input), reading, weight, isTurned,
+                     static_cast<const Spread<Form, E>*>(transformed), finish, static_cast<float*>(scratch),
+                     static_cast<E*>(output));
+    });
   });
 }
 
@@ -256,11 +270,12 @@ void gatherRows(const WinogradShape& shape, const Plan<Form>& plan, const float*
 }
 
 /// Transforms input and gradient of some tiles.
-template <typename Form, int kIn, int kOut, typename E, typename InputSink, typename GradientSink>
+template <typename Form, int kIn, int kOut, typename E, typename Reading, typename InputSink, typename GradientSink>
 void transformBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, int64_t count, const E* gradient,
-                    const E* input, const E* zeros, const InputSink& ofInput, const GradientSink& ofGradient) {
+                    const E* input, const E* zeros, const Reading& reading, const InputSink& ofInput,
+                    const GradientSink& ofGradient) {
   plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-    transformInput<Form, kIn>(shape, tile, length, input, zeros, place, ofInput);
+    transformInput<Form, kIn>(shape, tile, length, input, zeros, reading, place, ofInput);
     transformGradient<Form, kOut>(shape, tile, length, gradient, zeros, place, ofGradient);
   });
   ofInput.finish(count);
@@ -268,15 +283,15 @@ void transformBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t 
 }
 
 /// What a block of tiles gives to the sums of a chunk; `mine` is what a thread works in.
-template <typename Form, int kIn, int kOut, typename E>
+template <typename Form, int kIn, int kOut, typename E, typename Reading>
 void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, const E* gradient, const E* input,
-              const E* zeros, float* mine, float* sums) {
+              const E* zeros, const Reading& reading, float* mine, float* sums) {
   const int64_t count = least(plan.blockTiles, plan.tiles - first);
   float* const others = mine + Form::kPositions * plan.inStride;
   if constexpr (!Element<Spread<Form, E>>::kIsNarrow) {
     const Rows<Form, float, kIn> ofInput{mine, shape.inChannels, plan.blockTiles};
     const Rows<Form, float, kOut> ofGradient{others, shape.outChannels, plan.blockTiles};
-    transformBlock<Form, kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
+    transformBlock<Form, kIn, kOut>(shape, plan, first, count, gradient, input, zeros, reading, ofInput, ofGradient);
     accumulateTiles<Form>(shape, count, ofInput.to, plan.inStride, ofGradient.to, plan.outStride, sums);
   } else {
 #ifdef __AVX512BF16__
@@ -285,14 +300,15 @@ void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first,
                                    shape.inChannels, plan.blockTiles};
     const Pairs<Form, kOut> ofGradient{reinterpret_cast<uint32_t*>(others), others + Form::kPositions * plan.outStride / 2,
                                        shape.outChannels, plan.blockTiles};
-    transformBlock<Form, kIn, kOut>(shape, plan, first, count, gradient, input, zeros, ofInput, ofGradient);
+    transformBlock<Form, kIn, kOut>(shape, plan, first, count, gradient, input, zeros, reading, ofInput, ofGradient);
     accumulateTiles<Form>(shape, (count + 1) / 2, ofInput.to, plan.inStride / 2, ofGradient.to, plan.outStride / 2, sums);
 #endif
   }
 }
 
-template <typename Form, typename E>
-void differentiate(const WinogradShape& shape, const E* gradient, const E* input, float* scratch, float* result) {
+template <typename Form, typename E, typename Reading>
+void differentiate(const WinogradShape& shape, const E* gradient, const E* input, const Reading& reading, float* scratch,
+                   float* result) {
   const Plan<Form> plan(shape);
   const auto* const zeros = reinterpret_cast<const E*>(scratch);
   float* const parts = scratch + plan.zeros;
@@ -310,7 +326,7 @@ void differentiate(const WinogradShape& shape, const E* gradient, const E* input
       for (int64_t block = chunk * plan.blocks / plan.chunks; block < lastBlock; ++block) {
         withChannels(shape, shape.inChannels, [&](auto in) {
           withChannels(shape, shape.outChannels, [&](auto out) {
-            addBlock<Form, in(), out()>(shape, plan, block * plan.blockTiles, gradient, input, zeros, mine, sums);
+            addBlock<Form, in(), out()>(shape, plan, block * plan.blockTiles, gradient, input, zeros, reading, mine, sums);
           });
         });
       }
@@ -320,11 +336,14 @@ void differentiate(const WinogradShape& shape, const E* gradient, const E* input
   }
 }
 
-void weightGradient(const WinogradShape& shape, const void* gradient, const void* input, void* scratch, float* result) {
+void weightGradient(const WinogradShape& shape, const void* gradient, const void* input, const WinogradNorm& norm,
+                    void* scratch, float* result) {
   withMaps(shape, [&](auto form, auto number) {
     using E = decltype(number);
-    differentiate<decltype(form)>(shape, static_cast<const E*>(gradient), static_cast<const E*>(input),
-                                  static_cast<float*>(scratch), result);
+    withReading(norm, [&](const auto& reading) {
+      differentiate<decltype(form)>(shape, static_cast<const E*>(gradient), static_cast<const E*>(input), reading,
+                                    static_cast<float*>(scratch), result);
+    });
   });
 }
 

@@ -32,6 +32,14 @@ struct WinogradFinish {
   bool rectifies;
 };
 
+/// What is done to the input while it is read, for each of its channels: max((x - mean) slope + bias, 0), a normalisation with
+/// ReLU. Null pointers where nothing is. The pixels around a map stay zero.
+struct WinogradNorm {
+  const float* mean;
+  const float* slope;
+  const float* bias;
+};
+
 struct WinogradKernels {
   const char* capability;
 
@@ -49,11 +57,12 @@ struct WinogradKernels {
 
   /// `isTurned` convolves with [inChannels][3][3][outChannels] turned by half a circle instead, which is the gradient by the
   /// input of a convolution with that weight. Where there are `transformed` weights, `weight` is not looked at.
-  void (*convolution)(const WinogradShape&, const void* input, const float* weight, bool isTurned, const void* transformed,
-                      const WinogradFinish&, void* scratch, void* output);
+  void (*convolution)(const WinogradShape&, const void* input, const WinogradNorm&, const float* weight, bool isTurned,
+                      const void* transformed, const WinogradFinish&, void* scratch, void* output);
 
   /// result[o][y][x][i] = sum over batch and positions of gradient[o] times the input[i] that tap (y, x) saw.
-  void (*weightGradient)(const WinogradShape&, const void* gradient, const void* input, void* scratch, float* result);
+  void (*weightGradient)(const WinogradShape&, const void* gradient, const void* input, const WinogradNorm&, void* scratch,
+                         float* result);
 };
 
 /// The loops for this processor; null where there are none, or COHORT_KERNELS or COHORT_CONVOLUTION asks for less.

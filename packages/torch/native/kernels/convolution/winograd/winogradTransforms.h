@@ -143,16 +143,45 @@ COHORT_INLINE int endOf(int count) {
   return count;
 }
 
+/// How pixels are read: as they are.
+struct AsTheyAre {
+  template <typename E>
+  struct Channels {
+    COHORT_INLINE Channels(const AsTheyAre&, int64_t) {}
+    COHORT_INLINE V operator()(V pixels) const { return pixels; }
+  };
+};
+
+/// Or normalised and rectified, to the bits that the loops of batch normalisation would write.
+struct Normalised {
+  template <typename E>
+  struct Channels {
+    COHORT_INLINE Channels(const Normalised& all, int64_t first)
+        : mean(load<kWidth>(all.norm.mean + first)),
+          slope(load<kWidth>(all.norm.slope + first)),
+          bias(load<kWidth>(all.norm.bias + first)) {}
+    COHORT_INLINE V operator()(V pixels) const {
+      const V value = apart((pixels - mean) * slope) + bias;
+      E written[kWidth];
+      store<kWidth>(written, whereNotNegative(value, value));
+      return load<kWidth>(written);
+    }
+    V mean, slope, bias;
+  };
+  WinogradNorm norm;
+};
+
 /// Transforms the input pixels of `count` adjacent tiles, the first of them at `place`. Tiles overlap by two columns, which
 /// are transformed once. `zeros` stand for the rows around a map: as many as a tile has columns.
-template <typename Form, int kNumber, typename E, typename Sink>
+template <typename Form, int kNumber, typename E, typename Reading, typename Sink>
 void transformInput(const WinogradShape& shape, const Tile& first, int64_t count, const E* input, const E* zeros,
-                    int64_t place, const Sink& sink) {
+                    const Reading& reading, int64_t place, const Sink& sink) {
   constexpr int kTile = Form::kTile, kSide = Form::kSide;
   const int64_t channels = channelsOf<kNumber>(shape.inChannels), width = shape.width;
   for (int64_t channel = 0; channel < channels; channel += kWidth) {
     int64_t left = kTile * first.column - 1;
-    // Where a tile begins in each row, and how far the next is from there.
+    const typename Reading::template Channels<E> read(reading, channel);
+    // Where a tile begins in each row, and how far the next is from there: nowhere, in a row outside.
     const E* pixels[kSide];
     int64_t steps[kSide];
     for (int64_t y = 0; y < kSide; ++y) {
@@ -167,7 +196,10 @@ void transformInput(const WinogradShape& shape, const Tile& first, int64_t count
         return;
       }
       V numbers[kSide];
-      for (int y = 0; y < kSide; ++y) numbers[y] = load<kWidth>(pixels[y] + x * channels);
+      for (int y = 0; y < kSide; ++y) {
+        numbers[y] = load<kWidth>(pixels[y] + x * channels);
+        if (!std::is_same_v<Reading, AsTheyAre>) numbers[y] = steps[y] == 0 ? V{} : read(numbers[y]);
+      }
       Form::spreadInput(numbers, spread);
     };
     const auto moveOn = [&] {
