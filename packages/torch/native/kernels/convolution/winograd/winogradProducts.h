@@ -89,30 +89,25 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
   }
 }
 
-/// Channels that are summed at a time: sums of these sums are nearer to exact ones than sums of all.
-constexpr int64_t kSummed = 64;
+/// Channels that are summed at a time in float32. Sums of such sums are nearer to exact ones than sums of all channels, which
+/// are most of the error of large tiles.
+constexpr int64_t kSummed = 16;
 
-/// out[r][k] = sum over c of left[r][c] right[c][k], for kCount rows and kVectors vectors.
-template <int kCount, int kVectors, int kDepth>
-COHORT_INLINE void multiply(int64_t channels, const float* left, const float* right, float* out, int64_t outStride) {
+/// out[r] = sum over c of left[r][c] right[c], for kCount rows and one vector; rows of `right` are `panel` numbers apart.
+template <int kCount, int kDepth>
+COHORT_INLINE void multiply(int64_t channels, const float* left, const float* right, int64_t panel, float* out,
+                            int64_t outStride) {
   const int64_t depth = channelsOf<kDepth>(channels);
+  V totals[kCount] = {};
   for (int64_t first = 0; first < depth; first += kSummed) {
-    V sums[kCount][kVectors] = {};
-    for (int64_t c = first; c < least(first + kSummed, depth); ++c) {
-      V values[kVectors];
-      for (int k = 0; k < kVectors; ++k) values[k] = load<kWidth>(right + (c * kVectors + k) * kWidth);
-      for (int r = 0; r < kCount; ++r) {
-        const float factor = left[r * depth + c];
-        for (int k = 0; k < kVectors; ++k) sums[r][k] += values[k] * factor;
-      }
+    V sums[kCount] = {};
+    for (int64_t c = first; c < first + kSummed; ++c) {
+      const V values = load<kWidth>(right + c * panel);
+      for (int r = 0; r < kCount; ++r) sums[r] += values * left[r * depth + c];
     }
-    for (int r = 0; r < kCount; ++r) {
-      for (int k = 0; k < kVectors; ++k) {
-        float* const to = out + r * outStride + k * kWidth;
-        store<kWidth>(to, first == 0 ? sums[r][k] : load<kWidth>(to) + sums[r][k]);
-      }
-    }
+    for (int r = 0; r < kCount; ++r) totals[r] += sums[r];
   }
+  for (int r = 0; r < kCount; ++r) store<kWidth>(out + r * outStride, totals[r]);
 }
 
 #ifdef __AVX512BF16__
@@ -138,8 +133,16 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
 }
 #endif
 
-/// All products of `tiles` tiles, and of as many more as fill the last rows: the second half of them only where it is needed. kDepth is the number of input channels, or 0
-/// for any.
+/// Calls `each(first row, how many of them)` for tiles in kRows, and as many more as fill the last rows: the second half of those
+/// only where it is needed.
+template <typename Each>
+COHORT_INLINE void forRows(int64_t tiles, const Each& each) {
+  int64_t row = 0;
+  for (; row + kRows / 2 < tiles; row += kRows) each(row, std::integral_constant<int, kRows>());
+  if (row < tiles) each(row, std::integral_constant<int, kRows / 2>());
+}
+
+/// All products of `tiles` tiles. kDepth is the number of input channels, or 0 for any.
 template <typename Form, int kDepth, typename E>
 void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, const E* weights, float* products) {
   const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out), block = blockTilesOf<Form>(shape);
@@ -149,31 +152,31 @@ void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transform
       const E* const right = weights + p * stride + o * in;
       const E* const left = transformed + p * strideOf<Form, 0>(in, block);
       float* const to = products + p * strideOf<Form, 0>(out, block) + o;
-      const auto multiplyRows = [&](int64_t r, auto rows, auto vectors) {
-        multiply<rows(), vectors(), kDepth>(in, left + r * in, right, to + r * out, out);
-      };
-      const auto multiplyAll = [&](auto vectors) {
-        int64_t r = 0;
-        for (; r + kRows / 2 < tiles; r += kRows) multiplyRows(r, std::integral_constant<int, kRows>(), vectors);
-        if (r < tiles) multiplyRows(r, std::integral_constant<int, kRows / 2>(), vectors);
-      };
-      if (kWidth == 8 || panel == 32) {
-        multiplyAll(std::integral_constant<int, 2>());
+      if constexpr (!Element<E>::kIsNarrow) {
+        for (int64_t k = 0; k < panel; k += kWidth) {
+          forRows(tiles, [&](int64_t row, auto rows) {
+            multiply<rows(), kDepth>(in, left + row * in, right + k, panel, to + row * out + k, out);
+          });
+        }
+      } else if (panel == 32) {
+        forRows(tiles, [&](int64_t row, auto rows) {
+          multiply<rows(), 2, kDepth>(in, left + row * in, right, to + row * out, out);
+        });
       } else {
-        multiplyAll(std::integral_constant<int, 1>());
+        forRows(tiles, [&](int64_t row, auto rows) {
+          multiply<rows(), 1, kDepth>(in, left + row * in, right, to + row * out, out);
+        });
       }
     }
   }
 }
 
-/// to[c][k] += sum over tiles of left[t][c] right[t][k], for kCount channels and kVectors vectors.
+/// to[c][k] += sum over tiles of left[t][c] right[t][k], for kCount channels and kVectors vectors. The block
+/// is summed on its own first, which is nearer to the exact sum.
 template <int kCount, int kVectors>
 COHORT_INLINE void accumulate(int64_t tiles, const float* left, int64_t leftStride, const float* right, int64_t rightStride,
                               float* to) {
-  V sums[kCount][kVectors];
-  for (int r = 0; r < kCount; ++r) {
-    for (int k = 0; k < kVectors; ++k) sums[r][k] = load<kWidth>(to + r * rightStride + k * kWidth);
-  }
+  V sums[kCount][kVectors] = {};
   for (int64_t t = 0; t < tiles; ++t) {
     V values[kVectors];
     for (int k = 0; k < kVectors; ++k) values[k] = load<kWidth>(right + t * rightStride + k * kWidth);
@@ -183,7 +186,10 @@ COHORT_INLINE void accumulate(int64_t tiles, const float* left, int64_t leftStri
     }
   }
   for (int r = 0; r < kCount; ++r) {
-    for (int k = 0; k < kVectors; ++k) store<kWidth>(to + r * rightStride + k * kWidth, sums[r][k]);
+    for (int k = 0; k < kVectors; ++k) {
+      float* const total = to + r * rightStride + k * kWidth;
+      store<kWidth>(total, load<kWidth>(total) + sums[r][k]);
+    }
   }
 }
 
