@@ -52,6 +52,12 @@ class BasicUnit extends nn.Module {
   }
 
   override forward(input: Tensor): Tensor {
+    const whole = nn.BatchNorm2d.shuffleUnit(input, [
+      { convolution: this.conv1, norm: this.bn1 },
+      { convolution: this.conv2, norm: this.bn2 },
+      { convolution: this.conv3, norm: this.bn3 },
+    ]);
+    if (whole !== null) return whole;
     const [left, right] = splitChannels(input);
     const expanded = this.bn1.call(this.conv1.call(right));
     const filtered = this.bn2.forwardPointwise(this.conv2.call(expanded), this.conv3);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/batchNorm/batchNormKernels.h"
+#include "kernels/channels/shuffledNormKernels.h"
 #include "kernels/convolution/convolutionKernels.h"
 #include "kernels/convolution/depthwise/depthwiseKernels.h"
 #include "kernels/convolution/pointwise/pointwiseKernels.h"
@@ -21,6 +22,8 @@ extern const DepthwiseKernels depthwiseKernels_avx512;
 extern const DepthwiseKernels depthwiseKernels_avx512bf16;
 extern const PointwiseKernels pointwiseKernels_avx512;
 extern const PointwiseKernels pointwiseKernels_avx512bf16;
+extern const ShuffledNormKernels shuffledNormKernels_avx512;
+extern const ShuffledNormKernels shuffledNormKernels_avx512bf16;
 extern const WinogradKernels winogradKernels_avx2;
 extern const WinogradKernels winogradKernels_avx512;
 extern const WinogradKernels winogradKernels_avx512bf16;
@@ -112,6 +115,16 @@ const PointwiseKernels* pointwiseKernels() {
     return others == &batchNormKernels_avx512 ? &pointwiseKernels_avx512 : nullptr;
   }();
   return chosen;
+#else
+  return nullptr;
+#endif
+}
+
+const ShuffledNormKernels* shuffledNormKernels() {
+#ifdef COHORT_X86_KERNELS
+  const BatchNormKernels* const others = batchNormKernels();
+  if (others == &batchNormKernels_avx512bf16) return &shuffledNormKernels_avx512bf16;
+  return others == &batchNormKernels_avx512 ? &shuffledNormKernels_avx512 : nullptr;
 #else
   return nullptr;
 #endif

@@ -143,7 +143,7 @@ void checkDepthwise(int64_t channels, int64_t height, int64_t width, int64_t str
 
 void checkPointwise(int64_t in, int64_t out, int64_t pixels) {
   const PointwiseKernels* const kernels = pointwiseKernels();
-  const PointwiseShape shape{pixels, in, out, false, 1};
+  const PointwiseShape shape{pixels, in, out, in, out, false, 1};
   const PlainConvolution plain{1, in, out, 1, {pixels, 1}, {pixels, 1}, {1, 1}, {1, 1}, {0, 0}, {1, 1}};
   const auto input = filled(in * pixels, 10), weight = filled(out * in, 11), slopes = filled(out * pixels, 12);
   const auto rows = inRows(input, 1, in, pixels), slopeRows = inRows(slopes, 1, out, pixels);
@@ -151,7 +151,7 @@ void checkPointwise(int64_t in, int64_t out, int64_t pixels) {
   std::vector<float> output(slopeRows.size()), inputGradient(rows.size()), weightGradient(matrix.size());
   const int64_t bytes = std::max(kernels->scratchBytes(shape), kernels->weightGradientScratchBytes(shape));
   std::vector<double> scratch(bytes / sizeof(double) + 1);
-  kernels->convolution(shape, rows.data(), matrix.data(), nullptr, scratch.data(), output.data());
+  kernels->convolution(shape, rows.data(), matrix.data(), nullptr, scratch.data(), output.data(), nullptr);
   kernels->inputGradient(shape, slopeRows.data(), matrix.data(), {nullptr, nullptr, nullptr}, scratch.data(),
                          inputGradient.data());
   kernels->weightGradient(shape, slopeRows.data(), rows.data(), scratch.data(), weightGradient.data(), nullptr);

@@ -6,7 +6,7 @@ import { ops, type Tensor } from '../tensor.ts';
 import type { FoldableConvolution, FoldablePair } from './foldable.ts';
 import { FoldedConvolution } from './folding.ts';
 import { uniform } from './init.ts';
-import { Module, Parameter, tellObserver } from './module.ts';
+import { isObserved, Module, Parameter, tellObserver } from './module.ts';
 
 function assertWhole(operation: string, sizes: Record<string, number>, least: 0 | 1): void {
   for (const [name, size] of Object.entries(sizes)) {
@@ -86,6 +86,12 @@ export class Conv2d extends Module {
       input, this.weight, this.bias, this.stride, this.padding, this.dilation, this.groups,
     ); // prettier-ignore
   }
+}
+
+/** A convolution and the normalisation after it. */
+export interface ConvolutionAndNorm {
+  readonly convolution: Conv2d;
+  readonly norm: BatchNorm;
 }
 
 /**
@@ -195,6 +201,32 @@ class BatchNorm extends Module {
     ); // prettier-ignore
     tellObserver(convolution, output);
     return output;
+  }
+
+  /**
+   * The basic unit of ShuffleNet V2 (arXiv 1807.11164, figure 3c) in training: the first half of the channels passes by, the
+   * other one goes through three convolutions, 1x1, depthwise 3x3 and 1x1, each with a normalisation after it, the first and
+   * the last with ReLU; then both are shuffled, `[B, 2C, H, W] -> [B, 2C, H, W]`. Null where the modules are to run one by
+   * one: in evaluation, with an observer, and with settings that differ.
+   */
+  static shuffleUnit(input: Tensor, layers: readonly ConvolutionAndNorm[]): Tensor | null {
+    const first = layers[0]?.norm;
+    const isAlike = ({ convolution, norm }: ConvolutionAndNorm): boolean =>
+      norm.training &&
+      norm.momentum === first?.momentum &&
+      norm.epsilon === first.epsilon &&
+      convolution.bias === null;
+    if (first === undefined || isObserved() || !layers.every(isAlike)) return null;
+    for (const { norm } of layers) norm.#prepare(input);
+    return ops.shuffleUnit(
+      input,
+      layers.map(({ convolution }) => convolution.weight),
+      layers.map(({ norm }) => norm.weight),
+      layers.map(({ norm }) => norm.bias),
+      layers.flatMap(({ norm }) => [norm.runningMean, norm.runningVar]),
+      first.momentum,
+      first.epsilon,
+    );
   }
 
   override get isFolded(): boolean {

@@ -71,6 +71,11 @@ export function observeCalls<Result>(observe: CallObserver, body: () => Result):
   }
 }
 
+/** Whether somebody wants to know what every module returns. */
+export function isObserved(): boolean {
+  return observer !== null;
+}
+
 /** For what a module computed without `call`, as part of another's operator. */
 export function tellObserver(module: AnyModule, output: unknown): void {
   observer?.(module, output);

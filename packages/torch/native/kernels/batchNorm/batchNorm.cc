@@ -106,28 +106,37 @@ void updateRunning(const OptionalTensor& running, const std::vector<double>& new
   }
 }
 
+}  // namespace
+
+at::Tensor batchNormScratch(int64_t channels) {
+  return at::empty({2 * BatchNormKernels::kMostSegments * channels}, at::TensorOptions().dtype(at::kDouble));
+}
+
+namespace {
+
 struct Statistics {
   std::vector<double> mean;
   /// 1 / sqrt(variance + epsilon).
   std::vector<double> scale;
 };
 
-at::Tensor newScratch(const BatchNormMaps& maps) {
-  return at::empty({2 * BatchNormKernels::kMostSegments * maps.channels}, at::TensorOptions().dtype(at::kDouble));
-}
-
 /// Of the batch in training, which running statistics then follow; the running ones in evaluation.
 Statistics statisticsOf(const BatchNormKernels& kernels, const BatchNormMaps& maps, const at::Tensor& input,
-                        const BatchNormSettings& settings, SharedBatch* shared) {
+                        const BatchNormSettings& settings, const BatchMoments* known, SharedBatch* shared) {
   const auto channels = static_cast<size_t>(maps.channels);
   Statistics statistics;
   std::vector<double> variance;
   if (settings.training) {
     auto count = static_cast<double>(maps.batch * maps.inner);
-    statistics.mean.resize(channels);
-    variance.resize(channels);
-    const at::Tensor scratch = newScratch(maps);
-    kernels.statistics(maps, input.data_ptr(), scratch.data_ptr<double>(), statistics.mean.data(), variance.data());
+    if (known != nullptr) {
+      statistics.mean = known->mean;
+      variance = known->squares;
+    } else {
+      statistics.mean.resize(channels);
+      variance.resize(channels);
+      const at::Tensor scratch = batchNormScratch(maps.channels);
+      kernels.statistics(maps, input.data_ptr(), scratch.data_ptr<double>(), statistics.mean.data(), variance.data());
+    }
     if (shared != nullptr) count = mergeStatistics(*shared, count, statistics.mean, variance);
     std::vector<double> unbiased(channels);
     for (size_t c = 0; c < channels; ++c) {
@@ -152,11 +161,11 @@ at::Tensor plain(const at::Tensor& gradient) {
 }
 
 NormalisedBatch measureBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
-                             const BatchNormSettings& settings) {
+                             const BatchNormSettings& settings, const BatchMoments* known) {
   const auto wide = wideType(input.scalar_type());
   const at::Tensor dense = input.contiguous(formatOf(input));
   const auto shared = settings.training ? SharedBatch::current() : c10::intrusive_ptr<SharedBatch>{};
-  const Statistics statistics = statisticsOf(*batchNormKernels(), mapsOf(input), dense, settings, shared.get());
+  const Statistics statistics = statisticsOf(*batchNormKernels(), mapsOf(input), dense, settings, known, shared.get());
   std::vector<double> slope = numbersOf(weight);
   for (size_t c = 0; c < slope.size(); ++c) slope[c] *= statistics.scale[c];
   return {at::Tensor{}, vectorOf(statistics.mean, wide), vectorOf(statistics.scale, wide), vectorOf(slope, wide),
@@ -164,9 +173,10 @@ NormalisedBatch measureBatch(const at::Tensor& input, const at::Tensor& weight, 
 }
 
 NormalisedBatch normaliseBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
-                               const OptionalTensor& residual, const BatchNormSettings& settings) {
+                               const OptionalTensor& residual, const BatchNormSettings& settings,
+                               const BatchMoments* known) {
   const at::Tensor dense = input.contiguous(formatOf(input));
-  NormalisedBatch batch = measureBatch(dense, weight, bias, settings);
+  NormalisedBatch batch = measureBatch(dense, weight, bias, settings, known);
   batch.output = at::empty_like(dense);
   at::Tensor denseResidual;
   if (residual.has_value()) denseResidual = residual->contiguous(formatOf(input));
@@ -224,7 +234,7 @@ variable_list batchNormGradients(const at::Tensor& given, const BatchNormRecord&
   const auto channels = static_cast<size_t>(maps.channels);
   std::vector<double> sum(channels), product(channels);
   if (needs.parameters || (needs.input && training)) {
-    const at::Tensor scratch = newScratch(maps);
+    const at::Tensor scratch = batchNormScratch(maps.channels);
     kernels.sums(maps, gradient.data_ptr(), outputData, dense.data_ptr(), mean.data_ptr(), maskSlope, maskBias,
                  masked, scratch.data_ptr<double>(), sum.data(), product.data());
   } else if (masked != nullptr) {

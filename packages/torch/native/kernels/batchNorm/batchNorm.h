@@ -52,13 +52,24 @@ struct NormalisedBatch {
   c10::intrusive_ptr<SharedBatch> shared;
 };
 
-/// What the input is normalised with, without an output; in training running statistics move on.
+/// Of every channel: mean, and the sum of squared differences from it.
+struct BatchMoments {
+  std::vector<double> mean;
+  std::vector<double> squares;
+};
+
+/// Scratch for the loops that sum over maps of so many channels.
+at::Tensor batchNormScratch(int64_t channels);
+
+/// What the input is normalised with, without an output; in training running statistics move on. Moments that are known
+/// already are not computed again.
 NormalisedBatch measureBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
-                             const BatchNormSettings& settings);
+                             const BatchNormSettings& settings, const BatchMoments* known = nullptr);
 
 /// Normalises, adds the residual if there is one, and rectifies; in training running statistics move on.
 NormalisedBatch normaliseBatch(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
-                               const OptionalTensor& residual, const BatchNormSettings& settings);
+                               const OptionalTensor& residual, const BatchNormSettings& settings,
+                               const BatchMoments* known = nullptr);
 
 /// The rectified output once more, bit for bit, from what was kept of the first time.
 at::Tensor normaliseAgain(const at::Tensor& input, const at::Tensor& bias, const at::Tensor& mean, const at::Tensor& slope);

@@ -46,9 +46,11 @@ COHORT_INLINE void forBlocks(int64_t channels, Body&& body) {
   if constexpr (W > 1) forBlocks<E, W / 2>(channels, body);
 }
 
-/// Rows that are worked on at a time: few enough to stay in the first-level cache from one block to the next, and for
-/// sums in float32 to stay accurate before they are added in float64.
-inline int64_t chunkRows(int64_t channels) { return most(32, least(512, 8192 / channels)); }
+/// Rows that are summed at a time: few enough for three maps to stay in the first-level cache from one block to the next, and
+/// for sums in float32 to stay accurate before they are added in float64.
+inline int64_t chunkRows(int64_t channels) { return most(32, least(512, 2048 / channels)); }
+/// Rows that are computed at a time where nothing is summed: memory is read nearly in its order.
+constexpr int64_t kRowsTogether = 8;
 
 /// Rows of all maps, cut into chunks, and these into segments of neighbours that are summed by one thread each.
 struct RowChunks {
@@ -86,19 +88,21 @@ void forElements(const BatchNormMaps& maps, const Wide<E>* const (&parameters)[P
     const RowChunks chunks(maps);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t chunk = 0; chunk < chunks.count; ++chunk) {
-      const int64_t rows = chunks.size(chunk);
-      const int64_t start = chunks.begin(chunk) * channels;
-      forBlocks<E>(channels, [&](auto block, int64_t first, int64_t) {
-        constexpr int W = decltype(block)::W;
-        constexpr int K = decltype(block)::K;
-        Vector<Wide<E>, W> given[K][P];
-        for (int k = 0; k < K; ++k) {
-          for (int p = 0; p < P; ++p) given[k][p] = load<W>(parameters[p] + first + k * W);
-        }
-        for (int64_t row = 0; row < rows; ++row) {
-          for (int k = 0; k < K; ++k) body(Lanes<W>{}, start + row * channels + first + k * W, given[k]);
-        }
-      });
+      const int64_t end = chunks.begin(chunk) + chunks.size(chunk);
+      for (int64_t begin = chunks.begin(chunk); begin < end; begin += kRowsTogether) {
+        const int64_t rows = least(kRowsTogether, end - begin), start = begin * channels;
+        forBlocks<E>(channels, [&](auto block, int64_t first, int64_t) {
+          constexpr int W = decltype(block)::W;
+          constexpr int K = decltype(block)::K;
+          Vector<Wide<E>, W> given[K][P];
+          for (int k = 0; k < K; ++k) {
+            for (int p = 0; p < P; ++p) given[k][p] = load<W>(parameters[p] + first + k * W);
+          }
+          for (int64_t row = 0; row < rows; ++row) {
+            for (int k = 0; k < K; ++k) body(Lanes<W>{}, start + row * channels + first + k * W, given[k]);
+          }
+        });
+      }
     }
     return;
   }

@@ -64,6 +64,32 @@ COHORT_INLINE void blockStatistics(const E* input, int64_t rows, int64_t channel
   }
 }
 
+/// Adds some rows to mean and squares of every channel.
+template <typename E>
+COHORT_INLINE void mergeRows(const E* input, int64_t rows, int64_t channels, const Merge& merge, double* mean, double* squares) {
+  forBlocks<E>(channels, [&](auto block, int64_t first, int64_t skip) {
+    constexpr int width = decltype(block)::W * decltype(block)::K;
+    Wide<E> newMean[width];
+    Wide<E> newSquares[width];
+    blockStatistics<E, decltype(block)>(input + first, rows, channels, newMean, newSquares);
+    for (int64_t i = skip; i < width; ++i) merge.add(mean[first + i], squares[first + i], newMean[i], newSquares[i]);
+  });
+}
+
+/// Adds segments up, [segments][mean, squares][channels], which end where the next one begins, in rows.
+template <typename Begin>
+void mergeSegments(int64_t segments, int64_t channels, const double* scratch, const Begin& begin, double* mean, double* squares) {
+  for (int64_t c = 0; c < channels; ++c) mean[c] = squares[c] = 0;
+  int64_t before = 0;
+  for (int64_t segment = 0; segment < segments; ++segment) {
+    const int64_t end = begin(segment + 1);
+    const Merge merge(before, end - before);
+    const double* const part = scratch + 2 * segment * channels;
+    for (int64_t c = 0; c < channels; ++c) merge.add(mean[c], squares[c], part[c], part[channels + c]);
+    before = end;
+  }
+}
+
 template <typename E>
 void rowStatistics(const BatchNormMaps& maps, const E* input, double* scratch) {
   const RowChunks chunks(maps);
@@ -78,14 +104,7 @@ void rowStatistics(const BatchNormMaps& maps, const E* input, double* scratch) {
     for (int64_t chunk = chunks.firstOf(segment); chunk < chunks.firstOf(segment + 1); ++chunk) {
       const int64_t rows = chunks.size(chunk);
       const Merge merge(before, rows);
-      const E* const start = input + chunks.begin(chunk) * channels;
-      forBlocks<E>(channels, [&](auto block, int64_t first, int64_t skip) {
-        constexpr int width = decltype(block)::W * decltype(block)::K;
-        Wide<E> newMean[width];
-        Wide<E> newSquares[width];
-        blockStatistics<E, decltype(block)>(start + first, rows, channels, newMean, newSquares);
-        for (int64_t i = skip; i < width; ++i) merge.add(mean[first + i], squares[first + i], newMean[i], newSquares[i]);
-      });
+      mergeRows(input + chunks.begin(chunk) * channels, rows, channels, merge, mean, squares);
       before += rows;
     }
   }
@@ -161,17 +180,10 @@ void statisticsOf(const BatchNormMaps& maps, const void* input, double* scratch,
   } else {
     planeStatistics(maps, static_cast<const E*>(input), scratch);
   }
-  const int64_t channels = maps.channels;
-  for (int64_t c = 0; c < channels; ++c) mean[c] = squares[c] = 0;
-  int64_t before = 0;
-  for (int64_t segment = 0; segment < segments; ++segment) {
-    const int64_t end = maps.inRows ? least(chunks.rows, chunks.begin(chunks.firstOf(segment + 1)))
-                                    : planes.firstOf(segment + 1) * maps.inner;
-    const Merge merge(before, end - before);
-    const double* const part = scratch + 2 * segment * channels;
-    for (int64_t c = 0; c < channels; ++c) merge.add(mean[c], squares[c], part[c], part[channels + c]);
-    before = end;
-  }
+  const auto begin = [&](int64_t segment) {
+    return maps.inRows ? least(chunks.rows, chunks.begin(chunks.firstOf(segment))) : planes.firstOf(segment) * maps.inner;
+  };
+  mergeSegments(segments, maps.channels, scratch, begin, mean, squares);
 }
 
 }  // namespace

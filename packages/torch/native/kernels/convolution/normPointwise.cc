@@ -10,8 +10,7 @@
 
 #include <array>
 
-#include "kernels/batchNorm/batchNorm.h"
-#include "kernels/convolution/convolution.h"
+#include "kernels/convolution/normPointwise.h"
 #include "kernels/convolution/pointwise/pointwise.h"
 
 namespace cohort {
@@ -20,20 +19,15 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-/// The input, its normalisation, and the convolution's weight.
-struct NormPointwiseRecord {
-  at::Tensor input, weight, bias, kernel, mean, scale, slope, wideBias;
-  c10::intrusive_ptr<SharedBatch> shared;
+}  // namespace
 
-  variable_list tensors() const { return {input, weight, bias, kernel, mean, scale, slope, wideBias}; }
-  static NormPointwiseRecord of(const variable_list& saved, size_t first, const c10::intrusive_ptr<SharedBatch>& shared) {
-    return {saved[first],     saved[first + 1], saved[first + 2], saved[first + 3],
-            saved[first + 4], saved[first + 5], saved[first + 6], saved[first + 7], shared};
-  }
-};
+variable_list aliases(const variable_list& tensors) {
+  variable_list results;
+  for (const auto& tensor : tensors) results.push_back(tensor.defined() && tensor.requires_grad() ? at::alias(tensor) : tensor);
+  return results;
+}
 
-/// The gradients by input (undefined where it is not needed), weight, bias and kernel.
-variable_list gradientsOf(const at::Tensor& gradient, const NormPointwiseRecord& record, bool needsInput) {
+variable_list normPointwiseGradients(const at::Tensor& gradient, const NormPointwiseRecord& record, bool needsInput) {
   const PointwiseNormMaps maps{record.input, record.kernel, record.mean, record.slope, record.wideBias};
   PointwiseNormSums sums = pointwiseNormSums(plain(gradient), maps);
   const std::vector<double> scale = numbersOf(record.scale);
@@ -51,6 +45,8 @@ variable_list gradientsOf(const at::Tensor& gradient, const NormPointwiseRecord&
   return results;
 }
 
+namespace {
+
 /// The same as a function of gradient, input, weight, bias and kernel that can be differentiated: by the gradients of the two
 /// operators that it stands for, which are computed once more.
 class NormPointwiseGradients : public torch::autograd::Function<NormPointwiseGradients> {
@@ -63,7 +59,7 @@ class NormPointwiseGradients : public torch::autograd::Function<NormPointwiseGra
     context->save_for_backward(saved);
     context->saved_data["epsilon"] = epsilon;
     context->set_materialize_grads(false);
-    variable_list results = gradientsOf(gradient, record, needsInput);
+    variable_list results = normPointwiseGradients(gradient, record, needsInput);
     // Autograd wants a tensor for every output; an empty one is thrown away by the caller.
     if (!needsInput) results[0] = at::empty({0});
     return results;
@@ -71,13 +67,13 @@ class NormPointwiseGradients : public torch::autograd::Function<NormPointwiseGra
 
   static variable_list backward(AutogradContext* context, variable_list above) {
     const variable_list saved = context->get_saved_variables();
-    const NormPointwiseRecord record = NormPointwiseRecord::of(saved, 1, {});
-    const std::array<at::Tensor, 5> all{saved[0], record.input, record.weight, record.bias, record.kernel};
     const bool isRecorded = at::GradMode::is_enabled();
     const at::AutoGradMode recording(true);
+    const NormPointwiseRecord record = NormPointwiseRecord::of(aliases(saved), 1, {});
+    const std::array<at::Tensor, 5> all{aliases({saved[0]})[0], record.input, record.weight, record.bias, record.kernel};
     const at::Tensor between = recordedBatchNorm(record.input, record.weight, record.bias, {},
                                                  {{}, {}, true, 0, context->saved_data["epsilon"].toDouble(), false});
-    const variable_list inner = recordedConvolutionGradients(saved[0], between, record.kernel, kPointwise, true, true);
+    const variable_list inner = recordedConvolutionGradients(all[0], between, record.kernel, kPointwise, true, true);
     const BatchNormRecord norm{record.input, record.weight, at::Tensor{}, record.mean, record.scale, true, {}, {}, {}};
     const variable_list outer = recordedBatchNormGradients(inner[0], norm, {true, true, false});
     const std::array<at::Tensor, 4> first{outer[0], outer[1], outer[2], inner[1]};
@@ -111,7 +107,7 @@ class NormPointwise : public torch::autograd::Function<NormPointwise> {
     context->save_for_backward(record.tensors());
     context->saved_data["epsilon"] = settings.epsilon;
     context->saved_data["shared"] = SharedBatch::toValue(batch.shared);
-    return pointwiseNormConvolution({input, kernel, batch.mean, batch.slope, batch.bias});
+    return pointwiseNormConvolution({input, kernel, batch.mean, batch.slope, batch.bias}, nullptr);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -129,7 +125,7 @@ class NormPointwise : public torch::autograd::Function<NormPointwise> {
     variable_list results =
         isRecorded ? NormPointwiseGradients::apply(gradients[0], record.input, record.weight, record.bias, record.kernel, record,
                                                    context->saved_data["epsilon"].toDouble(), needsInput)
-                   : gradientsOf(gradients[0], record, needsInput);
+                   : normPointwiseGradients(gradients[0], record, needsInput);
     for (size_t i = 0; i < 4; ++i) {
       if (!context->needs_input_grad(i)) results[i] = at::Tensor();
     }

@@ -109,4 +109,11 @@ at::Tensor depthwiseWeightGradient(const at::Tensor& gradient, const at::Tensor&
   return result.t().reshape({-1, 1, 3, 3}).contiguous(weight.suggest_memory_format());
 }
 
+bool supportsDepthwise(const at::Tensor& input, const at::Tensor& weight) {
+  if (depthwiseKernels() == nullptr || !isOfFloats(input) || !isOfFloats(weight) || input.dim() != 4) return false;
+  const int64_t height = input.size(2), width = input.size(3);
+  return depthwiseKernels()->supports({input.size(0), weight.size(0), height, width, height, width, 1,
+                                       input.scalar_type() == at::kBFloat16, 1});
+}
+
 }  // namespace cohort

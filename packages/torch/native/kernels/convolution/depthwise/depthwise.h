@@ -18,4 +18,7 @@ at::Tensor depthwiseInputGradient(const at::Tensor& gradient, const at::Tensor& 
 at::Tensor depthwiseWeightGradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight,
                                    const ConvolutionSettings& settings);
 
+/// Whether they know half of the channels of such an input, with stride 1, in all directions.
+bool supportsDepthwise(const at::Tensor& input, const at::Tensor& weight);
+
 }  // namespace cohort

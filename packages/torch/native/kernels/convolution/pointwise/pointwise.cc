@@ -19,6 +19,8 @@ bool describe(const at::Tensor& input, const at::Tensor& weight, const Convoluti
   shape = {input.size(0) * input.size(2) * input.size(3),
            input.size(1),
            weight.size(0),
+           input.size(1),
+           weight.size(0),
            input.scalar_type() == at::kBFloat16,
            at::in_parallel_region() ? 1 : at::get_num_threads()};
   return true;
@@ -41,7 +43,7 @@ at::Tensor pointwiseConvolution(const at::Tensor& input, const at::Tensor& weigh
   const at::Tensor output = at::empty({input.size(0), weight.size(0), input.size(2), input.size(3)},
                                       input.options().requires_grad(false), kMapFormat);
   pointwiseKernels()->convolution(shape, input.data_ptr(), matrix.data_ptr<float>(), nullptr, scratch.data_ptr(),
-                                  output.data_ptr());
+                                  output.data_ptr(), nullptr);
   return output;
 }
 
@@ -93,6 +95,20 @@ struct FoldedWeights {
   at::Tensor weight, shift;
 };
 
+/// Where the loops write moments, if anybody wants them.
+struct Measurement {
+  Measurement(int64_t channels, BatchMoments* moments) {
+    if (moments == nullptr) return;
+    scratch = batchNormScratch(channels);
+    moments->mean.resize(static_cast<size_t>(channels));
+    moments->squares.resize(static_cast<size_t>(channels));
+    statistics = {scratch.data_ptr<double>(), moments->mean.data(), moments->squares.data()};
+  }
+
+  at::Tensor scratch;
+  PointwiseStatistics statistics{};
+};
+
 PointwiseShape shapeOf(const PointwiseNormMaps& maps) {
   PointwiseShape shape;
   describe(maps.input, maps.kernel, kPointwise, shape);
@@ -107,15 +123,16 @@ bool supportsPointwiseNorm(const at::Tensor& input, const at::Tensor& kernel) {
          pointwiseKernels()->supportsInputGradient(shape) && pointwiseKernels()->supportsWeightGradient(shape);
 }
 
-at::Tensor pointwiseNormConvolution(const PointwiseNormMaps& maps) {
+at::Tensor pointwiseNormConvolution(const PointwiseNormMaps& maps, BatchMoments* moments) {
   const auto& [input, kernel, mean, slope, bias] = maps;
   const PointwiseShape shape = shapeOf(maps);
   const FoldedWeights folded(shape, maps);
   const at::Tensor scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
   const at::Tensor output = at::empty({input.size(0), kernel.size(0), input.size(2), input.size(3)},
                                       input.options().requires_grad(false), kMapFormat);
+  const Measurement measurement(shape.outChannels, moments);
   pointwiseKernels()->convolution(shape, input.data_ptr(), folded.weight.data_ptr<float>(), folded.shift.data_ptr<float>(),
-                                  scratch.data_ptr(), output.data_ptr());
+                                  scratch.data_ptr(), output.data_ptr(), moments == nullptr ? nullptr : &measurement.statistics);
   return output;
 }
 
@@ -153,6 +170,64 @@ at::Tensor pointwiseNormInputGradient(const at::Tensor& gradient, const Pointwis
                                     {shift.data_ptr<float>(), maps.input.data_ptr(), slope.data_ptr<float>()},
                                     scratch.data_ptr(), result.data_ptr());
   return result;
+}
+
+namespace {
+
+/// The last half of a map's channels, in its memory.
+char* lastHalf(const at::Tensor& map) {
+  return static_cast<char*>(map.data_ptr()) + map.size(1) / 2 * static_cast<int64_t>(map.element_size());
+}
+
+bool describeHalf(const at::Tensor& input, const at::Tensor& kernel, PointwiseShape& shape) {
+  // As if the channels were alone, but for the way from one pixel to the next.
+  if (pointwiseKernels() == nullptr || !isOfFloats(input) || !isOfFloats(kernel) || input.dim() != 4 || kernel.dim() != 4 ||
+      !input.is_contiguous(kMapFormat) || input.size(1) != 2 * kernel.size(1) || kernel.size(2) != 1 || kernel.size(3) != 1) {
+    return false;
+  }
+  shape = {input.size(0) * input.size(2) * input.size(3),
+           kernel.size(1),
+           kernel.size(0),
+           input.size(1),
+           kernel.size(0),
+           input.scalar_type() == at::kBFloat16,
+           at::in_parallel_region() ? 1 : at::get_num_threads()};
+  return true;
+}
+
+}  // namespace
+
+bool supportsPointwiseHalf(const at::Tensor& input, const at::Tensor& kernel) {
+  PointwiseShape shape;
+  return describeHalf(input, kernel, shape) && pointwiseKernels()->supports(shape) &&
+         pointwiseKernels()->supportsInputGradient(shape) && pointwiseKernels()->supportsWeightGradient(shape);
+}
+
+at::Tensor pointwiseHalfConvolution(const at::Tensor& input, const at::Tensor& kernel, BatchMoments& moments) {
+  PointwiseShape shape;
+  describeHalf(input, kernel, shape);
+  const at::Tensor matrix = matrixOf(kernel), scratch = newScratch(pointwiseKernels()->scratchBytes(shape));
+  const at::Tensor output = at::empty({input.size(0), kernel.size(0), input.size(2), input.size(3)},
+                                      input.options().requires_grad(false), kMapFormat);
+  const Measurement measurement(shape.outChannels, &moments);
+  pointwiseKernels()->convolution(shape, lastHalf(input), matrix.data_ptr<float>(), nullptr, scratch.data_ptr(),
+                                  output.data_ptr(), &measurement.statistics);
+  return output;
+}
+
+at::Tensor pointwiseHalfGradients(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& kernel,
+                                  const at::Tensor& inputGradient) {
+  PointwiseShape shape;
+  describeHalf(input, kernel, shape);
+  const at::Tensor matrix = matrixOf(kernel);
+  const at::Tensor scratch = newScratch(
+      std::max(pointwiseKernels()->weightGradientScratchBytes(shape), pointwiseKernels()->scratchBytes(shape)));
+  const at::Tensor result = FoldedWeights::newFloats(shape.outChannels * shape.inChannels);
+  pointwiseKernels()->weightGradient(shape, gradient.data_ptr(), lastHalf(input), scratch.data_ptr(), result.data_ptr<float>(),
+                                     nullptr);
+  pointwiseKernels()->inputGradient(shape, gradient.data_ptr(), matrix.data_ptr<float>(), {nullptr, nullptr, nullptr},
+                                    scratch.data_ptr(), lastHalf(inputGradient));
+  return result.view(kernel.sizes()).contiguous(kernel.suggest_memory_format());
 }
 
 }  // namespace cohort

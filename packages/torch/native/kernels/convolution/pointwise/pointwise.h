@@ -3,6 +3,7 @@
 
 #include <ATen/ATen.h>
 
+#include "kernels/batchNorm/batchNorm.h"
 #include "kernels/convolution/convolution.h"
 #include "kernels/optionalTensor.h"
 
@@ -33,8 +34,8 @@ struct PointwiseNormMaps {
 /// Whether the functions below know such tensors, in whatever direction.
 bool supportsPointwiseNorm(const at::Tensor& input, const at::Tensor& kernel);
 
-/// The convolution of the normalised input.
-at::Tensor pointwiseNormConvolution(const PointwiseNormMaps& maps);
+/// The convolution of the normalised input, and the moments of its output unless they are null.
+at::Tensor pointwiseNormConvolution(const PointwiseNormMaps& maps, BatchMoments* moments);
 
 /// Its weight gradient, and sums over all pixels of the gradient by the normalised input, and of that times (input - mean).
 struct PointwiseNormSums {
@@ -47,5 +48,15 @@ PointwiseNormSums pointwiseNormSums(const at::Tensor& gradient, const PointwiseN
 /// The gradient by the normalised input, times the slope, and (input - mean) incline + offset.
 at::Tensor pointwiseNormInputGradient(const at::Tensor& gradient, const PointwiseNormMaps& maps,
                                       const std::vector<double>& incline, const std::vector<double>& offset);
+
+/// Whether the functions below know an input [B, 2I, H, W] whose last I channels are convolved.
+bool supportsPointwiseHalf(const at::Tensor& input, const at::Tensor& kernel);
+
+/// The convolution of these channels, with its moments.
+at::Tensor pointwiseHalfConvolution(const at::Tensor& input, const at::Tensor& kernel, BatchMoments& moments);
+
+/// Its weight gradient; the gradient by the channels is written to the last half of `inputGradient`.
+at::Tensor pointwiseHalfGradients(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& kernel,
+                                  const at::Tensor& inputGradient);
 
 }  // namespace cohort

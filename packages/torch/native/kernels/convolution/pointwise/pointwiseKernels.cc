@@ -8,6 +8,7 @@
 #include <omp.h>
 #endif
 
+#include "kernels/batchNorm/batchNormStatistics.h"
 #include "kernels/convolution/pointwise/pointwiseTiles.h"
 
 namespace cohort {
@@ -30,14 +31,19 @@ struct Product {
   /// From one weight to the next, by depth and by column.
   int64_t depthStride;
   int64_t columnStride;
+  /// From one pixel to the next, on the left and in the result.
+  int64_t leftStride;
+  int64_t resultStride;
   int threads;
 };
 
 Product forwardOf(const PointwiseShape& shape) {
-  return {shape.pixels, shape.inChannels, shape.outChannels, 1, shape.inChannels, shape.threads};
+  return {shape.pixels, shape.inChannels, shape.outChannels, 1, shape.inChannels,
+          shape.inStride, shape.outStride, shape.threads};
 }
 Product backwardOf(const PointwiseShape& shape) {
-  return {shape.pixels, shape.outChannels, shape.inChannels, shape.inChannels, 1, shape.threads};
+  return {shape.pixels, shape.outChannels, shape.inChannels, shape.inChannels, 1,
+          shape.outStride, shape.inStride, shape.threads};
 }
 
 bool areFewWeights(const PointwiseShape& shape) {
@@ -127,50 +133,110 @@ struct Fetches {
   bool result;
 };
 template <int kVectors, typename P, typename E>
-void multiplyRows(int64_t rows, int64_t depth, const P* left, const P* panel, const Columns& columns,
+void multiplyRows(int64_t rows, int64_t depth, const P* left, int64_t leftStride, const P* panel, const Columns& columns,
                   const Addends<E>& addends, int64_t stride, const Fetches& fetches, E* result) {
   constexpr int kRows = rowsOf(kVectors);
   int64_t row = 0;
   for (; row + kRows <= rows; row += kRows) {
-    if (fetches.left) fetch<false>(left + (row + kBlockPixels) * depth, kRows * depth * sizeof(P));
+    if (fetches.left) fetch<false>(left + (row + kBlockPixels) * leftStride, kRows * leftStride * sizeof(P));
     if (fetches.result) fetch<true>(result + (row + kBlockPixels) * stride, kRows * stride * sizeof(E));
-    if (fetches.left && addends.map != nullptr) fetch<false>(addends.map + (row + kBlockPixels) * stride, kRows * stride * sizeof(E));
-    multiplyTile<kVectors, kRows>(depth, left + row * depth, panel, columns, addends.from(row, stride), stride, result + row * stride);
+    multiplyTile<kVectors, kRows>(depth, left + row * leftStride, leftStride, panel, columns, addends.from(row, stride), stride, result + row * stride);
   }
   if (row == rows) return;
   if (rows >= kRows) {
     // The last rows again: those before are computed twice.
     row = rows - kRows;
-    return multiplyTile<kVectors, kRows>(depth, left + row * depth, panel, columns, addends.from(row, stride), stride,
+    return multiplyTile<kVectors, kRows>(depth, left + row * leftStride, leftStride, panel, columns, addends.from(row, stride), stride,
                                          result + row * stride);
   }
   for (; row < rows; ++row) {
-    multiplyTile<kVectors, 1>(depth, left + row * depth, panel, columns, addends.from(row, stride), stride, result + row * stride);
+    multiplyTile<kVectors, 1>(depth, left + row * leftStride, leftStride, panel, columns, addends.from(row, stride), stride, result + row * stride);
   }
 }
 
-/// result[p] = left[p] times the weights, and what is added; of pairs, `depth` counts pairs.
+/// result[p] = left[p] times the weights, and what is added; of pairs, `depth` and `leftStride` count pairs.
 template <typename P, typename E>
-void multiply(const Product& product, int64_t depth, const P* left, const P* packed, const Addends<E>& addends, E* result) {
-  const Panels panels(product.columns);
-  const int64_t blocks = (product.pixels + kBlockPixels - 1) / kBlockPixels;
-  const int64_t bytes = product.pixels * (product.depth + product.columns) * static_cast<int64_t>(sizeof(E));
-  const int threads = static_cast<int>(most(1, least(product.threads, blocks)));
-#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
-  for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t first = block * kBlockPixels, rows = least(kBlockPixels, product.pixels - first);
-    const bool fetches = bytes > kLargeMaps && first + 2 * kBlockPixels <= product.pixels;
+struct Multiplication {
+  Multiplication(const Product& given, const P* from, const P* weights, const Addends<E>& added, E* to)
+      : product(given),
+        depth(given.depth * static_cast<int64_t>(sizeof(E)) / static_cast<int64_t>(sizeof(P))),
+        leftStride(given.leftStride * static_cast<int64_t>(sizeof(E)) / static_cast<int64_t>(sizeof(P))),
+        isLarge(given.pixels * (given.depth + given.columns) * static_cast<int64_t>(sizeof(E)) > kLargeMaps),
+        blocks((given.pixels + kBlockPixels - 1) / kBlockPixels),
+        panels(given.columns),
+        left(from),
+        packed(weights),
+        addends(added),
+        result(to) {}
+
+  int64_t first(int64_t block) const { return block * kBlockPixels; }
+  int64_t rows(int64_t block) const { return least(kBlockPixels, product.pixels - first(block)); }
+
+  void run(int64_t block) const {
+    const int64_t pixel = first(block);
+    const bool fetches = isLarge && pixel + 2 * kBlockPixels <= product.pixels;
     const P* panel = packed;
     for (int64_t p = 0; p < panels.count; ++p) {
       const Columns columns = panels.columns(p);
       withVectors(columns.vectors, [&](auto count) {
-        multiplyRows<decltype(count)::value>(rows, depth, left + first * depth, panel, columns,
-                                             addends.from(first, product.columns), product.columns, {fetches && p == 0, fetches && p + 1 == panels.count},
-                                             result + first * product.columns);
+        multiplyRows<decltype(count)::value>(rows(block), depth, left + pixel * leftStride, leftStride, panel, columns,
+                                             addends.from(pixel, product.resultStride), product.resultStride,
+                                             {fetches && p == 0, fetches && p + 1 == panels.count},
+                                             result + pixel * product.resultStride);
       });
       panel += depth * columns.vectors * kWidth;
     }
   }
+
+  const Product& product;
+  int64_t depth;
+  int64_t leftStride;
+  bool isLarge;
+  int64_t blocks;
+  Panels panels;
+  const P* left;
+  const P* packed;
+  const Addends<E>& addends;
+  E* result;
+};
+
+template <typename P, typename E>
+void multiply(const Multiplication<P, E>& work) {
+  const int threads = static_cast<int>(most(1, least(work.product.threads, work.blocks)));
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int64_t block = 0; block < work.blocks; ++block) work.run(block);
+}
+
+/// The same with statistics of the result, whose blocks are read while they are in the first cache. Blocks are cut into
+/// segments by their number alone.
+template <typename P, typename E>
+void multiplyAndMeasure(const Multiplication<P, E>& work, const PointwiseStatistics& statistics) {
+  const int64_t channels = work.product.columns, segments = least(work.blocks, BatchNormKernels::kMostSegments);
+  const auto firstOf = [&](int64_t segment) { return segment * work.blocks / segments; };
+  const int threads = static_cast<int>(most(1, least(work.product.threads, segments)));
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
+  for (int64_t segment = 0; segment < segments; ++segment) {
+    double* const mean = statistics.scratch + 2 * segment * channels;
+    double* const squares = mean + channels;
+    for (int64_t c = 0; c < 2 * channels; ++c) mean[c] = 0;
+    int64_t before = 0;
+    for (int64_t block = firstOf(segment); block < firstOf(segment + 1); ++block) {
+      work.run(block);
+      const int64_t rows = work.rows(block);
+      const Merge merge(before, rows);
+      mergeRows(work.result + work.first(block) * work.product.resultStride, rows, channels, merge, mean, squares);
+      before += rows;
+    }
+  }
+  mergeSegments(segments, channels, statistics.scratch,
+                [&](int64_t segment) { return least(work.product.pixels, work.first(firstOf(segment))); }, statistics.mean,
+                statistics.squares);
+}
+
+template <typename P, typename E>
+void multiply(const Multiplication<P, E>& work, const PointwiseStatistics* statistics) {
+  if (statistics == nullptr) return multiply(work);
+  multiplyAndMeasure(work, *statistics);
 }
 
 /// Packed weights, in bytes.
@@ -181,30 +247,32 @@ int64_t scratchBytes(const PointwiseShape& shape) {
 }
 
 void run(const Product& product, bool isNarrow, const void* left, const float* weight, const PointwiseAddends& addends,
-         void* scratch, void* result) {
+         void* scratch, void* result, const PointwiseStatistics* statistics) {
 #ifdef __AVX512BF16__
   if (isNarrow) {
     auto* const packed = static_cast<Pair*>(scratch);
     packWeights(product, weight, packed);
-    return multiply(product, product.depth / 2, static_cast<const Pair*>(left), packed,
-                    Addends<BFloat16>{addends.shift, static_cast<const BFloat16*>(addends.map), addends.slope},
-                    static_cast<BFloat16*>(result));
+    const Addends<BFloat16> added{addends.shift, static_cast<const BFloat16*>(addends.map), addends.slope};
+    return multiply(Multiplication<Pair, BFloat16>(product, static_cast<const Pair*>(left), packed, added,
+                                                   static_cast<BFloat16*>(result)),
+                    statistics);
   }
 #endif
   auto* const packed = static_cast<float*>(scratch);
   packWeights(product, weight, packed);
-  multiply(product, product.depth, static_cast<const float*>(left), packed,
-           Addends<float>{addends.shift, static_cast<const float*>(addends.map), addends.slope}, static_cast<float*>(result));
+  const Addends<float> added{addends.shift, static_cast<const float*>(addends.map), addends.slope};
+  multiply(Multiplication<float, float>(product, static_cast<const float*>(left), packed, added, static_cast<float*>(result)),
+           statistics);
 }
 
 void convolution(const PointwiseShape& shape, const void* input, const float* weight, const float* shift, void* scratch,
-                 void* output) {
-  run(forwardOf(shape), shape.isNarrow, input, weight, {shift, nullptr, nullptr}, scratch, output);
+                 void* output, const PointwiseStatistics* statistics) {
+  run(forwardOf(shape), shape.isNarrow, input, weight, {shift, nullptr, nullptr}, scratch, output, statistics);
 }
 
 void inputGradient(const PointwiseShape& shape, const void* gradient, const float* weight, const PointwiseAddends& addends,
                    void* scratch, void* result) {
-  run(backwardOf(shape), shape.isNarrow, gradient, weight, addends, scratch, result);
+  run(backwardOf(shape), shape.isNarrow, gradient, weight, addends, scratch, result, nullptr);
 }
 
 /// How a weight gradient is cut, by the shape alone. The matrix with more channels is the right one, whose channels come in
@@ -214,6 +282,8 @@ struct Sums {
       : isInputRight(shape.inChannels >= shape.outChannels),
         left(isInputRight ? shape.outChannels : shape.inChannels),
         right(isInputRight ? shape.inChannels : shape.outChannels),
+        leftStride(isInputRight ? shape.outStride : shape.inStride),
+        rightStride(isInputRight ? shape.inStride : shape.outStride),
         gradient(shape.outChannels),
         padded(right.padded()),
         blocks((shape.pixels + kSumPixels - 1) / kSumPixels),
@@ -228,6 +298,9 @@ struct Sums {
   bool isInputRight;
   int64_t left;
   Panels right;
+  /// From one pixel to the next.
+  int64_t leftStride;
+  int64_t rightStride;
   Panels gradient;
   int64_t padded;
   int64_t blocks;
@@ -254,9 +327,18 @@ struct Ahead {
   int64_t bytes[2];
 };
 
-/// What `depth` rows of both matrices add to the sums, [left][padded].
+/// Rows of both matrices, and how far they are from each other.
 template <typename P>
-void addBlock(const Sums& sums, int64_t depth, const P* left, const P* right, const Ahead& ahead, float* numbers) {
+struct Rows {
+  const P* left;
+  int64_t leftStride;
+  const P* right;
+  int64_t rightStride;
+};
+
+/// What `depth` rows add to the sums, [left][padded].
+template <typename P>
+void addBlock(const Sums& sums, int64_t depth, const Rows<P>& rows, const Ahead& ahead, float* numbers) {
   for (int64_t panel = 0; panel < sums.right.count; ++panel) {
     const Columns columns = sums.right.columns(panel);
     withVectors(columns.vectors, [&](auto count) {
@@ -266,8 +348,8 @@ void addBlock(const Sums& sums, int64_t depth, const P* left, const P* right, co
       for (int64_t group = 0; group < groups; ++group) {
         if (panel == 0) ahead.fetchPart(group, groups);
         const int64_t first = group * sums.left / groups, last = (group + 1) * sums.left / groups;
-        addRows<kVectors, kRows, P>(last - first, depth, left + first, sums.left, right, sums.right.channels, columns,
-                                    sums.padded, to + first * sums.padded);
+        addRows<kVectors, kRows, P>(last - first, depth, rows.left + first, rows.leftStride, rows.right, rows.rightStride,
+                                    columns, sums.padded, to + first * sums.padded);
       }
     });
   }
@@ -275,33 +357,52 @@ void addBlock(const Sums& sums, int64_t depth, const P* left, const P* right, co
 
 /// The sums of the gradient alone follow those of the weights.
 template <typename P>
-void addGradient(const Sums& sums, int64_t depth, const P* left, const P* right, float* numbers) {
-  const P* const gradient = sums.isInputRight ? left : right;
+void addGradient(const Sums& sums, int64_t depth, const Rows<P>& rows, float* numbers) {
+  const P* const gradient = sums.isInputRight ? rows.left : rows.right;
   for (int64_t vector = 0; vector < sums.gradient.vectors; ++vector) {
-    addColumns(depth, gradient + sums.gradient.offset(vector), sums.gradient.channels,
+    addColumns(depth, gradient + sums.gradient.offset(vector), sums.isInputRight ? rows.leftStride : rows.rightStride,
                numbers + sums.left * sums.padded + vector * kWidth);
   }
 }
 
 void addPixels(const Sums& sums, int64_t pixels, const float* left, const float* right, const Ahead& ahead, Pair*,
                bool alone, float* numbers) {
-  addBlock(sums, pixels, left, right, ahead, numbers);
-  if (alone) addGradient(sums, pixels, left, right, numbers);
+  const Rows<float> rows{left, sums.leftStride, right, sums.rightStride};
+  addBlock(sums, pixels, rows, ahead, numbers);
+  if (alone) addGradient(sums, pixels, rows, numbers);
 }
 
 #ifdef __AVX512BF16__
 /// Pixels two by two, as pairs of the same channel; one that is left over gets zeros beside it.
-void pairPixels(int64_t pixels, int64_t channels, const BFloat16* from, Pair* to) {
+void pairPixels(int64_t pixels, int64_t channels, const BFloat16* from, int64_t stride, Pair* to) {
+  constexpr int64_t kNumbers = 2 * kWidth;
+  if (pixels % 2 == 0 && channels >= kNumbers) {
+    // Two vectors of pairs at a time; the last ones overlap those before.
+    alignas(64) uint16_t places[2][kNumbers];
+    for (int half = 0; half < 2; ++half) {
+      for (int i = 0; i < kNumbers; ++i) places[half][i] = static_cast<uint16_t>(half * kWidth + i / 2 + i % 2 * kNumbers);
+    }
+    const __m512i lower = _mm512_load_si512(places[0]), upper = _mm512_load_si512(places[1]);
+    for (int64_t pixel = 0; pixel < pixels; pixel += 2, from += 2 * stride, to += channels) {
+      for (int64_t c = 0; c < channels; c += kNumbers) {
+        const int64_t first = least(c, channels - kNumbers);
+        const __m512i even = _mm512_loadu_si512(from + first), odd = _mm512_loadu_si512(from + stride + first);
+        _mm512_storeu_si512(to + first, _mm512_permutex2var_epi16(even, lower, odd));
+        _mm512_storeu_si512(to + first + kWidth, _mm512_permutex2var_epi16(even, upper, odd));
+      }
+    }
+    return;
+  }
   using Bits = Vector<uint32_t, kWidth>;
   const auto widened = [](const BFloat16* pixel) __attribute__((always_inline)) {
     Vector<uint16_t, kWidth> bits;
     memcpy(&bits, pixel, sizeof(bits));
     return __builtin_convertvector(bits, Bits);
   };
-  for (int64_t pixel = 0; pixel < pixels; pixel += 2, from += 2 * channels, to += channels) {
+  for (int64_t pixel = 0; pixel < pixels; pixel += 2, from += 2 * stride, to += channels) {
     for (int64_t c = 0; c < channels; c += kWidth) {
       const int64_t first = least(c, channels - kWidth);
-      const Bits even = widened(from + first), odd = pixel + 1 < pixels ? widened(from + channels + first) : Bits{};
+      const Bits even = widened(from + first), odd = pixel + 1 < pixels ? widened(from + stride + first) : Bits{};
       const Bits pair = even | odd << 16;
       memcpy(to + first, &pair, sizeof(pair));
     }
@@ -311,10 +412,11 @@ void pairPixels(int64_t pixels, int64_t channels, const BFloat16* from, Pair* to
 void addPixels(const Sums& sums, int64_t pixels, const BFloat16* left, const BFloat16* right, const Ahead& ahead, Pair* mine,
                bool alone, float* numbers) {
   Pair* const others = mine + kSumPixels / 2 * sums.left;
-  pairPixels(pixels, sums.left, left, mine);
-  pairPixels(pixels, sums.right.channels, right, others);
-  addBlock(sums, (pixels + 1) / 2, mine, others, ahead, numbers);
-  if (alone) addGradient(sums, (pixels + 1) / 2, mine, others, numbers);
+  pairPixels(pixels, sums.left, left, sums.leftStride, mine);
+  pairPixels(pixels, sums.right.channels, right, sums.rightStride, others);
+  const Rows<Pair> rows{mine, sums.left, others, sums.right.channels};
+  addBlock(sums, (pixels + 1) / 2, rows, ahead, numbers);
+  if (alone) addGradient(sums, (pixels + 1) / 2, rows, numbers);
 }
 #endif
 
@@ -337,9 +439,10 @@ void differentiate(const PointwiseShape& shape, const E* gradient, const E* inpu
       for (int64_t block = sums.firstBlockOf(chunk); block < sums.firstBlockOf(chunk + 1); ++block) {
         const int64_t first = block * kSumPixels, pixels = least(kSumPixels, shape.pixels - first), next = first + kSumPixels;
         const int64_t after = least(kSumPixels, shape.pixels - first - pixels) * static_cast<int64_t>(sizeof(E));
-        const Ahead ahead{{reinterpret_cast<const char*>(left + next * sums.left), reinterpret_cast<const char*>(right + next * columns)},
-                          {after * sums.left, after * columns}};
-        addPixels(sums, pixels, left + first * sums.left, right + first * columns, ahead, mine,
+        const Ahead ahead{{reinterpret_cast<const char*>(left + next * sums.leftStride),
+                           reinterpret_cast<const char*>(right + next * sums.rightStride)},
+                          {after * sums.leftStride, after * sums.rightStride}};
+        addPixels(sums, pixels, left + first * sums.leftStride, right + first * sums.rightStride, ahead, mine,
                   gradientSums != nullptr, part);
       }
     }

@@ -12,6 +12,9 @@ struct PointwiseShape {
   int64_t pixels;
   int64_t inChannels;
   int64_t outChannels;
+  /// From one pixel to the next: a map may be some of the channels of a wider one.
+  int64_t inStride;
+  int64_t outStride;
   /// Maps in bfloat16, not in float32. Weights and sums are float32.
   bool isNarrow;
   /// How many threads may share the work; results do not depend on it.
@@ -33,6 +36,13 @@ struct PointwiseNorm {
   const float* bias;
 };
 
+/// Where statistics go: mean and squared differences from it, as for BatchNormKernels::statistics, with as much scratch.
+struct PointwiseStatistics {
+  double* scratch;
+  double* mean;
+  double* squares;
+};
+
 struct PointwiseKernels {
   const char* capability;
 
@@ -46,9 +56,9 @@ struct PointwiseKernels {
   int64_t (*scratchBytes)(const PointwiseShape&);
   int64_t (*weightGradientScratchBytes)(const PointwiseShape&);
 
-  /// `weight` lies as [outChannels][inChannels]; `shift` may be null.
+  /// `weight` lies as [outChannels][inChannels]; `shift` may be null, and `statistics`, which are of the output.
   void (*convolution)(const PointwiseShape&, const void* input, const float* weight, const float* shift, void* scratch,
-                      void* output);
+                      void* output, const PointwiseStatistics* statistics);
 
   /// The gradient by the input, from that of the output.
   void (*inputGradient)(const PointwiseShape&, const void* gradient, const float* weight, const PointwiseAddends&,

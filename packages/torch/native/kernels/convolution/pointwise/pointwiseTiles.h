@@ -5,9 +5,7 @@
 
 #include "kernels/floatVectors.h"
 
-#ifdef __AVX512BF16__
 #include <immintrin.h>
-#endif
 
 namespace cohort {
 namespace {
@@ -30,7 +28,8 @@ struct Factor;
 template <>
 struct Factor<float> {
   using Vectors = V;
-  static COHORT_INLINE V one(const float* from) { return broadcast<V>(*from); }
+  // Straight from memory, which takes nothing from the units that multiply.
+  static COHORT_INLINE V one(const float* from) { return reinterpret_cast<V>(_mm512_set1_ps(*from)); }
   static COHORT_INLINE V many(const float* from) { return load<kWidth>(from); }
   static COHORT_INLINE V ones() { return V{} + 1; }
   static COHORT_INLINE V add(V sum, V left, V right) { return sum + left * right; }
@@ -78,11 +77,17 @@ struct Addends {
   const float* slope;
 };
 
-/// Rows of a product: result[r] = sum over k < depth of left[r * depth + k] times row k of the panel, which is packed.
+/// Rows of a product: result[r] = sum over k < depth of left[r * leftStride + k] times row k of the panel, which is packed.
 template <int kVectors, int kRows, typename P, typename E>
-void multiplyTile(int64_t depth, const P* left, const P* panel, const Columns& columns, const Addends<E>& addends,
-                  int64_t resultStride, E* result) {
+void multiplyTile(int64_t depth, const P* left, int64_t leftStride, const P* panel, const Columns& columns,
+                  const Addends<E>& addends, int64_t resultStride, E* result) {
   V sums[kRows][kVectors];
+  // Comes while the product is computed.
+  if (addends.map != nullptr) {
+    COHORT_UNROLL for (int r = 0; r < kRows; ++r) {
+      COHORT_UNROLL for (int n = 0; n < kVectors; ++n) __builtin_prefetch(addends.map + r * resultStride + columns.offsets[n]);
+    }
+  }
   COHORT_UNROLL for (int n = 0; n < kVectors; ++n) {
     const V first = addends.shift == nullptr ? V{} : load<kWidth>(addends.shift + columns.offsets[n]);
     COHORT_UNROLL for (int r = 0; r < kRows; ++r) sums[r][n] = first;
@@ -90,7 +95,7 @@ void multiplyTile(int64_t depth, const P* left, const P* panel, const Columns& c
   for (int64_t k = 0; k < depth; ++k, ++left, panel += kVectors * kWidth) {
     typename Factor<P>::Vectors right[kVectors];
     COHORT_UNROLL for (int n = 0; n < kVectors; ++n) right[n] = Factor<P>::many(panel + n * kWidth);
-    COHORT_UNROLL for (int r = 0; r < kRows; ++r) addProducts<kVectors, P>(sums[r], left + r * depth, right);
+    COHORT_UNROLL for (int r = 0; r < kRows; ++r) addProducts<kVectors, P>(sums[r], left + r * leftStride, right);
   }
   if (addends.map != nullptr) {
     COHORT_UNROLL for (int n = 0; n < kVectors; ++n) {
