@@ -2,8 +2,6 @@
 // the kernel g becomes G g, and products m become A^T m; weight gradients take the transposes A and G^T instead.
 #pragma once
 
-#include <type_traits>
-
 #include "kernels/floatVectors.h"
 
 namespace cohort {
@@ -100,11 +98,6 @@ struct LargeTiles {
     to[2] = fused(fused(s[5], kOfInner / 2, innerSum), kOfOuter * 2, outerSum);
   }
 };
-
-/// What transformed numbers are stored and multiplied in: those of large tiles are not rounded to bfloat16, which their
-/// constants would magnify.
-template <typename Form, typename E>
-using Spread = std::conditional_t<Form::kTile == SmallTiles::kTile, E, float>;
 
 }  // namespace
 }  // namespace cohort

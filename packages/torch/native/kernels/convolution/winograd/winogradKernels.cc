@@ -1,6 +1,7 @@
 // Winograd's convolution (Lavin and Gray, arXiv 1509.09308): a tile of pixels gives a tile of results with fewer products for
 // every pair of channels than the definition takes, in one of two forms (winogradForms.h). Input, products and results of a
-// few tiles stay in the second-level cache. The Makefile compiles this file for AVX2, AVX-512, AVX-512 BF16 and NEON, with fused multiply-add.
+// few tiles stay in the second-level cache. The Makefile compiles this file for AVX2, AVX-512, AVX-512 BF16 and NEON, with
+// fused multiply-add.
 #include "kernels/convolution/winograd/winogradKernels.h"
 
 #ifdef COHORT_OPENMP
@@ -11,7 +12,16 @@
 #include "kernels/convolution/winograd/winogradTransforms.h"
 
 namespace cohort {
+
+#ifdef COHORT_FLOAT32_OF
+extern const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_FLOAT32_OF);
+#endif
+
 namespace {
+
+#ifdef COHORT_FLOAT32_OF
+const WinogradKernels& kFloat32 = COHORT_JOIN(winogradKernels_, COHORT_FLOAT32_OF);
+#endif
 
 /// Of one image: 6x6 pixels.
 constexpr int64_t kFewestTiles = 9;
@@ -132,32 +142,34 @@ inline int64_t threadNumber() {
 #endif
 }
 
-template <typename Form, int kIn, int kOut, typename E, typename Reading>
+template <typename Form, typename E, typename Reading>
 void convolveBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, const E* input, const E* zeros,
-                   const Reading& reading,
-                   const Spread<Form, E>* weights, const WinogradFinish& finish, Spread<Form, E>* transformed, float* products,
+                   const Reading& reading, const E* weights, const WinogradFinish& finish, E* transformed, float* products,
                    E* output) {
   const int64_t count = least(plan.blockTiles, plan.tiles - first);
-  plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-    transformInput<Form, kIn>(shape, tile, length, input, zeros, reading, place,
-                              Rows<Form, Spread<Form, E>, kIn>{transformed, shape.inChannels, plan.blockTiles});
+  withChannels(shape, shape.inChannels, [&](auto in) {
+    const Rows<Form, E, in()> rows{transformed, shape.inChannels, plan.blockTiles};
+    plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
+      transformInput<Form, in()>(shape, tile, length, input, zeros, reading, place, rows);
+    });
+    multiplyTiles<Form, in()>(shape, count, transformed, weights, products);
   });
-  multiplyTiles<Form, kIn>(shape, count, transformed, weights, products);
-  plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
-    const float* from = products + place * shape.outChannels;
-    for (int64_t t = 0; t < length; ++t, ++tile.column, from += shape.outChannels) {
-      transformOutput<Form, kOut>(shape, tile, from, finish, output);
-    }
+  withChannels(shape, shape.outChannels, [&](auto out) {
+    plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
+      const float* from = products + place * shape.outChannels;
+      for (int64_t t = 0; t < length; ++t, ++tile.column, from += shape.outChannels) {
+        transformOutput<Form, out()>(shape, tile, from, finish, output);
+      }
+    });
   });
 }
 
 template <typename Form, typename E, typename Reading>
 void convolve(const WinogradShape& shape, const E* input, const Reading& reading, const float* weight, bool isTurned,
-              const Spread<Form, E>* transformed, const WinogradFinish& finish, float* scratch, E* output) {
-  using T = Spread<Form, E>;
+              const E* transformed, const WinogradFinish& finish, float* scratch, E* output) {
   const Plan<Form> plan(shape);
-  auto* const own = reinterpret_cast<T*>(scratch + plan.zeros);
-  const T* const weights = transformed == nullptr ? own : transformed;
+  auto* const own = reinterpret_cast<E*>(scratch + plan.zeros);
+  const E* const weights = transformed == nullptr ? own : transformed;
   const auto* const zeros = reinterpret_cast<const E*>(scratch);
   float* const rest = scratch + plan.zeros + plan.products;
   clear(scratch, plan.zeros);
@@ -172,34 +184,33 @@ void convolve(const WinogradShape& shape, const E* input, const Reading& reading
     }
 #pragma omp for schedule(static)
     for (int64_t block = 0; block < plan.blocks; ++block) {
-      withChannels(shape, shape.inChannels, [&](auto in) {
-        withChannels(shape, shape.outChannels, [&](auto out) {
-          convolveBlock<Form, in(), out()>(shape, plan, block * plan.blockTiles, input, zeros, reading, weights, finish,
-                                     reinterpret_cast<T*>(mine), mine + Form::kPositions * plan.inStride, output);
-        });
-      });
+      convolveBlock(shape, plan, block * plan.blockTiles, input, zeros, reading, weights, finish, reinterpret_cast<E*>(mine),
+                    mine + Form::kPositions * plan.inStride, output);
     }
   }
 }
 
-/// Calls `each` with the form and the type of maps of a shape.
-template <typename Each>
-auto withMaps(const WinogradShape& shape, const Each& each) {
-#ifdef __AVX512BF16__
-  if (shape.isNarrow) return withForm(shape, [&](auto form) { return each(form, BFloat16()); });
-#endif
-  return withForm(shape, [&](auto form) { return each(form, float()); });
+int64_t weightBytes(const WinogradShape& shape) {
+  return withForm(shape, [&](auto form) { return form.kPositions * weightStrideOf(shape) * (shape.isNarrow ? 2 : 4); });
 }
 
-int64_t weightBytes(const WinogradShape& shape) {
-  return withMaps(shape, [&](auto form, auto number) {
-    return static_cast<int64_t>(form.kPositions * weightStrideOf(shape) * sizeof(Spread<decltype(form), decltype(number)>));
-  });
+/// Calls `each` with the form and the type of maps of a shape. Those in float32 are left to the file that is compiled without
+/// instructions for bfloat16.
+template <typename Each>
+void withMaps([[maybe_unused]] const WinogradShape& shape, const Each& each) {
+#ifdef COHORT_FLOAT32_OF
+  each(SmallTiles(), BFloat16());
+#else
+  withForm(shape, [&](auto form) { each(form, float()); });
+#endif
 }
 
 void transformAllWeights(const WinogradShape& shape, const float* weight, void* transformed) {
+#ifdef COHORT_FLOAT32_OF
+  if (!shape.isNarrow) return kFloat32.transformWeights(shape, weight, transformed);
+#endif
   withMaps(shape, [&](auto form, auto number) {
-    auto* const to = static_cast<Spread<decltype(form), decltype(number)>*>(transformed);
+    auto* const to = static_cast<decltype(number)*>(transformed);
     for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights<decltype(form)>(shape, weight, false, i, to);
   });
 }
@@ -216,13 +227,17 @@ void withReading(const WinogradNorm& norm, const Each& each) {
 
 void convolution(const WinogradShape& shape, const void* input, const WinogradNorm& norm, const float* weight, bool isTurned,
                  const void* transformed, const WinogradFinish& finish, void* scratch, void* output) {
+#ifdef COHORT_FLOAT32_OF
+  if (!shape.isNarrow) {
+    return kFloat32.convolution(shape, input, norm, weight, isTurned, transformed, finish, scratch, output);
+  }
+#endif
   withMaps(shape, [&](auto form, auto number) {
-    using Form = decltype(form);
     using E = decltype(number);
     withReading(norm, [&](const auto& reading) {
-      convolve<Form>(shape, static_cast<const E*>(input), reading, weight, isTurned,
-                     static_cast<const Spread<Form, E>*>(transformed), finish, static_cast<float*>(scratch),
-                     static_cast<E*>(output));
+      convolve<decltype(form)>(shape, static_cast<const E*>(input), reading, weight, isTurned,
+                               static_cast<const E*>(transformed), finish, static_cast<float*>(scratch),
+                               static_cast<E*>(output));
     });
   });
 }
@@ -269,41 +284,34 @@ void gatherRows(const WinogradShape& shape, const Plan<Form>& plan, const float*
   }
 }
 
-/// Transforms input and gradient of some tiles.
-template <typename Form, int kIn, int kOut, typename E, typename Reading, typename InputSink, typename GradientSink>
-void transformBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, int64_t count, const E* gradient,
-                    const E* input, const E* zeros, const Reading& reading, const InputSink& ofInput,
-                    const GradientSink& ofGradient) {
-  plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-    transformInput<Form, kIn>(shape, tile, length, input, zeros, reading, place, ofInput);
-    transformGradient<Form, kOut>(shape, tile, length, gradient, zeros, place, ofGradient);
-  });
-  ofInput.finish(count);
-  ofGradient.finish(count);
-}
-
 /// What a block of tiles gives to the sums of a chunk; `mine` is what a thread works in.
-template <typename Form, int kIn, int kOut, typename E, typename Reading>
+template <typename Form, typename E, typename Reading>
 void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, const E* gradient, const E* input,
               const E* zeros, const Reading& reading, float* mine, float* sums) {
   const int64_t count = least(plan.blockTiles, plan.tiles - first);
   float* const others = mine + Form::kPositions * plan.inStride;
-  if constexpr (!Element<Spread<Form, E>>::kIsNarrow) {
-    const Rows<Form, float, kIn> ofInput{mine, shape.inChannels, plan.blockTiles};
-    const Rows<Form, float, kOut> ofGradient{others, shape.outChannels, plan.blockTiles};
-    transformBlock<Form, kIn, kOut>(shape, plan, first, count, gradient, input, zeros, reading, ofInput, ofGradient);
-    accumulateTiles<Form>(shape, count, ofInput.to, plan.inStride, ofGradient.to, plan.outStride, sums);
-  } else {
-#ifdef __AVX512BF16__
-    // Pairs of tiles take half of a thread's numbers; even tiles wait in the other half.
-    const Pairs<Form, kIn> ofInput{reinterpret_cast<uint32_t*>(mine), mine + Form::kPositions * plan.inStride / 2,
-                                   shape.inChannels, plan.blockTiles};
-    const Pairs<Form, kOut> ofGradient{reinterpret_cast<uint32_t*>(others), others + Form::kPositions * plan.outStride / 2,
-                                       shape.outChannels, plan.blockTiles};
-    transformBlock<Form, kIn, kOut>(shape, plan, first, count, gradient, input, zeros, reading, ofInput, ofGradient);
-    accumulateTiles<Form>(shape, (count + 1) / 2, ofInput.to, plan.inStride / 2, ofGradient.to, plan.outStride / 2, sums);
-#endif
-  }
+  // Pairs of tiles in bfloat16 take half of a thread's numbers; even tiles wait in the other half.
+  constexpr int kShare = Element<E>::kIsNarrow ? 2 : 1;
+  using Number = std::conditional_t<Element<E>::kIsNarrow, uint32_t, float>;
+  auto* const spread = reinterpret_cast<Number*>(mine);
+  auto* const otherSpread = reinterpret_cast<Number*>(others);
+  withChannels(shape, shape.inChannels, [&](auto in) {
+    const auto sink = sinkOf<Form, E, in()>(spread, mine + Form::kPositions * plan.inStride / 2, shape.inChannels, plan.blockTiles);
+    plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
+      transformInput<Form, in()>(shape, tile, length, input, zeros, reading, place, sink);
+    });
+    sink.finish(count);
+  });
+  withChannels(shape, shape.outChannels, [&](auto out) {
+    const auto sink =
+        sinkOf<Form, E, out()>(otherSpread, others + Form::kPositions * plan.outStride / 2, shape.outChannels, plan.blockTiles);
+    plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
+      transformGradient<Form, out()>(shape, tile, length, gradient, zeros, place, sink);
+    });
+    sink.finish(count);
+  });
+  accumulateTiles<Form>(shape, (count + kShare - 1) / kShare, spread, plan.inStride / kShare, otherSpread,
+                        plan.outStride / kShare, sums);
 }
 
 template <typename Form, typename E, typename Reading>
@@ -324,11 +332,7 @@ void differentiate(const WinogradShape& shape, const E* gradient, const E* input
       clear(sums, plan.products);
       const int64_t lastBlock = (chunk + 1) * plan.blocks / plan.chunks;
       for (int64_t block = chunk * plan.blocks / plan.chunks; block < lastBlock; ++block) {
-        withChannels(shape, shape.inChannels, [&](auto in) {
-          withChannels(shape, shape.outChannels, [&](auto out) {
-            addBlock<Form, in(), out()>(shape, plan, block * plan.blockTiles, gradient, input, zeros, reading, mine, sums);
-          });
-        });
+        addBlock(shape, plan, block * plan.blockTiles, gradient, input, zeros, reading, mine, sums);
       }
     }
 #pragma omp for schedule(static)
@@ -338,6 +342,9 @@ void differentiate(const WinogradShape& shape, const E* gradient, const E* input
 
 void weightGradient(const WinogradShape& shape, const void* gradient, const void* input, const WinogradNorm& norm,
                     void* scratch, float* result) {
+#ifdef COHORT_FLOAT32_OF
+  if (!shape.isNarrow) return kFloat32.weightGradient(shape, gradient, input, norm, scratch, result);
+#endif
   withMaps(shape, [&](auto form, auto number) {
     using E = decltype(number);
     withReading(norm, [&](const auto& reading) {

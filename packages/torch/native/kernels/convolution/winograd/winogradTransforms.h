@@ -135,6 +135,15 @@ struct Pairs {
 };
 #endif
 
+/// Where the factors of a weight gradient go: float32 in rows, bfloat16 in pairs, for which `even` is what an even place waits in.
+template <typename Form, typename E, int kNumber, typename Number>
+COHORT_INLINE auto sinkOf(Number* to, [[maybe_unused]] float* even, int64_t channels, int64_t tiles) {
+#ifdef __AVX512BF16__
+  if constexpr (Element<E>::kIsNarrow) return Pairs<Form, kNumber>{to, even, channels, tiles};
+#endif
+  if constexpr (!Element<E>::kIsNarrow) return Rows<Form, float, kNumber>{to, channels, tiles};
+}
+
 /// The end of a loop over the rows or columns of a tile. The compiler, which does not see that of a large one, leaves such a
 /// loop in one piece: its numbers do not fit into registers, and what it would move about takes longer than the loop.
 template <typename Form>
