@@ -50,9 +50,10 @@ const recipes: readonly object[] = [
   recipeOf({ name: 'dml' }),
   recipeOf({ name: 'dcm' }, branches),
   recipeOf({ name: 'kdcl' }),
+  // With seed 1 a number before a ReLU is so near to zero that roundings of float32 decide; float64 takes this recipe too.
   recipeOf(
     { name: 'okddip' },
-    { networks: [{ model: 'resnet8' }, { model: 'resnet8' }, { model: 'resnet8' }] },
+    { seed: 2, networks: [{ model: 'resnet8' }, { model: 'resnet8' }, { model: 'resnet8' }] },
   ),
   recipeOf({ name: 'pcl' }),
   recipeOf({ name: 'ffl' }),
@@ -96,7 +97,7 @@ describe('a step of ranks that share the batch', () => {
     'has them to 1e-13 in float64, also where further ranks have other networks, or parts are unequal',
     async () => {
       const cases = [
-        ...recipes.slice(1, 7).map((recipe) => ({ recipe, dtype: 'float64', shards: 2 })),
+        ...recipes.slice(1, 9).map((recipe) => ({ recipe, dtype: 'float64', shards: 2 })),
         // Ten images on four ranks: 3, 3, 2 and 2.
         { recipe: recipes[1], dtype: 'float64', shards: 4 },
       ];
