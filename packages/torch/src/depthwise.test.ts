@@ -1,6 +1,6 @@
 /** Depthwise 3x3 convolutions, against exact ones: odd shapes, both strides, gradients, bfloat16, and the bits of any batch. */
 import { describe, expect, test } from 'vitest';
-import { engineInfo, Generator, ops, scope, setThreads } from './index.ts';
+import { Generator, ops, scope } from './index.ts';
 import {
   derivatives,
   expectExact,
@@ -9,6 +9,7 @@ import {
   type ConvolutionMaps,
   type Convolutions,
 } from './testing/convolutionCheck.ts';
+import { expectSameBitsOnThreads } from './testing/threadBits.ts';
 
 /** `[batch, channels, height, width, stride]`; channels that fill no whole number of vectors among them. */
 type Shape = readonly [number, number, number, number, 1 | 2];
@@ -78,26 +79,16 @@ describe('a depthwise 3x3 convolution in channels-last', () => {
   });
 
   test('gives the same bits for any number of threads, and an image the same in every batch', () => {
-    const { threads } = engineInfo();
-    try {
-      scope(() => {
-        for (const stride of [1, 2] as const) {
-          const shape: Shape = [40, 58, 9, 8, stride];
-          const maps = mapsOf(shape);
-          const { own } = convolutionsOf(shape);
-          const bits = [1, 2, 3].map((count) => {
-            setThreads(count);
-            return derivatives(maps, 'float32', own).map((each) => each.toNumbers());
-          });
-          expect(bits[1]).toEqual(bits[0]);
-          expect(bits[2]).toEqual(bits[0]);
-          const single = own(maps.input.narrow(0, 7, 1), maps.weight);
-          expect(single.toNumbers()).toEqual(own(maps.input, maps.weight).narrow(0, 7, 1).toNumbers());
-        }
-      });
-    } finally {
-      setThreads(threads);
-    }
+    scope(() => {
+      for (const stride of [1, 2] as const) {
+        const shape: Shape = [40, 58, 9, 8, stride];
+        const maps = mapsOf(shape);
+        const { own } = convolutionsOf(shape);
+        expectSameBitsOnThreads(() => derivatives(maps, 'float32', own));
+        const single = own(maps.input.narrow(0, 7, 1), maps.weight);
+        expect(single.toNumbers()).toEqual(own(maps.input, maps.weight).narrow(0, 7, 1).toNumbers());
+      }
+    });
   });
 
   test('lets what is not finite through to the pixels that see it, and to no other channel', () => {

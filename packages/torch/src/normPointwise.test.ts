@@ -1,17 +1,7 @@
 /** Normalisation and a 1x1 convolution in one operator, against the two one after the other in float64. */
 import { describe, expect, test } from 'vitest';
-import {
-  autocast,
-  engineInfo,
-  Generator,
-  grad,
-  nn,
-  ops,
-  scope,
-  setThreads,
-  type DType,
-  type Tensor,
-} from './index.ts';
+import { autocast, Generator, grad, nn, ops, scope, type DType, type Tensor } from './index.ts';
+import { expectSameBitsOnThreads } from './testing/threadBits.ts';
 
 type Shape = readonly [batch: number, inChannels: number, outChannels: number, height: number, width: number];
 type Operator = (input: Tensor, weight: Tensor, bias: Tensor, kernel: Tensor) => Tensor;
@@ -102,19 +92,7 @@ describe('normalisation with a 1x1 convolution after it', () => {
   test.each(['float32', 'bfloat16'] as const)(
     'gives the same bits for any number of threads: %s',
     (dtype) => {
-      const { threads } = engineInfo();
-      try {
-        scope(() => {
-          const bits = [1, 2, 3].map((count) => {
-            setThreads(count);
-            return derivatives([40, 58, 116, 9, 8], dtype, together).map((each) => each.toNumbers());
-          });
-          expect(bits[1]).toEqual(bits[0]);
-          expect(bits[2]).toEqual(bits[0]);
-        });
-      } finally {
-        setThreads(threads);
-      }
+      expectSameBitsOnThreads(() => derivatives([40, 58, 116, 9, 8], dtype, together));
     },
   );
 

@@ -1,6 +1,6 @@
 /** 1x1 convolutions, against exact ones: odd shapes, gradients, bfloat16, and the same bits for any batch and any threads. */
 import { describe, expect, test } from 'vitest';
-import { engineInfo, ops, scope, setThreads } from './index.ts';
+import { ops, scope } from './index.ts';
 import {
   denseMaps,
   derivatives,
@@ -10,6 +10,7 @@ import {
   type Convolutions,
   type DenseShape,
 } from './testing/convolutionCheck.ts';
+import { expectSameBitsOnThreads } from './testing/threadBits.ts';
 
 /**
  * Whole vectors and broken ones, panels of one to four vectors, fewer pixels than a tile has rows, and more than a block has;
@@ -64,25 +65,13 @@ describe('a 1x1 convolution in channels-last', () => {
   test.each(['float32', 'bfloat16'] as const)(
     'gives the same bits for any number of threads, and an image the same in every batch: %s',
     (dtype) => {
-      const { threads } = engineInfo();
-      try {
-        scope(() => {
-          const maps = mapsOf([40, 58, 116, 9, 8]);
-          const bits = [1, 2, 3].map((count) => {
-            setThreads(count);
-            return derivatives(maps, dtype, own)
-              .slice(0, 3)
-              .map((each) => each.toNumbers());
-          });
-          expect(bits[1]).toEqual(bits[0]);
-          expect(bits[2]).toEqual(bits[0]);
-          const input = maps.input.to(dtype);
-          const single = own(input.narrow(0, 7, 1), maps.weight);
-          expect(single.toNumbers()).toEqual(own(input, maps.weight).narrow(0, 7, 1).toNumbers());
-        });
-      } finally {
-        setThreads(threads);
-      }
+      scope(() => {
+        const maps = mapsOf([40, 58, 116, 9, 8]);
+        expectSameBitsOnThreads(() => derivatives(maps, dtype, own).slice(0, 3));
+        const input = maps.input.to(dtype);
+        const single = own(input.narrow(0, 7, 1), maps.weight);
+        expect(single.toNumbers()).toEqual(own(input, maps.weight).narrow(0, 7, 1).toNumbers());
+      });
     },
   );
 

@@ -1,6 +1,7 @@
 /** The basic unit of ShuffleNet V2 in one operator, against the operators that it stands for in float64. */
 import { describe, expect, test } from 'vitest';
-import { engineInfo, Generator, grad, nn, ops, scope, setThreads, type DType, type Tensor } from './index.ts';
+import { Generator, grad, nn, ops, scope, type DType, type Tensor } from './index.ts';
+import { expectSameBitsOnThreads } from './testing/threadBits.ts';
 
 type Shape = readonly [batch: number, half: number, height: number, width: number];
 type Operator = (input: Tensor, kernels: Tensor[], weights: Tensor[], biases: Tensor[]) => Tensor;
@@ -121,19 +122,7 @@ describe('the basic unit of ShuffleNet V2', () => {
   test.each(['float32', 'bfloat16'] as const)(
     'gives the same bits for any number of threads: %s',
     (dtype) => {
-      const { threads } = engineInfo();
-      try {
-        scope(() => {
-          const bits = [1, 2, 3].map((count) => {
-            setThreads(count);
-            return derivatives([40, 58, 9, 8], dtype, together).map((each) => each.toNumbers());
-          });
-          expect(bits[1]).toEqual(bits[0]);
-          expect(bits[2]).toEqual(bits[0]);
-        });
-      } finally {
-        setThreads(threads);
-      }
+      expectSameBitsOnThreads(() => derivatives([40, 58, 9, 8], dtype, together));
     },
   );
 

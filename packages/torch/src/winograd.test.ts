@@ -1,6 +1,6 @@
 /** Convolutions of the kind that Winograd's kernels take, against exact ones: shapes at their edges, gradients, precision. */
 import { describe, expect, test } from 'vitest';
-import { engineInfo, Generator, grad, ops, scope, setThreads, type Tensor } from './index.ts';
+import { engineInfo, Generator, grad, ops, scope, type Tensor } from './index.ts';
 import {
   denseMaps,
   derivatives,
@@ -10,6 +10,7 @@ import {
   type Convolutions,
   type DenseShape,
 } from './testing/convolutionCheck.ts';
+import { expectSameBitsOnThreads } from './testing/threadBits.ts';
 
 /** All but one with enough tiles for our own kernels: tiles of 2x2 in maps of 10x10 and 9x13, of 4x4 in most others. */
 const shapes: DenseShape[] = [
@@ -126,26 +127,15 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
   test.each(['float32', 'bfloat16'] as const)(
     'gives the same bits for any number of threads: %s',
     (dtype) => {
-      const { threads } = engineInfo();
-      try {
-        for (const shape of [
-          [20, 48, 32, 9, 8],
-          [6, 256, 256, 20, 18],
-          [4, 160, 144, 29, 32],
-        ] as const) {
-          scope(() => {
-            const maps = mapsOf(shape);
-            const [one, ...others] = [1, 2, 3].map((count) => {
-              setThreads(count);
-              return derivatives(maps, dtype, own)
-                .slice(0, 3)
-                .map((each) => each.toNumbers());
-            });
-            for (const other of others) expect(other).toEqual(one);
-          });
-        }
-      } finally {
-        setThreads(threads);
+      for (const shape of [
+        [20, 48, 32, 9, 8],
+        [6, 256, 256, 20, 18],
+        [4, 160, 144, 29, 32],
+      ] as const) {
+        scope(() => {
+          const maps = mapsOf(shape);
+          expectSameBitsOnThreads(() => derivatives(maps, dtype, own).slice(0, 3));
+        });
       }
     },
   );

@@ -9,15 +9,17 @@
 namespace cohort {
 namespace {
 
-bool describe(const at::Tensor& input, const at::Tensor& weight, const ConvolutionSettings& settings, PointwiseShape& shape) {
+/// Of a convolution of all channels, or of one of so many equal parts of them.
+bool describe(const at::Tensor& input, const at::Tensor& weight, const ConvolutionSettings& settings, PointwiseShape& shape,
+              int64_t parts = 1) {
   const std::vector<int64_t> ones{1, 1}, zeros{0, 0};
   if (pointwiseKernels() == nullptr || !isOfFloats(input) || !isOfFloats(weight) || input.dim() != 4 || weight.dim() != 4 ||
-      !input.is_contiguous(kMapFormat) || settings.groups != 1 || weight.size(1) != input.size(1) || weight.size(2) != 1 ||
-      weight.size(3) != 1 || settings.stride != ones || settings.padding != zeros) {
+      !input.is_contiguous(kMapFormat) || settings.groups != 1 || parts * weight.size(1) != input.size(1) ||
+      weight.size(2) != 1 || weight.size(3) != 1 || settings.stride != ones || settings.padding != zeros) {
     return false;
   }
   shape = {input.size(0) * input.size(2) * input.size(3),
-           input.size(1),
+           weight.size(1),
            weight.size(0),
            input.size(1),
            weight.size(0),
@@ -180,19 +182,7 @@ char* lastHalf(const at::Tensor& map) {
 }
 
 bool describeHalf(const at::Tensor& input, const at::Tensor& kernel, PointwiseShape& shape) {
-  // As if the channels were alone, but for the way from one pixel to the next.
-  if (pointwiseKernels() == nullptr || !isOfFloats(input) || !isOfFloats(kernel) || input.dim() != 4 || kernel.dim() != 4 ||
-      !input.is_contiguous(kMapFormat) || input.size(1) != 2 * kernel.size(1) || kernel.size(2) != 1 || kernel.size(3) != 1) {
-    return false;
-  }
-  shape = {input.size(0) * input.size(2) * input.size(3),
-           kernel.size(1),
-           kernel.size(0),
-           input.size(1),
-           kernel.size(0),
-           input.scalar_type() == at::kBFloat16,
-           at::in_parallel_region() ? 1 : at::get_num_threads()};
-  return true;
+  return describe(input, kernel, kPointwise, shape, /*parts=*/2);
 }
 
 }  // namespace

@@ -200,5 +200,12 @@ struct Panels {
   int64_t count;
 };
 
+/// Asks for memory that is read or written soon.
+template <bool kIsWritten>
+COHORT_INLINE void fetch(const void* memory, int64_t bytes) {
+  const char* const from = static_cast<const char*>(memory);
+  for (int64_t i = 0; i < bytes; i += 64) __builtin_prefetch(from + i, kIsWritten ? 1 : 0, 2);
+}
+
 }  // namespace
 }  // namespace cohort
