@@ -55,7 +55,9 @@ const BatchNormKernels* choose() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq")) {
     chosen = &batchNormKernels_avx512;
-    if (!isWanted("avx512") && __builtin_cpu_supports("avx512bf16")) chosen = &batchNormKernels_avx512bf16;
+    if (!isWanted("avx512") && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni")) {
+      chosen = &batchNormKernels_avx512bf16;
+    }
   }
 #endif
   return chosen;

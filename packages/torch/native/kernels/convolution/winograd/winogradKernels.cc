@@ -49,11 +49,11 @@ inline int64_t tilesOf(const WinogradShape& shape) {
   return tilesAlong<Form>(shape.height) * tilesAlong<Form>(shape.width) * shape.phases;
 }
 
-/// Large tiles are for float32, whose rounding their constants do not magnify much, for maps that do not waste them, and for
-/// weights that are either small or read for many tiles, since they take more than twice the memory when transformed.
+/// Large tiles are for maps that do not waste them, and for weights that are small, since they take more than twice the memory when
+/// transformed; in float32 also for weights that are read for many tiles.
 inline bool usesLargeTiles(const WinogradShape& shape) {
   const int64_t large = tilesOf<LargeTiles>(shape), small = tilesOf<SmallTiles>(shape);
-  return !shape.isNarrow && (!isWide(shape) || large >= kManyTiles) &&
+  return (!isWide(shape) || (!shape.isNarrow && large >= kManyTiles)) &&
          5 * LargeTiles::kPositions * large <= 4 * SmallTiles::kPositions * small;
 }
 
@@ -112,7 +112,7 @@ struct Plan {
 /// Fewer tiles in a picture do not repay the transformation of the weights; large weights take more, and still larger ones
 /// never do. How many pictures there are does not matter: what a network says of one must not depend on its batch.
 bool supports(const WinogradShape& shape) {
-#ifndef __AVX512BF16__
+#ifndef __AVX512VNNI__
   if (shape.isNarrow) return false;
 #endif
   const int64_t tiles = tilesOf<SmallTiles>(shape);
@@ -142,17 +142,40 @@ inline int64_t threadNumber() {
 #endif
 }
 
+/// The transformed input of a block, and where that is integers, a bound for each tile.
+template <typename Form, int kNumber, typename E, typename Reading>
+void transformBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, int64_t count, const E* input,
+                    const E* zeros, const Reading& reading, float* bounds, typename Numbers<Form, E>::Number* transformed) {
+  plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
+#ifdef __AVX512VNNI__
+    if constexpr (kIsScaled<Form, E>) {
+      const float limit = FixedLimits(shape.inChannels).input;
+      forBounds(shape, plan.tileColumns, tile, length, place, input, reading,
+                [&](const Tile& start, int64_t part, int64_t to, float bound) {
+                  const FixedScales scales(kInputShrink, limit, bound);
+                  const Rows<Form, Scaled, kNumber> rows{transformed, shape.inChannels, plan.blockTiles, {scales.numbers.at}};
+                  for (int64_t t = 0; t < part; ++t) bounds[to + t] = bound;
+                  transformInput<Form, kNumber>(shape, start, part, input, zeros, reading, to, rows);
+                });
+      return;
+    }
+#endif
+    if constexpr (!kIsScaled<Form, E>) {
+      const Rows<Form, Numbers<Form, E>, kNumber> rows{transformed, shape.inChannels, plan.blockTiles, {}};
+      transformInput<Form, kNumber>(shape, tile, length, input, zeros, reading, place, rows);
+    }
+  });
+}
+
 template <typename Form, typename E, typename Reading>
 void convolveBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, const E* input, const E* zeros,
-                   const Reading& reading, const E* weights, const WinogradFinish& finish, E* transformed, float* products,
-                   E* output) {
+                   const Reading& reading, const typename Numbers<Form, E>::Number* weights, const WinogradFinish& finish,
+                   typename Numbers<Form, E>::Number* transformed, float* products, E* output) {
   const int64_t count = least(plan.blockTiles, plan.tiles - first);
+  float bounds[Form::kBlockTiles] = {};
   withChannels(shape, shape.inChannels, [&](auto in) {
-    const Rows<Form, E, in()> rows{transformed, shape.inChannels, plan.blockTiles};
-    plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-      transformInput<Form, in()>(shape, tile, length, input, zeros, reading, place, rows);
-    });
-    multiplyTiles<Form, in()>(shape, count, transformed, weights, products);
+    transformBlock<Form, in()>(shape, plan, first, count, input, zeros, reading, bounds, transformed);
+    multiplyTiles<Form, in()>(shape, count, transformed, weights, bounds, products);
   });
   withChannels(shape, shape.outChannels, [&](auto out) {
     plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
@@ -166,10 +189,11 @@ void convolveBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t f
 
 template <typename Form, typename E, typename Reading>
 void convolve(const WinogradShape& shape, const E* input, const Reading& reading, const float* weight, bool isTurned,
-              const E* transformed, const WinogradFinish& finish, float* scratch, E* output) {
+              const void* transformed, const WinogradFinish& finish, float* scratch, E* output) {
+  using Number = typename Numbers<Form, E>::Number;
   const Plan<Form> plan(shape);
-  auto* const own = reinterpret_cast<E*>(scratch + plan.zeros);
-  const E* const weights = transformed == nullptr ? own : transformed;
+  auto* const own = reinterpret_cast<Number*>(scratch + plan.zeros);
+  const auto* const weights = transformed == nullptr ? own : static_cast<const Number*>(transformed);
   const auto* const zeros = reinterpret_cast<const E*>(scratch);
   float* const rest = scratch + plan.zeros + plan.products;
   clear(scratch, plan.zeros);
@@ -179,13 +203,17 @@ void convolve(const WinogradShape& shape, const E* input, const Reading& reading
     float* const mine = rest + threadNumber() * plan.threadNumbers();
     clear(mine, Form::kPositions * plan.inStride);
     if (transformed == nullptr) {
+      const KeptWeights<Form, E> ownWeights(shape, weight, isTurned);
 #pragma omp for schedule(static)
-      for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights<Form>(shape, weight, isTurned, i, own);
+      for (int64_t i = 0; i < shape.inChannels; i += kWidth) {
+        transformWeights<Form>(shape, weight, isTurned, i, ownWeights.kept(), own);
+        if (kIsScaled<Form, E> && i == 0) storeUnits<Form>(shape, ownWeights.units, own);
+      }
     }
 #pragma omp for schedule(static)
     for (int64_t block = 0; block < plan.blocks; ++block) {
-      convolveBlock(shape, plan, block * plan.blockTiles, input, zeros, reading, weights, finish, reinterpret_cast<E*>(mine),
-                    mine + Form::kPositions * plan.inStride, output);
+      convolveBlock<Form>(shape, plan, block * plan.blockTiles, input, zeros, reading, weights, finish,
+                          reinterpret_cast<Number*>(mine), mine + Form::kPositions * plan.inStride, output);
     }
   }
 }
@@ -199,7 +227,7 @@ int64_t weightBytes(const WinogradShape& shape) {
 template <typename Each>
 void withMaps([[maybe_unused]] const WinogradShape& shape, const Each& each) {
 #ifdef COHORT_FLOAT32_OF
-  each(SmallTiles(), BFloat16());
+  withForm(shape, [&](auto form) { each(form, BFloat16()); });
 #else
   withForm(shape, [&](auto form) { each(form, float()); });
 #endif
@@ -210,8 +238,12 @@ void transformAllWeights(const WinogradShape& shape, const float* weight, void* 
   if (!shape.isNarrow) return kFloat32.transformWeights(shape, weight, transformed);
 #endif
   withMaps(shape, [&](auto form, auto number) {
-    auto* const to = static_cast<decltype(number)*>(transformed);
-    for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights<decltype(form)>(shape, weight, false, i, to);
+    using Form = decltype(form);
+    using E = decltype(number);
+    auto* const to = static_cast<typename Numbers<Form, E>::Number*>(transformed);
+    const KeptWeights<Form, E> weights(shape, weight, false);
+    for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights<Form>(shape, weight, false, i, weights.kept(), to);
+    if (kIsScaled<Form, E>) storeUnits<Form>(shape, weights.units, to);
   });
 }
 
@@ -235,9 +267,8 @@ void convolution(const WinogradShape& shape, const void* input, const WinogradNo
   withMaps(shape, [&](auto form, auto number) {
     using E = decltype(number);
     withReading(norm, [&](const auto& reading) {
-      convolve<decltype(form)>(shape, static_cast<const E*>(input), reading, weight, isTurned,
-                               static_cast<const E*>(transformed), finish, static_cast<float*>(scratch),
-                               static_cast<E*>(output));
+      convolve<decltype(form)>(shape, static_cast<const E*>(input), reading, weight, isTurned, transformed, finish,
+                               static_cast<float*>(scratch), static_cast<E*>(output));
     });
   });
 }
@@ -284,34 +315,78 @@ void gatherRows(const WinogradShape& shape, const Plan<Form>& plan, const float*
   }
 }
 
+/// How both factors of a weight gradient are kept for a block, and what a product of integers counts.
+template <typename Form, typename E>
+struct KeptFactors {
+  template <typename Reading>
+  KeptFactors(const WinogradShape&, const Plan<Form>&, int64_t, int64_t, const E*, const E*, const Reading&) {}
+  Numbers<Form, E> input() const { return {}; }
+  Numbers<Form, E> gradient() const { return {}; }
+  float unit = 1;
+};
+#ifdef __AVX512VNNI__
+template <>
+struct KeptFactors<LargeTiles, BFloat16> {
+  template <typename Reading>
+  KeptFactors(const WinogradShape& shape, const Plan<LargeTiles>& plan, int64_t first, int64_t count, const BFloat16* gradient,
+              const BFloat16* input, const Reading& reading)
+      : KeptFactors([&] {
+          Bounds bounds{0, 0};
+          plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t) {
+            const int64_t end = tile.column + length;
+            const Area seen = areaOf(shape, tile.image, tile.row, tile.column, end, 1);
+            const Area own = areaOf(shape, tile.image, tile.row, tile.column, end, 0);
+            bounds.input = larger(bounds.input, boundOf(shape, seen, input, reading));
+            bounds.gradient = larger(bounds.gradient, boundOf(shape, shape.outChannels, own, gradient));
+          });
+          return bounds;
+        }()) {}
+  Scaled input() const { return {inputScales.numbers.at}; }
+  Scaled gradient() const { return {gradientScales.numbers.at}; }
+  FixedScales inputScales, gradientScales;
+  float unit;
+
+ private:
+  struct Bounds {
+    float input, gradient;
+  };
+  explicit KeptFactors(const Bounds& bounds)
+      : inputScales(kInputShrink, kGradientLimit, bounds.input),
+        gradientScales(kGradientShrink, kGradientLimit, bounds.gradient),
+        unit(bounds.input / kGradientLimit * (bounds.gradient / kGradientLimit)) {}
+};
+#endif
+
 /// What a block of tiles gives to the sums of a chunk; `mine` is what a thread works in.
 template <typename Form, typename E, typename Reading>
 void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, const E* gradient, const E* input,
               const E* zeros, const Reading& reading, float* mine, float* sums) {
   const int64_t count = least(plan.blockTiles, plan.tiles - first);
   float* const others = mine + Form::kPositions * plan.inStride;
-  // Pairs of tiles in bfloat16 take half of a thread's numbers; even tiles wait in the other half.
+  // Pairs of tiles in 16 bits take half of a thread's numbers; even tiles wait in the other half.
   constexpr int kShare = Element<E>::kIsNarrow ? 2 : 1;
   using Number = std::conditional_t<Element<E>::kIsNarrow, uint32_t, float>;
   auto* const spread = reinterpret_cast<Number*>(mine);
   auto* const otherSpread = reinterpret_cast<Number*>(others);
+  const KeptFactors<Form, E> factors(shape, plan, first, count, gradient, input, reading);
   withChannels(shape, shape.inChannels, [&](auto in) {
-    const auto sink = sinkOf<Form, E, in()>(spread, mine + Form::kPositions * plan.inStride / 2, shape.inChannels, plan.blockTiles);
+    const auto sink = sinkOf<Form, in()>(spread, mine + Form::kPositions * plan.inStride / 2, shape.inChannels, plan.blockTiles,
+                                         factors.input());
     plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
       transformInput<Form, in()>(shape, tile, length, input, zeros, reading, place, sink);
     });
     sink.finish(count);
   });
   withChannels(shape, shape.outChannels, [&](auto out) {
-    const auto sink =
-        sinkOf<Form, E, out()>(otherSpread, others + Form::kPositions * plan.outStride / 2, shape.outChannels, plan.blockTiles);
+    const auto sink = sinkOf<Form, out()>(otherSpread, others + Form::kPositions * plan.outStride / 2, shape.outChannels,
+                                          plan.blockTiles, factors.gradient());
     plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
       transformGradient<Form, out()>(shape, tile, length, gradient, zeros, place, sink);
     });
     sink.finish(count);
   });
-  accumulateTiles<Form>(shape, (count + kShare - 1) / kShare, spread, plan.inStride / kShare, otherSpread,
-                        plan.outStride / kShare, sums);
+  accumulateTiles<Form, Numbers<Form, E>>(shape, (count + kShare - 1) / kShare, spread, plan.inStride / kShare, otherSpread,
+                                          plan.outStride / kShare, factors.unit, sums);
 }
 
 template <typename Form, typename E, typename Reading>

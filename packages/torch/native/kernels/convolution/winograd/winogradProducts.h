@@ -1,7 +1,9 @@
 // The products of Winograd's convolution: for each position in a tile a small matrix product, with a tile of the result in
-// registers. In bfloat16 two neighbouring channels are multiplied at a time (AVX-512 BF16) and summed in float32.
+// registers. Numbers of 16 bits are multiplied two neighbouring channels at a time: bfloat16 is summed in float32 (AVX-512 BF16),
+// integers in 32 bits (AVX-512 VNNI).
 #pragma once
 
+#include "kernels/convolution/winograd/winogradBounds.h"
 #include "kernels/convolution/winograd/winogradTransforms.h"
 
 namespace cohort {
@@ -13,25 +15,27 @@ constexpr int kRows = kWidth == 16 ? 8 : 6;
 /// Output channels whose weights lie together: two vectors, or one of AVX-512 where their number asks for it.
 inline int64_t panelOf(int64_t outChannels) { return outChannels % 32 == 0 && kWidth == 16 ? 32 : 16; }
 
-/// Where the weight of input channel `i` and output channel `o` lies: [outChannels / panel][inChannels][panel], and in
-/// bfloat16 [outChannels / panel][inChannels / 2][panel][2].
-template <typename E>
+/// Where the weight of input channel `i` and output channel `o` lies: [outChannels / panel][inChannels][panel], and of 16 bits
+/// [outChannels / panel][inChannels / 2][panel][2].
+template <typename Number>
 COHORT_INLINE int64_t placeOf(int64_t in, int64_t panel, int64_t i, int64_t o) {
-  if constexpr (Element<E>::kIsNarrow) return ((o / panel) * in + (i & ~INT64_C(1))) * panel + 2 * (o % panel) + (i & 1);
+  if constexpr (sizeof(Number) == 2) return ((o / panel) * in + (i & ~INT64_C(1))) * panel + 2 * (o % panel) + (i & 1);
   return ((o / panel) * in + i) * panel + o % panel;
 }
 
 /// Transforms the weights of input channels `first` to `first + kWidth` for all positions.
-template <typename Form, typename E>
-void transformWeights(const WinogradShape& shape, const float* weight, bool isTurned, int64_t first, E* to) {
+template <typename Form, typename Kept>
+void transformWeights(const WinogradShape& shape, const float* weight, bool isTurned, int64_t first, [[maybe_unused]] const Kept& kept,
+                      typename Kept::Number* to) {
+  using Number = typename Kept::Number;
   const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out), stride = weightStrideOf(shape);
   constexpr int kPositions = Form::kPositions;
   V spread[kPositions];
-  if constexpr (!Element<E>::kIsNarrow) {
+  if constexpr (sizeof(Number) == 4) {
     for (int64_t i = first; isTurned && i < first + kWidth; ++i) {
       for (int64_t o = 0; o < out; o += kWidth) {
         transformKernel<Form>(weight + i * 9 * out + o, out, true, spread);
-        for (int p = 0; p < kPositions; ++p) store<kWidth>(to + p * stride + placeOf<E>(in, panel, i, o), spread[p]);
+        for (int p = 0; p < kPositions; ++p) store<kWidth>(to + p * stride + placeOf<Number>(in, panel, i, o), spread[p]);
       }
     }
     // Vectors of input channels become rows of output channels.
@@ -43,11 +47,13 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
       }
       for (int p = 0; p < kPositions; ++p) {
         transpose(squares[p]);
-        float* const start = to + p * stride + placeOf<E>(in, panel, first, o);
+        float* const start = to + p * stride + placeOf<Number>(in, panel, first, o);
         for (int j = 0; j < kWidth; ++j) store<kWidth>(start + j * panel, squares[p][j]);
       }
     }
-  } else {
+  }
+#ifdef __AVX512VNNI__
+  if constexpr (sizeof(Number) == 2) {
     // Two neighbouring input channels are one number of 32 bits.
     auto* const pairs = reinterpret_cast<uint32_t*>(to);
     for (int64_t i = first; isTurned && i < first + kWidth; i += 2) {
@@ -56,23 +62,17 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
         transformKernel<Form>(weight + i * 9 * out + o, out, true, spread);
         transformKernel<Form>(weight + (i + 1) * 9 * out + o, out, true, next);
         for (int p = 0; p < kPositions; ++p) {
-          uint16_t low[kWidth], high[kWidth];
-          store<kWidth>(reinterpret_cast<BFloat16*>(low), spread[p]);
-          store<kWidth>(reinterpret_cast<BFloat16*>(high), next[p]);
-          uint32_t* const start = pairs + (p * stride + placeOf<E>(in, panel, i, o)) / 2;
-          for (int j = 0; j < kWidth; ++j) start[j] = low[j] | static_cast<uint32_t>(high[j]) << 16;
+          _mm512_storeu_si512(pairs + (p * stride + placeOf<Number>(in, panel, i, o)) / 2, kept.inTurn(p, spread[p], next[p]));
         }
       }
     }
-#ifdef __AVX512BF16__
     // Those of two positions side by side fill a vector: rows of output channels are taken to columns as above.
     for (int64_t o = 0; !isTurned && o < out; o += kWidth) {
       V squares[kPositions / 2][kWidth];
       for (int j = 0; j < kWidth; ++j) {
         transformKernel<Form>(weight + (o + j) * 9 * in + first, in, false, spread);
         for (int p = 0; p < kPositions; p += 2) {
-          squares[p / 2][j] = reinterpret_cast<V>(
-              _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(spread[p + 1]), reinterpret_cast<__m512>(spread[p])));
+          squares[p / 2][j] = reinterpret_cast<V>(kept.sideBySide(p, spread[p], spread[p + 1]));
         }
       }
       for (int p = 0; p < kPositions; p += 2) {
@@ -80,13 +80,70 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
         transpose(square);
         for (int j = 0; j < kWidth; ++j) {
           const int64_t position = p + j / (kWidth / 2), pair = j % (kWidth / 2);
-          uint32_t* const start = pairs + (position * stride + placeOf<E>(in, panel, first, o)) / 2;
+          uint32_t* const start = pairs + (position * stride + placeOf<Number>(in, panel, first, o)) / 2;
           memcpy(start + pair * panel, &square[j], sizeof(V));
         }
       }
     }
+  }
+#endif
+}
+
+#ifdef __AVX512VNNI__
+/// The largest magnitude of each position of all transformed weights.
+template <typename Form>
+void boundWeights(const WinogradShape& shape, const float* weight, bool isTurned, float (&bounds)[Form::kPositions]) {
+  const int64_t rows = isTurned ? shape.inChannels : shape.outChannels, channels = isTurned ? shape.outChannels : shape.inChannels;
+  __m512i magnitudes[Form::kPositions] = {};
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t channel = 0; channel < channels; channel += kWidth) {
+      V spread[Form::kPositions];
+      transformKernel<Form>(weight + row * 9 * channels + channel, channels, isTurned, spread);
+      for (int p = 0; p < Form::kPositions; ++p) magnitudes[p] = _mm512_max_epu32(magnitudes[p], magnitudesOf(spread[p]));
+    }
+  }
+  for (int p = 0; p < Form::kPositions; ++p) bounds[p] = largest(magnitudes[p]);
+}
+#endif
+
+/// How the weights of a convolution are kept. Where they are integers, what takes products back to numbers, but for the bound
+/// of the input, lies behind those of each position.
+template <typename Form, typename E>
+struct KeptWeights {
+  KeptWeights(const WinogradShape& shape, const float* weight, bool isTurned) {
+#ifdef __AVX512VNNI__
+    if constexpr (kIsScaled<Form, E>) {
+      const FixedLimits limits(shape.inChannels);
+      boundWeights<Form>(shape, weight, isTurned, units);
+      for (int p = 0; p < Form::kPositions; ++p) {
+        scales[p] = scaleTo(limits.weight, units[p]);
+        units[p] *= kInputGrowth.at[p] / (limits.input * limits.weight);
+      }
+    }
 #endif
   }
+  Numbers<Form, E> kept() const {
+    if constexpr (kIsScaled<Form, E>) return {scales};
+    return {};
+  }
+
+  float scales[Form::kPositions];
+  float units[Form::kPositions];
+};
+
+/// The unit of a position's products lies behind its weights.
+template <typename Number>
+COHORT_INLINE Number* unitPlace(const WinogradShape& shape, Number* weights, int64_t position) {
+  return weights + position * weightStrideOf(shape) + shape.inChannels * shape.outChannels;
+}
+COHORT_INLINE float unitOf(const WinogradShape& shape, const int16_t* weights, int64_t position) {
+  float unit;
+  memcpy(&unit, unitPlace(shape, weights, position), sizeof(unit));
+  return unit;
+}
+template <typename Form, typename Number>
+void storeUnits(const WinogradShape& shape, const float (&units)[Form::kPositions], Number* weights) {
+  for (int p = 0; p < Form::kPositions; ++p) memcpy(unitPlace(shape, weights, p), &units[p], sizeof(units[p]));
 }
 
 /// Channels that are summed at a time in float32. Sums of such sums are nearer to exact ones than sums of all channels, which
@@ -110,7 +167,7 @@ COHORT_INLINE void multiply(int64_t channels, const float* left, const float* ri
   for (int r = 0; r < kCount; ++r) store<kWidth>(out + r * outStride, totals[r]);
 }
 
-#ifdef __AVX512BF16__
+#ifdef __AVX512VNNI__
 template <int kCount, int kVectors, int kDepth>
 COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat16* right, float* out, int64_t outStride) {
   const int64_t depth = channelsOf<kDepth>(channels);
@@ -131,6 +188,32 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
     for (int k = 0; k < kVectors; ++k) _mm512_storeu_ps(out + r * outStride + k * kWidth, sums[r][k]);
   }
 }
+/// The same of integers: sums of kIntegerDepth channels at most, times the bound of a row and the unit of the position.
+template <int kCount, int kVectors, int kDepth>
+COHORT_INLINE void multiply(int64_t channels, const int16_t* left, const int16_t* right, const float* bounds, float unit, float* out,
+                            int64_t outStride) {
+  const int64_t depth = channelsOf<kDepth>(channels);
+  __m512 totals[kCount][kVectors] = {};
+  for (int64_t first = 0; first < depth; first += kIntegerDepth) {
+    __m512i sums[kCount][kVectors] = {};
+    for (int64_t c = first; c < least(depth, first + kIntegerDepth); c += 2) {
+      __m512i values[kVectors];
+      for (int k = 0; k < kVectors; ++k) values[k] = _mm512_loadu_si512(right + (c * kVectors + 2 * k) * kWidth);
+      for (int r = 0; r < kCount; ++r) {
+        int pair;
+        memcpy(&pair, left + r * depth + c, sizeof(pair));
+        for (int k = 0; k < kVectors; ++k) sums[r][k] = _mm512_dpwssd_epi32(sums[r][k], values[k], _mm512_set1_epi32(pair));
+      }
+    }
+    for (int r = 0; r < kCount; ++r) {
+      for (int k = 0; k < kVectors; ++k) totals[r][k] = _mm512_add_ps(totals[r][k], _mm512_cvtepi32_ps(sums[r][k]));
+    }
+  }
+  for (int r = 0; r < kCount; ++r) {
+    const __m512 factor = _mm512_set1_ps(bounds[r] * unit);
+    for (int k = 0; k < kVectors; ++k) _mm512_storeu_ps(out + r * outStride + k * kWidth, _mm512_mul_ps(totals[r][k], factor));
+  }
+}
 #endif
 
 /// Calls `each(first row, how many of them)` for tiles in kRows, and as many more as fill the last rows: the second half of those
@@ -142,31 +225,43 @@ COHORT_INLINE void forRows(int64_t tiles, const Each& each) {
   if (row < tiles) each(row, std::integral_constant<int, kRows / 2>());
 }
 
-/// All products of `tiles` tiles. kDepth is the number of input channels, or 0 for any.
-template <typename Form, int kDepth, typename E>
-void multiplyTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, const E* weights, float* products) {
+/// All products of `tiles` tiles. kDepth is the number of input channels, or 0 for any; integers have a bound for each tile.
+template <typename Form, int kDepth, typename Number>
+void multiplyTiles(const WinogradShape& shape, int64_t tiles, const Number* transformed, const Number* weights,
+                   [[maybe_unused]] const float* bounds, float* products) {
   const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out), block = blockTilesOf<Form>(shape);
   const int64_t stride = weightStrideOf(shape);
   for (int64_t p = 0; p < Form::kPositions; ++p) {
     for (int64_t o = 0; o < out; o += panel) {
-      const E* const right = weights + p * stride + o * in;
-      const E* const left = transformed + p * strideOf<Form, 0>(in, block);
+      const Number* const right = weights + p * stride + o * in;
+      const Number* const left = transformed + p * strideOf<Form, 0>(in, block);
       float* const to = products + p * strideOf<Form, 0>(out, block) + o;
-      if constexpr (!Element<E>::kIsNarrow) {
+      if constexpr (sizeof(Number) == 4) {
         for (int64_t k = 0; k < panel; k += kWidth) {
           forRows(tiles, [&](int64_t row, auto rows) {
             multiply<rows(), kDepth>(in, left + row * in, right + k, panel, to + row * out + k, out);
           });
         }
-      } else if (panel == 32) {
-        forRows(tiles, [&](int64_t row, auto rows) {
-          multiply<rows(), 2, kDepth>(in, left + row * in, right, to + row * out, out);
-        });
-      } else {
-        forRows(tiles, [&](int64_t row, auto rows) {
-          multiply<rows(), 1, kDepth>(in, left + row * in, right, to + row * out, out);
-        });
       }
+#ifdef __AVX512VNNI__
+      if constexpr (sizeof(Number) == 2) {
+        const auto inPanels = [&](auto vectors) {
+          forRows(tiles, [&](int64_t row, auto rows) {
+            if constexpr (std::is_same_v<Number, BFloat16>) {
+              multiply<rows(), vectors(), kDepth>(in, left + row * in, right, to + row * out, out);
+            } else {
+              multiply<rows(), vectors(), kDepth>(in, left + row * in, right, bounds + row, unitOf(shape, weights, p),
+                                                  to + row * out, out);
+            }
+          });
+        };
+        if (panel == 32) {
+          inPanels(std::integral_constant<int, 2>());
+        } else {
+          inPanels(std::integral_constant<int, 1>());
+        }
+      }
+#endif
     }
   }
 }
@@ -193,7 +288,7 @@ COHORT_INLINE void accumulate(int64_t tiles, const float* left, int64_t leftStri
   }
 }
 
-#ifdef __AVX512BF16__
+#ifdef __AVX512VNNI__
 /// The same of pairs of tiles in bfloat16.
 template <int kCount, int kVectors>
 COHORT_INLINE void accumulate(int64_t pairs, const uint32_t* left, int64_t leftStride, const uint32_t* right,
@@ -216,25 +311,55 @@ COHORT_INLINE void accumulate(int64_t pairs, const uint32_t* left, int64_t leftS
     for (int k = 0; k < kVectors; ++k) _mm512_storeu_ps(to + r * rightStride + k * kWidth, sums[r][k]);
   }
 }
+
+/// The same of integers, whose sums are added `unit` times.
+template <int kCount, int kVectors>
+COHORT_INLINE void accumulateIntegers(int64_t pairs, const uint32_t* left, int64_t leftStride, const uint32_t* right,
+                                      int64_t rightStride, float unit, float* to) {
+  __m512i sums[kCount][kVectors] = {};
+  for (int64_t t = 0; t < pairs; ++t) {
+    __m512i values[kVectors];
+    for (int k = 0; k < kVectors; ++k) values[k] = _mm512_loadu_si512(right + t * rightStride + k * kWidth);
+    for (int r = 0; r < kCount; ++r) {
+      const __m512i factor = _mm512_set1_epi32(static_cast<int>(left[t * leftStride + r]));
+      for (int k = 0; k < kVectors; ++k) sums[r][k] = _mm512_dpwssd_epi32(sums[r][k], values[k], factor);
+    }
+  }
+  for (int r = 0; r < kCount; ++r) {
+    for (int k = 0; k < kVectors; ++k) {
+      float* const total = to + r * rightStride + k * kWidth;
+      _mm512_storeu_ps(total, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r][k]), _mm512_set1_ps(unit), _mm512_loadu_ps(total)));
+    }
+  }
+}
 #endif
 
-/// What some tiles, or pairs of tiles, give to the sums of a weight gradient, [position][inChannels][outChannels].
-template <typename Form, typename E>
-void accumulateTiles(const WinogradShape& shape, int64_t tiles, const E* transformed, int64_t inStride, const E* gradient,
-                     int64_t outStride, float* sums) {
+/// What some tiles, or pairs of tiles, give to the sums of a weight gradient, [position][inChannels][outChannels]. Products of
+/// integers count `unit` times the growth of their position.
+template <typename Form, typename Kept, typename Number>
+void accumulateTiles(const WinogradShape& shape, int64_t tiles, const Number* transformed, int64_t inStride, const Number* gradient,
+                     int64_t outStride, [[maybe_unused]] float unit, float* sums) {
   const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out);
   constexpr int kFew = kWidth == 16 ? 8 : 4;
   for (int64_t p = 0; p < Form::kPositions; ++p) {
-    const E* const left = transformed + p * inStride;
-    const E* const right = gradient + p * outStride;
+    const Number* const left = transformed + p * inStride;
+    const Number* const right = gradient + p * outStride;
     float* const to = sums + p * weightStrideOf(shape);
+    const auto add = [&](auto count, auto vectors, int64_t i, int64_t o) {
+      float* const start = to + i * out + o;
+#ifdef __AVX512VNNI__
+      if constexpr (std::is_same_v<Kept, Scaled>) {
+        const float factor = unit * (kInputGrowth.at[p] * kGradientGrowth.at[p]);
+        return accumulateIntegers<count(), vectors()>(tiles, left + i, in, right + o, out, factor, start);
+      }
+#endif
+      accumulate<count(), vectors()>(tiles, left + i, in, right + o, out, start);
+    };
     for (int64_t o = 0; o < out; o += panel) {
       if (kWidth == 8 || panel == 32) {
-        for (int64_t i = 0; i < in; i += kFew) {
-          accumulate<kFew, 2>(tiles, left + i, in, right + o, out, to + i * out + o);
-        }
+        for (int64_t i = 0; i < in; i += kFew) add(std::integral_constant<int, kFew>(), std::integral_constant<int, 2>(), i, o);
       } else {
-        for (int64_t i = 0; i < in; i += 16) accumulate<16, 1>(tiles, left + i, in, right + o, out, to + i * out + o);
+        for (int64_t i = 0; i < in; i += 16) add(std::integral_constant<int, 16>(), std::integral_constant<int, 1>(), i, o);
       }
     }
   }

@@ -5,52 +5,10 @@
 
 #include <type_traits>
 
-#include "kernels/convolution/winograd/winogradForms.h"
-#include "kernels/convolution/winograd/winogradKernels.h"
+#include "kernels/convolution/winograd/winogradNumbers.h"
 
 namespace cohort {
 namespace {
-
-/// Weights beyond this leave the second-level cache: they are read once for as many tiles as fit into it instead, or for more.
-constexpr int64_t kNarrowWeights = 128 * 128;
-constexpr int64_t kCachedNumbers = 192 * 1024, kFewestWideTiles = 192, kMostWideTiles = 384;
-/// Keeps positions off each other's cache sets.
-constexpr int64_t kPadding = 32;
-
-/// How many channels there are: kNumber, which the compiler then counts with, or where that is 0 the given number.
-template <int kNumber>
-COHORT_INLINE int64_t channelsOf(int64_t given) {
-  return kNumber > 0 ? kNumber : given;
-}
-
-inline bool isWide(const WinogradShape& shape) { return shape.inChannels * shape.outChannels > kNarrowWeights; }
-
-/// Tiles of a block of this shape.
-template <typename Form>
-COHORT_INLINE int64_t blockTilesOf(const WinogradShape& shape) {
-  if (!isWide(shape)) return Form::kBlockTiles;
-  const int64_t tiles = kCachedNumbers / (shape.inChannels + shape.outChannels) / Form::kBlockTiles * Form::kBlockTiles;
-  return most(kFewestWideTiles, least(tiles, kMostWideTiles));
-}
-
-/// From one position of a block of `tiles` to the next; of the usual number where the compiler knows the channels.
-template <typename Form, int kNumber>
-COHORT_INLINE int64_t strideOf(int64_t channels, int64_t tiles) {
-  return (kNumber > 0 ? Form::kBlockTiles : tiles) * channels + kPadding;
-}
-
-/// From one position of weights, or of their gradient's sums, to the next.
-inline int64_t weightStrideOf(const WinogradShape& shape) { return shape.inChannels * shape.outChannels + kPadding; }
-
-/// Calls `each` with the number of channels for the compiler to know, where it is a usual one, or with 0.
-template <typename Each>
-void withChannels(const WinogradShape& shape, int64_t channels, const Each& each) {
-  if (isWide(shape)) return each(std::integral_constant<int, 0>());
-  if (channels == 16) return each(std::integral_constant<int, 16>());
-  if (channels == 32) return each(std::integral_constant<int, 32>());
-  if (channels == 64) return each(std::integral_constant<int, 64>());
-  each(std::integral_constant<int, 0>());
-}
 
 /// The number of a tile in the batch, and where it is.
 struct Tile {
@@ -58,91 +16,6 @@ struct Tile {
   int64_t row;
   int64_t column;
 };
-
-/// Where transformed numbers go: `to[position * stride + place * channels + channel]`, a place for each tile.
-template <typename Form, typename E, int kNumber>
-struct Rows {
-  /// Whether two tiles side by side can be put at once.
-  static constexpr bool kTakesTwo = false;
-  /// The positions of a row of a tile.
-  COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[Form::kSide]) const {
-    const int64_t channels = channelsOf<kNumber>(given), stride = strideOf<Form, kNumber>(channels, tiles);
-    E* const start = to + Form::kSide * y * stride + place * channels + channel;
-    for (int x = 0; x < Form::kSide; x += 2) storeBoth(start + x * stride, numbers[x], start + (x + 1) * stride, numbers[x + 1]);
-  }
-  void finish(int64_t) const {}
-
-  E* to;
-  int64_t given;
-  /// Of a block.
-  int64_t tiles;
-};
-
-#ifdef __AVX512BF16__
-/// The same as pairs in bfloat16: `to[position * stride / 2 + (place / 2) * channels + channel]` holds an even place and the
-/// next.
-template <typename Form, int kNumber>
-struct Pairs {
-  static constexpr bool kTakesTwo = true;
-  static constexpr int kSide = Form::kSide;
-  COHORT_INLINE void put(int64_t place, int64_t channel, int y, const V (&numbers)[kSide]) const {
-    const int64_t channels = channelsOf<kNumber>(given), stride = strideOf<Form, kNumber>(channels, tiles) / 2;
-    float* const kept = even + y * kSide * channels + channel;
-    uint32_t* const start = to + y * kSide * stride + (place / 2) * channels + channel;
-    for (int x = 0; x < kSide; ++x) {
-      if (place % 2 == 0) {
-        store<kWidth>(kept + x * channels, numbers[x]);
-      } else {
-        const V first = load<kWidth>(kept + x * channels);
-        const auto both = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(numbers[x]), reinterpret_cast<__m512>(first));
-        _mm512_storeu_si512(start + x * stride, _mm512_permutexvar_epi16(order(), reinterpret_cast<__m512i>(both)));
-      }
-    }
-  }
-  /// The same of an even place and the next at once.
-  COHORT_INLINE void putBoth(int64_t place, int64_t channel, int y, const V (&first)[kSide], const V (&second)[kSide]) const {
-    const int64_t channels = channelsOf<kNumber>(given), stride = strideOf<Form, kNumber>(channels, tiles) / 2;
-    uint32_t* const start = to + y * kSide * stride + (place / 2) * channels + channel;
-    for (int x = 0; x < kSide; ++x) {
-      const auto both = _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(second[x]), reinterpret_cast<__m512>(first[x]));
-      _mm512_storeu_si512(start + x * stride, _mm512_permutexvar_epi16(order(), reinterpret_cast<__m512i>(both)));
-    }
-  }
-  /// Gives the last place of an odd number zeros for a neighbour.
-  void finish(int64_t places) const {
-    if (places % 2 == 0) return;
-    const V zeros[kSide] = {};
-    for (int64_t channel = 0; channel < given; channel += kWidth) {
-      for (int y = 0; y < kSide; ++y) put(places, channel, y, zeros);
-    }
-  }
-  /// 16 numbers and the 16 after them, in turn.
-  static __m512i order() {
-    alignas(64) uint16_t numbers[32];
-    for (int i = 0; i < 16; ++i) {
-      numbers[2 * i] = static_cast<uint16_t>(i);
-      numbers[2 * i + 1] = static_cast<uint16_t>(16 + i);
-    }
-    return _mm512_load_si512(numbers);
-  }
-
-  uint32_t* to;
-  /// What an even place waits in, `[position][channels]`.
-  float* even;
-  int64_t given;
-  /// Of a block.
-  int64_t tiles;
-};
-#endif
-
-/// Where the factors of a weight gradient go: float32 in rows, bfloat16 in pairs, for which `even` is what an even place waits in.
-template <typename Form, typename E, int kNumber, typename Number>
-COHORT_INLINE auto sinkOf(Number* to, [[maybe_unused]] float* even, int64_t channels, int64_t tiles) {
-#ifdef __AVX512BF16__
-  if constexpr (Element<E>::kIsNarrow) return Pairs<Form, kNumber>{to, even, channels, tiles};
-#endif
-  if constexpr (!Element<E>::kIsNarrow) return Rows<Form, float, kNumber>{to, channels, tiles};
-}
 
 /// The end of a loop over the rows or columns of a tile. The compiler, which does not see that of a large one, leaves such a
 /// loop in one piece: its numbers do not fit into registers, and what it would move about takes longer than the loop.

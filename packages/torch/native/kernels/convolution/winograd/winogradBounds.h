@@ -1,0 +1,157 @@
+// Bounds of what large tiles of bfloat16 maps become when they are transformed, and the scales that take it to integers.
+//
+// A transformed number is at most the largest pixel times the sum of a row's constants, once for each dimension. The bound is
+// that of all pixels of a few tiles side by side for input, and of all pixels of a block for weight gradients.
+#pragma once
+
+#include "kernels/convolution/winograd/winogradTransforms.h"
+
+#ifdef __AVX512VNNI__
+namespace cohort {
+namespace {
+
+/// Tiles side by side that share a bound, the first of them a multiple of this in its row: so that what a picture gives does
+/// not depend on where blocks begin.
+constexpr int64_t kSharing = 8;
+
+/// Channels whose products are summed as integers of 32 bits.
+constexpr int64_t kIntegerDepth = 64;
+/// The largest integers that may be summed over so many channels: input, whose bound is seldom reached, has four times as many as
+/// weights. All but the whole range of a sum is used.
+struct FixedLimits {
+  explicit FixedLimits(int64_t channels) {
+    if (channels <= 16) {
+      input = 23170, weight = 5792;
+    } else if (channels <= 32) {
+      input = 16383, weight = 4096;
+    } else {
+      input = 11584, weight = 2896;
+    }
+  }
+  float input;
+  float weight;
+};
+/// Those of both factors of a weight gradient, summed over a block of tiles.
+constexpr float kGradientLimit = 9459;
+static_assert(LargeTiles::kBlockTiles == 24, "sums over a block must fit into 32 bits");
+
+/// A number for each position of a tile.
+struct PositionNumbers {
+  float at[LargeTiles::kPositions];
+};
+
+/// How much each position is magnified at most, by what each row of a transformation is.
+constexpr PositionNumbers magnified(const float (&rows)[LargeTiles::kSide]) {
+  PositionNumbers all{};
+  for (int p = 0; p < LargeTiles::kPositions; ++p) all.at[p] = rows[p / LargeTiles::kSide] * rows[p % LargeTiles::kSide];
+  return all;
+}
+constexpr PositionNumbers inverse(const PositionNumbers& numbers) {
+  PositionNumbers all{};
+  for (int p = 0; p < LargeTiles::kPositions; ++p) all.at[p] = 1 / numbers.at[p];
+  return all;
+}
+constexpr PositionNumbers kInputGrowth = magnified(LargeTiles::kInputRows), kInputShrink = inverse(kInputGrowth);
+constexpr PositionNumbers kGradientGrowth = magnified(LargeTiles::kGradientRows), kGradientShrink = inverse(kGradientGrowth);
+
+/// Numbers too small for scales to be finite become zero. What is not finite makes all that it scales NaN.
+COHORT_INLINE float scaleTo(float limit, float bound) { return bound < 1e-30f ? 0 : limit / bound; }
+
+/// What takes numbers up to `bound`, once transformed, to integers up to `limit`.
+struct FixedScales {
+  COHORT_INLINE FixedScales(const PositionNumbers& shrink, float limit, float bound) {
+    const float scale = scaleTo(limit, bound);
+    for (int p = 0; p < LargeTiles::kPositions; ++p) numbers.at[p] = scale * shrink.at[p];
+  }
+  PositionNumbers numbers;
+};
+
+/// The larger of numbers without signs; NaN is larger than all.
+COHORT_INLINE float largest(__m512i magnitudes) {
+  const int bits = static_cast<int>(_mm512_reduce_max_epu32(magnitudes));
+  float value;
+  memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+COHORT_INLINE __m512i magnitudesOf(V values) {
+  return _mm512_and_si512(reinterpret_cast<__m512i>(values), _mm512_set1_epi32(0x7FFFFFFF));
+}
+
+/// The larger of two bounds; NaN where one is.
+COHORT_INLINE float larger(float left, float right) { return left >= right || left != left ? left : right; }
+
+/// Rows `top` to `bottom` and columns `left` to `right` of an image, without the last.
+struct Area {
+  int64_t image, top, bottom, left, right;
+};
+
+/// What tiles in columns `first` to `last`, without the last, see of the input, or where they lie.
+COHORT_INLINE Area areaOf(const WinogradShape& shape, int64_t image, int64_t row, int64_t first, int64_t last, int64_t around) {
+  constexpr int64_t kTile = LargeTiles::kTile;
+  return {image, most(0, kTile * row - around), least(shape.height, kTile * (row + 1) + around), most(0, kTile * first - around),
+          least(shape.width, kTile * last + around)};
+}
+
+/// The largest magnitude in an area.
+COHORT_INLINE float boundOf(const WinogradShape& shape, int64_t channels, const Area& area, const BFloat16* maps) {
+  __m512i magnitudes = _mm512_setzero_si512();
+  const int64_t count = (area.right - area.left) * channels;
+  for (int64_t row = area.top; row < area.bottom; ++row) {
+    const BFloat16* const from = maps + ((area.image * shape.height + row) * shape.width + area.left) * channels;
+    // Twice a number has no sign left.
+    const auto add = [&](__m512i bits) { magnitudes = _mm512_max_epu16(magnitudes, _mm512_add_epi16(bits, bits)); };
+    int64_t i = 0;
+    for (; i + 32 <= count; i += 32) add(_mm512_loadu_si512(from + i));
+    if (i < count) add(_mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i))));
+  }
+  const __m512i even = _mm512_slli_epi32(magnitudes, 16), odd = _mm512_and_si512(magnitudes, _mm512_set1_epi32(~0xFFFF));
+  return largest(_mm512_srli_epi32(_mm512_max_epu32(even, odd), 1));
+}
+
+COHORT_INLINE float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const AsTheyAre&) {
+  return boundOf(shape, shape.inChannels, area, input);
+}
+
+/// The same once pixels are normalised: that of a channel's smallest and largest pixel.
+COHORT_INLINE float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const Normalised& reading) {
+  __m512i magnitudes = _mm512_setzero_si512();
+  // Bits in the order of the numbers, and back: those of negative ones are turned.
+  const auto turned = [](__m256i bits) {
+    return _mm256_xor_si256(bits, _mm256_and_si256(_mm256_srai_epi16(bits, 15), _mm256_set1_epi16(0x7FFF)));
+  };
+  for (int64_t channel = 0; channel < shape.inChannels; channel += kWidth) {
+    __m256i low = _mm256_set1_epi16(0x7FFF), high = _mm256_set1_epi16(-0x8000);
+    for (int64_t row = area.top; row < area.bottom; ++row) {
+      const BFloat16* from = input + ((area.image * shape.height + row) * shape.width + area.left) * shape.inChannels + channel;
+      for (int64_t x = area.left; x < area.right; ++x, from += shape.inChannels) {
+        const __m256i bits = turned(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+        low = _mm256_min_epi16(low, bits);
+        high = _mm256_max_epi16(high, bits);
+      }
+    }
+    const Normalised::Channels<float> read(reading, channel);
+    for (int end = 0; end < 2; ++end) {
+      BFloat16 numbers[kWidth];
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), turned(end == 0 ? low : high));
+      magnitudes = _mm512_max_epu32(magnitudes, magnitudesOf(read(load<kWidth>(numbers))));
+    }
+  }
+  // They are rounded to bfloat16 when they are read.
+  return largest(magnitudes) * 1.004f;
+}
+
+/// Calls `each(first tile, tiles, place, bound of their input)` for the parts of a run that share a bound.
+template <typename Reading, typename Each>
+COHORT_INLINE void forBounds(const WinogradShape& shape, int64_t tileColumns, Tile tile, int64_t length, int64_t place,
+                             const BFloat16* input, const Reading& reading, const Each& each) {
+  while (length > 0) {
+    const int64_t first = tile.column / kSharing * kSharing, last = least(first + kSharing, tileColumns);
+    const int64_t part = least(length, last - tile.column);
+    each(tile, part, place, boundOf(shape, areaOf(shape, tile.image, tile.row, first, last, 1), input, reading));
+    tile.column += part, place += part, length -= part;
+  }
+}
+
+}  // namespace
+}  // namespace cohort
+#endif
