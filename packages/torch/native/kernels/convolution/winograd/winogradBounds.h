@@ -85,17 +85,21 @@ struct Area {
   int64_t image, top, bottom, left, right;
 };
 
-/// What tiles in columns `first` to `last`, without the last, see of the input, or where they lie.
-COHORT_INLINE Area areaOf(const WinogradShape& shape, int64_t image, int64_t row, int64_t first, int64_t last, int64_t around) {
+/// What tiles in rows `top` to `bottom` and columns `left` to `right`, without the last, take up with so many pixels around.
+COHORT_INLINE Area areaOf(const WinogradShape& shape, const Area& tiles, int64_t around) {
   constexpr int64_t kTile = LargeTiles::kTile;
-  return {image, most(0, kTile * row - around), least(shape.height, kTile * (row + 1) + around), most(0, kTile * first - around),
-          least(shape.width, kTile * last + around)};
+  return {tiles.image, most(0, kTile * tiles.top - around), least(shape.height, kTile * tiles.bottom + around),
+          most(0, kTile * tiles.left - around), least(shape.width, kTile * tiles.right + around)};
 }
 
 /// The largest magnitude in an area.
-COHORT_INLINE float boundOf(const WinogradShape& shape, int64_t channels, const Area& area, const BFloat16* maps) {
+COHORT_INLINE float boundOf(const WinogradShape& shape, int64_t channels, Area area, const BFloat16* maps) {
   __m512i magnitudes = _mm512_setzero_si512();
-  const int64_t count = (area.right - area.left) * channels;
+  int64_t count = (area.right - area.left) * channels;
+  if (area.right - area.left == shape.width) {
+    count *= area.bottom - area.top;
+    area.bottom = area.top + 1;
+  }
   for (int64_t row = area.top; row < area.bottom; ++row) {
     const BFloat16* const from = maps + ((area.image * shape.height + row) * shape.width + area.left) * channels;
     // Twice a number has no sign left.
@@ -112,27 +116,24 @@ COHORT_INLINE float boundOf(const WinogradShape& shape, const Area& area, const 
   return boundOf(shape, shape.inChannels, area, input);
 }
 
-/// The same once pixels are normalised: that of a channel's smallest and largest pixel.
+/// The same once pixels are normalised: what a channel's smallest and largest pixel become, or zero for one that has the other sign.
 COHORT_INLINE float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const Normalised& reading) {
   __m512i magnitudes = _mm512_setzero_si512();
-  // Bits in the order of the numbers, and back: those of negative ones are turned.
-  const auto turned = [](__m256i bits) {
-    return _mm256_xor_si256(bits, _mm256_and_si256(_mm256_srai_epi16(bits, 15), _mm256_set1_epi16(0x7FFF)));
-  };
   for (int64_t channel = 0; channel < shape.inChannels; channel += kWidth) {
-    __m256i low = _mm256_set1_epi16(0x7FFF), high = _mm256_set1_epi16(-0x8000);
+    // As integers with a sign, positive numbers are in their order and above all others; as those without, negative ones are.
+    __m256i high = _mm256_setzero_si256(), low = _mm256_set1_epi16(-0x8000);
     for (int64_t row = area.top; row < area.bottom; ++row) {
       const BFloat16* from = input + ((area.image * shape.height + row) * shape.width + area.left) * shape.inChannels + channel;
       for (int64_t x = area.left; x < area.right; ++x, from += shape.inChannels) {
-        const __m256i bits = turned(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-        low = _mm256_min_epi16(low, bits);
+        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
         high = _mm256_max_epi16(high, bits);
+        low = _mm256_max_epu16(low, bits);
       }
     }
     const Normalised::Channels<float> read(reading, channel);
     for (int end = 0; end < 2; ++end) {
       BFloat16 numbers[kWidth];
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), turned(end == 0 ? low : high));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), end == 0 ? low : high);
       magnitudes = _mm512_max_epu32(magnitudes, magnitudesOf(read(load<kWidth>(numbers))));
     }
   }
@@ -147,7 +148,7 @@ COHORT_INLINE void forBounds(const WinogradShape& shape, int64_t tileColumns, Ti
   while (length > 0) {
     const int64_t first = tile.column / kSharing * kSharing, last = least(first + kSharing, tileColumns);
     const int64_t part = least(length, last - tile.column);
-    each(tile, part, place, boundOf(shape, areaOf(shape, tile.image, tile.row, first, last, 1), input, reading));
+    each(tile, part, place, boundOf(shape, areaOf(shape, {tile.image, tile.row, tile.row + 1, first, last}, 1), input, reading));
     tile.column += part, place += part, length -= part;
   }
 }

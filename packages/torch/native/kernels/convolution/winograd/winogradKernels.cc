@@ -332,13 +332,15 @@ struct KeptFactors<LargeTiles, BFloat16> {
               const BFloat16* input, const Reading& reading)
       : KeptFactors([&] {
           Bounds bounds{0, 0};
-          plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t) {
-            const int64_t end = tile.column + length;
-            const Area seen = areaOf(shape, tile.image, tile.row, tile.column, end, 1);
-            const Area own = areaOf(shape, tile.image, tile.row, tile.column, end, 0);
-            bounds.input = larger(bounds.input, boundOf(shape, seen, input, reading));
-            bounds.gradient = larger(bounds.gradient, boundOf(shape, shape.outChannels, own, gradient));
-          });
+          // All rows of tiles in which any of the block's are, image by image.
+          const int64_t end = (first + count + plan.tileColumns - 1) / plan.tileColumns;
+          for (int64_t row = first / plan.tileColumns; row < end;) {
+            const int64_t image = row / plan.tileRows, start = image * plan.tileRows, next = least(end, start + plan.tileRows);
+            const Area tiles{image, row - start, next - start, 0, plan.tileColumns};
+            bounds.input = larger(bounds.input, boundOf(shape, areaOf(shape, tiles, 1), input, reading));
+            bounds.gradient = larger(bounds.gradient, boundOf(shape, shape.outChannels, areaOf(shape, tiles, 0), gradient));
+            row = next;
+          }
           return bounds;
         }()) {}
   Scaled input() const { return {inputScales.numbers.at}; }
