@@ -40,13 +40,17 @@ COHORT_INLINE int64_t strideOf(int64_t channels, int64_t tiles) {
 /// From one position of weights, or of their gradient's sums, to the next.
 inline int64_t weightStrideOf(const WinogradShape& shape) { return shape.inChannels * shape.outChannels + kPadding; }
 
-/// Calls `each` with the number of channels for the compiler to know, where it is a usual one, or with 0.
-template <typename Each>
+/// Calls `each` with the number of channels for the compiler to know, where it is a usual one, or with 0. Small tiles are for
+/// maps that are not usual, and not worth the time that it takes to compile them for each number.
+template <typename Form, typename Each>
 void withChannels(const WinogradShape& shape, int64_t channels, const Each& each) {
-  if (isWide(shape)) return each(std::integral_constant<int, 0>());
-  if (channels == 16) return each(std::integral_constant<int, 16>());
-  if (channels == 32) return each(std::integral_constant<int, 32>());
-  if (channels == 64) return each(std::integral_constant<int, 64>());
+  if constexpr (std::is_same_v<Form, LargeTiles>) {
+    if (!isWide(shape)) {
+      if (channels == 16) return each(std::integral_constant<int, 16>());
+      if (channels == 32) return each(std::integral_constant<int, 32>());
+      if (channels == 64) return each(std::integral_constant<int, 64>());
+    }
+  }
   each(std::integral_constant<int, 0>());
 }
 

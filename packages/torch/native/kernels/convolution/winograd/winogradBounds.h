@@ -93,7 +93,7 @@ COHORT_INLINE Area areaOf(const WinogradShape& shape, const Area& tiles, int64_t
 }
 
 /// The largest magnitude in an area.
-COHORT_INLINE float boundOf(const WinogradShape& shape, int64_t channels, Area area, const BFloat16* maps) {
+inline float boundOf(const WinogradShape& shape, int64_t channels, Area area, const BFloat16* maps) {
   __m512i magnitudes = _mm512_setzero_si512();
   int64_t count = (area.right - area.left) * channels;
   if (area.right - area.left == shape.width) {
@@ -116,29 +116,31 @@ COHORT_INLINE float boundOf(const WinogradShape& shape, const Area& area, const 
   return boundOf(shape, shape.inChannels, area, input);
 }
 
-/// The same once pixels are normalised: what a channel's smallest and largest pixel become, or zero for one that has the other sign.
-COHORT_INLINE float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const Normalised& reading) {
+/// The same once pixels are normalised, to the bit: what a channel's smallest or largest pixel becomes.
+inline float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const Normalised& reading) {
   __m512i magnitudes = _mm512_setzero_si512();
+  // Bits in the order of the numbers, and back: those of negative ones are turned.
+  const auto turned = [](__m256i bits) {
+    return _mm256_xor_si256(bits, _mm256_srli_epi16(_mm256_srai_epi16(bits, 15), 1));
+  };
   for (int64_t channel = 0; channel < shape.inChannels; channel += kWidth) {
-    // As integers with a sign, positive numbers are in their order and above all others; as those without, negative ones are.
-    __m256i high = _mm256_setzero_si256(), low = _mm256_set1_epi16(-0x8000);
+    __m256i low = _mm256_set1_epi16(0x7FFF), high = _mm256_set1_epi16(-0x8000);
     for (int64_t row = area.top; row < area.bottom; ++row) {
       const BFloat16* from = input + ((area.image * shape.height + row) * shape.width + area.left) * shape.inChannels + channel;
       for (int64_t x = area.left; x < area.right; ++x, from += shape.inChannels) {
-        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+        const __m256i bits = turned(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+        low = _mm256_min_epi16(low, bits);
         high = _mm256_max_epi16(high, bits);
-        low = _mm256_max_epu16(low, bits);
       }
     }
-    const Normalised::Channels<float> read(reading, channel);
+    const Normalised::Channels<BFloat16> read(reading, channel);
     for (int end = 0; end < 2; ++end) {
       BFloat16 numbers[kWidth];
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), end == 0 ? low : high);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), turned(end == 0 ? low : high));
       magnitudes = _mm512_max_epu32(magnitudes, magnitudesOf(read(load<kWidth>(numbers))));
     }
   }
-  // They are rounded to bfloat16 when they are read.
-  return largest(magnitudes) * 1.004f;
+  return largest(magnitudes);
 }
 
 /// Calls `each(first tile, tiles, place, bound of their input)` for the parts of a run that share a bound.

@@ -173,11 +173,11 @@ void convolveBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t f
                    typename Numbers<Form, E>::Number* transformed, float* products, E* output) {
   const int64_t count = least(plan.blockTiles, plan.tiles - first);
   float bounds[Form::kBlockTiles] = {};
-  withChannels(shape, shape.inChannels, [&](auto in) {
+  withChannels<Form>(shape, shape.inChannels, [&](auto in) {
     transformBlock<Form, in()>(shape, plan, first, count, input, zeros, reading, bounds, transformed);
     multiplyTiles<Form, in()>(shape, count, transformed, weights, bounds, products);
   });
-  withChannels(shape, shape.outChannels, [&](auto out) {
+  withChannels<Form>(shape, shape.outChannels, [&](auto out) {
     plan.forRuns(first, count, [&](Tile tile, int64_t length, int64_t place) {
       const float* from = products + place * shape.outChannels;
       for (int64_t t = 0; t < length; ++t, ++tile.column, from += shape.outChannels) {
@@ -371,7 +371,7 @@ void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first,
   auto* const spread = reinterpret_cast<Number*>(mine);
   auto* const otherSpread = reinterpret_cast<Number*>(others);
   const KeptFactors<Form, E> factors(shape, plan, first, count, gradient, input, reading);
-  withChannels(shape, shape.inChannels, [&](auto in) {
+  withChannels<Form>(shape, shape.inChannels, [&](auto in) {
     const auto sink = sinkOf<Form, in()>(spread, mine + Form::kPositions * plan.inStride / 2, shape.inChannels, plan.blockTiles,
                                          factors.input());
     plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
@@ -379,7 +379,7 @@ void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first,
     });
     sink.finish(count);
   });
-  withChannels(shape, shape.outChannels, [&](auto out) {
+  withChannels<Form>(shape, shape.outChannels, [&](auto out) {
     const auto sink = sinkOf<Form, out()>(otherSpread, others + Form::kPositions * plan.outStride / 2, shape.outChannels,
                                           plan.blockTiles, factors.gradient());
     plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
