@@ -1,6 +1,6 @@
 /** Convolutions of the kind that Winograd's kernels take, against exact ones: shapes at their edges, gradients, precision. */
 import { describe, expect, test } from 'vitest';
-import { engineInfo, Generator, grad, ops, scope, type Tensor } from './index.ts';
+import { engineInfo, Generator, grad, ops, scope, tensor, type Tensor } from './index.ts';
 import {
   denseMaps,
   derivatives,
@@ -42,6 +42,23 @@ const convolutions: Convolutions = {
 };
 function own(input: Tensor, weight: Tensor, dilation = 1): Tensor {
   return ops.convolution2d(input, weight, null, 1, dilation, dilation);
+}
+
+/** The signs of what a row of 6 pixels, or of 4 gradients, is multiplied by for each number of a tile of 4x4. */
+const inputRows = ['+0-0+0', '0--++0', '0+--+0', '0--++0', '0+--+0', '0+0-0+'];
+const gradientRows = ['+000', '++++', '+-+-', '++++', '+-+-', '000+'];
+const positions = Array.from({ length: 36 }, (_, index) => [Math.floor(index / 6), index % 6] as const);
+
+/** 16x16 pixels of 1, 0 and -1: from pixel `first` on, and every `period` pixels again, they are the product of two rows. */
+function tiled(rows: readonly string[], first: number, period: number, y: number, x: number): Tensor {
+  const signs = (row = ''): Tensor =>
+    tensor(
+      Array.from({ length: 16 }, (_, pixel) => {
+        const sign = row[(pixel - first + 16) % period];
+        return sign === '+' ? 1 : sign === '-' ? -1 : 0;
+      }),
+    );
+  return signs(rows[y]).unsqueeze(1).mul(signs(rows[x]));
 }
 
 describe('a 3x3 convolution of stride 1 in channels-last', () => {
@@ -149,6 +166,68 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
       expect(gradients(upstream.contiguous())).toEqual(gradients(upstream));
       const same = ops.ones([1, 1, 1, 1]).expand([4, 32, 10, 10]);
       expect(gradients(same)).toEqual(gradients(same.contiguous({ memoryFormat: 'channelsLast' })));
+    });
+  });
+
+  describe('in bfloat16, whose large tiles are integers of 16 bits,', () => {
+    test.each([16, 32, 48, 64, 128])('sums the largest that there can be: %i channels', (channels) => {
+      scope(() => {
+        // Every tile's transformation reaches its bound at one position, in all channels, and weights are all alike.
+        const images = positions.map(([y, x]) => tiled(inputRows, 3, 8, y, x));
+        const gradients = positions.map(([y, x]) => tiled(gradientRows, 4, 4, y, x));
+        const input = ops.stack(images).unsqueeze(1).expand([36, channels, 16, 16]);
+        const upstream = ops.stack(gradients).unsqueeze(1).expand([36, channels, 16, 16]);
+        const maps = {
+          input: input.contiguous({ memoryFormat: 'channelsLast' }),
+          weight: ops.ones([channels, channels, 3, 3]),
+          upstream: upstream.contiguous({ memoryFormat: 'channelsLast' }),
+        };
+        const found = derivatives(maps, 'bfloat16', own).slice(0, 3);
+        for (const [index, expected] of derivatives(maps, 'float64', convolutions.exact)
+          .slice(0, 3)
+          .entries()) {
+          const error = found[index]?.to('float64').sub(expected).abs().max().item() ?? NaN;
+          // A sum that did not fit into 32 bits would be off by more than the largest number.
+          expect(error / expected.abs().max().item()).toBeLessThan(0.01);
+        }
+      });
+    });
+
+    test('is as near for images of any size of numbers, side by side', () => {
+      scope(() => {
+        const { input, weight } = mapsOf([4, 16, 32, 12, 16]);
+        const sizes = tensor([1e-12, 1, 3e4, 1e18]).view([4, 1, 1, 1]);
+        const found = own(input.mul(sizes).to('bfloat16'), weight).to('float64');
+        const expected = ops.conv2d(
+          input.mul(sizes).to('bfloat16').to('float64'),
+          weight.to('float64'),
+          null,
+          1,
+          1,
+        );
+        for (let image = 0; image < 4; ++image) {
+          const exact = expected.select(0, image);
+          expect(found.select(0, image).sub(exact).norm().item() / exact.norm().item()).toBeLessThan(0.005);
+        }
+      });
+    });
+
+    test('gives zero for maps of zeros, and no number for weights or gradients that are none', () => {
+      scope(() => {
+        const { input, weight, upstream } = mapsOf([2, 16, 16, 12, 12]);
+        const zeros = own(ops.zerosLike(input).to('bfloat16'), weight);
+        expect(zeros.abs().max().item()).toBe(0);
+        for (const bad of [NaN, Infinity]) {
+          const spoilt = weight.clone();
+          spoilt.select(0, 3).select(0, 2).fill_(bad);
+          expect(own(input.to('bfloat16'), spoilt).isfinite().select(1, 3).any().item()).toBe(0);
+          const given = upstream.clone();
+          given.select(0, 1).select(0, 4).fill_(bad);
+          const [, byInput, byWeight] = derivatives({ input, weight, upstream: given }, 'bfloat16', own);
+          expect(byInput?.isfinite().select(0, 1).any().item()).toBe(0);
+          expect(byWeight?.isfinite().select(0, 4).any().item()).toBe(0);
+        }
+      });
     });
   });
 
