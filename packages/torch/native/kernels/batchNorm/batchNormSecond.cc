@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/aliases.h"
 #include "kernels/batchNorm/batchNorm.h"
 
 namespace cohort {
@@ -53,9 +54,14 @@ struct Above {
   at::Tensor input, weight, bias, residual;
 };
 
-/// Derivatives by gradient, input and weight through ATen's operators, recorded for third derivatives.
+/// Derivatives by gradient, input and weight through ATen's operators, recorded for third derivatives. The gradient may itself
+/// depend on the input, which is not this function's to differentiate.
 variable_list composedSecondGradients(const at::Tensor& gradient, const BatchNormRecord& record, const Above& above) {
-  const variable_list first = composedGradients(gradient, record);
+  const variable_list all = aliases({gradient, record.input, record.weight});
+  BatchNormRecord own = record;
+  own.input = all[1];
+  own.weight = all[2];
+  const variable_list first = composedGradients(all[0], own);
   const variable_list given{above.input, above.weight, above.bias, above.residual};
   variable_list outputs, outer, inputs;
   for (size_t i = 0; i < first.size(); ++i) {
@@ -63,7 +69,6 @@ variable_list composedSecondGradients(const at::Tensor& gradient, const BatchNor
     outputs.push_back(first[i]);
     outer.push_back(given[i]);
   }
-  const std::array<at::Tensor, 3> all{gradient, record.input, record.weight};
   for (const auto& tensor : all) {
     if (tensor.requires_grad()) inputs.push_back(tensor);
   }

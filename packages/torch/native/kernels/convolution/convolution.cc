@@ -127,6 +127,9 @@ WithoutWeightGradientValues::~WithoutWeightGradientValues() { leavesWeightGradie
 
 namespace {
 
+/// Recorded by autograd where it records.
+at::Tensor recordedConvolution(const at::Tensor& input, const at::Tensor& weight, const ConvolutionSettings& settings);
+
 /// The gradients of a convolution by input and weight, as a function that can be differentiated by all it takes.
 class ConvolutionGradients : public torch::autograd::Function<ConvolutionGradients> {
  public:
@@ -154,14 +157,14 @@ class ConvolutionGradients : public torch::autograd::Function<ConvolutionGradien
     const auto add = [](at::Tensor& to, const at::Tensor& value) { to = to.defined() ? to + value : value; };
     // Both gradients are linear in each of their arguments, so each derivative is a convolution or a gradient of one.
     if (isReal(gradients[0])) {
-      if (context->needs_input_grad(0)) add(results[0], convolve(gradients[0], weight, {}, settings));
+      if (context->needs_input_grad(0)) add(results[0], recordedConvolution(gradients[0], weight, settings));
       if (context->needs_input_grad(2)) {
         results[2] = recordedConvolutionGradients(gradient, gradients[0], weight, settings, false, true)[1];
       }
     }
     if (isReal(gradients[1])) {
       const at::Tensor& kernel = gradients[1];
-      if (context->needs_input_grad(0)) add(results[0], convolve(input, kernel, {}, settings));
+      if (context->needs_input_grad(0)) add(results[0], recordedConvolution(input, kernel, settings));
       if (context->needs_input_grad(1)) {
         results[1] = recordedConvolutionGradients(gradient, input, kernel, settings, true, false)[0];
       }
@@ -211,6 +214,11 @@ class Convolution : public torch::autograd::Function<Convolution> {
     return results;
   }
 };
+
+at::Tensor recordedConvolution(const at::Tensor& input, const at::Tensor& weight, const ConvolutionSettings& settings) {
+  return at::GradMode::is_enabled() ? Convolution::apply(input, weight, OptionalTensor(), settings)
+                                    : convolve(input, weight, {}, settings);
+}
 
 /// Refuses what ATen's double backward would only refuse later, and mixtures of dtypes but bfloat16 with float32 weights.
 void check(const at::Tensor& input, const at::Tensor& weight, const OptionalTensor& bias) {

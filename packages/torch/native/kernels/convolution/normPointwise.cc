@@ -10,6 +10,7 @@
 
 #include <array>
 
+#include "kernels/aliases.h"
 #include "kernels/convolution/normPointwise.h"
 #include "kernels/convolution/pointwise/pointwise.h"
 
@@ -20,12 +21,6 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 }  // namespace
-
-variable_list aliases(const variable_list& tensors) {
-  variable_list results;
-  for (const auto& tensor : tensors) results.push_back(tensor.defined() && tensor.requires_grad() ? at::alias(tensor) : tensor);
-  return results;
-}
 
 variable_list normPointwiseGradients(const at::Tensor& gradient, const NormPointwiseRecord& record, bool needsInput) {
   const PointwiseNormMaps maps{record.input, record.kernel, record.mean, record.slope, record.wideBias};

@@ -21,10 +21,6 @@ struct NormPointwiseRecord {
   }
 };
 
-/// The same tensors as new variables wherever they are differentiated: what is differentiated by these stops there, although one
-/// may depend on another. Recorded by autograd.
-torch::autograd::variable_list aliases(const torch::autograd::variable_list& tensors);
-
 /// The gradients by input (undefined where it is not needed), weight, bias and kernel, without being recorded.
 torch::autograd::variable_list normPointwiseGradients(const at::Tensor& gradient, const NormPointwiseRecord& record,
                                                       bool needsInput);

@@ -12,6 +12,7 @@
 #include <array>
 #include <tuple>
 
+#include "kernels/aliases.h"
 #include "kernels/batchNorm/batchNorm.h"
 #include "kernels/channels/shuffledNormKernels.h"
 #include "kernels/convolution/convolution.h"
