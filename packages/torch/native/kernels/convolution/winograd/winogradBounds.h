@@ -4,11 +4,23 @@
 // that of all pixels of a few tiles side by side for input, and of all pixels of a block for weight gradients.
 #pragma once
 
+#include "kernels/convolution/winograd/winogradPlan.h"
 #include "kernels/convolution/winograd/winogradTransforms.h"
 
-#ifdef __AVX512VNNI__
 namespace cohort {
 namespace {
+
+/// How both factors of a weight gradient are kept for a block, and what a product of integers counts.
+template <typename Form, typename E>
+struct KeptFactors {
+  template <typename Reading>
+  KeptFactors(const WinogradShape&, const Plan<Form>&, int64_t, int64_t, const E*, const E*, const Reading&) {}
+  Numbers<Form, E> input() const { return {}; }
+  Numbers<Form, E> gradient() const { return {}; }
+  float unit = 1;
+};
+
+#ifdef __AVX512VNNI__
 
 /// Tiles side by side that share a bound, the first of them a multiple of this in its row: so that what a picture gives does
 /// not depend on where blocks begin.
@@ -17,7 +29,7 @@ constexpr int64_t kSharing = 8;
 /// Channels whose products are summed as integers of 32 bits.
 constexpr int64_t kIntegerDepth = 64;
 /// The largest integers that may be summed over so many channels: input, whose bound is seldom reached, has four times as many as
-/// weights. All but the whole range of a sum is used.
+/// weights. Almost the whole range of a sum is used.
 struct FixedLimits {
   explicit FixedLimits(int64_t channels) {
     if (channels <= 16) {
@@ -155,6 +167,39 @@ COHORT_INLINE void forBounds(const WinogradShape& shape, int64_t tileColumns, Ti
   }
 }
 
+template <>
+struct KeptFactors<LargeTiles, BFloat16> {
+  template <typename Reading>
+  KeptFactors(const WinogradShape& shape, const Plan<LargeTiles>& plan, int64_t first, int64_t count, const BFloat16* gradient,
+              const BFloat16* input, const Reading& reading)
+      : KeptFactors([&] {
+          Bounds bounds{0, 0};
+          // All rows of tiles in which any of the block's are, image by image.
+          const int64_t end = (first + count + plan.tileColumns - 1) / plan.tileColumns;
+          for (int64_t row = first / plan.tileColumns; row < end;) {
+            const int64_t image = row / plan.tileRows, start = image * plan.tileRows, next = least(end, start + plan.tileRows);
+            const Area tiles{image, row - start, next - start, 0, plan.tileColumns};
+            bounds.input = larger(bounds.input, boundOf(shape, areaOf(shape, tiles, 1), input, reading));
+            bounds.gradient = larger(bounds.gradient, boundOf(shape, shape.outChannels, areaOf(shape, tiles, 0), gradient));
+            row = next;
+          }
+          return bounds;
+        }()) {}
+  Scaled input() const { return {inputScales.numbers.at}; }
+  Scaled gradient() const { return {gradientScales.numbers.at}; }
+  FixedScales inputScales, gradientScales;
+  float unit;
+
+ private:
+  struct Bounds {
+    float input, gradient;
+  };
+  explicit KeptFactors(const Bounds& bounds)
+      : inputScales(kInputShrink, kGradientLimit, bounds.input),
+        gradientScales(kGradientShrink, kGradientLimit, bounds.gradient),
+        unit(bounds.input / kGradientLimit * (bounds.gradient / kGradientLimit)) {}
+};
+#endif
+
 }  // namespace
 }  // namespace cohort
-#endif

@@ -8,6 +8,8 @@
 #include <omp.h>
 #endif
 
+#include "kernels/convolution/winograd/winogradBounds.h"
+#include "kernels/convolution/winograd/winogradPlan.h"
 #include "kernels/convolution/winograd/winogradProducts.h"
 #include "kernels/convolution/winograd/winogradTransforms.h"
 
@@ -22,92 +24,6 @@ namespace {
 #ifdef COHORT_FLOAT32_OF
 const WinogradKernels& kFloat32 = COHORT_JOIN(winogradKernels_, COHORT_FLOAT32_OF);
 #endif
-
-/// Of one image: 6x6 pixels.
-constexpr int64_t kFewestTiles = 9;
-/// Of one picture, for weights beyond kMediumWeights, and for large tiles with weights that leave the second-level cache.
-constexpr int64_t kManyTiles = 64;
-constexpr int64_t kMediumWeights = 256 * 256, kMostWeights = 2048 * 512;
-/// Channels come in vectors of this, whatever the processor.
-constexpr int64_t kChannels = 16;
-
-/// Parts of a weight gradient that are summed apart, at most: each takes memory, and time to clear and add.
-int64_t mostChunks(const WinogradShape& shape) {
-  if (shape.inChannels * shape.outChannels > kMediumWeights) return 2;
-  return isWide(shape) ? 4 : 8;
-}
-
-/// Tiles that cover so many pixels.
-template <typename Form>
-COHORT_INLINE int64_t tilesAlong(int64_t pixels) {
-  return (pixels + Form::kTile - 1) / Form::kTile;
-}
-
-/// Tiles of a picture.
-template <typename Form>
-inline int64_t tilesOf(const WinogradShape& shape) {
-  return tilesAlong<Form>(shape.height) * tilesAlong<Form>(shape.width) * shape.phases;
-}
-
-/// Large tiles are for maps that do not waste them, and for weights that are small, since they take more than twice the memory when
-/// transformed; in float32 also for weights that are read for many tiles.
-inline bool usesLargeTiles(const WinogradShape& shape) {
-  const int64_t large = tilesOf<LargeTiles>(shape), small = tilesOf<SmallTiles>(shape);
-  return (!isWide(shape) || (!shape.isNarrow && large >= kManyTiles)) &&
-         5 * LargeTiles::kPositions * large <= 4 * SmallTiles::kPositions * small;
-}
-
-/// Calls `each` with the form that suits a shape.
-template <typename Each>
-auto withForm(const WinogradShape& shape, const Each& each) {
-  return usesLargeTiles(shape) ? each(LargeTiles()) : each(SmallTiles());
-}
-
-/// How the work is cut, by the shape alone.
-template <typename Form>
-struct Plan {
-  explicit Plan(const WinogradShape& shape)
-      : tileRows(tilesAlong<Form>(shape.height)),
-        tileColumns(tilesAlong<Form>(shape.width)),
-        tiles(shape.batch * tileRows * tileColumns),
-        blockTiles(blockTilesOf<Form>(shape)),
-        blocks((tiles + blockTiles - 1) / blockTiles),
-        chunks(least(blocks, mostChunks(shape))),
-        inStride(strideOf<Form, 0>(shape.inChannels, blockTiles)),
-        outStride(strideOf<Form, 0>(shape.outChannels, blockTiles)),
-        products(Form::kPositions * weightStrideOf(shape)),
-        threads(most(1, least(shape.threads, blocks))),
-        zeros(Form::kSide * most(shape.inChannels, shape.outChannels)) {}
-
-  /// Numbers that a thread works in.
-  int64_t threadNumbers() const { return Form::kPositions * (inStride + outStride); }
-
-  /// Calls `each(first tile, tiles, place)` for every run of a block's adjacent tiles in a row.
-  template <typename Each>
-  void forRuns(int64_t first, int64_t count, const Each& each) const {
-    for (int64_t done = 0; done < count;) {
-      const int64_t index = first + done, row = index / tileColumns, column = index % tileColumns;
-      const int64_t length = least(count - done, tileColumns - column);
-      each(Tile{row / tileRows, row % tileRows, column}, length, done);
-      done += length;
-    }
-  }
-
-  int64_t tileRows;
-  int64_t tileColumns;
-  int64_t tiles;
-  /// Tiles of a block.
-  int64_t blockTiles;
-  int64_t blocks;
-  /// Parts of a weight gradient that are summed apart.
-  int64_t chunks;
-  /// From one position to the next, of transformed input and of products.
-  int64_t inStride;
-  int64_t outStride;
-  int64_t products;
-  int64_t threads;
-  int64_t zeros;
-};
 
 /// Fewer tiles in a picture do not repay the transformation of the weights; large weights take more, and still larger ones
 /// never do. How many pictures there are does not matter: what a network says of one must not depend on its batch.
@@ -314,50 +230,6 @@ void gatherRows(const WinogradShape& shape, const Plan<Form>& plan, const float*
     }
   }
 }
-
-/// How both factors of a weight gradient are kept for a block, and what a product of integers counts.
-template <typename Form, typename E>
-struct KeptFactors {
-  template <typename Reading>
-  KeptFactors(const WinogradShape&, const Plan<Form>&, int64_t, int64_t, const E*, const E*, const Reading&) {}
-  Numbers<Form, E> input() const { return {}; }
-  Numbers<Form, E> gradient() const { return {}; }
-  float unit = 1;
-};
-#ifdef __AVX512VNNI__
-template <>
-struct KeptFactors<LargeTiles, BFloat16> {
-  template <typename Reading>
-  KeptFactors(const WinogradShape& shape, const Plan<LargeTiles>& plan, int64_t first, int64_t count, const BFloat16* gradient,
-              const BFloat16* input, const Reading& reading)
-      : KeptFactors([&] {
-          Bounds bounds{0, 0};
-          // All rows of tiles in which any of the block's are, image by image.
-          const int64_t end = (first + count + plan.tileColumns - 1) / plan.tileColumns;
-          for (int64_t row = first / plan.tileColumns; row < end;) {
-            const int64_t image = row / plan.tileRows, start = image * plan.tileRows, next = least(end, start + plan.tileRows);
-            const Area tiles{image, row - start, next - start, 0, plan.tileColumns};
-            bounds.input = larger(bounds.input, boundOf(shape, areaOf(shape, tiles, 1), input, reading));
-            bounds.gradient = larger(bounds.gradient, boundOf(shape, shape.outChannels, areaOf(shape, tiles, 0), gradient));
-            row = next;
-          }
-          return bounds;
-        }()) {}
-  Scaled input() const { return {inputScales.numbers.at}; }
-  Scaled gradient() const { return {gradientScales.numbers.at}; }
-  FixedScales inputScales, gradientScales;
-  float unit;
-
- private:
-  struct Bounds {
-    float input, gradient;
-  };
-  explicit KeptFactors(const Bounds& bounds)
-      : inputScales(kInputShrink, kGradientLimit, bounds.input),
-        gradientScales(kGradientShrink, kGradientLimit, bounds.gradient),
-        unit(bounds.input / kGradientLimit * (bounds.gradient / kGradientLimit)) {}
-};
-#endif
 
 /// What a block of tiles gives to the sums of a chunk; `mine` is what a thread works in.
 template <typename Form, typename E, typename Reading>

@@ -1,6 +1,6 @@
 // The four transformations of Winograd's convolution in two dimensions: input, output, gradient and weights, a vector of
-// channels at a time, in either form (winogradForms.h). Maps are float32 or bfloat16; sums are float32, and what is
-// transformed is stored in the type of the maps.
+// channels at a time, in either form (winogradForms.h). Maps are float32 or bfloat16, sums are float32, and how what is
+// transformed is kept is said elsewhere (winogradNumbers.h).
 #pragma once
 
 #include <type_traits>
