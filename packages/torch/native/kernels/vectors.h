@@ -21,9 +21,11 @@ struct BFloat16 {
 
 template <typename T, int W>
 struct Halves;
-/// The compilers' vectors, up to the width of the instructions: wider ones would have their comparisons taken apart number by
+/// Bytes of the widest vectors that are left to the compiler: where instructions hold less, it takes comparisons apart number by
 /// number.
-#ifdef __AVX512F__
+#ifdef COHORT_VECTOR_BYTES
+constexpr int kWidestBytes = COHORT_VECTOR_BYTES;
+#elif defined(__AVX512F__)
 constexpr int kWidestBytes = 64;
 #else
 constexpr int kWidestBytes = 32;
