@@ -141,20 +141,21 @@ ensure_typescript() {
   mv -f "$begun" node_modules/.cohort-typescript
 }
 
-# The first set-up of a clone compiles the kernels while packages are fetched; it keeps the lock until that is done.
-begin_kernels() {
+# The first set-up of a clone compiles what it can while packages are fetched, which come first where there are few cores; it
+# keeps the lock until that is done.
+begin_engine() {
   [ -f packages/torch/build/cohort_torch.node ] && return 0
-  node packages/torch/scripts/buildNative.mjs --kernels >/dev/null 2>&1 </dev/null &
-  kernels="$!"
+  nice node packages/torch/scripts/buildNative.mjs --early >/dev/null 2>&1 </dev/null &
+  early="$!"
 }
 
 # The build script speaks for itself, LibTorch's version and path included; only the time is added.
 ensure_native_engine() {
   local begin="$SECONDS" addon=packages/torch/build/cohort_torch.node
   : >"$log"
-  if [ -n "$kernels" ]; then
-    node packages/torch/scripts/buildNative.mjs --without-kernels || fail 'the native build failed: see above.'
-    wait "$kernels" || true
+  if [ -n "$early" ]; then
+    node packages/torch/scripts/buildNative.mjs --rest || fail 'the native build failed: see above.'
+    wait "$early" || true
   fi
   node packages/torch/scripts/buildNative.mjs || fail 'the native build failed: see above.'
   [ "$addon" -nt "$log" ] || return 0
@@ -165,8 +166,8 @@ check_tools
 # The script itself is the lock: it is there in every clone and needs no file to be made.
 exec 9<scripts/setup.sh
 lock 9 'this folder'
-kernels=
-begin_kernels
+early=
+begin_engine
 ensure_system_packages
 ensure_npm_packages
 ensure_native_engine

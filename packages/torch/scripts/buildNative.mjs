@@ -94,8 +94,13 @@ function hasOneDnn2() {
   return existsSync(header) && /DNNL_VERSION_MAJOR\s+2\b/.test(readFileSync(header, 'utf8'));
 }
 
+/** They come with npm's packages. */
+function nodeFlags() {
+  const headers = dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json'));
+  return { NODE_CFLAGS: `-isystem ${quote(join(headers, 'include'))}` };
+}
+
 function flagsFor(torch) {
-  const nodeHeaders = dirname(createRequire(import.meta.url).resolve('node-api-headers/package.json'));
   const isMac = process.platform === 'darwin';
   return {
     // The compiler knows /usr/include already, and breaks when it is named as a system folder once more.
@@ -106,7 +111,6 @@ function flagsFor(torch) {
       `-DCOHORT_TORCH_VERSION=${versionNumber(torch.version)}`,
       `-D_GLIBCXX_USE_CXX11_ABI=${torch.cxx11Abi === false ? 0 : 1}`,
     ].join(' '),
-    NODE_CFLAGS: `-isystem ${quote(join(nodeHeaders, 'include'))}`,
     TORCH_LDFLAGS: [
       ...torch.libDirs.map((folder) => `-L${quote(folder)}`),
       ...(torch.rpath ? [`-Wl,-rpath,${quote(torch.rpath)}`] : []),
@@ -166,53 +170,74 @@ function assertCompiler(torch, standard) {
   );
 }
 
-/**
- * Compiles the kernels, which need neither LibTorch nor npm's packages, so that it can be done while those are fetched. What fails
- * here fails again, in words, when all is built.
- */
-function compileKernels() {
-  const folder = `KERNEL_BUILD=${relative(nativeFolder, kernelFolder())}`;
-  spawnSync('make', ['-s', '-C', nativeFolder, folder, `-j${availableParallelism()}`, 'kernels']);
-}
+const makeArguments = (buildFolder, kernels, ...rest) => [
+  '-s',
+  '-C',
+  nativeFolder,
+  // Relative to the Makefile: make takes no absolute targets with spaces.
+  `BUILD=${relative(nativeFolder, buildFolder)}`,
+  `KERNEL_BUILD=${relative(nativeFolder, kernels)}`,
+  ...rest,
+];
+const jobs = `-j${availableParallelism()}`;
 
-/**
- * Builds what is out of date.
- *
- * @param buildFolder where the addon for this LibTorch goes; the types of operators are made for the usual folder only
- * @param without `kernels` compiles all but these and links nothing
- * @returns the path of the addon
- */
-export function buildNative(environment = process.env, buildFolder = ownBuildFolder, without = '') {
-  const torch = findLibTorch(environment);
+/** Writes what the unit of kernels is compiled with where that has changed, and returns it. */
+function kernelVariables(torch, buildFolder) {
   const flags = flagsFor(torch);
   // What the Makefile adds to the flags counts too; its rules may change without anything being compiled anew.
   const own = readFileSync(join(nativeFolder, 'Makefile'), 'utf8').match(/^(CXXFLAGS|HOST_FLAGS) .*/gm);
   writeIfChanged(join(buildFolder, 'flags'), JSON.stringify({ torch, flags, own }, null, 2));
   const onednn = onednnFlags(torch);
   writeIfChanged(join(buildFolder, 'onednn'), JSON.stringify(onednn));
+  return { ...flags, ...onednn };
+}
+
+/**
+ * Compiles what needs none of npm's packages, so that it can be done while those are fetched: without a LibTorch, which may have
+ * yet to be installed, only the kernels. What fails here fails again, in words, when all is built.
+ */
+function compileEarly(environment) {
+  let variables;
+  try {
+    variables = kernelVariables(findLibTorch(environment), ownBuildFolder);
+  } catch (error) {
+    if (!(error instanceof LibTorchNotFoundError)) throw error;
+  }
+  const targets = variables === undefined ? ['kernels'] : ['kernel-unit', 'kernels'];
+  spawnSync('make', makeArguments(ownBuildFolder, kernelFolder(), jobs, ...targets), {
+    env: { ...environment, ...variables },
+  });
+}
+
+/**
+ * Builds what is out of date.
+ *
+ * @param buildFolder where the addon for this LibTorch goes; the types of operators are made for the usual folder only
+ * @param isRest compiles only what is not compiled early, and links nothing
+ * @returns the path of the addon
+ */
+export function buildNative(environment = process.env, buildFolder = ownBuildFolder, isRest = false) {
+  const torch = findLibTorch(environment);
+  const hasBegun = existsSync(join(buildFolder, 'flags'));
+  const node = nodeFlags();
   const distributed = distributedFlags(torch);
+  const variables = { ...environment, ...kernelVariables(torch, buildFolder), ...node, ...distributed };
+  writeIfChanged(join(buildFolder, 'node'), JSON.stringify(node));
   writeIfChanged(join(buildFolder, 'process-groups'), JSON.stringify(distributed));
   const addonPath = join(buildFolder, 'cohort_torch.node');
-  // Relative to the Makefile: make takes no absolute targets with spaces.
   const kernels = kernelFolder();
-  const folders = [
-    `BUILD=${relative(nativeFolder, buildFolder)}`,
-    `KERNEL_BUILD=${relative(nativeFolder, kernels)}`,
-  ];
   for (const folder of [buildFolder, kernels]) removeStaleObjects(folder, nativeFolder);
-  const make = (...extra) => ['-s', '-C', nativeFolder, ...folders, ...extra];
-  const variables = { ...environment, ...flags, ...onednn, ...distributed };
+  const make = (...rest) => makeArguments(buildFolder, kernels, ...rest);
   const isBuilt = (...target) => spawnSync('make', make('-q', ...target), { env: variables }).status === 0;
-  const target = without === 'kernels' ? ['engine-objects'] : [];
+  const target = isRest ? [hasBegun ? 'binding' : 'units'] : [];
   const upToDate = isBuilt(...target);
   if (!upToDate) {
-    if (!isBuilt('engine-objects')) {
+    if (!isBuilt(isRest ? 'binding' : 'units')) {
       console.log(
         `building the native engine against LibTorch ${torch.version} (${torch.source}: ${torch.root})`,
       );
     }
-    assertCompiler(torch, flags.LANGUAGE_STANDARD);
-    const jobs = `-j${availableParallelism()}`;
+    assertCompiler(torch, variables.LANGUAGE_STANDARD);
     const result = spawnSync('make', make(jobs, ...target), {
       env: variables,
       encoding: 'utf8',
@@ -224,7 +249,7 @@ export function buildNative(environment = process.env, buildFolder = ownBuildFol
       );
     }
   }
-  if (without === '' && buildFolder === ownBuildFolder && (!upToDate || !existsSync(typesPath))) {
+  if (!isRest && buildFolder === ownBuildFolder && (!upToDate || !existsSync(typesPath))) {
     // A process of its own: a broken addon must not take the build script down without a word.
     const schemas = execFileSync(
       process.execPath,
@@ -243,8 +268,8 @@ export class NativeBuildError extends Error {
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   try {
-    if (process.argv[2] === '--kernels') compileKernels();
-    else buildNative(process.env, ownBuildFolder, process.argv[2] === '--without-kernels' ? 'kernels' : '');
+    if (process.argv[2] === '--early') compileEarly(process.env);
+    else buildNative(process.env, ownBuildFolder, process.argv[2] === '--rest');
   } catch (error) {
     if (!(error instanceof LibTorchNotFoundError || error instanceof NativeBuildError)) throw error;
     console.error(error.message);

@@ -5,6 +5,8 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "kernels/clippedReluLoops.h"
+
 namespace cohort {
 namespace {
 
@@ -12,33 +14,13 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 /// Fewer numbers than this are not worth waking a thread for.
-constexpr int64_t kNumbersPerThread = 32768;
+constexpr int64_t kFewestPerThread = 32768;
 
-bool isSuitable(const at::Tensor& tensor) {
+bool suitsLoops(const at::Tensor& tensor) {
   const auto type = tensor.scalar_type();
   return tensor.device().is_cpu() && tensor.layout() == at::kStrided && tensor.has_storage() && !tensor.is_neg() &&
          !tensor._is_zerotensor() && tensor.is_non_overlapping_and_dense() &&
          (type == at::kFloat || type == at::kDouble || type == at::kBFloat16);
-}
-
-/// What is passed on where a value lies strictly between the bounds, or is NaN. No branches: signs are as good as random.
-template <typename T>
-void passBetween(const T* __restrict values, const T* __restrict from, T* __restrict to, int64_t count, T ceiling) {
-  for (int64_t i = 0; i < count; ++i) {
-    const T gradient = from[i];
-    to[i] = static_cast<bool>(!(values[i] <= T(0)) & !(values[i] >= ceiling)) ? gradient : T(0);
-  }
-}
-
-/// The same for bfloat16 by its bits: as whole numbers they have the order of the numbers that they stand for.
-void passBetween(const int16_t* __restrict values, const int16_t* __restrict from, int16_t* __restrict to, int64_t count,
-                 int16_t ceiling) {
-  constexpr int16_t infinity = 0x7F80;
-  for (int64_t i = 0; i < count; ++i) {
-    const int16_t value = values[i];
-    const bool passes = ((value > 0) & (value < ceiling)) | ((value & 0x7FFF) > infinity);
-    to[i] = static_cast<int16_t>(from[i] & -static_cast<int16_t>(passes));
-  }
 }
 
 template <typename T>
@@ -50,13 +32,13 @@ void passPart(const at::Tensor& result, const at::Tensor& gradient, const at::Te
 
 /// The gradient where the result lies between the bounds, or is NaN; zero elsewhere, as for PyTorch's ReLU6.
 at::Tensor masked(const at::Tensor& gradient, const at::Tensor& result, double ceiling) {
-  if (!isSuitable(result) || gradient.scalar_type() != result.scalar_type() || gradient.device() != result.device()) {
+  if (!suitsLoops(result) || gradient.scalar_type() != result.scalar_type() || gradient.device() != result.device()) {
     return at::where(result.le(0).logical_or(result.ge(ceiling)), at::zeros({}, gradient.options()), gradient);
   }
   const at::Tensor placed =
-      gradient.strides() == result.strides() && isSuitable(gradient) ? gradient : at::empty_like(result).copy_(gradient);
+      gradient.strides() == result.strides() && suitsLoops(gradient) ? gradient : at::empty_like(result).copy_(gradient);
   const at::Tensor passed = at::empty_like(result, result.options().requires_grad(false));
-  at::parallel_for(0, result.numel(), kNumbersPerThread, [&](int64_t begin, int64_t end) {
+  at::parallel_for(0, result.numel(), kFewestPerThread, [&](int64_t begin, int64_t end) {
     if (result.scalar_type() == at::kFloat) return passPart(result, placed, passed, begin, end, static_cast<float>(ceiling));
     if (result.scalar_type() == at::kDouble) return passPart(result, placed, passed, begin, end, ceiling);
     passPart(result, placed, passed, begin, end, static_cast<int16_t>(at::BFloat16(static_cast<float>(ceiling)).x));

@@ -20,8 +20,23 @@ struct BFloat16 {
 };
 
 template <typename T, int W>
+struct Halves;
+/// Bytes of the widest vectors that are left to the compiler: where instructions hold less, it takes comparisons apart number by
+/// number.
+#ifdef COHORT_VECTOR_BYTES
+constexpr int kWidestBytes = COHORT_VECTOR_BYTES;
+#elif defined(__AVX512F__)
+constexpr int kWidestBytes = 64;
+#else
+constexpr int kWidestBytes = 32;
+#endif
+template <typename T, int W, bool kIsWhole = (sizeof(T) * W <= kWidestBytes)>
 struct VectorOf {
   typedef T Type __attribute__((vector_size(sizeof(T) * W)));
+};
+template <typename T, int W>
+struct VectorOf<T, W, false> {
+  using Type = Halves<T, W>;
 };
 template <typename T, int W>
 using Vector = typename VectorOf<T, W>::Type;
@@ -50,11 +65,29 @@ using Wide = typename Element<E>::Wide;
 
 #define COHORT_INLINE inline __attribute__((always_inline))
 
+/// A vector that is wider than the instructions, as two of half the width.
+template <typename T, int W>
+struct Halves {
+  friend COHORT_INLINE Halves operator+(Halves left, Halves right) { return {left.low + right.low, left.high + right.high}; }
+  friend COHORT_INLINE Halves operator-(Halves left, Halves right) { return {left.low - right.low, left.high - right.high}; }
+  friend COHORT_INLINE Halves operator*(Halves left, Halves right) { return {left.low * right.low, left.high * right.high}; }
+  friend COHORT_INLINE Halves operator/(Halves left, Halves right) { return {left.low / right.low, left.high / right.high}; }
+  COHORT_INLINE Halves& operator+=(Halves other) { return *this = *this + other; }
+  COHORT_INLINE Halves& operator/=(Halves other) { return *this = *this / other; }
+  COHORT_INLINE T operator[](int i) const { return i < W / 2 ? low[i] : high[i - W / 2]; }
+
+  Vector<T, W / 2> low, high;
+};
+template <typename T, int W>
+constexpr bool kIsHalved = sizeof(T) * W > kWidestBytes;
+
 /// W elements, widened.
 template <int W, typename E>
 COHORT_INLINE Vector<Wide<E>, W> load(const E* from) {
   Vector<Wide<E>, W> value;
-  if constexpr (Element<E>::kIsNarrow) {
+  if constexpr (kIsHalved<Wide<E>, W>) {
+    value = {load<W / 2>(from), load<W / 2>(from + W / 2)};
+  } else if constexpr (Element<E>::kIsNarrow) {
 #ifdef __AVX512BF16__
     // One instruction that puts them into upper halves, instead of one that widens and one that shifts.
     if constexpr (W == 16) {
@@ -81,7 +114,10 @@ COHORT_INLINE Vector<Wide<E>, W> load(const E* from) {
 /// Rounds to the nearest where it narrows, ties to even; NaN stays NaN.
 template <int W, typename E>
 COHORT_INLINE void store(E* to, Vector<Wide<E>, W> value) {
-  if constexpr (Element<E>::kIsNarrow) {
+  if constexpr (kIsHalved<Wide<E>, W>) {
+    store<W / 2>(to, value.low);
+    store<W / 2>(to + W / 2, value.high);
+  } else if constexpr (Element<E>::kIsNarrow) {
 #ifdef __AVX512BF16__
     // One instruction; it takes numbers below the smallest normal one for zero.
     if constexpr (W == 16) {
@@ -106,15 +142,24 @@ template <typename V>
 COHORT_INLINE V whereNotNegative(V sign, V value) {
   return sign <= 0 ? V{} : value;
 }
+template <typename T, int W>
+COHORT_INLINE Halves<T, W> whereNotNegative(Halves<T, W> sign, Halves<T, W> value) {
+  return {whereNotNegative(sign.low, value.low), whereNotNegative(sign.high, value.high)};
+}
 
 template <typename V, typename T>
 COHORT_INLINE V broadcast(T value) {
-  return V{} + value;
+  if constexpr (sizeof(V) > kWidestBytes) {
+    const auto half = broadcast<decltype(V::low)>(value);
+    return {half, half};
+  } else {
+    return V{} + value;
+  }
 }
 
 /// The elements added up from the first to the last, so that a sum is the same on every processor of one width.
-template <int W, typename T>
-COHORT_INLINE double total(Vector<T, W> value) {
+template <int W, typename V>
+COHORT_INLINE double total(V value) {
   double sum = 0;
   for (int i = 0; i < W; ++i) sum += static_cast<double>(value[i]);
   return sum;

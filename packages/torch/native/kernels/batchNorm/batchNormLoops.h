@@ -33,17 +33,19 @@ struct Lanes {
 template <typename Shape, typename Body>
 COHORT_INLINE void coverBlocks(int64_t channels, Body&& body) {
   constexpr int64_t width = Shape::W * Shape::K;
-  int64_t first = 0;
-  for (; first + width <= channels; first += width) body(Shape{}, first, int64_t{0});
-  if (first < channels) body(Shape{}, channels - width, first - (channels - width));
-}
-template <typename E, int W = Element<E>::kWidest, typename Body>
-COHORT_INLINE void forBlocks(int64_t channels, Body&& body) {
-  if constexpr (W == Element<E>::kWidest) {
-    if (channels >= 2 * W) return coverBlocks<Block<W, 2>>(channels, body);
+  for (int64_t block = 0; block < channels; block += width) {
+    const int64_t first = least(block, channels - width);
+    body(Shape{}, first, block - first);
   }
+}
+/// Fewer channels than half a vector are so rare that they are not worth loops of their own.
+template <typename E, typename Body>
+COHORT_INLINE void forBlocks(int64_t channels, Body&& body) {
+  constexpr int W = Element<E>::kWidest;
+  if (channels >= 2 * W) return coverBlocks<Block<W, 2>>(channels, body);
   if (channels >= W) return coverBlocks<Block<W, 1>>(channels, body);
-  if constexpr (W > 1) forBlocks<E, W / 2>(channels, body);
+  if (channels >= W / 2) return coverBlocks<Block<W / 2, 1>>(channels, body);
+  coverBlocks<Block<1, 1>>(channels, body);
 }
 
 /// Rows that are summed at a time: few enough for three maps to stay in the first-level cache from one block to the next, and
@@ -51,6 +53,11 @@ COHORT_INLINE void forBlocks(int64_t channels, Body&& body) {
 inline int64_t chunkRows(int64_t channels) { return most(32, least(512, 2048 / channels)); }
 /// Rows that are computed at a time where nothing is summed: memory is read nearly in its order.
 constexpr int64_t kRowsTogether = 8;
+/// One block may hold all channels: its rows need no such care.
+template <typename E>
+int64_t rowsTogether(int64_t channels) {
+  return 2 * Element<E>::kWidest % channels == 0 ? chunkRows(channels) : kRowsTogether;
+}
 
 /// Rows of all maps, cut into chunks, and these into segments of neighbours that are summed by one thread each.
 struct RowChunks {
@@ -86,11 +93,12 @@ void forElements(const BatchNormMaps& maps, const Wide<E>* const (&parameters)[P
   const int threads = threadsFor(maps);
   if (maps.inRows) {
     const RowChunks chunks(maps);
+    const int64_t together = rowsTogether<E>(channels);
 #pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t chunk = 0; chunk < chunks.count; ++chunk) {
       const int64_t end = chunks.begin(chunk) + chunks.size(chunk);
-      for (int64_t begin = chunks.begin(chunk); begin < end; begin += kRowsTogether) {
-        const int64_t rows = least(kRowsTogether, end - begin), start = begin * channels;
+      for (int64_t begin = chunks.begin(chunk); begin < end; begin += together) {
+        const int64_t rows = least(together, end - begin), start = begin * channels;
         forBlocks<E>(channels, [&](auto block, int64_t first, int64_t) {
           constexpr int W = decltype(block)::W;
           constexpr int K = decltype(block)::K;

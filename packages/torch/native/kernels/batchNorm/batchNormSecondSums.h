@@ -20,7 +20,7 @@ COHORT_INLINE void blockSecondSums(const E* outer, const E* gradient, const E* o
   V sum[kSecondSums][R][K] = {};
   const auto visit = [&](int64_t at, int r, int k) __attribute__((always_inline)) {
     V inner = load<W>(gradient + at);
-    if constexpr (kMasks) inner = whereNotNegative<V>(load<W>(output + at), inner);
+    if constexpr (kMasks) inner = whereNotNegative(load<W>(output + at), inner);
     const V above = load<W>(outer + at);
     const V distance = load<W>(input + at) - center[k];
     sum[0][r][k] += above;
@@ -145,8 +145,8 @@ void bothSecondGradients(const BatchNormMaps& maps, const E* outer, const E* gra
     if (residual != nullptr) first += load<W>(residual + at);
     if constexpr (kMasks) {
       const V sign = load<W>(output + at);
-      inner = whereNotNegative<V>(sign, inner);
-      first = whereNotNegative<V>(sign, first);
+      inner = whereNotNegative(sign, inner);
+      first = whereNotNegative(sign, first);
     }
     store<W>(ofGradient + at, first);
     store<W>(ofInput + at, inner * given[4] + above * given[5] + distance * given[6] + given[7]);

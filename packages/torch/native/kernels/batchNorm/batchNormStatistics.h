@@ -60,7 +60,7 @@ COHORT_INLINE void blockStatistics(const E* input, int64_t rows, int64_t channel
     const V difference = sum[0][k] / count;
     const V rest = square[0][k] - sum[0][k] * difference;
     store<W>(mean + k * W, shift[k] + difference);
-    store<W>(squares + k * W, rest < 0 ? V{} : rest);
+    store<W>(squares + k * W, whereNotNegative(rest, rest));
   }
 }
 
@@ -119,18 +119,19 @@ COHORT_INLINE void pieceStatistics(const E* input, int64_t count, double& mean, 
   Wide<E> shift = 0;
   for (int64_t i = 0; i < sample; ++i) shift += load<1>(input + i)[0];
   shift /= static_cast<Wide<E>>(sample);
+  const V shifts = broadcast<V>(shift);
   V sum[4] = {};
   V square[4] = {};
   int64_t i = 0;
   for (; i + 4 * W <= count; i += 4 * W) {
     for (int k = 0; k < 4; ++k) {
-      const V difference = load<W>(input + i + k * W) - shift;
+      const V difference = load<W>(input + i + k * W) - shifts;
       sum[k] += difference;
       square[k] += difference * difference;
     }
   }
-  double allSum = total<W, Wide<E>>((sum[0] + sum[1]) + (sum[2] + sum[3]));
-  double allSquares = total<W, Wide<E>>((square[0] + square[1]) + (square[2] + square[3]));
+  double allSum = total<W>((sum[0] + sum[1]) + (sum[2] + sum[3]));
+  double allSquares = total<W>((square[0] + square[1]) + (square[2] + square[3]));
   for (; i < count; ++i) {
     const double difference = load<1>(input + i)[0] - shift;
     allSum += difference;

@@ -36,8 +36,8 @@ COHORT_INLINE void blockSums(const E* gradient, const E* output, const E* input,
   const auto visit = [&](int64_t at, int r, int k) __attribute__((always_inline)) {
     V value = load<W>(gradient + at);
     const V difference = load<W>(input + at) - center[k];
-    if constexpr (kMask == MaskBy::kOutput) value = whereNotNegative<V>(load<W>(output + at), value);
-    if constexpr (kMask == MaskBy::kInput) value = whereNotNegative<V>(difference * slope[k] + bias[k], value);
+    if constexpr (kMask == MaskBy::kOutput) value = whereNotNegative(load<W>(output + at), value);
+    if constexpr (kMask == MaskBy::kInput) value = whereNotNegative(difference * slope[k] + bias[k], value);
     if (kWrites) store<W>(masked + at, value);
     sum[r][k] += value;
     product[r][k] += value * difference;

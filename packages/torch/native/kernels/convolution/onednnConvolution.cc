@@ -23,7 +23,7 @@ namespace {
 using dnnl::memory;
 
 /// What oneDNN prepared for one shape; made once a thread.
-struct Prepared {
+struct OnednnPrepared {
   bool isFast = false;
   dnnl::convolution_forward convolution;
   dnnl::reorder reorder;
@@ -52,9 +52,9 @@ memory::desc describeWeight(const at::Tensor& weight, int64_t groups) {
   return memory::desc(sizes, typeOf(weight.scalar_type()), strides);
 }
 
-Prepared prepare(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& output,
+OnednnPrepared prepare(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& output,
                  const OptionalTensor& residual, bool rectifies, const ConvolutionSettings& settings) {
-  Prepared prepared;
+  OnednnPrepared prepared;
   prepared.input = describe(input);
   prepared.weight = describeWeight(weight, settings.groups);
   prepared.bias = describe(bias);
@@ -113,7 +113,7 @@ std::string keyOf(const at::Tensor& input, const at::Tensor& weight, const at::T
   return key;
 }
 
-bool isSuitable(const at::Tensor& tensor) {
+bool suitsOnednn(const at::Tensor& tensor) {
   return tensor.device().is_cpu() && tensor.layout() == at::kStrided && tensor.has_storage() &&
          (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kBFloat16) && !tensor.is_neg() &&
          !tensor._is_zerotensor() && tensor.numel() > 0;
@@ -126,7 +126,7 @@ constexpr size_t mostPrepared = 512;
 std::vector<int64_t> outputSizes(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
                                  const OptionalTensor& residual, const ConvolutionSettings& settings) {
   if (!at::globalContext().userEnabledMkldnn()) return {};
-  if (!isSuitable(input) || !isSuitable(weight) || !isSuitable(bias) || input.dim() != 4 || weight.dim() != 4 ||
+  if (!suitsOnednn(input) || !suitsOnednn(weight) || !suitsOnednn(bias) || input.dim() != 4 || weight.dim() != 4 ||
       bias.dim() != 1 || bias.size(0) != weight.size(0) || input.size(1) != weight.size(1) * settings.groups ||
       weight.scalar_type() != input.scalar_type() || weight.size(0) % settings.groups != 0) {
     return {};
@@ -140,7 +140,7 @@ std::vector<int64_t> outputSizes(const at::Tensor& input, const at::Tensor& weig
     if (room < 0) return {};
     sizes[2 + dimension] = room / settings.stride[dimension] + 1;
   }
-  if (residual.has_value() && (!isSuitable(*residual) || residual->sizes() != at::IntArrayRef(sizes) ||
+  if (residual.has_value() && (!suitsOnednn(*residual) || residual->sizes() != at::IntArrayRef(sizes) ||
                                residual->scalar_type() != input.scalar_type() || !residual->is_contiguous(format))) {
     return {};
   }
@@ -152,7 +152,7 @@ dnnl::stream& ownStream() {
   return stream;
 }
 
-at::Tensor packWeight(const Prepared& prepared, const at::Tensor& weight) {
+at::Tensor packWeight(const OnednnPrepared& prepared, const at::Tensor& weight) {
   const at::Tensor packed =
       at::empty({static_cast<int64_t>(prepared.packedWeight.get_size())}, at::TensorOptions().dtype(at::kByte));
   memory packedWeight(prepared.packedWeight, processor(), packed.data_ptr());
@@ -163,7 +163,7 @@ at::Tensor packWeight(const Prepared& prepared, const at::Tensor& weight) {
 
 constexpr int kResidual = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
 
-std::unordered_map<int, memory> argumentsFor(const Prepared& prepared, const at::Tensor& packed, const at::Tensor& bias,
+std::unordered_map<int, memory> argumentsFor(const OnednnPrepared& prepared, const at::Tensor& packed, const at::Tensor& bias,
                                              bool hasResidual) {
   std::unordered_map<int, memory> arguments{
       {DNNL_ARG_SRC, memory(prepared.input, processor(), nullptr)},
@@ -176,7 +176,7 @@ std::unordered_map<int, memory> argumentsFor(const Prepared& prepared, const at:
   return arguments;
 }
 
-void execute(const Prepared& prepared, std::unordered_map<int, memory>& arguments, const at::Tensor& input,
+void execute(const OnednnPrepared& prepared, std::unordered_map<int, memory>& arguments, const at::Tensor& input,
              const OptionalTensor& residual, const at::Tensor& output) {
   const auto scratchBytes = static_cast<int64_t>(prepared.scratch.get_size());
   const at::Tensor scratch = scratchBytes == 0 ? at::Tensor() : at::empty({scratchBytes}, at::TensorOptions().dtype(at::kByte));
@@ -191,7 +191,7 @@ void execute(const Prepared& prepared, std::unordered_map<int, memory>& argument
 /// For inputs of one shape and one number of threads.
 class PreparedOnednn : public PreparedConvolution {
  public:
-  PreparedOnednn(Prepared prepared, std::vector<int64_t> sizes, const at::Tensor& input, const OptionalTensor& residual,
+  PreparedOnednn(OnednnPrepared prepared, std::vector<int64_t> sizes, const at::Tensor& input, const OptionalTensor& residual,
                  const FoldedArguments& folded)
       : prepared_(std::move(prepared)),
         sizes_(std::move(sizes)),
@@ -233,11 +233,11 @@ class PreparedOnednn : public PreparedConvolution {
   }
 
   bool isLike(const at::Tensor& tensor, const std::vector<int64_t>& sizes) const {
-    return isSuitable(tensor) && tensor.scalar_type() == type_ && tensor.sizes() == at::IntArrayRef(sizes) &&
+    return suitsOnednn(tensor) && tensor.scalar_type() == type_ && tensor.sizes() == at::IntArrayRef(sizes) &&
            tensor.is_contiguous(format_);
   }
 
-  Prepared prepared_;
+  OnednnPrepared prepared_;
   std::vector<int64_t> sizes_;
   std::vector<int64_t> like_;
   at::ScalarType type_;
@@ -258,7 +258,7 @@ std::shared_ptr<PreparedConvolution> prepareOnednn(const at::Tensor& input, cons
   const std::vector<int64_t> sizes = outputSizes(input, weight, bias, residual, settings);
   if (sizes.empty()) return nullptr;
   const at::Tensor output = at::empty(sizes, input.options().requires_grad(false), input.suggest_memory_format());
-  Prepared prepared = prepare(input, weight, bias, output, residual, rectifies, settings);
+  OnednnPrepared prepared = prepare(input, weight, bias, output, residual, rectifies, settings);
   if (!prepared.isFast) return nullptr;
   return std::make_shared<PreparedOnednn>(std::move(prepared), sizes, input, residual, folded);
 }
@@ -269,10 +269,10 @@ at::Tensor onednnConvolution(const at::Tensor& input, const at::Tensor& weight, 
   if (sizes.empty()) return {};
   const at::Tensor output = at::empty(sizes, input.options().requires_grad(false), input.suggest_memory_format());
 
-  thread_local std::unordered_map<std::string, Prepared> known;
+  thread_local std::unordered_map<std::string, OnednnPrepared> known;
   if (known.size() > mostPrepared) known.clear();
   const auto [entry, isNew] = known.try_emplace(keyOf(input, weight, bias, residual, rectifies, settings));
-  Prepared& prepared = entry->second;
+  OnednnPrepared& prepared = entry->second;
   if (isNew) prepared = prepare(input, weight, bias, output, residual, rectifies, settings);
   if (!prepared.isFast) return {};
 

@@ -290,7 +290,7 @@ void fold(const PointwiseShape& shape, const float* weight, const PointwiseNorm&
       for (int64_t lane = 0; lane < skipped; ++lane) part[lane] = 0;
       sum += part;
     }
-    shift[o] = static_cast<float>(total<kWidth, float>(sum));
+    shift[o] = static_cast<float>(total<kWidth>(sum));
   }
 }
 
