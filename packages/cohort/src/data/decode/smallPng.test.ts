@@ -88,7 +88,7 @@ describe('a small PNG', () => {
     expect(readSmallPng(await make(), plenty)).toBeNull();
   });
 
-  it('is left to sharp where it is damaged', async () => {
+  it('is left to sharp where it is damaged', () => {
     const whole = pngOf(deflateSync(fourRows));
     expect(readSmallPng(whole, plenty)).not.toBeNull();
     const flipped = Buffer.from(whole);
@@ -110,7 +110,7 @@ describe('a small PNG', () => {
     }
   });
 
-  it('is left to sharp with more pixels than are allowed', async () => {
+  it('is left to sharp with more pixels than are allowed', () => {
     expect(readSmallPng(pngOf(deflateSync(fourRows)), 15)).toBeNull();
   });
 });

@@ -15,14 +15,15 @@ afterAll(() => {
 const options = { operation: 'reading image', maximumBytes: 200_000, remedyWhenMissing: 'Check the path.' };
 
 /** As often as it takes for some to be read in either way. */
-const often = Array.from({ length: 3 * ReadingTurns.inARow });
+const often = Array.from({ length: 3 * ReadingTurns.inARow }, (_, index) => index);
 
 describe('reading a data file', () => {
   it.each([1, 5_000, 64 * 1024, 64 * 1024 + 1, 200_000])('gives all of its %i bytes', async (length) => {
     const path = join(folder, `${length}`);
     const content = Buffer.from(Array.from({ length }, (_, index) => index % 251));
     writeFileSync(path, content);
-    for (const _ of often) expect((await readDataFile(path, options)).equals(content)).toBe(true);
+    for (const turn of often)
+      expect((await readDataFile(path, options)).equals(content), `${turn}`).toBe(true);
   });
 
   it('says what is wrong', async () => {
