@@ -65,8 +65,11 @@ export function loadRun(
     );
   }
   const input = { classes: checkpoint.classes.length, channels: checkpoint.channels };
-  const built = createNetworks(recipe, input);
-  const method = methodFacts(recipe.method.name)?.hasEnsemble
+  const hasOwnEnsemble = methodFacts(recipe.method.name)?.hasEnsemble === true;
+  const build = (): Network[] => createNetworks(recipe, input);
+  // A method that is more than its networks may take over weights that no file replaces.
+  const built = hasOwnEnsemble ? build() : nn.init.withoutDrawing(build);
+  const method = hasOwnEnsemble
     ? createCohortMethod(recipe, input, built, new Generator(0)).method
     : undefined;
   const networks = method?.deployed ?? built;

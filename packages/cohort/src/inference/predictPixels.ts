@@ -42,17 +42,20 @@ export function predictPixels(
   const size = imageBytes(checkpoint);
   const all = new Uint8Array(images.length * size);
   for (const [row, { pixels }] of images.entries()) all.set(pixels, row * size);
+  // Probabilities are in float32.
   const probabilities = noGrad(() =>
     scope(() => {
       const raw = Tensor.fromTypedArray(all, [images.length, channels, height, width]);
       const normalised = normaliser.apply(raw).contiguous({ memoryFormat: 'channelsLast' });
-      return (isBatch ? classifier.call(normalised) : classifier.callRows(normalised)).toNumbers();
+      return (
+        isBatch ? classifier.call(normalised) : classifier.callRows(normalised)
+      ).toTypedArray() as Float32Array;
     }),
   );
   return images.map(({ path }, row) => {
     const ranked = [...names, 'ensemble'].map((_, index) => {
       const start = (row * (names.length + 1) + index) * classes.length;
-      return rank(probabilities.slice(start, start + classes.length), classes, top);
+      return rank(probabilities.subarray(start, start + classes.length), classes, top);
     });
     return {
       path,

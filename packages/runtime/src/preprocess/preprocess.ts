@@ -35,6 +35,14 @@ export function preprocess(image: PixelImage, options: PreprocessOptions): Uint8
 function planes({ width, height, channels: given, data }: PixelImage, channels: 1 | 3): Uint8Array {
   const size = width * height;
   const result = new Uint8Array(channels * size);
+  if (given === 3 && channels === 3) {
+    for (let index = 0, from = 0; index < size; index += 1, from += 3) {
+      result[index] = data[from] ?? 0;
+      result[size + index] = data[from + 1] ?? 0;
+      result[2 * size + index] = data[from + 2] ?? 0;
+    }
+    return result;
+  }
   for (let channel = 0; channel < channels; channel += 1) {
     const plane = result.subarray(channel * size, (channel + 1) * size);
     const first = given === 1 ? 0 : channel;

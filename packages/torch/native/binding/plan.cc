@@ -170,6 +170,7 @@ bool PlanRecorder::finish(const std::vector<at::Tensor>& outputs, PlanSet& set) 
     const torch::jit::Stack stack = argumentsOf(step, computed);
     if (step.op->name == kFolded) {
       step.prepared = set.convolutions.find(stack[0].toTensor(), optionalOf(stack[3]), foldedOf(stack));
+      step.isShared = step.prepared != nullptr && step.prepared->gainsFromBatches(stack[0].toTensor());
     }
     take(step, computed);
     for (const int number : step.released) computed[static_cast<size_t>(number)] = at::Tensor();

@@ -36,6 +36,8 @@ struct PlanStep {
   std::vector<int> released;
   /// In place of a folded convolution's operator, where there is one.
   std::shared_ptr<PreparedConvolution> prepared;
+  /// Whether parts of a batch take it together: see `runParts`.
+  bool isShared = false;
 };
 
 /// What a module does with inputs of one shape.

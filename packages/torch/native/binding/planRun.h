@@ -38,11 +38,15 @@ torch::jit::Stack argumentsOf(const PlanStep& step, const std::vector<at::Tensor
 /// Computes the results of a step and keeps them by their numbers.
 void take(const PlanStep& step, std::vector<at::Tensor>& computed);
 
+/// Takes the steps from `first` to before `last` and forgets what no later one needs.
+void takeSteps(const Plan& plan, size_t first, size_t last, std::vector<at::Tensor>& computed);
+
 /// The outputs for an input like the one that the plan was made with.
 std::vector<at::Tensor> runPlan(const Plan& plan, const at::Tensor& input);
 
 /// The plan of a smaller batch for every part of a batch that is as large, with the bits that the plan gives for it alone. Where
-/// the plan takes one thread, the parts are what threads share; else they share the work inside of each.
+/// the plan takes one thread, groups of parts are what threads share; else they share the work inside of each. Some steps take
+/// a group at once.
 std::vector<at::Tensor> runParts(const Plan& plan, const at::Tensor& input);
 
 }  // namespace cohort

@@ -132,6 +132,45 @@ describe('foldBatchNorm', () => {
     );
   });
 
+  test.each(['contiguous', 'channelsLast'] as const)(
+    'rounds %s weights once, from float64',
+    (memoryFormat) => {
+      const convolution = new nn.Conv2d(6, 16, 3, generator);
+      const sequence = new nn.Sequential(convolution, used(new nn.BatchNorm2d(16)));
+      sequence.toMemoryFormat(memoryFormat).eval();
+      const { weight, bias, runningMean, runningVar, epsilon } = normOf(sequence);
+      const wide = (value: Tensor | null): Tensor => (value ?? ops.zeros([16])).detach().to('float64');
+      const slope = wide(weight).div(wide(runningVar).add(epsilon).sqrt());
+      const scaled = wide(convolution.weight).mul(slope.view([-1, 1, 1, 1]));
+      const shift = wide(bias).sub(wide(runningMean).sub(wide(convolution.bias)).mul(slope));
+      const [folded, added] = noGrad(() =>
+        ops.foldNorm(convolution.weight, convolution.bias, weight, bias, runningMean, runningVar, epsilon),
+      );
+      expect(folded?.toNumbers()).toEqual(scaled.to('float32').toNumbers());
+      expect(folded?.hasMemoryFormat(memoryFormat)).toBe(true);
+      expect(added?.toNumbers()).toEqual(shift.to('float32').toNumbers());
+    },
+  );
+
+  test.each<[string, (sequence: nn.Sequential, convolution: nn.Conv2d) => Tensor]>([
+    ['a mean that is no number', (sequence) => normOf(sequence).runningMean.fill_(NaN)],
+    [
+      'one weight that is no number',
+      (_, convolution) => convolution.weight.flatten().narrow(0, -1, 1).fill_(NaN),
+    ],
+    ['weights that would be too large', (sequence) => normOf(sequence).weight.fill_(3e38)],
+  ])('leaves a pair alone with %s, in any precision', (_, change) => {
+    for (const dtype of ['float32', 'bfloat16'] as const) {
+      const convolution = new nn.Conv2d(6, 16, 3, generator);
+      const sequence = new nn.Sequential(convolution, used(new nn.BatchNorm2d(16))).toDType(dtype).eval();
+      noGrad(() => {
+        convolution.weight.mul_(100);
+        change(sequence, convolution);
+      });
+      expect(nn.foldBatchNorm(sequence)).toBe(0);
+    }
+  });
+
   test('leaves a pair alone whose weights are not finite, so that NaN is seen', () => {
     const sequence = pairOf();
     noGrad(() => normOf(sequence).runningMean.fill_(NaN));

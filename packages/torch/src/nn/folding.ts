@@ -4,7 +4,7 @@
  */
 import { noGrad } from '../autograd.ts';
 import { ArgumentError } from '../errors.ts';
-import { keep, scope } from '../scope.ts';
+import { keep } from '../scope.ts';
 import { ops, type Tensor } from '../tensor.ts';
 import type { FoldableConvolution } from './foldable.ts';
 import type { AnyModule } from './module.ts';
@@ -86,23 +86,12 @@ export class FoldedConvolution {
   /** Null where a weight or statistic is not finite: ReLU in one pass with the convolution would hide NaN as zero. */
   static of(convolution: FoldableConvolution, norm: NormParameters): FoldedConvolution | null {
     const { weight, bias } = convolution;
-    const { dtype } = weight;
-    const folded = noGrad(() =>
-      scope(() => {
-        // In float64, so that only the last step rounds.
-        const wide = (tensor: Tensor): Tensor => tensor.detach().to('float64');
-        const slope = wide(norm.weight).div(wide(norm.runningVar).add(norm.epsilon).sqrt()); // [O]
-        const mean = bias === null ? wide(norm.runningMean) : wide(norm.runningMean).sub(wide(bias));
-        const scaled = wide(weight)
-          .mul(slope.view([-1, 1, 1, 1]))
-          .to(dtype);
-        const shift = wide(norm.bias).sub(mean.mul(slope)).to(dtype);
-        if (!ops.stack([scaled.isfinite().all(), shift.isfinite().all()], 0).all().item()) return null;
-        const memoryFormat = weight.hasMemoryFormat('channelsLast') ? 'channelsLast' : 'contiguous';
-        return [scaled.contiguous({ memoryFormat }), shift] as const;
-      }),
+    const { weight: normWeight, bias: normBias, runningMean, runningVar, epsilon } = norm;
+    const [folded, shift] = noGrad(() =>
+      ops.foldNorm(weight, bias, normWeight, normBias, runningMean, runningVar, epsilon),
     );
-    return folded === null ? null : new FoldedConvolution(convolution, keep(folded[0]), keep(folded[1]));
+    if (folded === undefined || shift === undefined) return null;
+    return new FoldedConvolution(convolution, keep(folded), keep(shift));
   }
 
   /** `[B, I, H, W] -> [B, O, H', W']`. */

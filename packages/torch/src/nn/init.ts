@@ -21,6 +21,22 @@ export function fan(weight: Tensor, mode: 'in' | 'out'): number {
   return (mode === 'in' ? inputs : outputs) * kernel.reduce((product, size) => product * size, 1);
 }
 
+let isSkipped = false;
+
+/**
+ * Runs `body`, in which `kaimingNormal` and `uniform` leave weights as they are: for networks whose weights are loaded
+ * afterwards, all of them. To draw them takes longer than to read them.
+ */
+export function withoutDrawing<Result>(body: () => Result): Result {
+  const before = isSkipped;
+  isSkipped = true;
+  try {
+    return body();
+  } finally {
+    isSkipped = before;
+  }
+}
+
 /**
  * Fills a weight from a normal distribution with mean 0 and standard deviation `sqrt(2 / fan)`, for layers before a ReLU (He et
  * al., arXiv 1502.01852, equation 10).
@@ -29,7 +45,8 @@ export function fan(weight: Tensor, mode: 'in' | 'out'): number {
  * @throws {ArgumentError} when the weight has fewer than two dimensions
  */
 export function kaimingNormal(weight: Tensor, generator: Generator, mode: 'in' | 'out' = 'out'): void {
-  noGrad(() => weight.normal_(0, Math.sqrt(2 / fan(weight, mode)), { generator }));
+  const deviation = Math.sqrt(2 / fan(weight, mode));
+  if (!isSkipped) noGrad(() => weight.normal_(0, deviation, { generator }));
 }
 
 /**
@@ -39,5 +56,5 @@ export function kaimingNormal(weight: Tensor, generator: Generator, mode: 'in' |
  * @param bound from 0
  */
 export function uniform(weight: Tensor, bound: number, generator: Generator): void {
-  noGrad(() => weight.uniform_(-bound, bound, { generator }));
+  if (!isSkipped) noGrad(() => weight.uniform_(-bound, bound, { generator }));
 }

@@ -218,6 +218,29 @@ describe('initialisation', () => {
     expect(() => nn.init.fan(tensor([1, 2]), 'in')).toThrow('a weight needs two or more dimensions, got [2]');
   });
 
+  test('is left out where weights are to be loaded, and nowhere else', () => {
+    const first = (): number[] => new nn.Conv2d(2, 3, 3, seeded()).weight.toNumbers();
+    const drawn = first();
+    const generator = seeded();
+    const weight = ops.zeros([3, 2]);
+    nn.init.withoutDrawing(() => {
+      nn.init.kaimingNormal(weight, generator);
+      nn.init.uniform(weight, 1, generator);
+      expect(new nn.Conv2d(2, 3, 3, generator).weight.shape).toEqual([3, 2, 3, 3]);
+      expect(() => {
+        nn.init.kaimingNormal(ops.empty([2]), generator);
+      }).toThrow('a weight needs two or more dimensions');
+    });
+    expect(weight.toNumbers()).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(() =>
+      nn.init.withoutDrawing(() => {
+        throw new Error('not today');
+      }),
+    ).toThrow('not today');
+    expect(first()).toEqual(drawn);
+    expect(new nn.Conv2d(2, 3, 3, generator).weight.toNumbers()).toEqual(drawn);
+  });
+
   test('uniform stays within its bound', () => {
     const weight = ops.empty([1000]);
     nn.init.uniform(weight, 0.5, seeded());

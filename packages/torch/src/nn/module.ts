@@ -96,8 +96,13 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
 
   /** Runs `forward` in a scope of its own, which releases everything but the result. */
   call(input: Input): Output {
+    return this.#call(input, 0);
+  }
+
+  /** @param more inputs like this one that are known to come */
+  #call(input: Input, more: number): Output {
     if (this.#plans !== null && observer === null) {
-      const planned = this.#plans.run(input);
+      const planned = this.#plans.run(input, more);
       if (planned !== undefined) return planned;
     }
     const output = scope(() => this.forward(input));
@@ -133,7 +138,8 @@ export abstract class Module<Input = Tensor, Output = Tensor> {
             ? this.#plans?.runParts(input.narrow(0, row, whole), rows)
             : undefined;
         const count = planned === undefined ? Math.min(rows, left) : whole;
-        outputs.push(planned ?? this.call(input.narrow(0, row, count) as Input & Tensor));
+        const more = Math.floor((left - count) / rows);
+        outputs.push(planned ?? this.#call(input.narrow(0, row, count) as Input & Tensor, more));
         row += count;
       }
       return joinOutputs(outputs);

@@ -102,7 +102,8 @@ describe('a compiled module', () => {
     noGrad(() => {
       const module = settled(new Small());
       nn.foldBatchNorm(module);
-      const batch = images(7);
+      // More than go together.
+      const batch = images(19);
       const alone = batch.split(1, 0).map((row) => module.call(row));
       const expected = (select: (output: (typeof alone)[number]) => Tensor): number[] =>
         alone.flatMap((output) => numbers(select(output)));
@@ -112,9 +113,9 @@ describe('a compiled module', () => {
         for (let turn = 0; turn < 2; turn += 1) {
           const { logits, maps, name } = module.callRows(batch);
           expect(name).toBe('small');
-          expect(logits.shape).toEqual([7, 5]);
+          expect(logits.shape).toEqual([19, 5]);
           expect(numbers(logits)).toEqual(expected((output) => output.logits));
-          expect(maps[0]?.shape).toEqual([7, 32, 9, 9]);
+          expect(maps[0]?.shape).toEqual([19, 32, 9, 9]);
           expect(rowNumbers(maps[0])).toEqual(alone.flatMap((output) => rowNumbers(output.maps[0])));
         }
       }
@@ -126,6 +127,42 @@ describe('a compiled module', () => {
       module.dispose();
     });
     setThreads(before);
+  });
+
+  it('takes rows by themselves where convolutions take them together and other steps write in place', () => {
+    class Writing extends nn.Module {
+      first = convolution(16, 16, 3);
+      firstNorm = new nn.BatchNorm2d(16);
+      second = convolution(16, 16, 3);
+      secondNorm = new nn.BatchNorm2d(16);
+
+      override foldable(): readonly nn.FoldablePair[] {
+        return [
+          { convolution: this.first, norm: this.firstNorm },
+          { convolution: this.second, norm: this.secondNorm },
+        ];
+      }
+
+      override forward(input: Tensor): Tensor {
+        const before = this.firstNorm.forwardRelu(this.first.call(input));
+        const edge = before.narrow(2, 0, 1);
+        const maps = this.secondNorm.forwardAddRelu(this.second.call(before), before);
+        edge.mul_(2);
+        const again = this.secondNorm.forwardAddRelu(this.second.call(before), maps);
+        maps.sub_(before);
+        return ops.cat([again, maps], 1);
+      }
+    }
+    noGrad(() => {
+      const module = settled(new Writing());
+      nn.foldBatchNorm(module);
+      const batch = images(5);
+      const expected = batch.split(1, 0).flatMap((row) => numbers(module.call(row)));
+      nn.compile(module);
+      for (let turn = 0; turn < 2; turn += 1) expect(rowNumbers(module.callRows(batch))).toEqual(expected);
+      expect(module.planCount).toBe(1);
+      module.dispose();
+    });
   });
 
   it('takes parts of several rows, the last with fewer, alike on any number of threads', () => {

@@ -110,12 +110,16 @@ export class Plans<Output> {
     return this.#forms.length;
   }
 
-  /** The module's output by a plan; undefined where there is none, and the module has to run. */
-  run(input: unknown): Output | undefined {
+  /**
+   * The module's output by a plan; undefined where there is none, and the module has to run.
+   *
+   * @param more inputs of this shape that are known to come
+   */
+  run(input: unknown, more = 0): Output | undefined {
     if (!(input instanceof Tensor) || isObserved()) return undefined;
     input.assertAlive('compile');
     const form = this.#forms[checked('compile', native.runPlan(this.#handle, input.handle))];
-    if (form === undefined) return this.#meet(input);
+    if (form === undefined) return this.#meet(input, more);
     return fill(form, this.#take(form)) as Output;
   }
 
@@ -142,13 +146,13 @@ export class Plans<Output> {
   }
 
   /** An input that no plan is for: the second one of its shape is worth a plan. */
-  #meet(input: Tensor): Output | undefined {
+  #meet(input: Tensor, more: number): Output | undefined {
     const key = `${input.dtype} ${input.shape.join()} ${input.strides.join()}`;
     const times = (this.#seen.get(key) ?? 0) + 1;
     if (!Number.isFinite(times)) return undefined;
     if (this.#seen.size >= 4 * mostPlans) this.#seen.clear();
     this.#seen.set(key, times);
-    if (times < 2 || this.count >= mostPlans) return undefined;
+    if (times + more < 2 || this.count >= mostPlans) return undefined;
     // From here on, whatever comes of it, this shape is not tried again.
     this.#seen.set(key, Infinity);
     return this.#record(input);

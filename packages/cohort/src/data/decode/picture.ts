@@ -53,12 +53,16 @@ export async function lookAtPicture(sharp: Sharp, content: Buffer): Promise<Pict
 
 /**
  * The first frame as 8-bit pixels, upright, with alpha where it has some. Colour profiles are ignored, as by Pillow, so that
- * every platform can compute the same.
+ * every platform can compute the same. Sharp is not loaded for what is read without it.
  * @throws {TooManyPixels} before anything is decoded
  * @throws {SampleError} where the values of its samples cannot be shown
  * @throws {Error} with the reason in words, for a damaged file
  */
-export async function readPicture(sharp: Sharp, content: Buffer, maximumPixels: number): Promise<PixelImage> {
+export async function readPicture(
+  loadSharp: () => Promise<Sharp>,
+  content: Buffer,
+  maximumPixels: number,
+): Promise<PixelImage> {
   const check = ({ width, height }: { width: number; height: number }): void => {
     if (width * height > maximumPixels) throw new TooManyPixels(`more than ${maximumPixels} pixels`);
   };
@@ -75,7 +79,7 @@ export async function readPicture(sharp: Sharp, content: Buffer, maximumPixels: 
     check(header);
     return readBmpPixels(content, header);
   }
-  return (await readSmallPng(content, maximumPixels)) ?? decodeBySharp(sharp, content, maximumPixels);
+  return readSmallPng(content, maximumPixels) ?? decodeBySharp(await loadSharp(), content, maximumPixels);
 }
 
 function isGreySpace(space: string | undefined): boolean {

@@ -40,7 +40,7 @@ export async function decodeImage(path: string, options: DecodeOptions): Promise
   });
   const maximumPixels = options.maximumPixels ?? DEFAULT_MAXIMUM_PIXELS;
   try {
-    const picture = await readPicture(await loadSharp(), content, maximumPixels);
+    const picture = await readPicture(loadSharp, content, maximumPixels);
     const { channels, height, width, fit = 'fill' } = options;
     return preprocess(picture, { channels, height, width, fit, filter: IMAGE_RESIZE.filter });
   } catch (error) {

@@ -26,6 +26,9 @@ class PreparedConvolution {
   /// As `foldedConvolution`, bit for bit, and outside of autograd. Undefined for an input or residual that it is not made
   /// for, and where the number of threads has changed. Several threads may call it at the same time.
   virtual at::Tensor run(const at::Tensor& input, const OptionalTensor& residual) = 0;
+
+  /// Whether `run` takes less time for several such inputs joined to a batch, and gives each the bits that it has alone.
+  virtual bool gainsFromBatches(const at::Tensor& input) const { return false; }
 };
 
 /// Ready for inputs like this one; null where such a convolution is not one of the fast ones. Weight and bias must not change

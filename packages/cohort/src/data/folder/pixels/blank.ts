@@ -85,7 +85,7 @@ async function transparencyOf(sharp: Sharp, path: string): Promise<'full' | 'par
       maximumBytes: MAXIMUM_FILE_BYTES,
       remedyWhenMissing: 'Check the path.',
     });
-    const { data, channels } = await readPicture(sharp, content, MAXIMUM_PIXELS);
+    const { data, channels } = await readPicture(() => Promise.resolve(sharp), content, MAXIMUM_PIXELS);
     if (channels % 2 !== 0) return 'none';
     const alpha = data.filter((_, index) => index % channels === channels - 1);
     if (alpha.every((value) => value === 0)) return 'full';

@@ -115,6 +115,10 @@ class PreparedWinograd : public PreparedConvolution {
     return putTogether(output, dilation);
   }
 
+  bool gainsFromBatches(const at::Tensor& input) const override {
+    return winogradKernels()->leavesRoom(shapeOf(input, folded_.weight.size(0), folded_.settings.dilation[0]));
+  }
+
  private:
   FoldedArguments folded_;
   at::Tensor bias_;

@@ -38,6 +38,13 @@ bool supports(const WinogradShape& shape) {
          (weights <= kMediumWeights || (weights <= kMostWeights && tiles >= kManyTiles && 28 * tiles <= 8 * pixels));
 }
 
+bool leavesRoom(const WinogradShape& shape) {
+  return withForm(shape, [&](auto form) {
+    const Plan<decltype(form)> plan(shape);
+    return plan.tiles < plan.blockTiles;
+  });
+}
+
 int64_t scratchBytes(const WinogradShape& shape) {
   return withForm(shape, [&](auto form) {
     const Plan<decltype(form)> plan(shape);
@@ -307,7 +314,7 @@ void weightGradient(const WinogradShape& shape, const void* gradient, const void
 
 extern const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_CAPABILITY);
 const WinogradKernels COHORT_JOIN(winogradKernels_, COHORT_CAPABILITY) = {
-    COHORT_TEXT(COHORT_CAPABILITY), supports, scratchBytes, weightBytes, transformAllWeights,
+    COHORT_TEXT(COHORT_CAPABILITY), supports, leavesRoom, scratchBytes, weightBytes, transformAllWeights,
     convolution, weightGradient};
 
 }  // namespace cohort

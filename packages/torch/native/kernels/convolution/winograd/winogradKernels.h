@@ -46,6 +46,9 @@ struct WinogradKernels {
   /// Whether the loops know such a shape and are worth their while.
   bool (*supports)(const WinogradShape&);
 
+  /// Whether more pictures at once would read the weights less often; what is computed for each does not depend on the others.
+  bool (*leavesRoom)(const WinogradShape&);
+
   /// How much memory they work in; it is aligned to 64 bytes.
   int64_t (*scratchBytes)(const WinogradShape&);
 
