@@ -111,7 +111,12 @@ function splitsOf(opened: AnnotatedData, recipe: TaskRecipe, { reporter }: TaskD
     const chosen = new Set(shuffleInPlace([...images.keys()], RANDOM_PURPOSE.subset, seed).slice(0, count));
     return images.filter((_, index) => chosen.has(index));
   };
-  if (train.length === 0) throw new TaskError('There are no training images.', 'Check data.path.');
+  if (train.length === 0) {
+    throw new TaskError(
+      `There are no training images with annotations in ${data.path ?? '.'}.`,
+      'Add some, or name another folder or file as data.path.',
+    );
+  }
   return { train: subset(train, data.trainImages), validation, test: subset(test, data.testImages) };
 }
 
