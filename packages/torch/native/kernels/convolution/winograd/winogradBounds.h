@@ -10,14 +10,20 @@
 namespace cohort {
 namespace {
 
-/// How both factors of a weight gradient are kept for a block, and what a product of integers counts.
+/// What integers of each channel count, of both factors of a weight gradient.
+struct FactorUnits {
+  const float* input;
+  const float* gradient;
+};
+
+/// How both factors of a weight gradient are kept for a block, and what their integers count.
 template <typename Form, typename E>
 struct KeptFactors {
   template <typename Reading>
   KeptFactors(const WinogradShape&, const Plan<Form>&, int64_t, int64_t, const E*, const E*, const Reading&) {}
   Numbers<Form, E> input() const { return {}; }
   Numbers<Form, E> gradient() const { return {}; }
-  float unit = 1;
+  FactorUnits units() const { return {}; }
 };
 
 #ifdef __AVX512VNNI__
@@ -118,7 +124,7 @@ inline float boundOf(const WinogradShape& shape, int64_t channels, Area area, co
     const auto add = [&](__m512i bits) { magnitudes = _mm512_max_epu16(magnitudes, _mm512_add_epi16(bits, bits)); };
     int64_t i = 0;
     for (; i + 32 <= count; i += 32) add(_mm512_loadu_si512(from + i));
-    if (i < count) add(_mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i))));
+    if (i < count) add(_mm512_zextsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i))));
   }
   const __m512i even = _mm512_slli_epi32(magnitudes, 16), odd = _mm512_and_si512(magnitudes, _mm512_set1_epi32(~0xFFFF));
   return largest(_mm512_srli_epi32(_mm512_max_epu32(even, odd), 1));
@@ -128,13 +134,14 @@ COHORT_INLINE float boundOf(const WinogradShape& shape, const Area& area, const 
   return boundOf(shape, shape.inChannels, area, input);
 }
 
+/// Bits in the order of the numbers, and back: those of negative ones are turned.
+COHORT_INLINE __m256i turned(__m256i bits) {
+  return _mm256_xor_si256(bits, _mm256_srli_epi16(_mm256_srai_epi16(bits, 15), 1));
+}
+
 /// The same once pixels are normalised, to the bit: what a channel's smallest or largest pixel becomes.
 inline float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const Normalised& reading) {
   __m512i magnitudes = _mm512_setzero_si512();
-  // Bits in the order of the numbers, and back: those of negative ones are turned.
-  const auto turned = [](__m256i bits) {
-    return _mm256_xor_si256(bits, _mm256_srli_epi16(_mm256_srai_epi16(bits, 15), 1));
-  };
   for (int64_t channel = 0; channel < shape.inChannels; channel += kWidth) {
     __m256i low = _mm256_set1_epi16(0x7FFF), high = _mm256_set1_epi16(-0x8000);
     for (int64_t row = area.top; row < area.bottom; ++row) {
@@ -167,37 +174,73 @@ COHORT_INLINE void forBounds(const WinogradShape& shape, int64_t tileColumns, Ti
   }
 }
 
+/// The largest magnitude in an area of each channel, where it is larger than what is there.
+template <typename Reading>
+void channelBounds(const WinogradShape& shape, int64_t channels, const Area& area, const BFloat16* maps, const Reading& reading,
+                   float* bounds) {
+  for (int64_t channel = 0; channel < channels; channel += kWidth) {
+    __m256i low = _mm256_set1_epi16(0x7FFF), high = _mm256_set1_epi16(-0x8000), magnitudes = _mm256_setzero_si256();
+    for (int64_t row = area.top; row < area.bottom; ++row) {
+      const BFloat16* from = maps + ((area.image * shape.height + row) * shape.width + area.left) * channels + channel;
+      for (int64_t x = area.left; x < area.right; ++x, from += channels) {
+        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+        if constexpr (std::is_same_v<Reading, AsTheyAre>) {
+          // Twice a number has no sign left.
+          magnitudes = _mm256_max_epu16(magnitudes, _mm256_add_epi16(bits, bits));
+        } else {
+          low = _mm256_min_epi16(low, turned(bits));
+          high = _mm256_max_epi16(high, turned(bits));
+        }
+      }
+    }
+    __m512i found = _mm512_castps_si512(_mm512_loadu_ps(bounds + channel));
+    if constexpr (std::is_same_v<Reading, AsTheyAre>) {
+      found = _mm512_max_epu32(found, _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_srli_epi16(magnitudes, 1)), 16));
+    } else {
+      const typename Reading::template Channels<BFloat16> read(reading, channel);
+      const __m256i ends[] = {low, high};
+      for (const __m256i end : ends) {
+        BFloat16 numbers[kWidth];
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), turned(end));
+        found = _mm512_max_epu32(found, magnitudesOf(read(load<kWidth>(numbers))));
+      }
+    }
+    _mm512_storeu_ps(bounds + channel, _mm512_castsi512_ps(found));
+  }
+}
+
 template <>
 struct KeptFactors<LargeTiles, BFloat16> {
   template <typename Reading>
   KeptFactors(const WinogradShape& shape, const Plan<LargeTiles>& plan, int64_t first, int64_t count, const BFloat16* gradient,
-              const BFloat16* input, const Reading& reading)
-      : KeptFactors([&] {
-          Bounds bounds{0, 0};
-          // All rows of tiles in which any of the block's are, image by image.
-          const int64_t end = (first + count + plan.tileColumns - 1) / plan.tileColumns;
-          for (int64_t row = first / plan.tileColumns; row < end;) {
-            const int64_t image = row / plan.tileRows, start = image * plan.tileRows, next = least(end, start + plan.tileRows);
-            const Area tiles{image, row - start, next - start, 0, plan.tileColumns};
-            bounds.input = larger(bounds.input, boundOf(shape, areaOf(shape, tiles, 1), input, reading));
-            bounds.gradient = larger(bounds.gradient, boundOf(shape, shape.outChannels, areaOf(shape, tiles, 0), gradient));
-            row = next;
-          }
-          return bounds;
-        }()) {}
-  Scaled input() const { return {inputScales.numbers.at}; }
-  Scaled gradient() const { return {gradientScales.numbers.at}; }
-  FixedScales inputScales, gradientScales;
-  float unit;
+              const BFloat16* input, const Reading& reading) {
+    for (int64_t i = 0; i < shape.inChannels; ++i) input_.units[i] = 0;
+    for (int64_t o = 0; o < shape.outChannels; ++o) gradient_.units[o] = 0;
+    plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t) {
+      const Area tiles{tile.image, tile.row, tile.row + 1, tile.column, tile.column + length};
+      channelBounds(shape, shape.inChannels, areaOf(shape, tiles, 1), input, reading, input_.units);
+      channelBounds(shape, shape.outChannels, areaOf(shape, tiles, 0), gradient, AsTheyAre(), gradient_.units);
+    });
+    input_.scale(shape.inChannels);
+    gradient_.scale(shape.outChannels);
+  }
+  Scaled input() const { return {kInputShrink.at, input_.scales}; }
+  Scaled gradient() const { return {kGradientShrink.at, gradient_.scales}; }
+  FactorUnits units() const { return {input_.units, gradient_.units}; }
 
  private:
-  struct Bounds {
-    float input, gradient;
+  /// Of each channel: first its bound.
+  struct Factor {
+    void scale(int64_t channels) {
+      for (int64_t c = 0; c < channels; ++c) {
+        scales[c] = scaleTo(kGradientLimit, units[c]);
+        units[c] *= 1 / kGradientLimit;
+      }
+    }
+    float scales[kNarrowWeights / kChannels];
+    float units[kNarrowWeights / kChannels];
   };
-  explicit KeptFactors(const Bounds& bounds)
-      : inputScales(kInputShrink, kGradientLimit, bounds.input),
-        gradientScales(kGradientShrink, kGradientLimit, bounds.gradient),
-        unit(bounds.input / kGradientLimit * (bounds.gradient / kGradientLimit)) {}
+  Factor input_, gradient_;
 };
 #endif
 

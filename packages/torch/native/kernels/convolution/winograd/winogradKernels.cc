@@ -260,7 +260,7 @@ void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first,
     sink.finish(count);
   });
   accumulateTiles<Form, Numbers<Form, E>>(shape, (count + kShare - 1) / kShare, spread, plan.inStride / kShare, otherSpread,
-                                          plan.outStride / kShare, factors.unit, sums);
+                                          plan.outStride / kShare, factors.units(), sums);
 }
 
 template <typename Form, typename E, typename Reading>

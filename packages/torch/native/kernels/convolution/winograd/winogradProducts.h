@@ -312,10 +312,10 @@ COHORT_INLINE void accumulate(int64_t pairs, const uint32_t* left, int64_t leftS
   }
 }
 
-/// The same of integers, whose sums are added `unit` times.
+/// The same of integers, whose sums are added `factor` times both units.
 template <int kCount, int kVectors>
 COHORT_INLINE void accumulateIntegers(int64_t pairs, const uint32_t* left, int64_t leftStride, const uint32_t* right,
-                                      int64_t rightStride, float unit, float* to) {
+                                      int64_t rightStride, const float* leftUnits, const float* rightUnits, float factor, float* to) {
   __m512i sums[kCount][kVectors] = {};
   for (int64_t t = 0; t < pairs; ++t) {
     __m512i values[kVectors];
@@ -326,19 +326,21 @@ COHORT_INLINE void accumulateIntegers(int64_t pairs, const uint32_t* left, int64
     }
   }
   for (int r = 0; r < kCount; ++r) {
+    const __m512 unit = _mm512_set1_ps(leftUnits[r] * factor);
     for (int k = 0; k < kVectors; ++k) {
       float* const total = to + r * rightStride + k * kWidth;
-      _mm512_storeu_ps(total, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r][k]), _mm512_set1_ps(unit), _mm512_loadu_ps(total)));
+      const __m512 counted = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][k]), _mm512_loadu_ps(rightUnits + k * kWidth));
+      _mm512_storeu_ps(total, _mm512_fmadd_ps(counted, unit, _mm512_loadu_ps(total)));
     }
   }
 }
 #endif
 
 /// What some tiles, or pairs of tiles, give to the sums of a weight gradient, [position][inChannels][outChannels]. Products of
-/// integers count `unit` times the growth of their position.
+/// integers count both units times the growth of their position.
 template <typename Form, typename Kept, typename Number>
 void accumulateTiles(const WinogradShape& shape, int64_t tiles, const Number* transformed, int64_t inStride, const Number* gradient,
-                     int64_t outStride, [[maybe_unused]] float unit, float* sums) {
+                     int64_t outStride, [[maybe_unused]] const FactorUnits& units, float* sums) {
   const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out);
   constexpr int kFew = kWidth == 16 ? 8 : 4;
   for (int64_t p = 0; p < Form::kPositions; ++p) {
@@ -349,8 +351,9 @@ void accumulateTiles(const WinogradShape& shape, int64_t tiles, const Number* tr
       float* const start = to + i * out + o;
 #ifdef __AVX512VNNI__
       if constexpr (std::is_same_v<Kept, Scaled>) {
-        const float factor = unit * (kInputGrowth.at[p] * kGradientGrowth.at[p]);
-        return accumulateIntegers<count(), vectors()>(tiles, left + i, in, right + o, out, factor, start);
+        const float growth = kInputGrowth.at[p] * kGradientGrowth.at[p];
+        return accumulateIntegers<count(), vectors()>(tiles, left + i, in, right + o, out, units.input + i, units.gradient + o,
+                                                      growth, start);
       }
 #endif
       accumulate<count(), vectors()>(tiles, left + i, in, right + o, out, start);
