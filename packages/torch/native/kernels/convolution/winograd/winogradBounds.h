@@ -110,68 +110,9 @@ COHORT_INLINE Area areaOf(const WinogradShape& shape, const Area& tiles, int64_t
           most(0, kTile * tiles.left - around), least(shape.width, kTile * tiles.right + around)};
 }
 
-/// The largest magnitude in an area.
-inline float boundOf(const WinogradShape& shape, int64_t channels, Area area, const BFloat16* maps) {
-  __m512i magnitudes = _mm512_setzero_si512();
-  int64_t count = (area.right - area.left) * channels;
-  if (area.right - area.left == shape.width) {
-    count *= area.bottom - area.top;
-    area.bottom = area.top + 1;
-  }
-  for (int64_t row = area.top; row < area.bottom; ++row) {
-    const BFloat16* const from = maps + ((area.image * shape.height + row) * shape.width + area.left) * channels;
-    // Twice a number has no sign left.
-    const auto add = [&](__m512i bits) { magnitudes = _mm512_max_epu16(magnitudes, _mm512_add_epi16(bits, bits)); };
-    int64_t i = 0;
-    for (; i + 32 <= count; i += 32) add(_mm512_loadu_si512(from + i));
-    if (i < count) add(_mm512_zextsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i))));
-  }
-  const __m512i even = _mm512_slli_epi32(magnitudes, 16), odd = _mm512_and_si512(magnitudes, _mm512_set1_epi32(~0xFFFF));
-  return largest(_mm512_srli_epi32(_mm512_max_epu32(even, odd), 1));
-}
-
-COHORT_INLINE float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const AsTheyAre&) {
-  return boundOf(shape, shape.inChannels, area, input);
-}
-
 /// Bits in the order of the numbers, and back: those of negative ones are turned.
 COHORT_INLINE __m256i turned(__m256i bits) {
   return _mm256_xor_si256(bits, _mm256_srli_epi16(_mm256_srai_epi16(bits, 15), 1));
-}
-
-/// The same once pixels are normalised, to the bit: what a channel's smallest or largest pixel becomes.
-inline float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const Normalised& reading) {
-  __m512i magnitudes = _mm512_setzero_si512();
-  for (int64_t channel = 0; channel < shape.inChannels; channel += kWidth) {
-    __m256i low = _mm256_set1_epi16(0x7FFF), high = _mm256_set1_epi16(-0x8000);
-    for (int64_t row = area.top; row < area.bottom; ++row) {
-      const BFloat16* from = input + ((area.image * shape.height + row) * shape.width + area.left) * shape.inChannels + channel;
-      for (int64_t x = area.left; x < area.right; ++x, from += shape.inChannels) {
-        const __m256i bits = turned(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-        low = _mm256_min_epi16(low, bits);
-        high = _mm256_max_epi16(high, bits);
-      }
-    }
-    const Normalised::Channels<BFloat16> read(reading, channel);
-    for (int end = 0; end < 2; ++end) {
-      BFloat16 numbers[kWidth];
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), turned(end == 0 ? low : high));
-      magnitudes = _mm512_max_epu32(magnitudes, magnitudesOf(read(load<kWidth>(numbers))));
-    }
-  }
-  return largest(magnitudes);
-}
-
-/// Calls `each(first tile, tiles, place, bound of their input)` for the parts of a run that share a bound.
-template <typename Reading, typename Each>
-COHORT_INLINE void forBounds(const WinogradShape& shape, int64_t tileColumns, Tile tile, int64_t length, int64_t place,
-                             const BFloat16* input, const Reading& reading, const Each& each) {
-  while (length > 0) {
-    const int64_t first = tile.column / kSharing * kSharing, last = least(first + kSharing, tileColumns);
-    const int64_t part = least(length, last - tile.column);
-    each(tile, part, place, boundOf(shape, areaOf(shape, {tile.image, tile.row, tile.row + 1, first, last}, 1), input, reading));
-    tile.column += part, place += part, length -= part;
-  }
 }
 
 /// The largest magnitude in an area of each channel, where it is larger than what is there.
@@ -206,6 +147,30 @@ void channelBounds(const WinogradShape& shape, int64_t channels, const Area& are
       }
     }
     _mm512_storeu_ps(bounds + channel, _mm512_castsi512_ps(found));
+  }
+}
+
+/// The largest magnitude in an area, once each channel is multiplied by its factor.
+template <typename Reading>
+float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const Weighted<Reading>& weighted) {
+  float bounds[kNarrowWeights / kChannels] = {};
+  channelBounds(shape, shape.inChannels, area, input, weighted.reading, bounds);
+  __m512i magnitudes = _mm512_setzero_si512();
+  for (int64_t c = 0; c < shape.inChannels; c += kWidth) {
+    magnitudes = _mm512_max_epu32(magnitudes, magnitudesOf(load<kWidth>(bounds + c) * load<kWidth>(weighted.factors + c)));
+  }
+  return largest(magnitudes);
+}
+
+/// Calls `each(first tile, tiles, place, bound of their input)` for the parts of a run that share a bound.
+template <typename Reading, typename Each>
+COHORT_INLINE void forBounds(const WinogradShape& shape, int64_t tileColumns, Tile tile, int64_t length, int64_t place,
+                             const BFloat16* input, const Reading& reading, const Each& each) {
+  while (length > 0) {
+    const int64_t first = tile.column / kSharing * kSharing, last = least(first + kSharing, tileColumns);
+    const int64_t part = least(length, last - tile.column);
+    each(tile, part, place, boundOf(shape, areaOf(shape, {tile.image, tile.row, tile.row + 1, first, last}, 1), input, reading));
+    tile.column += part, place += part, length -= part;
   }
 }
 

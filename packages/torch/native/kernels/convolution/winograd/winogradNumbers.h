@@ -27,6 +27,8 @@ struct Rounded {
     return _mm512_permutexvar_epi16(order(), sideBySide(0, first, second));
   }
   COHORT_INLINE V ofChannel(int64_t, V value) const { return value; }
+  template <int kCount>
+  COHORT_INLINE void even(int64_t, int64_t, V (&)[kCount]) const {}
 
  private:
   /// 16 numbers and the 16 after them, in turn.
@@ -56,6 +58,15 @@ struct Scaled {
   const float* scales;
   /// What each channel is multiplied by before; null where nothing is.
   const float* channelScales = nullptr;
+  /// What weights are multiplied by, by rows and by channels.
+  const float* rowInverses = nullptr;
+  const float* channelInverses = nullptr;
+
+  template <int kCount>
+  COHORT_INLINE void even(int64_t row, int64_t channel, V (&spread)[kCount]) const {
+    const V factor = load<kWidth>(channelInverses + channel) * rowInverses[row];
+    for (V& each : spread) each *= factor;
+  }
 
   COHORT_INLINE V ofChannel(int64_t channel, V value) const { return value * load<kWidth>(channelScales + channel); }
 

@@ -61,6 +61,8 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
         V next[kPositions];
         transformKernel<Form>(weight + i * 9 * out + o, out, true, spread);
         transformKernel<Form>(weight + (i + 1) * 9 * out + o, out, true, next);
+        kept.even(i, o, spread);
+        kept.even(i + 1, o, next);
         for (int p = 0; p < kPositions; ++p) {
           _mm512_storeu_si512(pairs + (p * stride + placeOf<Number>(in, panel, i, o)) / 2, kept.inTurn(p, spread[p], next[p]));
         }
@@ -71,6 +73,7 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
       V squares[kPositions / 2][kWidth];
       for (int j = 0; j < kWidth; ++j) {
         transformKernel<Form>(weight + (o + j) * 9 * in + first, in, false, spread);
+        kept.even(o + j, first, spread);
         for (int p = 0; p < kPositions; p += 2) {
           squares[p / 2][j] = reinterpret_cast<V>(kept.sideBySide(p, spread[p], spread[p + 1]));
         }
@@ -92,13 +95,14 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
 #ifdef __AVX512VNNI__
 /// The largest magnitude of each position of all transformed weights.
 template <typename Form>
-void boundWeights(const WinogradShape& shape, const float* weight, bool isTurned, float (&bounds)[Form::kPositions]) {
+void boundWeights(const WinogradShape& shape, const float* weight, bool isTurned, const Scaled& kept, float (&bounds)[Form::kPositions]) {
   const int64_t rows = isTurned ? shape.inChannels : shape.outChannels, channels = isTurned ? shape.outChannels : shape.inChannels;
   __m512i magnitudes[Form::kPositions] = {};
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t channel = 0; channel < channels; channel += kWidth) {
       V spread[Form::kPositions];
       transformKernel<Form>(weight + row * 9 * channels + channel, channels, isTurned, spread);
+      kept.even(row, channel, spread);
       for (int p = 0; p < Form::kPositions; ++p) magnitudes[p] = _mm512_max_epu32(magnitudes[p], magnitudesOf(spread[p]));
     }
   }
@@ -114,7 +118,8 @@ struct KeptWeights {
 #ifdef __AVX512VNNI__
     if constexpr (kIsScaled<Form, E>) {
       const FixedLimits limits(shape.inChannels);
-      boundWeights<Form>(shape, weight, isTurned, units);
+      even(shape, weight, isTurned);
+      boundWeights<Form>(shape, weight, isTurned, kept(), units);
       for (int p = 0; p < Form::kPositions; ++p) {
         scales[p] = scaleTo(limits.weight, units[p]);
         units[p] *= kInputGrowth.at[p] / (limits.input * limits.weight);
@@ -123,12 +128,48 @@ struct KeptWeights {
 #endif
   }
   Numbers<Form, E> kept() const {
-    if constexpr (kIsScaled<Form, E>) return {scales};
+    if constexpr (kIsScaled<Form, E>) return {scales, nullptr, rowInverses, channelInverses};
     return {};
+  }
+  /// Factors that make the largest weight of every channel 1: of input channels `factors`, then of output channels.
+  void even(const WinogradShape& shape, const float* weight, bool isTurned) {
+    const int64_t rows = isTurned ? shape.inChannels : shape.outChannels, channels = isTurned ? shape.outChannels : shape.inChannels;
+    const auto inverse = [](float value) { return value > 1e-30f && value < 1e30f ? 1 / value : 1; };
+    float* const ofRows = isTurned ? factors : factors + shape.inChannels;
+    float* const ofChannels = isTurned ? factors + shape.inChannels : factors;
+    // Input channels first, since what is left of them is what output channels sum.
+    const auto find = [&](bool areRows) {
+      for (int64_t i = 0; i < (areRows ? rows : channels); ++i) (areRows ? ofRows : ofChannels)[i] = 0;
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t c = 0; c < channels; ++c) {
+          float most = 0;
+          for (int64_t tap = 0; tap < 9; ++tap) {
+            const float value = weight[(r * 9 + tap) * channels + c];
+            most = most > (value < 0 ? -value : value) ? most : (value < 0 ? -value : value);
+          }
+          most *= areRows ? channelInverses[c] : rowInverses[r];
+          float& to = areRows ? ofRows[r] : ofChannels[c];
+          to = to > most ? to : most;
+        }
+      }
+      for (int64_t i = 0; i < (areRows ? rows : channels); ++i) {
+        float& factor = (areRows ? ofRows : ofChannels)[i];
+        (areRows ? rowInverses : channelInverses)[i] = inverse(factor);
+        factor = 1 / (areRows ? rowInverses : channelInverses)[i];
+      }
+    };
+    for (float& each : rowInverses) each = 1;
+    for (float& each : channelInverses) each = 1;
+    // Evened out once, so that small output channels count as much as others.
+    find(!isTurned);
+    find(isTurned);
+    find(!isTurned);
   }
 
   float scales[Form::kPositions];
   float units[Form::kPositions];
+  static constexpr int kMost = kIsScaled<Form, E> ? kNarrowWeights / kChannels : 1;
+  float rowInverses[kMost], channelInverses[kMost], factors[2 * kMost];
 };
 
 /// The unit of a position's products lies behind its weights.
@@ -144,6 +185,12 @@ COHORT_INLINE float unitOf(const WinogradShape& shape, const int16_t* weights, i
 template <typename Form, typename Number>
 void storeUnits(const WinogradShape& shape, const float (&units)[Form::kPositions], Number* weights) {
   for (int p = 0; p < Form::kPositions; ++p) memcpy(unitPlace(shape, weights, p), &units[p], sizeof(units[p]));
+}
+
+/// Factors of input channels, then of output channels, lie behind all weights.
+template <typename Form, typename Number>
+COHORT_INLINE float* factorsOf(const WinogradShape& shape, Number* weights) {
+  return reinterpret_cast<float*>(const_cast<std::remove_const_t<Number>*>(weights) + Form::kPositions * weightStrideOf(shape));
 }
 
 /// Channels that are summed at a time in float32. Sums of such sums are nearer to exact ones than sums of all channels, which
@@ -190,7 +237,7 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
 }
 /// The same of integers: sums of kIntegerDepth channels at most, times the bound of a row and the unit of the position.
 template <int kCount, int kVectors, int kDepth>
-COHORT_INLINE void multiply(int64_t channels, const int16_t* left, const int16_t* right, const float* bounds, float unit, float* out,
+COHORT_INLINE void multiply(int64_t channels, const int16_t* left, const int16_t* right, const float* bounds, float unit, const float* factors, float* out,
                             int64_t outStride) {
   const int64_t depth = channelsOf<kDepth>(channels);
   __m512 totals[kCount][kVectors] = {};
@@ -211,7 +258,10 @@ COHORT_INLINE void multiply(int64_t channels, const int16_t* left, const int16_t
   }
   for (int r = 0; r < kCount; ++r) {
     const __m512 factor = _mm512_set1_ps(bounds[r] * unit);
-    for (int k = 0; k < kVectors; ++k) _mm512_storeu_ps(out + r * outStride + k * kWidth, _mm512_mul_ps(totals[r][k], factor));
+    for (int k = 0; k < kVectors; ++k) {
+      const __m512 own = _mm512_mul_ps(_mm512_loadu_ps(factors + k * kWidth), factor);
+      _mm512_storeu_ps(out + r * outStride + k * kWidth, _mm512_mul_ps(totals[r][k], own));
+    }
   }
 }
 #endif
@@ -251,6 +301,7 @@ void multiplyTiles(const WinogradShape& shape, int64_t tiles, const Number* tran
               multiply<rows(), vectors(), kDepth>(in, left + row * in, right, to + row * out, out);
             } else {
               multiply<rows(), vectors(), kDepth>(in, left + row * in, right, bounds + row, unitOf(shape, weights, p),
+                                                  factorsOf<Form>(shape, weights) + in + o,
                                                   to + row * out, out);
             }
           });
