@@ -1,7 +1,8 @@
 // Bounds of what large tiles of bfloat16 maps become when they are transformed, and the scales that take it to integers.
 //
 // A transformed number is at most the largest pixel times the sum of a row's constants, once for each dimension. The bound is
-// that of all pixels of a few tiles side by side for input, and of all pixels of a block for weight gradients.
+// that of all pixels of a few tiles side by side for input, after the factors that even out the weights of its channels, and
+// of each channel's pixels in a block for weight gradients.
 #pragma once
 
 #include "kernels/convolution/winograd/winogradPlan.h"
@@ -115,10 +116,35 @@ COHORT_INLINE __m256i turned(__m256i bits) {
   return _mm256_xor_si256(bits, _mm256_srli_epi16(_mm256_srai_epi16(bits, 15), 1));
 }
 
+/// The largest magnitudes in an area of 32 channels from `channel` on, where they are larger than what is there.
+inline void boundChannels(const WinogradShape& shape, int64_t channels, const Area& area, const BFloat16* maps, int64_t channel,
+                          float* bounds) {
+  __m512i magnitudes = _mm512_setzero_si512();
+  for (int64_t row = area.top; row < area.bottom; ++row) {
+    const BFloat16* from = maps + ((area.image * shape.height + row) * shape.width + area.left) * channels + channel;
+    for (int64_t x = area.left; x < area.right; ++x, from += channels) {
+      const __m512i bits = _mm512_loadu_si512(from);
+      // Twice a number has no sign left.
+      magnitudes = _mm512_max_epu16(magnitudes, _mm512_add_epi16(bits, bits));
+    }
+  }
+  magnitudes = _mm512_srli_epi16(magnitudes, 1);
+  const auto add = [&](__m256i half, float* to) {
+    const __m512i found = _mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+    _mm512_storeu_si512(to, _mm512_max_epu32(found, _mm512_loadu_si512(to)));
+  };
+  add(_mm512_castsi512_si256(magnitudes), bounds + channel);
+  add(_mm512_extracti64x4_epi64(magnitudes, 1), bounds + channel + kWidth);
+}
+
 /// The largest magnitude in an area of each channel, where it is larger than what is there.
 template <typename Reading>
 void channelBounds(const WinogradShape& shape, int64_t channels, const Area& area, const BFloat16* maps, const Reading& reading,
                    float* bounds) {
+  if (std::is_same_v<Reading, AsTheyAre> && channels % 32 == 0) {
+    for (int64_t channel = 0; channel < channels; channel += 32) boundChannels(shape, channels, area, maps, channel, bounds);
+    return;
+  }
   for (int64_t channel = 0; channel < channels; channel += kWidth) {
     __m256i low = _mm256_set1_epi16(0x7FFF), high = _mm256_set1_epi16(-0x8000), magnitudes = _mm256_setzero_si256();
     for (int64_t row = area.top; row < area.bottom; ++row) {

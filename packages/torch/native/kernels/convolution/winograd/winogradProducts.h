@@ -131,40 +131,43 @@ struct KeptWeights {
     if constexpr (kIsScaled<Form, E>) return {scales, nullptr, rowInverses, channelInverses};
     return {};
   }
-  /// Factors that make the largest weight of every channel 1: of input channels `factors`, then of output channels.
+#ifdef __AVX512VNNI__
+  /// Factors by which weights are divided so that the largest of every channel is near 1: of input channels, which the pixels
+  /// are multiplied by instead, then of output channels.
   void even(const WinogradShape& shape, const float* weight, bool isTurned) {
     const int64_t rows = isTurned ? shape.inChannels : shape.outChannels, channels = isTurned ? shape.outChannels : shape.inChannels;
-    const auto inverse = [](float value) { return value > 1e-30f && value < 1e30f ? 1 / value : 1; };
-    float* const ofRows = isTurned ? factors : factors + shape.inChannels;
-    float* const ofChannels = isTurned ? factors + shape.inChannels : factors;
-    // Input channels first, since what is left of them is what output channels sum.
-    const auto find = [&](bool areRows) {
-      for (int64_t i = 0; i < (areRows ? rows : channels); ++i) (areRows ? ofRows : ofChannels)[i] = 0;
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t c = 0; c < channels; ++c) {
-          float most = 0;
-          for (int64_t tap = 0; tap < 9; ++tap) {
-            const float value = weight[(r * 9 + tap) * channels + c];
-            most = most > (value < 0 ? -value : value) ? most : (value < 0 ? -value : value);
-          }
-          most *= areRows ? channelInverses[c] : rowInverses[r];
-          float& to = areRows ? ofRows[r] : ofChannels[c];
-          to = to > most ? to : most;
-        }
+    for (float& each : channelInverses) each = 1;
+    for (float& each : rowInverses) each = 1;
+    const auto magnitudes = [&](int64_t row, int64_t channel) {
+      __m512 all = _mm512_setzero_ps();
+      for (int64_t tap = 0; tap < 9; ++tap) {
+        all = _mm512_max_ps(all, _mm512_abs_ps(_mm512_loadu_ps(weight + (row * 9 + tap) * channels + channel)));
       }
-      for (int64_t i = 0; i < (areRows ? rows : channels); ++i) {
-        float& factor = (areRows ? ofRows : ofChannels)[i];
-        (areRows ? rowInverses : channelInverses)[i] = inverse(factor);
-        factor = 1 / (areRows ? rowInverses : channelInverses)[i];
+      return _mm512_mul_ps(all, _mm512_mul_ps(_mm512_loadu_ps(channelInverses + channel), _mm512_set1_ps(rowInverses[row])));
+    };
+    const auto inverse = [](float value) { return value > 1e-15f && value < 1e15f ? 1 / value : 1; };
+    const auto evenRows = [&] {
+      for (int64_t row = 0; row < rows; ++row) {
+        __m512 all = _mm512_setzero_ps();
+        for (int64_t channel = 0; channel < channels; channel += kWidth) all = _mm512_max_ps(all, magnitudes(row, channel));
+        rowInverses[row] *= inverse(_mm512_reduce_max_ps(all));
       }
     };
-    for (float& each : rowInverses) each = 1;
-    for (float& each : channelInverses) each = 1;
-    // Evened out once, so that small output channels count as much as others.
-    find(!isTurned);
-    find(isTurned);
-    find(!isTurned);
+    evenRows();
+    for (int64_t channel = 0; channel < channels; channel += kWidth) {
+      __m512 all = _mm512_setzero_ps();
+      for (int64_t row = 0; row < rows; ++row) all = _mm512_max_ps(all, magnitudes(row, channel));
+      float numbers[kWidth];
+      _mm512_storeu_ps(numbers, all);
+      for (int c = 0; c < kWidth; ++c) channelInverses[channel + c] *= inverse(numbers[c]);
+    }
+    evenRows();
+    const float* const ofInput = isTurned ? rowInverses : channelInverses;
+    const float* const ofOutput = isTurned ? channelInverses : rowInverses;
+    for (int64_t i = 0; i < shape.inChannels; ++i) factors[i] = 1 / ofInput[i];
+    for (int64_t o = 0; o < shape.outChannels; ++o) factors[shape.inChannels + o] = 1 / ofOutput[o];
   }
+#endif
 
   float scales[Form::kPositions];
   float units[Form::kPositions];

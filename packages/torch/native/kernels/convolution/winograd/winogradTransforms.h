@@ -244,7 +244,7 @@ void transformGradient(const WinogradShape& shape, Tile tile, int64_t count, con
     for (int64_t channel = 0; channel < channels; channel += kWidth) {
       V rows[kSide][kTile];
       pixels.spreadRows(channel, rows);
-        for (int y = 0; y < kSide; ++y) {
+      for (int y = 0; y < kSide; ++y) {
         V spread[kSide];
         Form::spreadGradient(rows[y], spread);
         sink.put(place + done, channel, y, spread);
