@@ -207,11 +207,19 @@ struct KeptFactors<LargeTiles, BFloat16> {
               const BFloat16* input, const Reading& reading) {
     for (int64_t i = 0; i < shape.inChannels; ++i) input_.units[i] = 0;
     for (int64_t o = 0; o < shape.outChannels; ++o) gradient_.units[o] = 0;
-    plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t) {
-      const Area tiles{tile.image, tile.row, tile.row + 1, tile.column, tile.column + length};
+    const auto add = [&](const Area& tiles) {
       channelBounds(shape, shape.inChannels, areaOf(shape, tiles, 1), input, reading, input_.units);
       channelBounds(shape, shape.outChannels, areaOf(shape, tiles, 0), gradient, AsTheyAre(), gradient_.units);
-    });
+    };
+    // All rows of tiles in which any of the block's are, image by image; of a single row no more than its own columns.
+    const int64_t end = (first + count + plan.tileColumns - 1) / plan.tileColumns;
+    for (int64_t row = first / plan.tileColumns; row < end;) {
+      const int64_t image = row / plan.tileRows, start = image * plan.tileRows, next = least(end, start + plan.tileRows);
+      const bool isSingle = first >= row * plan.tileColumns && end == row + 1;
+      const int64_t left = isSingle ? first - row * plan.tileColumns : 0;
+      add({image, row - start, next - start, left, isSingle ? left + count : plan.tileColumns});
+      row = next;
+    }
     input_.scale(shape.inChannels);
     gradient_.scale(shape.outChannels);
   }
