@@ -212,6 +212,29 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
       });
     });
 
+    test('is as near for channels of any size of numbers, one by one', () => {
+      scope(() => {
+        const { input, weight, upstream } = mapsOf([4, 32, 48, 12, 16]);
+        const sizesOf = (channels: number): Tensor =>
+          ops.linspace(-6, 6, channels).exp().view([1, channels, 1, 1]);
+        // What an input channel has more of, its weights have less of; as well for what the output channels are given.
+        const sizes = sizesOf(32);
+        const outSizes = sizesOf(48);
+        const maps = {
+          input: input.mul(sizes).to('bfloat16').contiguous({ memoryFormat: 'channelsLast' }),
+          weight: weight.div(sizes).div(outSizes.view([48, 1, 1, 1])),
+          upstream: upstream.mul(outSizes).to('bfloat16').contiguous({ memoryFormat: 'channelsLast' }),
+        };
+        const exact = derivatives(maps, 'float64', convolutions.exact);
+        for (const [index, found] of derivatives(maps, 'bfloat16', own).slice(0, 3).entries()) {
+          const expected = exact[index] ?? found;
+          const others = index < 2 ? [0, 2, 3] : [1, 2, 3];
+          const error = found.to('float64').sub(expected).square().sum(others);
+          expect(error.div(expected.square().sum(others)).max().item()).toBeLessThan(0.006 ** 2);
+        }
+      });
+    });
+
     test('gives zero for maps of zeros, and no number for weights or gradients that are none', () => {
       scope(() => {
         const { input, weight, upstream } = mapsOf([2, 16, 16, 12, 12]);

@@ -1,7 +1,8 @@
 // Bounds of what large tiles of bfloat16 maps become when they are transformed, and the scales that take it to integers.
 //
 // A transformed number is at most the largest pixel times the sum of a row's constants, once for each dimension. The bound is
-// that of all pixels of a few tiles side by side for input, and of all pixels of a block for weight gradients.
+// that of all pixels of a few tiles side by side for input, after the factors that even out the weights of its channels, and
+// of each channel's pixels in a block for weight gradients.
 #pragma once
 
 #include "kernels/convolution/winograd/winogradPlan.h"
@@ -10,14 +11,20 @@
 namespace cohort {
 namespace {
 
-/// How both factors of a weight gradient are kept for a block, and what a product of integers counts.
+/// What integers of each channel count, of both factors of a weight gradient.
+struct FactorUnits {
+  const float* input;
+  const float* gradient;
+};
+
+/// How both factors of a weight gradient are kept for a block, and what their integers count.
 template <typename Form, typename E>
 struct KeptFactors {
   template <typename Reading>
   KeptFactors(const WinogradShape&, const Plan<Form>&, int64_t, int64_t, const E*, const E*, const Reading&) {}
   Numbers<Form, E> input() const { return {}; }
   Numbers<Form, E> gradient() const { return {}; }
-  float unit = 1;
+  FactorUnits units() const { return {}; }
 };
 
 #ifdef __AVX512VNNI__
@@ -104,53 +111,79 @@ COHORT_INLINE Area areaOf(const WinogradShape& shape, const Area& tiles, int64_t
           most(0, kTile * tiles.left - around), least(shape.width, kTile * tiles.right + around)};
 }
 
-/// The largest magnitude in an area.
-inline float boundOf(const WinogradShape& shape, int64_t channels, Area area, const BFloat16* maps) {
+/// Bits in the order of the numbers, and back: those of negative ones are turned.
+COHORT_INLINE __m256i turned(__m256i bits) {
+  return _mm256_xor_si256(bits, _mm256_srli_epi16(_mm256_srai_epi16(bits, 15), 1));
+}
+
+/// The largest magnitudes in an area of 32 channels from `channel` on, where they are larger than what is there.
+inline void boundChannels(const WinogradShape& shape, int64_t channels, const Area& area, const BFloat16* maps, int64_t channel,
+                          float* bounds) {
   __m512i magnitudes = _mm512_setzero_si512();
-  int64_t count = (area.right - area.left) * channels;
-  if (area.right - area.left == shape.width) {
-    count *= area.bottom - area.top;
-    area.bottom = area.top + 1;
-  }
   for (int64_t row = area.top; row < area.bottom; ++row) {
-    const BFloat16* const from = maps + ((area.image * shape.height + row) * shape.width + area.left) * channels;
-    // Twice a number has no sign left.
-    const auto add = [&](__m512i bits) { magnitudes = _mm512_max_epu16(magnitudes, _mm512_add_epi16(bits, bits)); };
-    int64_t i = 0;
-    for (; i + 32 <= count; i += 32) add(_mm512_loadu_si512(from + i));
-    if (i < count) add(_mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i))));
+    const BFloat16* from = maps + ((area.image * shape.height + row) * shape.width + area.left) * channels + channel;
+    for (int64_t x = area.left; x < area.right; ++x, from += channels) {
+      const __m512i bits = _mm512_loadu_si512(from);
+      // Twice a number has no sign left.
+      magnitudes = _mm512_max_epu16(magnitudes, _mm512_add_epi16(bits, bits));
+    }
   }
-  const __m512i even = _mm512_slli_epi32(magnitudes, 16), odd = _mm512_and_si512(magnitudes, _mm512_set1_epi32(~0xFFFF));
-  return largest(_mm512_srli_epi32(_mm512_max_epu32(even, odd), 1));
-}
-
-COHORT_INLINE float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const AsTheyAre&) {
-  return boundOf(shape, shape.inChannels, area, input);
-}
-
-/// The same once pixels are normalised, to the bit: what a channel's smallest or largest pixel becomes.
-inline float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const Normalised& reading) {
-  __m512i magnitudes = _mm512_setzero_si512();
-  // Bits in the order of the numbers, and back: those of negative ones are turned.
-  const auto turned = [](__m256i bits) {
-    return _mm256_xor_si256(bits, _mm256_srli_epi16(_mm256_srai_epi16(bits, 15), 1));
+  magnitudes = _mm512_srli_epi16(magnitudes, 1);
+  const auto add = [&](__m256i half, float* to) {
+    const __m512i found = _mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+    _mm512_storeu_si512(to, _mm512_max_epu32(found, _mm512_loadu_si512(to)));
   };
-  for (int64_t channel = 0; channel < shape.inChannels; channel += kWidth) {
-    __m256i low = _mm256_set1_epi16(0x7FFF), high = _mm256_set1_epi16(-0x8000);
+  add(_mm512_castsi512_si256(magnitudes), bounds + channel);
+  add(_mm512_extracti64x4_epi64(magnitudes, 1), bounds + channel + kWidth);
+}
+
+/// The largest magnitude in an area of each channel, where it is larger than what is there.
+template <typename Reading>
+void channelBounds(const WinogradShape& shape, int64_t channels, const Area& area, const BFloat16* maps, const Reading& reading,
+                   float* bounds) {
+  if (std::is_same_v<Reading, AsTheyAre> && channels % 32 == 0) {
+    for (int64_t channel = 0; channel < channels; channel += 32) boundChannels(shape, channels, area, maps, channel, bounds);
+    return;
+  }
+  for (int64_t channel = 0; channel < channels; channel += kWidth) {
+    __m256i low = _mm256_set1_epi16(0x7FFF), high = _mm256_set1_epi16(-0x8000), magnitudes = _mm256_setzero_si256();
     for (int64_t row = area.top; row < area.bottom; ++row) {
-      const BFloat16* from = input + ((area.image * shape.height + row) * shape.width + area.left) * shape.inChannels + channel;
-      for (int64_t x = area.left; x < area.right; ++x, from += shape.inChannels) {
-        const __m256i bits = turned(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-        low = _mm256_min_epi16(low, bits);
-        high = _mm256_max_epi16(high, bits);
+      const BFloat16* from = maps + ((area.image * shape.height + row) * shape.width + area.left) * channels + channel;
+      for (int64_t x = area.left; x < area.right; ++x, from += channels) {
+        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+        if constexpr (std::is_same_v<Reading, AsTheyAre>) {
+          // Twice a number has no sign left.
+          magnitudes = _mm256_max_epu16(magnitudes, _mm256_add_epi16(bits, bits));
+        } else {
+          low = _mm256_min_epi16(low, turned(bits));
+          high = _mm256_max_epi16(high, turned(bits));
+        }
       }
     }
-    const Normalised::Channels<BFloat16> read(reading, channel);
-    for (int end = 0; end < 2; ++end) {
-      BFloat16 numbers[kWidth];
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), turned(end == 0 ? low : high));
-      magnitudes = _mm512_max_epu32(magnitudes, magnitudesOf(read(load<kWidth>(numbers))));
+    __m512i found = _mm512_castps_si512(_mm512_loadu_ps(bounds + channel));
+    if constexpr (std::is_same_v<Reading, AsTheyAre>) {
+      found = _mm512_max_epu32(found, _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_srli_epi16(magnitudes, 1)), 16));
+    } else {
+      const typename Reading::template Channels<BFloat16> read(reading, channel);
+      const __m256i ends[] = {low, high};
+      for (const __m256i end : ends) {
+        BFloat16 numbers[kWidth];
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), turned(end));
+        found = _mm512_max_epu32(found, magnitudesOf(read(load<kWidth>(numbers))));
+      }
     }
+    _mm512_storeu_ps(bounds + channel, _mm512_castsi512_ps(found));
+  }
+}
+
+/// The largest magnitude in an area, once each channel is multiplied by its factor.
+template <typename Reading>
+float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const Weighted<Reading>& weighted) {
+  float bounds[kNarrowWeights / kChannels] = {};
+  channelBounds(shape, shape.inChannels, area, input, weighted.reading, bounds);
+  __m512i magnitudes = _mm512_setzero_si512();
+  for (int64_t c = 0; c < shape.inChannels; c += kWidth) {
+    magnitudes = _mm512_max_epu32(magnitudes, magnitudesOf(load<kWidth>(bounds + c) * load<kWidth>(weighted.factors + c)));
   }
   return largest(magnitudes);
 }
@@ -171,33 +204,42 @@ template <>
 struct KeptFactors<LargeTiles, BFloat16> {
   template <typename Reading>
   KeptFactors(const WinogradShape& shape, const Plan<LargeTiles>& plan, int64_t first, int64_t count, const BFloat16* gradient,
-              const BFloat16* input, const Reading& reading)
-      : KeptFactors([&] {
-          Bounds bounds{0, 0};
-          // All rows of tiles in which any of the block's are, image by image.
-          const int64_t end = (first + count + plan.tileColumns - 1) / plan.tileColumns;
-          for (int64_t row = first / plan.tileColumns; row < end;) {
-            const int64_t image = row / plan.tileRows, start = image * plan.tileRows, next = least(end, start + plan.tileRows);
-            const Area tiles{image, row - start, next - start, 0, plan.tileColumns};
-            bounds.input = larger(bounds.input, boundOf(shape, areaOf(shape, tiles, 1), input, reading));
-            bounds.gradient = larger(bounds.gradient, boundOf(shape, shape.outChannels, areaOf(shape, tiles, 0), gradient));
-            row = next;
-          }
-          return bounds;
-        }()) {}
-  Scaled input() const { return {inputScales.numbers.at}; }
-  Scaled gradient() const { return {gradientScales.numbers.at}; }
-  FixedScales inputScales, gradientScales;
-  float unit;
+              const BFloat16* input, const Reading& reading) {
+    for (int64_t i = 0; i < shape.inChannels; ++i) input_.units[i] = 0;
+    for (int64_t o = 0; o < shape.outChannels; ++o) gradient_.units[o] = 0;
+    const auto add = [&](const Area& tiles) {
+      channelBounds(shape, shape.inChannels, areaOf(shape, tiles, 1), input, reading, input_.units);
+      channelBounds(shape, shape.outChannels, areaOf(shape, tiles, 0), gradient, AsTheyAre(), gradient_.units);
+    };
+    // All rows of tiles in which any of the block's are, image by image; of a single row no more than its own columns.
+    const int64_t end = (first + count + plan.tileColumns - 1) / plan.tileColumns;
+    for (int64_t row = first / plan.tileColumns; row < end;) {
+      const int64_t image = row / plan.tileRows, start = image * plan.tileRows, next = least(end, start + plan.tileRows);
+      const bool isSingle = first >= row * plan.tileColumns && end == row + 1;
+      const int64_t left = isSingle ? first - row * plan.tileColumns : 0;
+      add({image, row - start, next - start, left, isSingle ? left + count : plan.tileColumns});
+      row = next;
+    }
+    input_.scale(shape.inChannels);
+    gradient_.scale(shape.outChannels);
+  }
+  Scaled input() const { return {kInputShrink.at, input_.scales}; }
+  Scaled gradient() const { return {kGradientShrink.at, gradient_.scales}; }
+  FactorUnits units() const { return {input_.units, gradient_.units}; }
 
  private:
-  struct Bounds {
-    float input, gradient;
+  /// Of each channel: first its bound.
+  struct Factor {
+    void scale(int64_t channels) {
+      for (int64_t c = 0; c < channels; ++c) {
+        scales[c] = scaleTo(kGradientLimit, units[c]);
+        units[c] *= 1 / kGradientLimit;
+      }
+    }
+    float scales[kNarrowWeights / kChannels];
+    float units[kNarrowWeights / kChannels];
   };
-  explicit KeptFactors(const Bounds& bounds)
-      : inputScales(kInputShrink, kGradientLimit, bounds.input),
-        gradientScales(kGradientShrink, kGradientLimit, bounds.gradient),
-        unit(bounds.input / kGradientLimit * (bounds.gradient / kGradientLimit)) {}
+  Factor input_, gradient_;
 };
 #endif
 

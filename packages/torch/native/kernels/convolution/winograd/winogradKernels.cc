@@ -97,7 +97,12 @@ void convolveBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t f
   const int64_t count = least(plan.blockTiles, plan.tiles - first);
   float bounds[Form::kBlockTiles] = {};
   withChannels<Form>(shape, shape.inChannels, [&](auto in) {
-    transformBlock<Form, in()>(shape, plan, first, count, input, zeros, reading, bounds, transformed);
+    if constexpr (kIsScaled<Form, E>) {
+      const Weighted<Reading> weighted{reading, factorsOf<Form>(shape, weights)};
+      transformBlock<Form, in()>(shape, plan, first, count, input, zeros, weighted, bounds, transformed);
+    } else {
+      transformBlock<Form, in()>(shape, plan, first, count, input, zeros, reading, bounds, transformed);
+    }
     multiplyTiles<Form, in()>(shape, count, transformed, weights, bounds, products);
   });
   withChannels<Form>(shape, shape.outChannels, [&](auto out) {
@@ -130,7 +135,12 @@ void convolve(const WinogradShape& shape, const E* input, const Reading& reading
 #pragma omp for schedule(static)
       for (int64_t i = 0; i < shape.inChannels; i += kWidth) {
         transformWeights<Form>(shape, weight, isTurned, i, ownWeights.kept(), own);
-        if (kIsScaled<Form, E> && i == 0) storeUnits<Form>(shape, ownWeights.units, own);
+        if constexpr (kIsScaled<Form, E>) {
+          if (i == 0) {
+            storeUnits<Form>(shape, ownWeights.units, own);
+            memcpy(factorsOf<Form>(shape, own), ownWeights.factors, 4 * (shape.inChannels + shape.outChannels));
+          }
+        }
       }
     }
 #pragma omp for schedule(static)
@@ -142,7 +152,7 @@ void convolve(const WinogradShape& shape, const E* input, const Reading& reading
 }
 
 int64_t weightBytes(const WinogradShape& shape) {
-  return withForm(shape, [&](auto form) { return form.kPositions * weightStrideOf(shape) * (shape.isNarrow ? 2 : 4); });
+  return withForm(shape, [&](auto form) { return form.kPositions * weightStrideOf(shape) * (shape.isNarrow ? 2 : 4) + 4 * (shape.inChannels + shape.outChannels); });
 }
 
 /// Calls `each` with the form and the type of maps of a shape. Those in float32 are left to the file that is compiled without
@@ -166,7 +176,10 @@ void transformAllWeights(const WinogradShape& shape, const float* weight, void* 
     auto* const to = static_cast<typename Numbers<Form, E>::Number*>(transformed);
     const KeptWeights<Form, E> weights(shape, weight, false);
     for (int64_t i = 0; i < shape.inChannels; i += kWidth) transformWeights<Form>(shape, weight, false, i, weights.kept(), to);
-    if (kIsScaled<Form, E>) storeUnits<Form>(shape, weights.units, to);
+    if constexpr (kIsScaled<Form, E>) {
+      storeUnits<Form>(shape, weights.units, to);
+      memcpy(factorsOf<Form>(shape, to), weights.factors, 4 * (shape.inChannels + shape.outChannels));
+    }
   });
 }
 
@@ -267,7 +280,7 @@ void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first,
     sink.finish(count);
   });
   accumulateTiles<Form, Numbers<Form, E>>(shape, (count + kShare - 1) / kShare, spread, plan.inStride / kShare, otherSpread,
-                                          plan.outStride / kShare, factors.unit, sums);
+                                          plan.outStride / kShare, factors.units(), sums);
 }
 
 template <typename Form, typename E, typename Reading>

@@ -26,6 +26,9 @@ struct Rounded {
   COHORT_INLINE __m512i inTurn(int, V first, V second) const {
     return _mm512_permutexvar_epi16(order(), sideBySide(0, first, second));
   }
+  COHORT_INLINE V ofChannel(int64_t, V value) const { return value; }
+  template <int kCount>
+  COHORT_INLINE void even(int64_t, int64_t, V (&)[kCount]) const {}
 
  private:
   /// 16 numbers and the 16 after them, in turn.
@@ -53,6 +56,19 @@ struct Scaled {
 
   /// What each position is multiplied by: no result may leave the range of the integers.
   const float* scales;
+  /// What each channel is multiplied by before; null where nothing is.
+  const float* channelScales = nullptr;
+  /// What weights are multiplied by, by rows and by channels.
+  const float* rowInverses = nullptr;
+  const float* channelInverses = nullptr;
+
+  template <int kCount>
+  COHORT_INLINE void even(int64_t row, int64_t channel, V (&spread)[kCount]) const {
+    const V factor = load<kWidth>(channelInverses + channel) * rowInverses[row];
+    for (V& each : spread) each *= factor;
+  }
+
+  COHORT_INLINE V ofChannel(int64_t channel, V value) const { return value * load<kWidth>(channelScales + channel); }
 
  private:
   /// In the lower halves: the sum has its last bit where integers have theirs, and rounds to it.
@@ -133,10 +149,10 @@ struct Pairs {
     uint32_t* const start = to + y * kSide * stride + (place / 2) * channels + channel;
     for (int x = 0; x < kSide; ++x) {
       if (place % 2 == 0) {
-        store<kWidth>(waiting + x * channels, numbers[x]);
+        store<kWidth>(waiting + x * channels, kept.ofChannel(channel, numbers[x]));
       } else {
-        const V first = load<kWidth>(waiting + x * channels);
-        _mm512_storeu_si512(start + x * stride, kept.inTurn(y * kSide + x, first, numbers[x]));
+        const V first = load<kWidth>(waiting + x * channels), second = kept.ofChannel(channel, numbers[x]);
+        _mm512_storeu_si512(start + x * stride, kept.inTurn(y * kSide + x, first, second));
       }
     }
   }

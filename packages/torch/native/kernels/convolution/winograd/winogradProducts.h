@@ -61,6 +61,8 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
         V next[kPositions];
         transformKernel<Form>(weight + i * 9 * out + o, out, true, spread);
         transformKernel<Form>(weight + (i + 1) * 9 * out + o, out, true, next);
+        kept.even(i, o, spread);
+        kept.even(i + 1, o, next);
         for (int p = 0; p < kPositions; ++p) {
           _mm512_storeu_si512(pairs + (p * stride + placeOf<Number>(in, panel, i, o)) / 2, kept.inTurn(p, spread[p], next[p]));
         }
@@ -71,6 +73,7 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
       V squares[kPositions / 2][kWidth];
       for (int j = 0; j < kWidth; ++j) {
         transformKernel<Form>(weight + (o + j) * 9 * in + first, in, false, spread);
+        kept.even(o + j, first, spread);
         for (int p = 0; p < kPositions; p += 2) {
           squares[p / 2][j] = reinterpret_cast<V>(kept.sideBySide(p, spread[p], spread[p + 1]));
         }
@@ -92,13 +95,14 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
 #ifdef __AVX512VNNI__
 /// The largest magnitude of each position of all transformed weights.
 template <typename Form>
-void boundWeights(const WinogradShape& shape, const float* weight, bool isTurned, float (&bounds)[Form::kPositions]) {
+void boundWeights(const WinogradShape& shape, const float* weight, bool isTurned, const Scaled& kept, float (&bounds)[Form::kPositions]) {
   const int64_t rows = isTurned ? shape.inChannels : shape.outChannels, channels = isTurned ? shape.outChannels : shape.inChannels;
   __m512i magnitudes[Form::kPositions] = {};
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t channel = 0; channel < channels; channel += kWidth) {
       V spread[Form::kPositions];
       transformKernel<Form>(weight + row * 9 * channels + channel, channels, isTurned, spread);
+      kept.even(row, channel, spread);
       for (int p = 0; p < Form::kPositions; ++p) magnitudes[p] = _mm512_max_epu32(magnitudes[p], magnitudesOf(spread[p]));
     }
   }
@@ -114,7 +118,8 @@ struct KeptWeights {
 #ifdef __AVX512VNNI__
     if constexpr (kIsScaled<Form, E>) {
       const FixedLimits limits(shape.inChannels);
-      boundWeights<Form>(shape, weight, isTurned, units);
+      even(shape, weight, isTurned);
+      boundWeights<Form>(shape, weight, isTurned, kept(), units);
       for (int p = 0; p < Form::kPositions; ++p) {
         scales[p] = scaleTo(limits.weight, units[p]);
         units[p] *= kInputGrowth.at[p] / (limits.input * limits.weight);
@@ -123,12 +128,51 @@ struct KeptWeights {
 #endif
   }
   Numbers<Form, E> kept() const {
-    if constexpr (kIsScaled<Form, E>) return {scales};
+    if constexpr (kIsScaled<Form, E>) return {scales, nullptr, rowInverses, channelInverses};
     return {};
   }
+#ifdef __AVX512VNNI__
+  /// Factors by which weights are divided so that the largest of every channel is near 1: of input channels, which the pixels
+  /// are multiplied by instead, then of output channels.
+  void even(const WinogradShape& shape, const float* weight, bool isTurned) {
+    const int64_t rows = isTurned ? shape.inChannels : shape.outChannels, channels = isTurned ? shape.outChannels : shape.inChannels;
+    for (float& each : channelInverses) each = 1;
+    for (float& each : rowInverses) each = 1;
+    const auto magnitudes = [&](int64_t row, int64_t channel) {
+      __m512 all = _mm512_setzero_ps();
+      for (int64_t tap = 0; tap < 9; ++tap) {
+        all = _mm512_max_ps(all, _mm512_abs_ps(_mm512_loadu_ps(weight + (row * 9 + tap) * channels + channel)));
+      }
+      return _mm512_mul_ps(all, _mm512_mul_ps(_mm512_loadu_ps(channelInverses + channel), _mm512_set1_ps(rowInverses[row])));
+    };
+    const auto inverse = [](float value) { return value > 1e-15f && value < 1e15f ? 1 / value : 1; };
+    const auto evenRows = [&] {
+      for (int64_t row = 0; row < rows; ++row) {
+        __m512 all = _mm512_setzero_ps();
+        for (int64_t channel = 0; channel < channels; channel += kWidth) all = _mm512_max_ps(all, magnitudes(row, channel));
+        rowInverses[row] *= inverse(_mm512_reduce_max_ps(all));
+      }
+    };
+    evenRows();
+    for (int64_t channel = 0; channel < channels; channel += kWidth) {
+      __m512 all = _mm512_setzero_ps();
+      for (int64_t row = 0; row < rows; ++row) all = _mm512_max_ps(all, magnitudes(row, channel));
+      float numbers[kWidth];
+      _mm512_storeu_ps(numbers, all);
+      for (int c = 0; c < kWidth; ++c) channelInverses[channel + c] *= inverse(numbers[c]);
+    }
+    evenRows();
+    const float* const ofInput = isTurned ? rowInverses : channelInverses;
+    const float* const ofOutput = isTurned ? channelInverses : rowInverses;
+    for (int64_t i = 0; i < shape.inChannels; ++i) factors[i] = 1 / ofInput[i];
+    for (int64_t o = 0; o < shape.outChannels; ++o) factors[shape.inChannels + o] = 1 / ofOutput[o];
+  }
+#endif
 
   float scales[Form::kPositions];
   float units[Form::kPositions];
+  static constexpr int kMost = kIsScaled<Form, E> ? kNarrowWeights / kChannels : 1;
+  float rowInverses[kMost], channelInverses[kMost], factors[2 * kMost];
 };
 
 /// The unit of a position's products lies behind its weights.
@@ -144,6 +188,12 @@ COHORT_INLINE float unitOf(const WinogradShape& shape, const int16_t* weights, i
 template <typename Form, typename Number>
 void storeUnits(const WinogradShape& shape, const float (&units)[Form::kPositions], Number* weights) {
   for (int p = 0; p < Form::kPositions; ++p) memcpy(unitPlace(shape, weights, p), &units[p], sizeof(units[p]));
+}
+
+/// Factors of input channels, then of output channels, lie behind all weights.
+template <typename Form, typename Number>
+COHORT_INLINE float* factorsOf(const WinogradShape& shape, Number* weights) {
+  return reinterpret_cast<float*>(const_cast<std::remove_const_t<Number>*>(weights) + Form::kPositions * weightStrideOf(shape));
 }
 
 /// Channels that are summed at a time in float32. Sums of such sums are nearer to exact ones than sums of all channels, which
@@ -190,7 +240,7 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
 }
 /// The same of integers: sums of kIntegerDepth channels at most, times the bound of a row and the unit of the position.
 template <int kCount, int kVectors, int kDepth>
-COHORT_INLINE void multiply(int64_t channels, const int16_t* left, const int16_t* right, const float* bounds, float unit, float* out,
+COHORT_INLINE void multiply(int64_t channels, const int16_t* left, const int16_t* right, const float* bounds, float unit, const float* factors, float* out,
                             int64_t outStride) {
   const int64_t depth = channelsOf<kDepth>(channels);
   __m512 totals[kCount][kVectors] = {};
@@ -211,7 +261,10 @@ COHORT_INLINE void multiply(int64_t channels, const int16_t* left, const int16_t
   }
   for (int r = 0; r < kCount; ++r) {
     const __m512 factor = _mm512_set1_ps(bounds[r] * unit);
-    for (int k = 0; k < kVectors; ++k) _mm512_storeu_ps(out + r * outStride + k * kWidth, _mm512_mul_ps(totals[r][k], factor));
+    for (int k = 0; k < kVectors; ++k) {
+      const __m512 own = _mm512_mul_ps(_mm512_loadu_ps(factors + k * kWidth), factor);
+      _mm512_storeu_ps(out + r * outStride + k * kWidth, _mm512_mul_ps(totals[r][k], own));
+    }
   }
 }
 #endif
@@ -251,6 +304,7 @@ void multiplyTiles(const WinogradShape& shape, int64_t tiles, const Number* tran
               multiply<rows(), vectors(), kDepth>(in, left + row * in, right, to + row * out, out);
             } else {
               multiply<rows(), vectors(), kDepth>(in, left + row * in, right, bounds + row, unitOf(shape, weights, p),
+                                                  factorsOf<Form>(shape, weights) + in + o,
                                                   to + row * out, out);
             }
           });
@@ -312,10 +366,10 @@ COHORT_INLINE void accumulate(int64_t pairs, const uint32_t* left, int64_t leftS
   }
 }
 
-/// The same of integers, whose sums are added `unit` times.
+/// The same of integers, whose sums are added `factor` times both units.
 template <int kCount, int kVectors>
 COHORT_INLINE void accumulateIntegers(int64_t pairs, const uint32_t* left, int64_t leftStride, const uint32_t* right,
-                                      int64_t rightStride, float unit, float* to) {
+                                      int64_t rightStride, const float* leftUnits, const float* rightUnits, float factor, float* to) {
   __m512i sums[kCount][kVectors] = {};
   for (int64_t t = 0; t < pairs; ++t) {
     __m512i values[kVectors];
@@ -326,19 +380,21 @@ COHORT_INLINE void accumulateIntegers(int64_t pairs, const uint32_t* left, int64
     }
   }
   for (int r = 0; r < kCount; ++r) {
+    const __m512 unit = _mm512_set1_ps(leftUnits[r] * factor);
     for (int k = 0; k < kVectors; ++k) {
       float* const total = to + r * rightStride + k * kWidth;
-      _mm512_storeu_ps(total, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r][k]), _mm512_set1_ps(unit), _mm512_loadu_ps(total)));
+      const __m512 counted = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][k]), _mm512_loadu_ps(rightUnits + k * kWidth));
+      _mm512_storeu_ps(total, _mm512_fmadd_ps(counted, unit, _mm512_loadu_ps(total)));
     }
   }
 }
 #endif
 
 /// What some tiles, or pairs of tiles, give to the sums of a weight gradient, [position][inChannels][outChannels]. Products of
-/// integers count `unit` times the growth of their position.
+/// integers count both units times the growth of their position.
 template <typename Form, typename Kept, typename Number>
 void accumulateTiles(const WinogradShape& shape, int64_t tiles, const Number* transformed, int64_t inStride, const Number* gradient,
-                     int64_t outStride, [[maybe_unused]] float unit, float* sums) {
+                     int64_t outStride, [[maybe_unused]] const FactorUnits& units, float* sums) {
   const int64_t in = shape.inChannels, out = shape.outChannels, panel = panelOf(out);
   constexpr int kFew = kWidth == 16 ? 8 : 4;
   for (int64_t p = 0; p < Form::kPositions; ++p) {
@@ -349,8 +405,9 @@ void accumulateTiles(const WinogradShape& shape, int64_t tiles, const Number* tr
       float* const start = to + i * out + o;
 #ifdef __AVX512VNNI__
       if constexpr (std::is_same_v<Kept, Scaled>) {
-        const float factor = unit * (kInputGrowth.at[p] * kGradientGrowth.at[p]);
-        return accumulateIntegers<count(), vectors()>(tiles, left + i, in, right + o, out, factor, start);
+        const float growth = kInputGrowth.at[p] * kGradientGrowth.at[p];
+        return accumulateIntegers<count(), vectors()>(tiles, left + i, in, right + o, out, units.input + i, units.gradient + o,
+                                                      growth, start);
       }
 #endif
       accumulate<count(), vectors()>(tiles, left + i, in, right + o, out, start);

@@ -53,6 +53,20 @@ struct Normalised {
   WinogradNorm norm;
 };
 
+/// And then multiplied by a number for each channel.
+template <typename Reading>
+struct Weighted {
+  template <typename E>
+  struct Channels {
+    COHORT_INLINE Channels(const Weighted& all, int64_t first) : read(all.reading, first), factor(load<kWidth>(all.factors + first)) {}
+    COHORT_INLINE V operator()(V pixels) const { return read(pixels) * factor; }
+    typename Reading::template Channels<E> read;
+    V factor;
+  };
+  const Reading& reading;
+  const float* factors;
+};
+
 /// Transforms the input pixels of `count` adjacent tiles, the first of them at `place`. Tiles overlap by two columns, which
 /// are transformed once. `zeros` stand for the rows around a map: as many as a tile has columns.
 template <typename Form, int kNumber, typename E, typename Reading, typename Sink>
@@ -230,7 +244,7 @@ void transformGradient(const WinogradShape& shape, Tile tile, int64_t count, con
     for (int64_t channel = 0; channel < channels; channel += kWidth) {
       V rows[kSide][kTile];
       pixels.spreadRows(channel, rows);
-        for (int y = 0; y < kSide; ++y) {
+      for (int y = 0; y < kSide; ++y) {
         V spread[kSide];
         Form::spreadGradient(rows[y], spread);
         sink.put(place + done, channel, y, spread);
