@@ -249,6 +249,8 @@ describe('a 3x3 convolution of stride 1 in channels-last', () => {
           const [, byInput, byWeight] = derivatives({ input, weight, upstream: given }, 'bfloat16', own);
           expect(byInput?.isfinite().select(0, 1).any().item()).toBe(0);
           expect(byWeight?.isfinite().select(0, 4).any().item()).toBe(0);
+          expect(byWeight?.isfinite().select(0, 3).all().item()).toBe(1);
+          expect(byInput?.isfinite().select(0, 0).all().item()).toBe(1);
         }
       });
     });

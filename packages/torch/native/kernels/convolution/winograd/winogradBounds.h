@@ -24,10 +24,14 @@ struct KeptFactors {
   KeptFactors(const WinogradShape&, const Plan<Form>&, int64_t, int64_t, const E*, const E*, const Reading&) {}
   Numbers<Form, E> input() const { return {}; }
   Numbers<Form, E> gradient() const { return {}; }
+  /// How their pixels are read.
+  template <typename Reading>
+  const Reading& inputReading(const Reading& reading) const { return reading; }
+  AsTheyAre gradientReading() const { return {}; }
   FactorUnits units() const { return {}; }
 };
 
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
 
 /// Tiles side by side that share a bound, the first of them a multiple of this in its row: so that what a picture gives does
 /// not depend on where blocks begin.
@@ -179,7 +183,8 @@ void channelBounds(const WinogradShape& shape, int64_t channels, const Area& are
 /// The largest magnitude in an area, once each channel is multiplied by its factor.
 template <typename Reading>
 float boundOf(const WinogradShape& shape, const Area& area, const BFloat16* input, const Weighted<Reading>& weighted) {
-  float bounds[kNarrowWeights / kChannels] = {};
+  float bounds[kNarrowWeights / kChannels];
+  for (int64_t c = 0; c < shape.inChannels; ++c) bounds[c] = 0;
   channelBounds(shape, shape.inChannels, area, input, weighted.reading, bounds);
   __m512i magnitudes = _mm512_setzero_si512();
   for (int64_t c = 0; c < shape.inChannels; c += kWidth) {
@@ -223,8 +228,14 @@ struct KeptFactors<LargeTiles, BFloat16> {
     input_.scale(shape.inChannels);
     gradient_.scale(shape.outChannels);
   }
-  Scaled input() const { return {kInputShrink.at, input_.scales}; }
-  Scaled gradient() const { return {kGradientShrink.at, gradient_.scales}; }
+  Scaled input() const { return {kInputShrink.at}; }
+  Scaled gradient() const { return {kGradientShrink.at}; }
+  template <typename Reading>
+  Weighted<Reading> inputReading(const Reading& reading) const { return {reading, input_.scales}; }
+  Weighted<AsTheyAre> gradientReading() const {
+    static constexpr AsTheyAre asTheyAre;
+    return {asTheyAre, gradient_.scales};
+  }
   FactorUnits units() const { return {input_.units, gradient_.units}; }
 
  private:

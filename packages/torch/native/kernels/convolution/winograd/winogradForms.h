@@ -4,6 +4,11 @@
 
 #include "kernels/floatVectors.h"
 
+/// Whether there are instructions that multiply pairs of 16 bits: of bfloat16 and of integers.
+#if defined(__AVX512BF16__) && defined(__AVX512VNNI__)
+#define COHORT_PAIRS
+#endif
+
 namespace cohort {
 namespace {
 
@@ -52,8 +57,18 @@ struct LargeTiles {
   /// The inverse of the product of a point's differences to all others.
   static constexpr float kOfInner = -2.0f / 3, kOfOuter = 1.0f / 6;
   /// How much the rows of spreadInput and of spreadGradient magnify a number at most: the sums of their constants.
-  static constexpr float kInputRows[kSide] = {4.5f, 3 + 3 * kInner, 3 + 3 * kInner, 1.5f + 1.5f * kOuter, 1.5f + 1.5f * kOuter, 4.5f};
-  static constexpr float kGradientRows[kSide] = {1, 1.5f + 1.5f * kInner, 1.5f + 1.5f * kInner, 3 + 3 * kOuter, 3 + 3 * kOuter, 1};
+  static constexpr float kInputRows[kSide] = {4.5f,
+                                              3 + 3 * kInner,
+                                              3 + 3 * kInner,
+                                              1.5f + 1.5f * kOuter,
+                                              1.5f + 1.5f * kOuter,
+                                              4.5f};
+  static constexpr float kGradientRows[kSide] = {1,
+                                                 1.5f + 1.5f * kInner,
+                                                 1.5f + 1.5f * kInner,
+                                                 3 + 3 * kOuter,
+                                                 3 + 3 * kOuter,
+                                                 1};
 
   // What is fused is said, since the compiler's choice would depend on what is around it.
   COHORT_INLINE static void spreadInput(const V (&d)[kSide], V (&to)[kSide]) {

@@ -1,7 +1,7 @@
 // Winograd's convolution (Lavin and Gray, arXiv 1509.09308): a tile of pixels gives a tile of results with fewer products for
 // every pair of channels than the definition takes, in one of two forms (winogradForms.h). Input, products and results of a
-// few tiles stay in the second-level cache. The Makefile compiles this file for AVX2, AVX-512, AVX-512 BF16 and NEON, with
-// fused multiply-add.
+// few tiles stay in the second-level cache. The Makefile compiles this file for AVX2, AVX-512, AVX-512 with BF16 and VNNI, and
+// NEON, with fused multiply-add.
 #include "kernels/convolution/winograd/winogradKernels.h"
 
 #ifdef COHORT_OPENMP
@@ -28,7 +28,7 @@ const WinogradKernels& kFloat32 = COHORT_JOIN(winogradKernels_, COHORT_FLOAT32_O
 /// Fewer tiles in a picture do not repay the transformation of the weights; large weights take more, and still larger ones
 /// never do. How many pictures there are does not matter: what a network says of one must not depend on its batch.
 bool supports(const WinogradShape& shape) {
-#ifndef __AVX512VNNI__
+#ifndef COHORT_PAIRS
   if (shape.isNarrow) return false;
 #endif
   const int64_t tiles = tilesOf<SmallTiles>(shape);
@@ -70,7 +70,7 @@ template <typename Form, int kNumber, typename E, typename Reading>
 void transformBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first, int64_t count, const E* input,
                     const E* zeros, const Reading& reading, float* bounds, typename Numbers<Form, E>::Number* transformed) {
   plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
     if constexpr (kIsScaled<Form, E>) {
       const float limit = FixedLimits(shape.inChannels).input;
       forBounds(shape, plan.tileColumns, tile, length, place, input, reading,
@@ -152,7 +152,11 @@ void convolve(const WinogradShape& shape, const E* input, const Reading& reading
 }
 
 int64_t weightBytes(const WinogradShape& shape) {
-  return withForm(shape, [&](auto form) { return form.kPositions * weightStrideOf(shape) * (shape.isNarrow ? 2 : 4) + 4 * (shape.inChannels + shape.outChannels); });
+  // Behind the weights is room for a factor of each channel.
+  const int64_t factors = 4 * (shape.inChannels + shape.outChannels);
+  return withForm(shape, [&](auto form) {
+    return form.kPositions * weightStrideOf(shape) * (shape.isNarrow ? 2 : 4) + factors;
+  });
 }
 
 /// Calls `each` with the form and the type of maps of a shape. Those in float32 are left to the file that is compiled without
@@ -263,11 +267,12 @@ void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first,
   auto* const spread = reinterpret_cast<Number*>(mine);
   auto* const otherSpread = reinterpret_cast<Number*>(others);
   const KeptFactors<Form, E> factors(shape, plan, first, count, gradient, input, reading);
+  const auto& inputReading = factors.inputReading(reading);
   withChannels<Form>(shape, shape.inChannels, [&](auto in) {
     const auto sink = sinkOf<Form, in()>(spread, mine + Form::kPositions * plan.inStride / 2, shape.inChannels, plan.blockTiles,
                                          factors.input());
     plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-      transformInput<Form, in()>(shape, tile, length, input, zeros, reading, place, sink);
+      transformInput<Form, in()>(shape, tile, length, input, zeros, inputReading, place, sink);
     });
     sink.finish(count);
   });
@@ -275,7 +280,7 @@ void addBlock(const WinogradShape& shape, const Plan<Form>& plan, int64_t first,
     const auto sink = sinkOf<Form, out()>(otherSpread, others + Form::kPositions * plan.outStride / 2, shape.outChannels,
                                           plan.blockTiles, factors.gradient());
     plan.forRuns(first, count, [&](const Tile& tile, int64_t length, int64_t place) {
-      transformGradient<Form, out()>(shape, tile, length, gradient, zeros, place, sink);
+      transformGradient<Form, out()>(shape, tile, length, gradient, zeros, factors.gradientReading(), place, sink);
     });
     sink.finish(count);
   });

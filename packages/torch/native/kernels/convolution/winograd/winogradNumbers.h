@@ -14,7 +14,7 @@ struct Unrounded {
   using Number = float;
 };
 
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
 struct Rounded {
   using Number = BFloat16;
 
@@ -26,7 +26,6 @@ struct Rounded {
   COHORT_INLINE __m512i inTurn(int, V first, V second) const {
     return _mm512_permutexvar_epi16(order(), sideBySide(0, first, second));
   }
-  COHORT_INLINE V ofChannel(int64_t, V value) const { return value; }
   template <int kCount>
   COHORT_INLINE void even(int64_t, int64_t, V (&)[kCount]) const {}
 
@@ -56,9 +55,7 @@ struct Scaled {
 
   /// What each position is multiplied by: no result may leave the range of the integers.
   const float* scales;
-  /// What each channel is multiplied by before; null where nothing is.
-  const float* channelScales = nullptr;
-  /// What weights are multiplied by, by rows and by channels.
+  /// What weights are multiplied by before, by rows and by channels.
   const float* rowInverses = nullptr;
   const float* channelInverses = nullptr;
 
@@ -67,8 +64,6 @@ struct Scaled {
     const V factor = load<kWidth>(channelInverses + channel) * rowInverses[row];
     for (V& each : spread) each *= factor;
   }
-
-  COHORT_INLINE V ofChannel(int64_t channel, V value) const { return value * load<kWidth>(channelScales + channel); }
 
  private:
   /// In the lower halves: the sum has its last bit where integers have theirs, and rounds to it.
@@ -86,7 +81,7 @@ template <typename Form, typename E>
 struct NumbersOf {
   using Type = Unrounded;
 };
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
 template <>
 struct NumbersOf<SmallTiles, BFloat16> {
   using Type = Rounded;
@@ -113,7 +108,7 @@ struct Rows {
     for (int x = 0; x < Form::kSide; x += 2) {
       auto* const first = start + x * stride;
       auto* const second = start + (x + 1) * stride;
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
       if constexpr (sizeof(*to) == 2) {
         const __m512i both = kept.sideBySide(Form::kSide * y + x, numbers[x], numbers[x + 1]);
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(first), _mm512_castsi512_si256(both));
@@ -136,7 +131,7 @@ struct Rows {
   Kept kept;
 };
 
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
 /// The same as pairs of 16 bits: `to[position * stride / 2 + (place / 2) * channels + channel]` holds an even place and the next.
 template <typename Form, typename Kept, int kNumber>
 struct Pairs {
@@ -149,10 +144,10 @@ struct Pairs {
     uint32_t* const start = to + y * kSide * stride + (place / 2) * channels + channel;
     for (int x = 0; x < kSide; ++x) {
       if (place % 2 == 0) {
-        store<kWidth>(waiting + x * channels, kept.ofChannel(channel, numbers[x]));
+        store<kWidth>(waiting + x * channels, numbers[x]);
       } else {
-        const V first = load<kWidth>(waiting + x * channels), second = kept.ofChannel(channel, numbers[x]);
-        _mm512_storeu_si512(start + x * stride, kept.inTurn(y * kSide + x, first, second));
+        const V first = load<kWidth>(waiting + x * channels);
+        _mm512_storeu_si512(start + x * stride, kept.inTurn(y * kSide + x, first, numbers[x]));
       }
     }
   }
@@ -186,7 +181,7 @@ struct Pairs {
 /// Where the factors of a weight gradient go: float32 in rows, others in pairs, for which `even` is what an even place waits in.
 template <typename Form, int kNumber, typename Kept, typename Number>
 COHORT_INLINE auto sinkOf(Number* to, [[maybe_unused]] float* even, int64_t channels, int64_t tiles, const Kept& kept) {
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
   if constexpr (sizeof(typename Kept::Number) == 2) return Pairs<Form, Kept, kNumber>{to, even, channels, tiles, kept};
 #endif
   if constexpr (sizeof(typename Kept::Number) == 4) return Rows<Form, Kept, kNumber>{to, channels, tiles, kept};

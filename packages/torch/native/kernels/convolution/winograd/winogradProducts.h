@@ -52,7 +52,7 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
       }
     }
   }
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
   if constexpr (sizeof(Number) == 2) {
     // Two neighbouring input channels are one number of 32 bits.
     auto* const pairs = reinterpret_cast<uint32_t*>(to);
@@ -92,11 +92,13 @@ void transformWeights(const WinogradShape& shape, const float* weight, bool isTu
 #endif
 }
 
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
 /// The largest magnitude of each position of all transformed weights.
 template <typename Form>
-void boundWeights(const WinogradShape& shape, const float* weight, bool isTurned, const Scaled& kept, float (&bounds)[Form::kPositions]) {
-  const int64_t rows = isTurned ? shape.inChannels : shape.outChannels, channels = isTurned ? shape.outChannels : shape.inChannels;
+void boundWeights(const WinogradShape& shape, const float* weight, bool isTurned, const Scaled& kept,
+                  float (&bounds)[Form::kPositions]) {
+  const int64_t rows = isTurned ? shape.inChannels : shape.outChannels;
+  const int64_t channels = isTurned ? shape.outChannels : shape.inChannels;
   __m512i magnitudes[Form::kPositions] = {};
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t channel = 0; channel < channels; channel += kWidth) {
@@ -115,7 +117,7 @@ void boundWeights(const WinogradShape& shape, const float* weight, bool isTurned
 template <typename Form, typename E>
 struct KeptWeights {
   KeptWeights(const WinogradShape& shape, const float* weight, bool isTurned) {
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
     if constexpr (kIsScaled<Form, E>) {
       const FixedLimits limits(shape.inChannels);
       even(shape, weight, isTurned);
@@ -128,14 +130,15 @@ struct KeptWeights {
 #endif
   }
   Numbers<Form, E> kept() const {
-    if constexpr (kIsScaled<Form, E>) return {scales, nullptr, rowInverses, channelInverses};
+    if constexpr (kIsScaled<Form, E>) return {scales, rowInverses, channelInverses};
     return {};
   }
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
   /// Factors by which weights are divided so that the largest of every channel is near 1: of input channels, which the pixels
   /// are multiplied by instead, then of output channels.
   void even(const WinogradShape& shape, const float* weight, bool isTurned) {
-    const int64_t rows = isTurned ? shape.inChannels : shape.outChannels, channels = isTurned ? shape.outChannels : shape.inChannels;
+    const int64_t rows = isTurned ? shape.inChannels : shape.outChannels;
+    const int64_t channels = isTurned ? shape.outChannels : shape.inChannels;
     for (float& each : channelInverses) each = 1;
     for (float& each : rowInverses) each = 1;
     const auto magnitudes = [&](int64_t row, int64_t channel) {
@@ -217,7 +220,7 @@ COHORT_INLINE void multiply(int64_t channels, const float* left, const float* ri
   for (int r = 0; r < kCount; ++r) store<kWidth>(out + r * outStride, totals[r]);
 }
 
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
 template <int kCount, int kVectors, int kDepth>
 COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat16* right, float* out, int64_t outStride) {
   const int64_t depth = channelsOf<kDepth>(channels);
@@ -238,10 +241,11 @@ COHORT_INLINE void multiply(int64_t channels, const BFloat16* left, const BFloat
     for (int k = 0; k < kVectors; ++k) _mm512_storeu_ps(out + r * outStride + k * kWidth, sums[r][k]);
   }
 }
-/// The same of integers: sums of kIntegerDepth channels at most, times the bound of a row and the unit of the position.
+/// The same of integers: sums of kIntegerDepth channels at most, times the bound of a row, the unit of the position and the
+/// factor of the output channel.
 template <int kCount, int kVectors, int kDepth>
-COHORT_INLINE void multiply(int64_t channels, const int16_t* left, const int16_t* right, const float* bounds, float unit, const float* factors, float* out,
-                            int64_t outStride) {
+COHORT_INLINE void multiply(int64_t channels, const int16_t* left, const int16_t* right, const float* bounds, float unit,
+                            const float* factors, float* out, int64_t outStride) {
   const int64_t depth = channelsOf<kDepth>(channels);
   __m512 totals[kCount][kVectors] = {};
   for (int64_t first = 0; first < depth; first += kIntegerDepth) {
@@ -259,11 +263,11 @@ COHORT_INLINE void multiply(int64_t channels, const int16_t* left, const int16_t
       for (int k = 0; k < kVectors; ++k) totals[r][k] = _mm512_add_ps(totals[r][k], _mm512_cvtepi32_ps(sums[r][k]));
     }
   }
-  for (int r = 0; r < kCount; ++r) {
-    const __m512 factor = _mm512_set1_ps(bounds[r] * unit);
-    for (int k = 0; k < kVectors; ++k) {
-      const __m512 own = _mm512_mul_ps(_mm512_loadu_ps(factors + k * kWidth), factor);
-      _mm512_storeu_ps(out + r * outStride + k * kWidth, _mm512_mul_ps(totals[r][k], own));
+  for (int k = 0; k < kVectors; ++k) {
+    const __m512 factor = _mm512_mul_ps(_mm512_loadu_ps(factors + k * kWidth), _mm512_set1_ps(unit));
+    for (int r = 0; r < kCount; ++r) {
+      const __m512 counted = _mm512_mul_ps(totals[r][k], _mm512_set1_ps(bounds[r]));
+      _mm512_storeu_ps(out + r * outStride + k * kWidth, _mm512_mul_ps(counted, factor));
     }
   }
 }
@@ -296,7 +300,7 @@ void multiplyTiles(const WinogradShape& shape, int64_t tiles, const Number* tran
           });
         }
       }
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
       if constexpr (sizeof(Number) == 2) {
         const auto inPanels = [&](auto vectors) {
           forRows(tiles, [&](int64_t row, auto rows) {
@@ -304,8 +308,7 @@ void multiplyTiles(const WinogradShape& shape, int64_t tiles, const Number* tran
               multiply<rows(), vectors(), kDepth>(in, left + row * in, right, to + row * out, out);
             } else {
               multiply<rows(), vectors(), kDepth>(in, left + row * in, right, bounds + row, unitOf(shape, weights, p),
-                                                  factorsOf<Form>(shape, weights) + in + o,
-                                                  to + row * out, out);
+                                                  factorsOf<Form>(shape, weights) + in + o, to + row * out, out);
             }
           });
         };
@@ -342,7 +345,7 @@ COHORT_INLINE void accumulate(int64_t tiles, const float* left, int64_t leftStri
   }
 }
 
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
 /// The same of pairs of tiles in bfloat16.
 template <int kCount, int kVectors>
 COHORT_INLINE void accumulate(int64_t pairs, const uint32_t* left, int64_t leftStride, const uint32_t* right,
@@ -403,7 +406,7 @@ void accumulateTiles(const WinogradShape& shape, int64_t tiles, const Number* tr
     float* const to = sums + p * weightStrideOf(shape);
     const auto add = [&](auto count, auto vectors, int64_t i, int64_t o) {
       float* const start = to + i * out + o;
-#ifdef __AVX512VNNI__
+#ifdef COHORT_PAIRS
       if constexpr (std::is_same_v<Kept, Scaled>) {
         const float growth = kInputGrowth.at[p] * kGradientGrowth.at[p];
         return accumulateIntegers<count(), vectors()>(tiles, left + i, in, right + o, out, units.input + i, units.gradient + o,

@@ -53,12 +53,13 @@ struct Normalised {
   WinogradNorm norm;
 };
 
-/// And then multiplied by a number for each channel.
+/// Or in one of these ways, and then multiplied by a number for each channel.
 template <typename Reading>
 struct Weighted {
   template <typename E>
   struct Channels {
-    COHORT_INLINE Channels(const Weighted& all, int64_t first) : read(all.reading, first), factor(load<kWidth>(all.factors + first)) {}
+    COHORT_INLINE Channels(const Weighted& all, int64_t first)
+        : read(all.reading, first), factor(load<kWidth>(all.factors + first)) {}
     COHORT_INLINE V operator()(V pixels) const { return read(pixels) * factor; }
     typename Reading::template Channels<E> read;
     V factor;
@@ -202,10 +203,11 @@ struct GradientPixels {
   }
 
   /// The rows of A g, of a vector of channels.
-  COHORT_INLINE void spreadRows(int64_t channel, V (&rows)[Form::kSide][kTile]) const {
+  template <typename Channels>
+  COHORT_INLINE void spreadRows(int64_t channel, const Channels& read, V (&rows)[Form::kSide][kTile]) const {
     for (int x = 0; x < kTile; ++x) {
       V column[kTile], spread[Form::kSide];
-      for (int y = 0; y < kTile; ++y) column[y] = load<kWidth>(at[y][x] + channel);
+      for (int y = 0; y < kTile; ++y) column[y] = read(load<kWidth>(at[y][x] + channel));
       Form::spreadGradient(column, spread);
       for (int y = 0; y < Form::kSide; ++y) rows[y][x] = spread[y];
     }
@@ -215,9 +217,10 @@ struct GradientPixels {
 };
 
 /// Spreads the gradient pixels of `count` adjacent tiles to all positions, A g A^T.
-template <typename Form, int kNumber, typename E, typename Sink>
-void transformGradient(const WinogradShape& shape, Tile tile, int64_t count, const E* gradient, const E* zeros, int64_t place,
-                       const Sink& sink) {
+template <typename Form, int kNumber, typename E, typename Reading, typename Sink>
+void transformGradient(const WinogradShape& shape, Tile tile, int64_t count, const E* gradient, const E* zeros,
+                       const Reading& reading, int64_t place, const Sink& sink) {
+  using Channels = typename Reading::template Channels<E>;
   constexpr int kTile = Form::kTile, kSide = Form::kSide;
   const int64_t channels = channelsOf<kNumber>(shape.outChannels);
   for (int64_t done = 0; done < count; ++done, ++tile.column) {
@@ -228,8 +231,9 @@ void transformGradient(const WinogradShape& shape, Tile tile, int64_t count, con
         const GradientPixels<Form, E> others(shape, channels, tile, gradient, zeros);
         for (int64_t channel = 0; channel < channels; channel += kWidth) {
           V rows[kSide][kTile], otherRows[kSide][kTile];
-          pixels.spreadRows(channel, rows);
-          others.spreadRows(channel, otherRows);
+          const Channels read(reading, channel);
+          pixels.spreadRows(channel, read, rows);
+          others.spreadRows(channel, read, otherRows);
           for (int y = 0; y < kSide; ++y) {
             V first[kSide], second[kSide];
             Form::spreadGradient(rows[y], first);
@@ -243,7 +247,7 @@ void transformGradient(const WinogradShape& shape, Tile tile, int64_t count, con
     }
     for (int64_t channel = 0; channel < channels; channel += kWidth) {
       V rows[kSide][kTile];
-      pixels.spreadRows(channel, rows);
+      pixels.spreadRows(channel, Channels(reading, channel), rows);
       for (int y = 0; y < kSide; ++y) {
         V spread[kSide];
         Form::spreadGradient(rows[y], spread);
