@@ -110,6 +110,13 @@ describe('a small PNG', () => {
     }
   });
 
+  it('is not unpacked further than its pixels reach', () => {
+    const bomb = pngOf(deflateSync(Buffer.alloc(64 << 20)));
+    const before = process.memoryUsage().arrayBuffers;
+    expect(readSmallPng(bomb, plenty)).toBeNull();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 << 20);
+  });
+
   it('is left to sharp with more pixels than are allowed', () => {
     expect(readSmallPng(pngOf(deflateSync(fourRows)), 15)).toBeNull();
   });

@@ -30,7 +30,8 @@ export function readSmallPng(content: Buffer, maximumPixels: number): PixelImage
   const rowLength = form.width * form.channels;
   const length = form.height * (1 + rowLength);
   try {
-    const rows = inflateSync(packed, { chunkSize: Math.max(64, length + 1) });
+    const room = Math.max(64, length + 1);
+    const rows = inflateSync(packed, { chunkSize: room, maxOutputLength: room });
     const data = rows.length === length ? unfiltered(rows, form.height, rowLength, form.channels) : null;
     return data === null ? null : { ...form, data };
   } catch {
