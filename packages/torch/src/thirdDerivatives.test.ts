@@ -27,8 +27,16 @@ function convolution(
   };
 }
 
-const normalised = (x: Tensor, weight: Tensor, bias: Tensor): Tensor =>
-  ops.batchNorm(x, weight, bias, null, null, true, 0.1, 1e-5, false);
+/** Put together, since LibTorch 2.15's own normalisation has no third derivatives. */
+function normalised(x: Tensor, weight: Tensor, bias: Tensor): Tensor {
+  const centred = x.sub(x.mean([0, 2, 3], true));
+  const variance = centred.square().mean([0, 2, 3], true);
+  const spread = variance.add(1e-5).rsqrt();
+  return centred
+    .mul(spread)
+    .mul(weight.view([-1, 1, 1]))
+    .add(bias.view([-1, 1, 1]));
+}
 const norm = [[4, 64, 6, 6], [64], [64]];
 
 const operators: Record<string, Operator> = {

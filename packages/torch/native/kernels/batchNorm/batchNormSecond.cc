@@ -24,29 +24,29 @@ at::Tensor alongChannels(const at::Tensor& vector, const at::Tensor& maps) {
   return vector.view(shape);
 }
 
-/// The gradients by input, weight, bias and residual, put together from ATen's operators, for derivatives of any order.
+/// The gradients by input, weight, bias and residual, put together from sums and products, for derivatives of any order: that of
+/// ATen's own second derivative is refused by LibTorch 2.15.
 variable_list composedGradients(const at::Tensor& gradient, const BatchNormRecord& record) {
   const auto& [input, weight, output, mean, scale, training, shared, slope, bias] = record;
   const auto wide = wideType(input.scalar_type());
   const at::Tensor masked = output.defined() ? gradient.masked_fill(output.le(0), 0) : gradient;
-  const at::Tensor wideMasked = masked.to(wide);
-  const at::Tensor wideInput = input.to(wide);
-  const at::Tensor wideWeight = weight.to(wide);
-  at::Tensor inputGradient, weightGradient, biasGradient;
+  const at::Tensor wideMasked = masked.to(wide), wideInput = input.to(wide);
+  std::vector<int64_t> others{0};
+  for (int64_t dimension = 2; dimension < input.dim(); ++dimension) others.push_back(dimension);
+  const auto meanOf = [&](const at::Tensor& maps) { return maps.mean(others, /*keepdim=*/true); };
+  at::Tensor centred = wideInput - alongChannels(mean, input), spread = alongChannels(scale, input);
   if (training) {
-    std::tie(inputGradient, weightGradient, biasGradient) =
-        at::native_batch_norm_backward(wideMasked, wideInput, wideWeight, /*running_mean=*/{}, /*running_var=*/{}, mean,
-                                       scale, /*train=*/true, /*eps=*/0, {true, true, true});
-  } else {
-    std::vector<int64_t> others{0};
-    for (int64_t dimension = 2; dimension < input.dim(); ++dimension) others.push_back(dimension);
-    const at::Tensor normalised = (wideInput - alongChannels(mean, input)) * alongChannels(scale, input);
-    inputGradient = wideMasked * alongChannels(wideWeight * scale, input);
-    weightGradient = (wideMasked * normalised).sum(others);
-    biasGradient = wideMasked.sum(others);
+    centred = wideInput - meanOf(wideInput);
+    const at::Tensor variance = meanOf(centred * centred);
+    // What the forward pass added to the variance follows from the scale that it kept.
+    const at::Tensor epsilon = (spread.pow(-2) - variance).detach();
+    spread = (variance + epsilon).rsqrt();
   }
-  return {inputGradient.to(input.scalar_type()), weightGradient.to(weight.scalar_type()),
-          biasGradient.to(weight.scalar_type()), masked};
+  const at::Tensor normalised = centred * spread, product = wideMasked * normalised;
+  const at::Tensor without = training ? wideMasked - meanOf(wideMasked) - normalised * meanOf(product) : wideMasked;
+  const at::Tensor inputGradient = alongChannels(weight.to(wide), input) * spread * without;
+  return {inputGradient.to(input.scalar_type()), product.sum(others).to(weight.scalar_type()),
+          wideMasked.sum(others).to(weight.scalar_type()), masked};
 }
 
 /// What comes back for each of the four gradients is how a loss depends on it; undefined where it does not.
