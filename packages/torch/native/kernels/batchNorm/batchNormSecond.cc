@@ -5,7 +5,6 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <array>
-#include <tuple>
 #include <vector>
 
 #include "kernels/aliases.h"
