@@ -2,13 +2,10 @@
 // (AVX-512 BF16) with a tile of the result in registers, while gradient and input stream by from the second-level cache.
 // oneDNN 2.6 reaches a third to three quarters of this. The Makefile compiles this file for such processors only.
 #include "kernels/convolution/convolutionKernels.h"
+#include "kernels/threadNumber.h"
 #include "kernels/vectors.h"
 
 #include <immintrin.h>
-
-#ifdef COHORT_OPENMP
-#include <omp.h>
-#endif
 
 namespace cohort {
 namespace {
@@ -217,11 +214,7 @@ void weightGradient(const ConvolutionShape& shape, const void* gradientData, con
   const int threads = static_cast<int>(threadsFor(shape, plan));
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-#ifdef COHORT_OPENMP
-    const int64_t thread = omp_get_thread_num();
-#else
-    const int64_t thread = 0;
-#endif
+    const int64_t thread = threadNumber();
 #pragma omp for schedule(static)
     for (int64_t task = 0; task < plan.chunks * plan.slices; ++task) {
       const int64_t chunk = task / plan.slices, slice = task % plan.slices;

@@ -2,26 +2,15 @@
 // a block, in parts that are added up at the end.
 #pragma once
 
-#ifdef COHORT_OPENMP
-#include <omp.h>
-#endif
-
 #include "kernels/convolution/pointwise/pointwiseKernels.h"
 #include "kernels/convolution/pointwise/pointwiseTiles.h"
+#include "kernels/threadNumber.h"
 
 namespace cohort {
 namespace {
 
 /// Pixels whose weight gradients are added up before sums go back to memory.
 constexpr int64_t kSumPixels = 128;
-
-inline int64_t threadNumber() {
-#ifdef COHORT_OPENMP
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
-}
 
 /// How a weight gradient is cut, by the shape alone. The matrix with more channels is the right one, whose channels come in
 /// vectors.

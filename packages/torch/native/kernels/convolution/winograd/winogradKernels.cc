@@ -4,14 +4,11 @@
 // NEON, with fused multiply-add.
 #include "kernels/convolution/winograd/winogradKernels.h"
 
-#ifdef COHORT_OPENMP
-#include <omp.h>
-#endif
-
 #include "kernels/convolution/winograd/winogradBounds.h"
 #include "kernels/convolution/winograd/winogradPlan.h"
 #include "kernels/convolution/winograd/winogradProducts.h"
 #include "kernels/convolution/winograd/winogradTransforms.h"
+#include "kernels/threadNumber.h"
 
 namespace cohort {
 
@@ -55,14 +52,6 @@ int64_t scratchBytes(const WinogradShape& shape) {
 /// Zeros stand for the pixels around the maps and for the tiles after the last.
 inline void clear(float* numbers, int64_t count) {
   for (int64_t i = 0; i < count; i += kWidth) store<kWidth>(numbers + i, V{});
-}
-
-inline int64_t threadNumber() {
-#ifdef COHORT_OPENMP
-  return omp_get_thread_num();
-#else
-  return 0;
-#endif
 }
 
 /// The transformed input of a block, and where that is integers, a bound for each tile.
