@@ -34,6 +34,9 @@ export interface BenchCase {
 const precisions = ['float32', 'bfloat16'] as const;
 const batch = 128;
 
+/** After so many steps, the time of a step no longer falls. */
+const stepWarmups = 4;
+
 /** Both sides, in each precision. Rounds go through them in this order. */
 function bothSides(work: Work, of: readonly Precision[]): Contestant[] {
   return of.flatMap((precision) => [
@@ -56,7 +59,7 @@ function allSides(work: Work, of: readonly Precision[]): Contestant[] {
 
 function stepCase(name: string, title: string, models: readonly string[]): BenchCase {
   const work = { kind: 'step', method: 'mcl', models, batch, metaStep: false } as const;
-  return { name, title, contestants: bothSides(work, precisions), warmups: 2, budgetSeconds: 30 };
+  return { name, title, contestants: bothSides(work, precisions), warmups: stepWarmups, budgetSeconds: 60 };
 }
 
 /** A step of a method that torchdistill has too: both sides, and torchdistill's own training on the same networks. */
@@ -78,7 +81,7 @@ function torchdistillCase(
     name,
     title,
     contestants: [...bothSides(work, ['float32']), torchdistill],
-    warmups: 2,
+    warmups: stepWarmups,
     budgetSeconds: 30,
   };
 }
@@ -87,7 +90,7 @@ function torchdistillCase(
 function largeImageCase(name: string, title: string, imageSize: number, images: number): BenchCase {
   const models = ['imagenet-resnet18', 'imagenet-resnet18'];
   const work = { kind: 'step', method: 'mcl', models, batch: images, metaStep: false, imageSize } as const;
-  return { name, title, contestants: bothSides(work, precisions), warmups: 2, budgetSeconds: 30 };
+  return { name, title, contestants: bothSides(work, precisions), warmups: stepWarmups, budgetSeconds: 60 };
 }
 
 function lmclCase(name: string, title: string, metaStep: boolean): BenchCase {
@@ -96,13 +99,13 @@ function lmclCase(name: string, title: string, metaStep: boolean): BenchCase {
   // The meta step has no bfloat16 form: only the training step before it would differ.
   const contestants = bothSides(work, metaStep ? ['float32'] : precisions);
   // Graphs are kept from the second meta step on, in memory that the third one finds at hand, like all that follow.
-  return { name, title, contestants, warmups: metaStep ? 3 : 2, budgetSeconds: 45 };
+  return { name, title, contestants, warmups: metaStep ? 3 : stepWarmups, budgetSeconds: 60 };
 }
 
 function mocoCase(name: string, title: string): BenchCase {
   const models = ['resnet32', 'resnet32'];
   const work = { kind: 'step', method: 'moco-mcl', models, batch, metaStep: false } as const;
-  return { name, title, contestants: bothSides(work, precisions), warmups: 2, budgetSeconds: 30 };
+  return { name, title, contestants: bothSides(work, precisions), warmups: stepWarmups, budgetSeconds: 60 };
 }
 
 function lossesCase(networks: number, stages: number, batchSize: number): BenchCase {

@@ -36,7 +36,7 @@ describe('statistics', () => {
   });
 
   it('repeats short work often in a turn and long work once', () => {
-    expect([0.1, 60, 300, 5000].map(repetitionsPerTurn)).toEqual([50, 10, 2, 1]);
+    expect([0.1, 200, 900, 9000].map(repetitionsPerTurn)).toEqual([50, 20, 4, 1]);
   });
 });
 

@@ -33,8 +33,11 @@ export function spreadOf(values: readonly number[]): Spread {
   };
 }
 
-/** How long one turn of a program lasts at least, so that taking turns costs little compared with it. */
-const turnMs = 600;
+/**
+ * How long one turn of the slowest program lasts: a training is thousands of steps in a row, and the first one after a
+ * pause, in which other programs ran, is slower by up to a third.
+ */
+const turnMs = 4000;
 const mostRepetitions = 50;
 
 /** Repetitions a turn, from what a repetition took while warming up. */

@@ -116,67 +116,85 @@ COHORT_INLINE Area areaOf(const WinogradShape& shape, const Area& tiles, int64_t
 }
 
 /// Bits in the order of the numbers, and back: those of negative ones are turned.
-COHORT_INLINE __m256i turned(__m256i bits) {
-  return _mm256_xor_si256(bits, _mm256_srli_epi16(_mm256_srai_epi16(bits, 15), 1));
+COHORT_INLINE __m512i turned(__m512i bits) {
+  return _mm512_xor_si512(bits, _mm512_srli_epi16(_mm512_srai_epi16(bits, 15), 1));
 }
 
-/// The largest magnitudes in an area of 32 channels from `channel` on, where they are larger than what is there.
-inline void boundChannels(const WinogradShape& shape, int64_t channels, const Area& area, const BFloat16* maps, int64_t channel,
-                          float* bounds) {
-  __m512i magnitudes = _mm512_setzero_si512();
+/// The largest magnitudes among bits of 32 numbers at a time; NaN is larger than all.
+class LargestAsTheyAre {
+ public:
+  /// Twice a number has no sign left.
+  COHORT_INLINE void add(__m512i bits) { doubled_ = _mm512_max_epu16(doubled_, _mm512_add_epi16(bits, bits)); }
+  /// Of the lower 16 numbers, or the upper ones.
+  template <int kHalf>
+  COHORT_INLINE __m512i found(const AsTheyAre&, int64_t) const {
+    const __m256i half = _mm512_extracti64x4_epi64(_mm512_srli_epi16(doubled_, 1), kHalf);
+    return _mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
+  }
+
+ private:
+  __m512i doubled_ = _mm512_setzero_si512();
+};
+
+/// The same of what is read in another way, which keeps or turns the order of each channel's numbers.
+class LargestOnceRead {
+ public:
+  COHORT_INLINE void add(__m512i bits) {
+    low_ = _mm512_min_epi16(low_, turned(bits));
+    high_ = _mm512_max_epi16(high_, turned(bits));
+  }
+  /// Of the lower 16 numbers, or the upper ones, which belong to channels from `channel` on.
+  template <int kHalf, typename Reading>
+  COHORT_INLINE __m512i found(const Reading& reading, int64_t channel) const {
+    const typename Reading::template Channels<BFloat16> read(reading, channel);
+    const auto magnitudes = [&](__m512i ends) {
+      BFloat16 numbers[2 * kWidth];
+      _mm512_storeu_si512(numbers, turned(ends));
+      return magnitudesOf(read(load<kWidth>(numbers + kHalf * kWidth)));
+    };
+    return _mm512_max_epu32(magnitudes(low_), magnitudes(high_));
+  }
+
+ private:
+  __m512i low_ = _mm512_set1_epi16(0x7FFF), high_ = _mm512_set1_epi16(-0x8000);
+};
+
+/// Calls `each(bits)` until it has seen an area's numbers of 32 channels from `channel` on, or of 16 where the channels are no
+/// multiple of 32: then those of one or two pixels at a time, both halves the same channels.
+template <typename Each>
+COHORT_INLINE void forNumbers(const WinogradShape& shape, int64_t channels, const Area& area, const BFloat16* maps,
+                              int64_t channel, const Each& each) {
+  const int64_t pixels = area.right - area.left;
   for (int64_t row = area.top; row < area.bottom; ++row) {
     const BFloat16* from = maps + ((area.image * shape.height + row) * shape.width + area.left) * channels + channel;
-    for (int64_t x = area.left; x < area.right; ++x, from += channels) {
-      const __m512i bits = _mm512_loadu_si512(from);
-      // Twice a number has no sign left.
-      magnitudes = _mm512_max_epu16(magnitudes, _mm512_add_epi16(bits, bits));
+    const BFloat16* const end = from + pixels * channels;
+    if (channels % 32 == 0) {
+      for (; from < end; from += channels) each(_mm512_loadu_si512(from));
+    } else if (channels == kWidth && pixels > 1) {
+      for (; from + 2 * kWidth <= end; from += 2 * kWidth) each(_mm512_loadu_si512(from));
+      if (from < end) each(_mm512_loadu_si512(end - 2 * kWidth));
+    } else {
+      for (; from < end; from += channels) {
+        each(_mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+      }
     }
   }
-  magnitudes = _mm512_srli_epi16(magnitudes, 1);
-  const auto add = [&](__m256i half, float* to) {
-    const __m512i found = _mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
-    _mm512_storeu_si512(to, _mm512_max_epu32(found, _mm512_loadu_si512(to)));
-  };
-  add(_mm512_castsi512_si256(magnitudes), bounds + channel);
-  add(_mm512_extracti64x4_epi64(magnitudes, 1), bounds + channel + kWidth);
 }
 
 /// The largest magnitude in an area of each channel, where it is larger than what is there.
 template <typename Reading>
 void channelBounds(const WinogradShape& shape, int64_t channels, const Area& area, const BFloat16* maps, const Reading& reading,
                    float* bounds) {
-  if (std::is_same_v<Reading, AsTheyAre> && channels % 32 == 0) {
-    for (int64_t channel = 0; channel < channels; channel += 32) boundChannels(shape, channels, area, maps, channel, bounds);
-    return;
-  }
-  for (int64_t channel = 0; channel < channels; channel += kWidth) {
-    __m256i low = _mm256_set1_epi16(0x7FFF), high = _mm256_set1_epi16(-0x8000), magnitudes = _mm256_setzero_si256();
-    for (int64_t row = area.top; row < area.bottom; ++row) {
-      const BFloat16* from = maps + ((area.image * shape.height + row) * shape.width + area.left) * channels + channel;
-      for (int64_t x = area.left; x < area.right; ++x, from += channels) {
-        const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-        if constexpr (std::is_same_v<Reading, AsTheyAre>) {
-          // Twice a number has no sign left.
-          magnitudes = _mm256_max_epu16(magnitudes, _mm256_add_epi16(bits, bits));
-        } else {
-          low = _mm256_min_epi16(low, turned(bits));
-          high = _mm256_max_epi16(high, turned(bits));
-        }
-      }
-    }
-    __m512i found = _mm512_castps_si512(_mm512_loadu_ps(bounds + channel));
-    if constexpr (std::is_same_v<Reading, AsTheyAre>) {
-      found = _mm512_max_epu32(found, _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_srli_epi16(magnitudes, 1)), 16));
-    } else {
-      const typename Reading::template Channels<BFloat16> read(reading, channel);
-      const __m256i ends[] = {low, high};
-      for (const __m256i end : ends) {
-        BFloat16 numbers[kWidth];
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(numbers), turned(end));
-        found = _mm512_max_epu32(found, magnitudesOf(read(load<kWidth>(numbers))));
-      }
-    }
-    _mm512_storeu_ps(bounds + channel, _mm512_castsi512_ps(found));
+  const bool isHalved = channels % 32 != 0;
+  for (int64_t channel = 0; channel < channels; channel += isHalved ? kWidth : 2 * kWidth) {
+    std::conditional_t<std::is_same_v<Reading, AsTheyAre>, LargestAsTheyAre, LargestOnceRead> largest;
+    forNumbers(shape, channels, area, maps, channel, [&](__m512i bits) { largest.add(bits); });
+    const auto add = [](float* to, __m512i found) {
+      _mm512_storeu_si512(to, _mm512_max_epu32(found, _mm512_loadu_si512(to)));
+    };
+    add(bounds + channel, largest.template found<0>(reading, channel));
+    const int64_t upper = isHalved ? channel : channel + kWidth;
+    add(bounds + upper, largest.template found<1>(reading, upper));
   }
 }
 
