@@ -17,6 +17,7 @@ export interface StepEvent {
   /** Steps done in this epoch, from 1. */
   readonly step: number;
   readonly stepsPerEpoch: number;
+  /** Of late. */
   readonly imagesPerSecond: number;
   /** Until the end of the training; not finite while unknown. */
   readonly secondsLeft: number;
@@ -38,6 +39,7 @@ export interface EpochEndEvent {
   readonly epochs: number;
   /** How long the epoch took. */
   readonly seconds: number;
+  /** In this epoch, without evaluation. */
   readonly imagesPerSecond: number;
   /** Until the end of the training; not finite while unknown. */
   readonly secondsLeft: number;

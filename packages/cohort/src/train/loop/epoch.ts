@@ -37,6 +37,7 @@ export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<n
   const { recipe, training, reporter, recorder } = setup;
   const { epoch, clock, guards } = tools;
   const every = stepsBetweenReads(setup, guards);
+  clock.beginEpoch();
   const waiting: WaitingStep[] = [];
   let terms: TermValues = {};
   /** Records steps whose values are still on the device; before anything that is to outlast the process. */
@@ -72,7 +73,7 @@ export async function trainEpoch(setup: LoopSetup, tools: EpochTools): Promise<n
       epochs: recipe.train.epochs,
       step: number + 1,
       stepsPerEpoch: training.batchCount,
-      imagesPerSecond: clock.imagesPerSecond,
+      imagesPerSecond: clock.recentImagesPerSecond,
       secondsLeft: clock.secondsLeft,
       terms,
     });

@@ -31,7 +31,7 @@ export function reportEpoch(setup: LoopSetup, result: EpochResult, clock: Traini
   const validation = accuraciesOf(cohort, scores?.validation ?? null);
   const named = (prefix: string, accuracies: readonly NetworkAccuracy[]): [string, number][] =>
     accuracies.map(({ name, accuracy }) => [`${prefix}/${name}`, accuracy]);
-  const speed = { learningRate: optimizer.learningRate, imagesPerSecond: clock.imagesPerSecond };
+  const speed = { learningRate: optimizer.learningRate, imagesPerSecond: clock.epochImagesPerSecond };
   const measured = Object.fromEntries([
     ...named(scoreMetric('validation', scoreName), validation),
     ...named(scoreMetric('test', scoreName), test),
