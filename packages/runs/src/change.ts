@@ -57,8 +57,13 @@ export function removeRun(folder: string): void {
   const doomed = join(dirname(path), `.${basename(path)}.deleted-${uniqueSuffix()}`);
   try {
     // Held while it is moved: a process that would resume the run now is refused, or this is.
-    acquireRunLock(path);
-    renameSync(path, doomed);
+    const lock = acquireRunLock(path);
+    try {
+      renameSync(path, doomed);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
     rmSync(doomed, { recursive: true, force: true });
   } catch (error) {
     throw describeFileError(error, 'delete the run', path);

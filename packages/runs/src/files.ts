@@ -32,7 +32,9 @@ export function writeFileAtomic(path: string, data: string | Uint8Array): void {
   try {
     replaceFile(path, data);
   } catch (error) {
-    throw describeFileError(error, `write ${basename(path)}`, path);
+    // Of a new file, that it does not exist would say nothing.
+    const isFolderMissing = fileErrorCode(error) === 'ENOENT' && !existsSync(dirname(path));
+    throw describeFileError(error, `write ${basename(path)}`, isFolderMissing ? dirname(path) : path);
   }
 }
 

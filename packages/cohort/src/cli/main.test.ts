@@ -116,6 +116,10 @@ describe('wrong usage', () => {
     [['train', 'small', '--jsno'], "unknown option '--jsno'"],
     [['predict', 'run'], "missing required argument 'images'"],
     [
+      ['compare', 'small', 'train.epochs=2', '--seeds', '2'],
+      "too many arguments for 'compare'. Expected 1 argument but got 2.\nSettings are changed with --set: --set train.epochs=2\n",
+    ],
+    [
       ['predict', 'run', '-rf.jpg'],
       "unknown option '-rf.jpg'\nA file whose name begins with a dash is written with its folder: ./-rf.jpg\n",
     ],

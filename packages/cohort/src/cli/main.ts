@@ -73,6 +73,15 @@ function hintOfDash(text: string): string {
     : `A file whose name begins with a dash is written with its folder: ./${file}\n`;
 }
 
+/** How `compare` and `ablate` take the settings that `train` takes as they are; empty for anything else. */
+function hintOfSetting(text: string, argv: readonly string[]): string {
+  if (!/too many arguments for '(?:compare|ablate)'/.test(text)) return '';
+  const setting = argv.find((word) => /^[a-z][\w.]*=/i.test(word));
+  return setting === undefined
+    ? ''
+    : `Settings are changed with --set: ${shellCommand(['--set', setting])}\n`;
+}
+
 function wantsJson(argv: readonly string[]): boolean {
   const end = argv.indexOf('--');
   return argv.slice(0, end < 0 ? argv.length : end).includes('--json');
@@ -97,7 +106,7 @@ function buildProgram(
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
       outputError: (text, write) => {
-        write(`${text}${hintOfDash(text)}`);
+        write(`${text}${hintOfDash(text)}${hintOfSetting(text, argv)}`);
       },
       getOutHelpWidth: () => widthOf(stdout, 100),
       getErrHelpWidth: () => widthOf(stderr, 100),

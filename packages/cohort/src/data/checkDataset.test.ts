@@ -60,6 +60,12 @@ describe('checkDataset', () => {
     expect(problems.join('\n')).toContain('not followed, leading nowhere: 1 link (train/b/link.jpg)');
   });
 
+  it('says once that a class of a folder has no test images', async () => {
+    await placeClasses(folder.path, { a: 5, b: 5, lone: 1 }, {});
+    const { problems } = await checkDataset('folder', { path: folder.path, cache: 'memory' });
+    expect(problems).toEqual(['no test images, so accuracy will be unknown for these classes: lone']);
+  });
+
   it('fails where files cannot be used at all', async () => {
     const error = await dataErrorOf(() => checkDataset('cifar10', { path: folder.path }));
     expect(error.kind).toBe('missing');

@@ -1,6 +1,7 @@
 /** Loads a whole dataset and compares it with what is known about it: `cohort data check`. */
 import type { DatasetOptions, ImageShape, ImageSplit, LoadingReporter } from './dataset.ts';
 import { checkSplit } from './dataset.ts';
+import { folder } from './folder/entries.ts';
 import type { Normalisation } from './loading/normalisation.ts';
 import { splitStatistics } from './loading/normalisation.ts';
 import type { ImagePixels } from './loading/pixelSource.ts';
@@ -75,8 +76,10 @@ export async function checkDataset(name: string, options: DatasetOptions = {}): 
       ...compare('training images', train.count, entry.about?.trainImages),
       ...compare('test images', test.count, entry.about?.testImages),
       ...compare('classes', classes.length, entry.about?.classes),
-      ...emptyClasses('training', train, classes),
-      ...emptyClasses('test', test, classes),
+      // The loader of a folder has refused or warned of them itself.
+      ...(entry === folder
+        ? []
+        : [...emptyClasses('training', train, classes), ...emptyClasses('test', test, classes)]),
     ],
     notes: dataset.notices ?? [],
   };

@@ -42,10 +42,11 @@ afterAll(() => {
 
 async function measure(
   options: Partial<EvaluateOptions>,
-): Promise<EvaluateResult & { warnings: readonly string[] }> {
+): Promise<EvaluateResult & Pick<RememberingReporter, 'messages' | 'warnings'>> {
   const reporter = new RememberingReporter();
   const { signal } = new AbortController();
-  return { ...(await evaluateRun(run, { signal, reporter, ...options })), warnings: reporter.warnings };
+  const result = await evaluateRun(run, { signal, reporter, ...options });
+  return { ...result, messages: reporter.messages, warnings: reporter.warnings };
 }
 
 /** A folder of its own with these pictures. */
@@ -98,7 +99,11 @@ describe('other images', () => {
     expect((await measure({ dataPath: join(world.path, 'lone') })).ensemble.images).toBe(5);
     await folderOf('wrapped/archive/holdout_set', { Dog: 1, fox: 2 });
     expect((await measure({ dataPath: join(world.path, 'wrapped') })).ensemble.images).toBe(3);
-    expect((await measure({ dataPath: join(path, 'dog') })).ensemble.images).toBe(3);
+    const dogs = await measure({ dataPath: join(path, 'dog') });
+    expect(dogs.ensemble.images).toBe(3);
+    expect(dogs.messages).toContain(
+      `${join(path, 'dog')}: measuring a single class, dog (3 images); to measure the classes next to it as well: ${path}`,
+    );
   });
 
   it('may be listed in a table, without a split or with test images alone', async () => {

@@ -4,6 +4,7 @@ import { basename, join, relative, resolve } from 'node:path';
 import { DataError } from '../data/errors.ts';
 import { TABLE_ENDING } from '../data/folder/tables/tableEnding.ts';
 import { listImages } from '../data/folder/folderDataset.ts';
+import { folderAround } from '../data/folder/layout/folderAround.ts';
 import { completeListing, countOf, firstNames, type ImageListing } from '../data/folder/listing.ts';
 import { splitNamed, type SplitName } from '../data/folder/splitNames.ts';
 import { imageFilesIn } from './imageFiles.ts';
@@ -68,7 +69,7 @@ async function listInside(
       return completeListing(
         path,
         listed,
-        { notices: [`all ${listed.length} images are of the class ${single}`], warnings: [] },
+        { notices: [await noticeOfOne(path, single, listed.length)], warnings: [] },
         signal,
       );
     }
@@ -99,6 +100,13 @@ async function listInside(
     ],
     warnings: listings.flatMap(({ warnings }) => warnings),
   };
+}
+
+/** That a single class is measured, and what to give where all of them were meant. */
+async function noticeOfOne(path: string, name: string, count: number): Promise<string> {
+  const around = await folderAround(path);
+  const rest = around === null ? '' : `; to measure the classes next to it as well: ${around}`;
+  return `measuring a single class, ${name} (${countOf(count, 'image')})${rest}`;
 }
 
 async function foldersOfClasses(path: string, classes: readonly string[], depth: number): Promise<string[]> {

@@ -157,6 +157,19 @@ describe('listFolder', () => {
     );
   });
 
+  it('names the folder around a single class, unless splits are next to each other there', async () => {
+    placeAll('pets/cat/1.jpg', 'pets/cat/2.jpg', 'pets/dog/3.jpg', 'sets/train/4.jpg', 'sets/test/5.jpg');
+    placeAll('alone/one/6.jpg', 'alone/notes/readme.txt', 'alone/7.jpg');
+    const hintFor = async (name: string) =>
+      /If it is one class.*?\. /.exec((await dataErrorOf(() => listFolder(join(folder.path, name)))).message);
+    const around = join(folder.path, 'pets');
+    const hint = `If it is one class of several, give the folder around it: ${around}. `;
+    expect((await hintFor('pets/cat'))?.[0]).toBe(hint);
+    expect((await hintFor('pets/cat/'))?.[0]).toBe(hint);
+    expect(await hintFor('sets/train')).toBeNull();
+    expect(await hintFor('alone/one')).toBeNull();
+  });
+
   it('tells empty class folders and loose images', async () => {
     placeAll('a/1.jpg', 'b/2.jpg', 'loose.jpg');
     mkdirSync(join(folder.path, 'c'));

@@ -1,6 +1,7 @@
 /** Lists a folder of images: one sub-folder a class, with or without folders for train, validation and test around them. */
 import { DataError } from '../../errors.ts';
 import { fileNameHint } from './fileNameHint.ts';
+import { folderAround } from './folderAround.ts';
 import { readLayout } from './layout.ts';
 import { completeListing, countOf, firstNames, type ImageListing, type ListedImage } from '../listing.ts';
 import { tablesBeside } from '../sourceHints.ts';
@@ -85,11 +86,14 @@ async function nothingFound(
   const operation = `listing the images of ${root}`;
   const seen = passedBy.length === 0 ? '' : ` (${passedBy.join('; ')})`;
   if (images.length > 0) {
+    const around = await folderAround(root);
+    const whole =
+      around === null ? '' : `If it is one class of several, give the folder around it: ${around}. `;
     return new DataError('format', {
       operation,
       expected: 'one sub-folder per class with the images of that class',
       received: `${countOf(images.length, 'image')} right in the folder and none in sub-folders${seen}`,
-      remedy: `${fileNameHint(images)}${await tablesBeside(root)}Sort the images into one folder per class, or give a CSV file with the columns path,label.`,
+      remedy: `${whole}${fileNameHint(images)}${await tablesBeside(root)}Sort the images into one folder per class, or give a CSV file with the columns path,label.`,
       path: root,
     });
   }
