@@ -39,7 +39,7 @@ export interface ExportOptions {
   readonly singleFile?: boolean | undefined;
   /** Replaces an exported folder that is there. */
   readonly force?: boolean | undefined;
-  /** Name of the checkpoint, `last` or `best`; the newest sound one unless given. */
+  /** Name of the checkpoint, `last` or `best`; the newest intact one unless given. */
   readonly checkpoint?: string | undefined;
   /** Where the images are now, if not where they were when the run was made. */
   readonly dataPath?: string | undefined;

@@ -38,7 +38,7 @@ export interface LoadedRun {
 }
 
 /**
- * @param checkpointName of one; the newest sound one unless given, the best by validation accuracy for `best`
+ * @param checkpointName of one; the newest intact one unless given, the best by validation accuracy for `best`
  * @param device to compute on, in place of the recipe's
  * @throws {RunError} when the folder is no run or has no checkpoint; CheckpointError when it does not fit its recipe.
  */

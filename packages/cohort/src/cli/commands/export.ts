@@ -61,7 +61,7 @@ export function addExportCommand(
     .option('--force', 'replace an exported folder that is there')
     .option(
       '--checkpoint <name>',
-      'checkpoint to take: its name, last (the newest sound one) or best',
+      'checkpoint to take: its name, last (the newest intact one) or best',
       'last',
     )
     .option('--data <path>', 'folder of the images, where it is not the one that the run was trained on')

@@ -164,7 +164,7 @@ function reopen(
   }
   const { epoch, step, training } = chosen.info;
   reporter.message(
-    `resuming ${run.path} from ${chosen.name}: ${epoch} epochs and ${training.batch} steps are done, ${step} steps in all`,
+    `resuming ${run.path} from ${chosen.name}; done so far: epoch ${epoch}, step ${training.batch} of the next, step ${step} in all`,
   );
   if (present < metricsBytes) {
     reporter.warning(
